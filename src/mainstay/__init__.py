@@ -1,0 +1,1 @@
+"""A backend engineer you can install."""

@@ -1,0 +1,36 @@
+"""Who a call is made for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+
+_NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """The caller: a person, a machine, the service itself, or nobody known.
+
+    ``id`` is what ``owner(...)`` policies compare with: the token's subject where it is a UUID, else a UUIDv5 made from
+    issuer and subject. ``claims`` holds what else the credentials said.
+    """
+
+    id: UUID
+    subject: str = ""
+    roles: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
+    tenant: str | None = None
+    claims: Mapping[str, Any] = _NO_CLAIMS
+    authenticated: bool = True
+    is_system: bool = False
+
+    anonymous: ClassVar[Principal]
+    system: ClassVar[Principal]
+
+
+Principal.anonymous = Principal(id=UUID(int=0), subject="anonymous", authenticated=False)
+Principal.system = Principal(id=UUID(int=1), subject="system", is_system=True)
