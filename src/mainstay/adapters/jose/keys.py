@@ -21,7 +21,7 @@ MAX_RSA_BITS = 16384  # verifying costs time that grows with the square of the s
 MIN_RSA_EXPONENT = 65537
 MAX_KEYS = 64
 
-_SECRET_ADVICE = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_ADVICE = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 class KeyRefused(ValueError):
@@ -84,7 +84,7 @@ def load_secret(secret: str | bytes, *, kid: str | None = None) -> Key:
     """Load a shared secret for HS256: at least 32 bytes, of text its UTF-8. Raises ``KeyRefused``."""
     raw = secret.encode() if isinstance(secret, str) else bytes(secret)
     if len(raw) >= MIN_SECRET_BYTES and len(set(raw)) < MIN_SECRET_SPREAD:
-        raise KeyRefused(f"the secret repeats few different characters and can be guessed; {_SECRET_ADVICE}")
+        raise KeyRefused(f"the secret repeats few different characters and can be guessed; {_ADVICE}")
     if b"-----BEGIN" in raw or raw.lstrip().startswith(b"{"):
         raise KeyRefused("a PEM or JWK document is no shared secret: load it as the key that it is")
     return _bind_secret(raw, kid)
@@ -211,7 +211,7 @@ def _read_pem(raw: bytes) -> Any:
 
 def _bind_secret(raw: bytes, kid: str | None) -> Key:
     if len(raw) < MIN_SECRET_BYTES:
-        raise KeyRefused(f"the secret has {len(raw)} bytes, HS256 needs at least {MIN_SECRET_BYTES}; {_SECRET_ADVICE}")
+        raise KeyRefused(f"the secret has {len(raw)} bytes, HS256 needs at least {MIN_SECRET_BYTES}; {_ADVICE}")
     verify, sign = algorithms.hs256(raw)
     return Key("HS256", kid, verify, sign)
 

@@ -108,7 +108,7 @@ class JwtVerifier(TokenVerifier):
         if "exp" not in claims:
             raise TokenClaimsRefused("The token never expires: it has no exp claim.")
         ends = _date(claims["exp"]) + self._leeway
-        begins = max((_date(claims[name]) for name in ("nbf", "iat") if name in claims), default=0) - self._leeway
+        begins = max(_date(claims.get("nbf", 0)), _date(claims.get("iat", 0))) - self._leeway
         if now >= ends:
             raise TokenExpired
         if now < begins:
@@ -122,11 +122,8 @@ class JwtVerifier(TokenVerifier):
         if isinstance(audience, str):
             if audience in self._audiences:
                 return
-        elif isinstance(audience, list) and all(isinstance(each, str) for each in audience):
-            if not self._audiences.isdisjoint(audience):
-                return
-        elif audience is not None:
-            raise TokenClaimsRefused("The aud claim is neither a string nor a list of strings.")
+        elif audience is not None and not self._audiences.isdisjoint(_words(audience, "aud")):
+            return
         raise TokenWrongAudience
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
@@ -136,12 +133,11 @@ class JwtVerifier(TokenVerifier):
         tenant = claims.get(self._tenant_claim)
         if tenant is not None and (not isinstance(tenant, str) or not tenant or not tenant.isprintable()):
             raise TokenClaimsRefused("The tenant claim must be a printable string.")
-        scopes = next((claims[name] for name in self._scopes_claims if name in claims), None)
         return Principal(
             id=self._id(subject),
             subject=subject,
             roles=_words(self._roles(claims), "roles"),
-            scopes=_words(scopes, "scope"),
+            scopes=_words(self._scopes(claims), "scope"),
             tenant=tenant,
             claims=MappingProxyType(claims),
         )
@@ -167,6 +163,12 @@ class JwtVerifier(TokenVerifier):
             value = value.get(part) if isinstance(value, dict) else None
         return value
 
+    def _scopes(self, claims: Mapping[str, Any]) -> Any:
+        for name in self._scopes_claims:
+            if name in claims:
+                return claims[name]
+        return None
+
 
 def _date(value: Any) -> float:
     """Return a NumericDate (RFC 7519, section 2): seconds since the epoch, not a boolean, not a string."""
@@ -180,6 +182,11 @@ def _words(value: Any, what: str) -> frozenset[str]:
         return frozenset()
     if isinstance(value, str):
         return frozenset(value.split())
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return frozenset(value)
+    if isinstance(value, list):
+        try:
+            "".join(value)  # the shortest way to ask whether all are strings
+        except TypeError:
+            pass
+        else:
+            return frozenset(value)
     raise TokenClaimsRefused(f"The {what} claim is neither a string nor a list of strings.")

@@ -1,0 +1,105 @@
+"""What can go wrong in the SQLite engine, and how SQLite's own errors are read.
+
+Answers for a caller are Problems. :class:`ConstraintFailed` and :class:`StatementFailed` are not: the layer above knows
+the entities and turns the first into a Problem of its own; the second is a fault of ours (500, detail logged only).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import apsw
+
+from mainstay.model.problem import NotCommitted, Unavailable
+
+ConstraintKind = Literal["unique", "foreign_key", "not_null", "check", "datatype", "other"]
+
+_KINDS: dict[int, ConstraintKind] = {
+    apsw.SQLITE_CONSTRAINT_UNIQUE: "unique",
+    apsw.SQLITE_CONSTRAINT_PRIMARYKEY: "unique",
+    apsw.SQLITE_CONSTRAINT_ROWID: "unique",
+    apsw.SQLITE_CONSTRAINT_FOREIGNKEY: "foreign_key",
+    apsw.SQLITE_CONSTRAINT_NOTNULL: "not_null",
+    apsw.SQLITE_CONSTRAINT_CHECK: "check",
+    apsw.SQLITE_CONSTRAINT_DATATYPE: "datatype",
+}
+_INDEX = re.compile(r"index '(?P<name>.*)'", re.DOTALL)
+_STORED = re.compile(r"cannot store \w+ value in \w+ column (?P<column>.+)", re.DOTALL)
+
+
+class TurnTooLong(NotCommitted, code="turn_too_long", hint="Nothing was changed: send the request again."):
+    """The change held the database's one writing turn for too long and was rolled back."""
+
+
+class WriterBusy(Unavailable, code="writer_busy", hint="Nothing was changed: send the request again a little later."):
+    """Too many changes are waiting for the database's one writer."""
+
+
+class WritesStopped(Unavailable, code="writes_stopped", hint="An operator has to look at the database's disk."):
+    """The database takes no changes, because an earlier commit failed."""
+
+
+class ReadersBusy(Unavailable, code="readers_busy", hint="Send the request again a little later."):
+    """Every reading connection of the database is in use."""
+
+
+class SnapshotTooOld(Unavailable, code="snapshot_too_old", hint="Send the request again."):
+    """A read was held open so long that the database's log could not be cut."""
+
+
+class TurnEnded(RuntimeError):
+    """A turn was used after its commit or roll-back: a programming error."""
+
+
+class ConstraintFailed(Exception):
+    """A constraint of the schema refused a statement; the statement, and only it, was undone.
+
+    ``table`` and ``columns`` are empty where SQLite does not name them: for a foreign key always, and for a unique
+    index over an expression. ``constraint`` is then the index's name; for a check it is the constraint's name, or its
+    expression where it has none.
+    """
+
+    def __init__(self, kind: ConstraintKind, table: str, columns: tuple[str, ...], constraint: str) -> None:
+        super().__init__(f"{kind} constraint failed: {constraint or '.'.join((table, ','.join(columns)))}")
+        self.kind = kind
+        self.table = table
+        self.columns = columns
+        self.constraint = constraint
+
+    def __reduce__(self) -> tuple[type[ConstraintFailed], tuple[ConstraintKind, str, tuple[str, ...], str]]:
+        return ConstraintFailed, (self.kind, self.table, self.columns, self.constraint)
+
+
+class StatementFailed(Exception):
+    """SQLite refused or failed a statement for a reason that is no constraint. ``code`` is SQLite's extended code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(f"{message} (SQLite code {code})")
+        self.code = code
+
+
+def constraint_failed(error: apsw.ConstraintError) -> ConstraintFailed:
+    """Read SQLite's extended code and message into the parts that the layer above needs."""
+    kind = _KINDS.get(error.extendedresult, "other")
+    message = str(error)
+    subject = message.partition(": ")[2]
+    if kind == "other" and message.startswith("FOREIGN KEY"):
+        kind = "foreign_key"  # RESTRICT is carried out by an internal trigger and reports that code
+    if kind == "check":
+        return ConstraintFailed(kind, "", (), subject)
+    if kind == "datatype" and (stored := _STORED.fullmatch(message)):
+        subject = stored["column"]
+    if index := _INDEX.fullmatch(subject):
+        return ConstraintFailed(kind, "", (), index["name"])
+    names = [name.partition(".") for name in subject.split(", ") if name]
+    return ConstraintFailed(kind, names[0][0] if names else "", tuple(name[2] for name in names), "")
+
+
+def translate(error: BaseException) -> BaseException:
+    """Return what a failed statement raises: this package's own exception for SQLite's, everything else unchanged."""
+    if isinstance(error, apsw.ConstraintError):
+        return constraint_failed(error)
+    if isinstance(error, apsw.Error):
+        return StatementFailed(str(error), getattr(error, "extendedresult", 0))
+    return error

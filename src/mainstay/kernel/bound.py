@@ -1,0 +1,70 @@
+"""Operations bound for running: every decision that can be taken before the first call is taken here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from mainstay.kernel.call import Call, Reply
+from mainstay.model.operation import Operation
+from mainstay.model.signature import Signature
+from mainstay.model.structs import Entity
+from mainstay.ports.clock import Clock
+from mainstay.ports.ids import Entropy, Ids
+from mainstay.ports.limiter import Limiter
+from mainstay.ports.observer import Observer
+from mainstay.ports.sealer import Sealer
+from mainstay.ports.store import Store
+from mainstay.ports.tokens import TokenVerifier
+from mainstay.ports.unit_of_work import EntityPlan
+
+Stage = Callable[[Call], Awaitable[None] | None]
+"""A stage takes a call and raises a Problem; it returns an awaitable only where it must wait."""
+
+Render = Callable[[Call, Any], Reply]
+"""Turns what a use case returned into a reply, inside the transaction."""
+
+Invoke = Callable[[Call], Awaitable[Reply]]
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """The adapters of one running service, one for each port that the core takes."""
+
+    store: Store
+    limiter: Limiter
+    clock: Clock
+    ids: Ids
+    entropy: Entropy
+    sealer: Sealer
+    observer: Observer
+    tokens: TokenVerifier | None = None
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """The media types of an operation, for protocols that have them."""
+
+    accepts: tuple[str, ...] = ()  # of the body; empty: it takes none
+    gives: str = "application/json"
+
+
+class BoundOperation(msgspec.Struct, kw_only=True, eq=False):
+    """An operation with its stages, in running order, and its use case behind them.
+
+    ``head`` needs no body: a protocol may run it before it reads one. ``inline`` says that the operation is likely to
+    end without waiting, and may be driven without a Task.
+    """
+
+    operation: Operation
+    signature: Signature
+    name: str
+    status: int
+    media: Media
+    index: int
+    inline: bool
+    deadline: float
+    ports: Ports
+    plans: Mapping[type[Entity], EntityPlan]
+    stages: tuple[Stage, ...] = ()
+    invoke: Invoke | None = None

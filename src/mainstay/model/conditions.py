@@ -1,0 +1,264 @@
+"""Conditions on rows, as a tree of values: what filters, row policies and cursors are made of.
+
+A condition has an SQL form and a form in memory, and both give the same answer: it is two-valued. A comparison with a
+null is false, and its negation is true. Every node is hashable by its *shape* (``key()``), which leaves the values out,
+so that an adapter compiles a statement once per shape and binds ``values()`` in the order of the walk.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+}
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """The root of the tree."""
+
+    def __and__(self, other: Condition) -> Condition:
+        if isinstance(other, Always):
+            return self if other.value else other
+        if isinstance(self, Always):
+            return other if self.value else self
+        return All((*_parts(self, All), *_parts(other, All)))
+
+    def __or__(self, other: Condition) -> Condition:
+        if isinstance(other, Always):
+            return other if other.value else self
+        if isinstance(self, Always):
+            return self if self.value else other
+        return Any_((*_parts(self, Any_), *_parts(other, Any_)))
+
+    def __invert__(self) -> Condition:
+        if isinstance(self, Always):
+            return Always(not self.value)
+        return self.of if isinstance(self, Not) else Not(self)
+
+    def __bool__(self) -> bool:
+        raise TypeError("a condition has no truth value: combine conditions with &, | and ~, not and, or and not")
+
+
+class Always(Condition, frozen=True):
+    """True of every row, or of none."""
+
+    value: bool
+
+
+TRUE = Always(True)
+FALSE = Always(False)
+
+
+class Compare(Condition, frozen=True):
+    """A field against a value: eq, ne, gt, ge, lt, le. Against None only eq and ne have a meaning (is null, is not)."""
+
+    field: str
+    op: str
+    value: Any
+
+
+class Among(Condition, frozen=True):
+    """A field's value is one of ``values``."""
+
+    field: str
+    values: tuple[Any, ...]
+
+
+class Contains(Condition, frozen=True):
+    """A string field contains ``text``, letter case as it stands (``at`` "any"), or begins with it (``at`` "start")."""
+
+    field: str
+    text: str
+    at: str = "any"
+
+
+class CompareFields(Condition, frozen=True):
+    """A field against another field of the same row."""
+
+    left: str
+    op: str
+    right: str
+
+
+class Not(Condition, frozen=True):
+    """True where ``of`` is not true, nulls included."""
+
+    of: Condition
+
+
+class All(Condition, frozen=True):
+    """Every part holds."""
+
+    parts: tuple[Condition, ...]
+
+
+class Any_(Condition, frozen=True):
+    """At least one part holds."""
+
+    parts: tuple[Condition, ...]
+
+
+def _parts(condition: Condition, kind: type[All | Any_]) -> tuple[Condition, ...]:
+    return condition.parts if isinstance(condition, kind) else (condition,)
+
+
+def key(condition: Condition) -> Any:
+    """Return the shape of a condition: hashable, equal for conditions that differ in their values only."""
+    match condition:
+        case Compare(field, op, value):
+            return ("c", field, op, value is None)
+        case Among(field, values):
+            return ("in", field, len(values))
+        case Contains(field, _, at):
+            return ("has", field, at)
+        case CompareFields(left, op, right):
+            return ("cf", left, op, right)
+        case Not(of):
+            return ("not", key(of))
+        case All(parts):
+            return ("and", *map(key, parts))
+        case Any_(parts):
+            return ("or", *map(key, parts))
+        case Always(value):
+            return value
+    raise TypeError(f"{type(condition).__name__} is no condition")
+
+
+def values(condition: Condition) -> Iterator[tuple[str, Any]]:
+    """Walk the values of a condition in the order of its shape, each with the field it is compared with."""
+    match condition:
+        case Compare(field, _, value):
+            if value is not None:
+                yield field, value
+        case Among(field, members):
+            for member in members:
+                yield field, member
+        case Contains(field, text, _):
+            yield field, text
+        case Not(of):
+            yield from values(of)
+        case All(parts) | Any_(parts):
+            for part in parts:
+                yield from values(part)
+
+
+def fields(condition: Condition) -> Iterator[str]:
+    """Walk the names of the fields that a condition looks at."""
+    match condition:
+        case Compare(field, _, _) | Among(field, _) | Contains(field, _, _):
+            yield field
+        case CompareFields(left, _, right):
+            yield left
+            yield right
+        case Not(of):
+            yield from fields(of)
+        case All(parts) | Any_(parts):
+            for part in parts:
+                yield from fields(part)
+
+
+def holds(condition: Condition, row: Any) -> bool:
+    """Say whether a condition is true of a row (anything with the fields as attributes)."""
+    match condition:
+        case Always(value):
+            return value
+        case Compare(field, op, value):
+            return _compare(getattr(row, field), op, value)
+        case Among(field, members):
+            return getattr(row, field) in members
+        case Contains(field, text, at):
+            held = getattr(row, field)
+            return held is not None and (held.startswith(text) if at == "start" else text in held)
+        case CompareFields(left, op, right):
+            other = getattr(row, right)
+            return other is not None and _compare(getattr(row, left), op, other)
+        case Not(of):
+            return not holds(of, row)
+        case All(parts):
+            return all(holds(part, row) for part in parts)
+        case Any_(parts):
+            return any(holds(part, row) for part in parts)
+    raise TypeError(f"{type(condition).__name__} is no condition")
+
+
+def _compare(held: Any, op: str, value: Any) -> bool:
+    if value is None:
+        return (held is None) == (op == "eq")
+    return held is not None and OPERATORS[op](held, value)
+
+
+class Term(msgspec.Struct, frozen=True):
+    """A condition on a field that is named by the keyword it is given to: ``price=ge(10)``."""
+
+    build: Callable[[str], Condition]
+
+    def __and__(self, other: Term) -> Term:
+        return Term(lambda name: self.build(name) & other.build(name))
+
+    def __or__(self, other: Term) -> Term:
+        return Term(lambda name: self.build(name) | other.build(name))
+
+    def __invert__(self) -> Term:
+        return Term(lambda name: ~self.build(name))
+
+
+def _term(op: str) -> Callable[[Any], Any]:
+    def make(value: Any) -> Any:
+        return Term(lambda name: Compare(name, op, value))
+
+    make.__name__ = make.__qualname__ = op
+    make.__doc__ = f"Rows whose field is {op} the value; null never is."
+    return make
+
+
+eq, ne, gt, ge, lt, le = map(_term, OPERATORS)
+
+
+def in_(*members: Any) -> Any:
+    """Rows whose field is one of the members."""
+    return Term(lambda name: Among(name, tuple(members)))
+
+
+def contains(text: str) -> Any:
+    """Rows whose string field contains the text; letter case counts."""
+    return Term(lambda name: Contains(name, text))
+
+
+def starts_with(text: str) -> Any:
+    """Rows whose string field begins with the text; letter case counts."""
+    return Term(lambda name: Contains(name, text, "start"))
+
+
+def not_(term: Any) -> Any:
+    """Rows of which the term (or equality with the value) is not true."""
+    return ~term if isinstance(term, Term) else Term(lambda name: Not(Compare(name, "eq", term)))
+
+
+def any_of(*alternatives: Mapping[str, Any] | Condition, **fields: Any) -> Condition:
+    """At least one holds: ``any_of(status="new", price=ge(10))`` or ``any_of({"a": 1, "b": 2}, {"a": 3})``."""
+    result: Condition = FALSE
+    for alternative in alternatives:
+        result = result | (alternative if isinstance(alternative, Condition) else all_of(**alternative))
+    for name, value in fields.items():
+        result = result | all_of(**{name: value})
+    return result
+
+
+def all_of(*conditions: Condition, **fields: Any) -> Condition:
+    """Every one holds: conditions, and fields by keyword with a value or a term."""
+    result: Condition = TRUE
+    for condition in conditions:
+        result = result & condition
+    for name, value in fields.items():
+        result = result & (value.build(name) if isinstance(value, Term) else Compare(name, "eq", value))
+    return result

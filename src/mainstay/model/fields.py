@@ -1,0 +1,144 @@
+"""What a team says of a field beyond its type: ``field(...)``, ``related(...)``, ``header(...)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from mainstay.model.policy import Policy
+
+T = TypeVar("T")
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = _Missing()
+
+
+class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The declaration of one field, as ``field(...)`` was given it."""
+
+    default: Any = MISSING
+    default_factory: Callable[[], Any] | None = None
+    unique: bool = False
+    index: bool = False
+    ge: Any = None
+    gt: Any = None
+    le: Any = None
+    lt: Any = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    digits: int | None = None
+    places: int | None = None
+    references: Any = None
+    on_delete: str = "restrict"
+    immutable: bool = False
+    read_only: bool = False
+    write_only: bool = False
+    secret: bool = False
+    read: Policy | None = None
+    write: Policy | None = None
+    examples: tuple[Any, ...] = ()
+    description: str | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return self.default is MISSING and self.default_factory is None
+
+
+class Relation(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of another entity whose ``key`` field refers to this one."""
+
+    key: str
+
+
+class Header(msgspec.Struct, frozen=True):
+    """A marker in ``Annotated``: the parameter comes from this header, not from the query or the body."""
+
+    name: str
+
+
+EMPTY = FieldSpec()
+
+
+def field(
+    *,
+    default: Any = MISSING,
+    default_factory: Callable[[], Any] | None = None,
+    unique: bool = False,
+    index: bool = False,
+    ge: Any = None,
+    gt: Any = None,
+    le: Any = None,
+    lt: Any = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+    digits: int | None = None,
+    places: int | None = None,
+    references: Any = None,
+    on_delete: str = "restrict",
+    immutable: bool = False,
+    read_only: bool = False,
+    write_only: bool = False,
+    secret: bool = False,
+    read: Policy | None = None,
+    write: Policy | None = None,
+    examples: tuple[Any, ...] = (),
+    description: str | None = None,
+) -> Any:
+    """Declare a field of an ``Entity``, ``Dto`` or ``Event``.
+
+    Bounds: ``ge``, ``gt``, ``le``, ``lt`` for numbers; ``min_length``, ``max_length`` for strings (in code points) and
+    lists (in items); ``pattern`` is matched against the whole string; ``digits`` and ``places`` are those of a Decimal.
+    Store: ``unique``, ``index``, ``references`` (an entity or its name) with ``on_delete`` "restrict", "cascade" or
+    "null". Access: ``immutable`` is set once; ``read_only`` never comes from a body; ``write_only`` and ``secret`` never
+    go into an answer; ``read`` and ``write`` are policies that mask the field. Faults are reported at start-up.
+    """
+    return FieldSpec(
+        default=default,
+        default_factory=default_factory,
+        unique=unique,
+        index=index,
+        ge=ge,
+        gt=gt,
+        le=le,
+        lt=lt,
+        min_length=min_length,
+        max_length=max_length,
+        pattern=pattern,
+        digits=digits,
+        places=places,
+        references=references,
+        on_delete=on_delete,
+        immutable=immutable,
+        read_only=read_only,
+        write_only=write_only,
+        secret=secret,
+        read=read,
+        write=write,
+        examples=examples,
+        description=description,
+    )
+
+
+def related(key: str) -> Any:
+    """Declare a to-many relation: the rows of the other entity whose field ``key`` refers to this row's id.
+
+    The field's type is ``Many[Other]``. It is loaded by ``include=`` in one batch, and is left out of an answer where
+    it was not asked for.
+    """
+    return Relation(key=key)
+
+
+def header(name: str) -> Header:
+    """Take a parameter from a request header: ``Annotated[str, header("X-Shop")]``."""
+    return Header(name)

@@ -1,0 +1,219 @@
+"""A module: a boundary inside a service, and the place where its parts are declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from mainstay.model.limits import Limit
+from mainstay.model.operation import (
+    KeyUse,
+    Operation,
+    OperationKind,
+    Source,
+    caller_source,
+    describe,
+    problems_of,
+    route_of,
+    source_of,
+)
+from mainstay.model.policy import Policy
+from mainstay.model.problem import Problem
+from mainstay.model.structs import Entity, Event
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """An entity served under a path by operations that need no code: list, get, create, update, delete.
+
+    A verb whose policy is None is not served.
+    """
+
+    entity: type[Entity]
+    path: str
+    name: str
+    read: Policy | None
+    create: Policy | None
+    update: Policy | None
+    delete: Policy | None
+    limits: tuple[Limit, ...]
+    precondition: bool
+    source: Source
+
+
+class Module:
+    """A named part of a service that owns its entities, operations, consumers and events.
+
+    A module is declared by appending to it and is sealed by the ``Service`` that it is given to. Decorators return the
+    function as it was, so that a use case is tested by calling it.
+    """
+
+    def __init__(self, name: str, *, title: str | None = None) -> None:
+        if not name.isidentifier():
+            raise ValueError(f"Module({name!r}): a module's name is an identifier, for example store")
+        self.name = name
+        self.title = title or name.replace("_", " ").capitalize()
+        self.source = caller_source(1)
+        self.operations: list[Operation] = []
+        self.resources: list[Resource] = []
+        self.entities: list[type[Entity]] = []
+        self._sealed_by: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Module({self.name!r})"
+
+    def entity(self, *entities: type[Entity]) -> None:
+        """Say that entities belong to this module, where neither a resource nor a use case of it names them."""
+        self._open()
+        self.entities.extend(entities)
+
+    def resource(
+        self,
+        entity: type[Entity],
+        *,
+        path: str,
+        read: Policy | None = None,
+        create: Policy | None = None,
+        update: Policy | None = None,
+        delete: Policy | None = None,
+        limits: Sequence[Limit] = (),
+        precondition: bool = False,
+    ) -> None:
+        """Serve an entity: ``GET path``, ``GET path/{id}``, ``POST path``, ``PATCH path/{id}``, ``DELETE path/{id}``.
+
+        Each verb is served to those whom its policy allows, and is absent where none is given. ``precondition`` makes
+        ``If-Match`` required for update and delete.
+        """
+        self._open()
+        self.resources.append(
+            Resource(
+                entity=entity,
+                path=path,
+                name=path.strip("/").split("/")[-1].replace("-", "_"),
+                read=read,
+                create=create,
+                update=update,
+                delete=delete,
+                limits=tuple(limits),
+                precondition=precondition,
+                source=caller_source(1),
+            )
+        )
+
+    def command(
+        self,
+        route: str,
+        *,
+        status: int = 200,
+        allow: Policy | None = None,
+        limits: Sequence[Limit] = (),
+        raises: Sequence[type[Problem]] = (),
+        idempotency: KeyUse = "optional",
+        precondition: bool = False,
+        deadline: float | None = None,
+        external: bool = False,
+        deprecated: bool = False,
+        name: str | None = None,
+    ) -> Callable[[F], F]:
+        """Declare a use case that changes things, in one transaction, for callers that ``allow`` allows.
+
+        ``status`` is that of success; ``raises`` makes problems part of the contract; ``idempotency`` says whether an
+        ``Idempotency-Key`` is needed; ``deadline`` is in seconds; ``external`` says that the use case reaches outside
+        the service's own database, and so is never run twice by the kernel.
+        """
+        method, path = route_of(route)
+
+        def declare(function: F) -> F:
+            self._add(
+                function,
+                OperationKind.COMMAND,
+                name,
+                method=method,
+                path=path,
+                status=status,
+                allow=allow,
+                limits=tuple(limits),
+                raises=problems_of(raises),
+                idempotency=idempotency,
+                precondition=precondition,
+                deadline=deadline,
+                external=external,
+                deprecated=deprecated,
+            )
+            return function
+
+        return declare
+
+    def query(
+        self,
+        route: str,
+        *,
+        allow: Policy | None = None,
+        limits: Sequence[Limit] = (),
+        raises: Sequence[type[Problem]] = (),
+        deadline: float | None = None,
+        deprecated: bool = False,
+        name: str | None = None,
+    ) -> Callable[[F], F]:
+        """Declare a use case that reads, from one snapshot, and changes nothing."""
+        method, path = route_of(route)
+
+        def declare(function: F) -> F:
+            self._add(
+                function,
+                OperationKind.QUERY,
+                name,
+                method=method,
+                path=path,
+                allow=allow,
+                limits=tuple(limits),
+                raises=problems_of(raises),
+                deadline=deadline,
+                deprecated=deprecated,
+            )
+            return function
+
+        return declare
+
+    def on(self, event: type[Event] | str, *, attempts: int = 10, name: str | None = None) -> Callable[[F], F]:
+        """Declare a consumer of an event, given by its class or, from another module, by ``"module.Name"``.
+
+        It runs after the commit that emitted the event, at least once; what it changes is committed with its mark, so
+        that the effect is one. After ``attempts`` failures the message goes to the dead letters.
+        """
+
+        def declare(function: F) -> F:
+            self._add(function, OperationKind.CONSUMER, name, event=event, attempts=attempts)
+            return function
+
+        return declare
+
+    def _add(self, function: Callable[..., Any], kind: OperationKind, name: str | None, **declared: Any) -> None:
+        self._open()
+        summary, description = describe(function)
+        self.operations.append(
+            Operation(
+                name=name or function.__name__,
+                kind=kind,
+                module=self.name,
+                function=function,
+                source=source_of(function),
+                summary=summary,
+                description=description,
+                tags=(self.name,),
+                **declared,
+            )
+        )
+
+    def _open(self) -> None:
+        if self._sealed_by is not None:
+            raise RuntimeError(
+                f"module {self.name} is sealed by service {self._sealed_by}: declare its parts before Service(...)"
+            )
+
+    def seal(self, service: str) -> None:
+        """Close the module to further declarations."""
+        self._sealed_by = service

@@ -1,0 +1,124 @@
+"""An operation: a use case with what was declared of it. Annotations are resolved when the service is sealed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+
+from mainstay.model.limits import Limit
+from mainstay.model.policy import Policy
+from mainstay.model.problem import Problem
+
+UseCase = Callable[..., Any]
+KeyUse = Literal["optional", "required", "none"]
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class OperationKind(Enum):
+    """What an operation does to the world."""
+
+    COMMAND = "command"
+    QUERY = "query"
+    CONSUMER = "consumer"
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where something was declared: for messages to the team."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Operation(msgspec.Struct, kw_only=True, frozen=True):
+    """A use case as declared. ``name`` is unique in the service and the same for every protocol."""
+
+    name: str
+    kind: OperationKind
+    module: str
+    function: UseCase
+    source: Source
+    method: str = ""
+    path: str = ""
+    status: int = 200
+    allow: Any = None  # a Policy, a Signed, or None, which is a start-up fault
+    limits: tuple[Limit, ...] = ()
+    raises: tuple[type[Problem], ...] = ()
+    idempotency: KeyUse = "none"
+    precondition: bool = False  # If-Match is required (428 without it)
+    deadline: float | None = None  # seconds
+    external: bool = False
+    event: Any = None  # the Event class of a consumer, or its "module.Name"
+    attempts: int = 10  # of a consumer, before its message goes to the dead letters
+    summary: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    resource: Any = None  # the Resource that it was made by
+    verb: str = ""  # of a resource: list, get, create, update, delete
+    deprecated: bool = False
+
+
+class Signed(Policy, frozen=True):
+    """Allow a call whose raw body carries a valid signature of the scheme, for example "standard-webhooks"."""
+
+    scheme: str
+    secret: str  # the name of the setting that holds the secret
+
+    def __repr__(self) -> str:
+        return f"signed({self.scheme!r})"
+
+
+def signed(scheme: str, *, secret: str) -> Signed:
+    """Allow a call whose body is signed: ``allow=signed("standard-webhooks", secret="payments_webhook_secret")``.
+
+    ``secret`` names the setting (``[secrets]`` of the settings, or ``MAINSTAY_SECRET_<NAME>``) that holds the secret.
+    """
+    return Signed(scheme, secret)
+
+
+def source_of(function: Any) -> Source:
+    """Return where a function or class was declared, as well as Python knows it."""
+    target = inspect.unwrap(function) if callable(function) and not inspect.isclass(function) else function
+    code = getattr(target, "__code__", None)
+    if code is not None:
+        return Source(code.co_filename, code.co_firstlineno)
+    try:
+        return Source(inspect.getsourcefile(target) or "?", inspect.getsourcelines(target)[1])
+    except (OSError, TypeError):
+        return Source(getattr(target, "__module__", "?"), 0)
+
+
+def caller_source(depth: int) -> Source:
+    """Return the line that called, ``depth`` frames up from the caller of this function."""
+    frame = inspect.currentframe()
+    for _ in range(depth + 1):
+        frame = frame.f_back if frame is not None else None
+    return Source(frame.f_code.co_filename, frame.f_lineno) if frame is not None else Source("?", 0)
+
+
+def describe(function: UseCase) -> tuple[str, str]:
+    """Return the first line of a docstring and the rest."""
+    summary, _, rest = (inspect.getdoc(function) or "").partition("\n")
+    return summary.strip(), rest.strip()
+
+
+def route_of(route: str) -> tuple[str, str]:
+    """Split ``"POST /orders"``. Raises ``ValueError`` that says what a route looks like."""
+    method, _, path = route.strip().partition(" ")
+    if method not in METHODS or not path.startswith("/"):
+        raise ValueError(f'route "{route}": expected METHOD /path, for example "GET /orders/{{order_id}}"')
+    return method, path.strip()
+
+
+def problems_of(raises: Sequence[type[Problem]]) -> tuple[type[Problem], ...]:
+    """Check that what an operation raises are problems."""
+    for raised in raises:
+        if not (isinstance(raised, type) and issubclass(raised, Problem)):
+            raise TypeError(f"raises: {raised!r} is no Problem class")
+    return tuple(raises)

@@ -1,0 +1,77 @@
+"""The service: modules put together, with what they are provided with. Sealed once, checked at start-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from mainstay.model.limits import Limit
+from mainstay.model.module import Module
+from mainstay.model.operation import Source, caller_source
+
+Case = Literal["snake", "camel"]
+Lifetime = Literal["service", "call"]
+
+
+class Provision(msgspec.Struct, frozen=True, kw_only=True):
+    """How a dependency of a type is made.
+
+    ``factory`` is a function, a coroutine function or an async generator function (what stands after its ``yield`` cleans
+    up); its parameters are dependencies themselves. ``outside`` says that it reaches beyond the service's database.
+    """
+
+    type: Any
+    factory: Callable[..., Any]
+    scope: Lifetime
+    outside: bool
+    source: Source
+
+
+class Service:
+    """A backend: its modules, its limits, what it provides, and what its seeds put into a fresh database."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: str = "0.1.0",
+        modules: Sequence[Module],
+        title: str | None = None,
+        description: str = "",
+        limits: Sequence[Limit] = (),
+        case: Case = "snake",
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.title = title or name.replace("_", " ").replace("-", " ").capitalize()
+        self.description = description
+        self.modules = tuple(modules)
+        self.limits = tuple(limits)
+        self.case: Case = case
+        self.source = caller_source(1)
+        self.provisions: list[Provision] = []
+        self.seeds: list[Callable[..., Any]] = []
+        for module in self.modules:
+            module.seal(name)
+
+    def __repr__(self) -> str:
+        return f"Service({self.name!r}, version={self.version!r})"
+
+    def provide(
+        self, type_: Any, factory: Callable[..., Any], *, scope: Lifetime = "service", outside: bool = True
+    ) -> None:
+        """Say how a dependency of ``type_`` is made: once for the service, or anew for each call.
+
+        An async generator yields the value once and cleans up behind the ``yield``. ``outside=False`` promises that it
+        has no effect beyond the service's own database, so that a command which takes it may be run again.
+        """
+        self.provisions.append(
+            Provision(type=type_, factory=factory, scope=scope, outside=outside, source=caller_source(1))
+        )
+
+    def seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Declare a function that ``mainstay db seed`` runs as the system, in one transaction. It must be idempotent."""
+        self.seeds.append(function)
+        return function

@@ -1,0 +1,162 @@
+"""``Entity``, ``Dto``, ``Event``: msgspec structs, frozen and keyword-only, that carry what their fields declare."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, ClassVar, Union, dataclass_transform, get_args, get_origin
+from uuid import UUID
+
+import msgspec
+
+from mainstay.model.fields import EMPTY, FieldSpec, Relation, field, related
+from mainstay.model.policy import Policy
+from mainstay.model.values import INT_MAX, INT_MIN, UNASSIGNED
+
+_SIZED = (str, bytes, list, tuple, set, frozenset, dict)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def bounded(annotation: Any, spec: FieldSpec) -> Any:
+    """Return the annotation with the bounds that msgspec checks itself (all but those of Decimal) put into it."""
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        return Union[tuple(bounded(member, spec) for member in get_args(annotation))]  # noqa: UP007 - built at run time
+    if origin is Annotated:
+        inner, *extra = get_args(annotation)
+        return Annotated[(bounded(inner, spec), *extra)]
+    if annotation is int:
+        ge = None if spec.gt is not None else (INT_MIN if spec.ge is None else spec.ge)
+        le = None if spec.lt is not None else (INT_MAX if spec.le is None else spec.le)
+        return Annotated[int, msgspec.Meta(ge=ge, gt=spec.gt, le=le, lt=spec.lt)]
+    if annotation is float:
+        return Annotated[float, msgspec.Meta(ge=spec.ge, gt=spec.gt, le=spec.le, lt=spec.lt)]
+    if annotation is datetime:
+        return Annotated[datetime, msgspec.Meta(tz=True)]
+    if origin in (list, set, frozenset):
+        annotation = origin[bounded(get_args(annotation)[0], EMPTY)]
+    if (origin or annotation) in _SIZED and (spec.min_length, spec.max_length, spec.pattern) != (None, None, None):
+        pattern = rf"^(?:{spec.pattern})\Z" if spec.pattern is not None and annotation is str else None
+        return Annotated[
+            annotation, msgspec.Meta(min_length=spec.min_length, max_length=spec.max_length, pattern=pattern)
+        ]
+    return annotation
+
+
+def _resolve(annotation: Any, module: str, local: dict[str, Any]) -> Any:
+    """Evaluate a string annotation where its names are known already; else leave it for msgspec to resolve later."""
+    if not isinstance(annotation, str):
+        return annotation
+    scope = vars(sys.modules[module]) if module in sys.modules else {}
+    try:
+        return eval(annotation, scope, local)  # noqa: S307 - the team's own source text, as typing.get_type_hints does
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return annotation
+
+
+@dataclass_transform(field_specifiers=(field, related), kw_only_default=True, frozen_default=True)
+class ModelMeta(msgspec.StructMeta):
+    """Make a struct of a class body whose defaults may be ``field(...)`` or ``related(...)``."""
+
+    def __new__(  # noqa: D102
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        rows: Policy | None = None,
+        unknown: str | None = None,
+        **config: Any,
+    ) -> ModelMeta:
+        specs: dict[str, FieldSpec] = {}
+        relations: dict[str, Relation] = {}
+        for base in reversed(bases):
+            specs.update(getattr(base, "__mainstay_fields__", {}))
+            relations.update(getattr(base, "__mainstay_relations__", {}))
+        annotations = dict(namespace.get("__annotations__", {}))
+        for attribute, annotation in annotations.items():
+            _declare(attribute, annotation, namespace, annotations, specs, relations)
+        namespace["__annotations__"] = annotations
+        config.setdefault("kw_only", True)
+        config.setdefault("frozen", True)
+        config.setdefault("forbid_unknown_fields", unknown != "ignore")
+        cls = super().__new__(mcls, name, bases, namespace, **config)
+        cls.__mainstay_fields__ = MappingProxyType(specs)
+        cls.__mainstay_relations__ = MappingProxyType(relations)
+        if rows is not None:
+            cls.__mainstay_rows__ = rows
+        return cls
+
+
+def _declare(
+    attribute: str,
+    annotation: Any,
+    namespace: dict[str, Any],
+    annotations: dict[str, Any],
+    specs: dict[str, FieldSpec],
+    relations: dict[str, Relation],
+) -> None:
+    """Take one annotated name of a class body apart: the spec to keep, the default and annotation msgspec is to see."""
+    value = namespace.get(attribute, EMPTY)
+    resolved = _resolve(annotation, namespace["__module__"], namespace)
+    if get_origin(resolved) is ClassVar or (isinstance(resolved, str) and resolved.startswith("ClassVar")):
+        return
+    if isinstance(value, Relation):
+        relations[attribute] = value
+        namespace[attribute] = msgspec.UNSET
+        return
+    spec = value if isinstance(value, FieldSpec) else FieldSpec(default=value)
+    specs[attribute] = spec
+    if isinstance(value, FieldSpec):
+        namespace.pop(attribute, None)
+        if spec.default_factory is not None:
+            namespace[attribute] = msgspec.field(default_factory=spec.default_factory)
+        elif not spec.required:
+            namespace[attribute] = spec.default
+    if not isinstance(resolved, str):
+        annotations[attribute] = bounded(resolved, spec)
+
+
+class _Model(msgspec.Struct, metaclass=ModelMeta):
+    """What the three have in common."""
+
+    __mainstay_fields__: ClassVar[Any]
+    __mainstay_relations__: ClassVar[Any]
+    __mainstay_rows__: ClassVar[Policy | None] = None
+
+    def __repr__(self) -> str:
+        hidden = {n for n, s in type(self).__mainstay_fields__.items() if s.secret or s.write_only}
+        shown = (f"{n}={'***' if n in hidden else repr(getattr(self, n))}" for n in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Entity(_Model):
+    """Something that has an identity and is stored as a row.
+
+    ``id`` (UUIDv7), ``version`` and the two times are set by the repository; before a row is added they hold
+    ``UNASSIGNED``, 0 and the epoch. A row is frozen: ``repository.update(row, ...)`` returns the new one.
+    """
+
+    id: UUID = field(default=UNASSIGNED, read_only=True, immutable=True)
+    version: int = field(default=0, ge=0, read_only=True)
+    created_at: datetime = field(default=EPOCH, read_only=True, immutable=True)
+    updated_at: datetime = field(default=EPOCH, read_only=True)
+
+
+class Dto(_Model):
+    """The input or output of a use case. Unknown fields are refused unless the class says ``unknown="ignore"``."""
+
+
+class Event(_Model):
+    """Something that happened, told to other parts after the commit. Unknown fields are ignored, so that it may grow."""
+
+
+STANDARD_FIELDS = ("id", "version", "created_at", "updated_at")
+"""The fields that every entity has."""
+
+DECIMAL_DIGITS = 18
+DECIMAL_PLACES = 6
+"""A Decimal without ``digits`` and ``places`` has these: what fits a 64-bit scaled integer."""
+
+__all__ = ["DECIMAL_DIGITS", "DECIMAL_PLACES", "EPOCH", "STANDARD_FIELDS", "Dto", "Entity", "Event", "ModelMeta"]

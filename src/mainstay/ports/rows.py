@@ -1,0 +1,92 @@
+"""Rows of one entity inside one transaction: what an adapter of a store implements, and all that it is asked.
+
+The doorway above it (``ports/repository.py``) has turned keywords, policies and cursors into a condition already, and
+has checked and stamped what is written: an adapter only stores and finds. Null sorts before every value.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from mainstay.model.conditions import TRUE, Condition
+from mainstay.model.inputs import Sort
+from mainstay.model.structs import Entity
+
+E = TypeVar("E", bound=Entity)
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What to fetch. ``limit`` bounds the rows, or with ``per`` the rows of each value of that field."""
+
+    where: Condition = TRUE
+    sort: tuple[Sort, ...] = ()
+    limit: int | None = None
+    per: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """An update (or, where ``changes`` is None, a delete) of the rows that a condition is true of.
+
+    ``expected`` is the number of rows that must be met, where it matters; ``version`` is the version that the one row
+    must have. A miss is told as ``StaleVersion`` where the row is there under another version, else as ``NotFound``.
+    """
+
+    where: Condition
+    changes: Mapping[str, Any] | None
+    id: UUID | None = None
+    version: int | None = None
+    expected: int | None = None
+
+
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures over rows: ``measures`` are (function, field) with count, sum, avg, min, max; grouped by fields."""
+
+    measures: tuple[tuple[str, str | None], ...]
+    by: tuple[str, ...] = ()
+    where: Condition = TRUE
+    limit: int | None = None
+
+
+class Rows(ABC, Generic[E]):
+    """The rows of one entity in one transaction.
+
+    Reads see the writes queued before them. A broken rule is raised where it surfaces, at the latest at the flush:
+    ``UniqueConflict(field=...)``, ``ReferenceConflict(field=...)``, ``StaleVersion``, ``NotFound``.
+    """
+
+    @abstractmethod
+    async def get(self, id: UUID, where: Condition) -> E | None:
+        """Return the row with this id of which the condition is true."""
+
+    @abstractmethod
+    async def fetch(self, query: Query) -> list[E]:
+        """Return rows in order."""
+
+    @abstractmethod
+    def stream(self, query: Query) -> AsyncIterator[E]:
+        """Give rows in order, in constant memory."""
+
+    @abstractmethod
+    async def count(self, where: Condition) -> int:
+        """Return how many rows there are."""
+
+    @abstractmethod
+    async def aggregate(self, aggregate: Aggregate) -> list[tuple[Any, ...]]:
+        """Return a tuple a group: the grouping values, then the measures; groups in order of their values."""
+
+    @abstractmethod
+    def insert(self, rows: Sequence[E]) -> None:
+        """Queue rows to be inserted."""
+
+    @abstractmethod
+    def enqueue(self, change: Change) -> None:
+        """Queue a change of one row."""
+
+    @abstractmethod
+    async def apply(self, change: Change) -> int:
+        """Change rows now, and return how many there were."""

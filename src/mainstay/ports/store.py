@@ -1,0 +1,93 @@
+"""A store: where rows live. It makes transactions; a transaction commits all of its rows or none."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from mainstay.model.schema import Shape
+from mainstay.model.structs import Entity
+from mainstay.ports.rows import Rows
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """An entity as a store keeps it: its shape, the name of its table, and the module that it belongs to."""
+
+    shape: Shape
+    name: str
+    module: str
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store can do. ``inline`` says that its short reads answer without waiting on the event loop."""
+
+    inline: bool = False
+    durable: bool = True
+    shared: bool = True  # several processes may use it at once
+    streaming: bool = True
+
+
+class Transaction(ABC):
+    """One unit of work against a store. It begins at its first use."""
+
+    @abstractmethod
+    def rows(self, entity: type[Entity]) -> Rows[Any]:
+        """Return the rows of an entity."""
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Carry out what is queued, in order."""
+
+    @abstractmethod
+    async def commit(self) -> None:
+        """Flush, commit, and return when it is durable.
+
+        Raises ``NotCommitted`` where nothing was changed, ``SerializationConflict`` where it may be run again,
+        ``CommitUnknown`` where it is not known.
+        """
+
+    @abstractmethod
+    async def rollback(self) -> None:
+        """Undo all, and return when what was read may be told: after the commit of what it rested on."""
+
+
+class Claims(ABC):
+    """Marks that a piece of work is under way, seen by all replicas that share a store, gone when their holder dies."""
+
+    @abstractmethod
+    async def take(self, key: bytes) -> bool:
+        """Take the claim. Returns False where another holds it."""
+
+    @abstractmethod
+    async def drop(self, key: bytes) -> None:
+        """Let the claim go."""
+
+
+class Store(ABC):
+    """Where rows live."""
+
+    capabilities: Capabilities
+    claims: Claims
+
+    @abstractmethod
+    async def start(self, tables: Sequence[Table]) -> None:
+        """Open the store for these tables."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Close it; what was begun is ended first."""
+
+    @abstractmethod
+    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:
+        """Return a new transaction. ``single`` promises one read at most; ``deadline`` is in the clock's monotonic time."""
+
+    @abstractmethod
+    def health(self) -> str | None:
+        """Return why the store cannot be used, or None where it can."""
+
+    @abstractmethod
+    def statistics(self) -> Mapping[str, float]:
+        """Return counters for metrics, by name."""
