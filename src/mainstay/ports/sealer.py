@@ -1,4 +1,4 @@
-"""Sealing: text that a caller carries for us and can neither read nor change."""
+"""Sealed text: data that leaves the service and comes back, unread and unchanged."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from abc import ABC, abstractmethod
 
 
 class Sealer(ABC):
-    """Authenticated encryption under the service's own secret; earlier secrets still open."""
+    """Encrypt and authenticate small data: page cursors, links, state that a browser carries.
+
+    ``context`` says what the text is for (the operation, its filters, the tenant). It is not in the text, but a text
+    opens only with the context that it was sealed with, so that a cursor of one list is no cursor of another.
+    """
 
     @abstractmethod
     def seal(self, data: bytes, context: bytes) -> str:
-        """Return URL-safe text that opens to ``data`` under the same context only."""
+        """Return ``data`` as text of the URL-safe alphabet (RFC 4648, section 5). Two calls never return the same."""
 
     @abstractmethod
     def open(self, text: str, context: bytes) -> bytes | None:
-        """Return the data, or None where the text was not sealed here, for this context."""
+        """Return the data of ``text``, or None where it was not sealed here for ``context``; bad text never raises."""

@@ -1,0 +1,1 @@
+"""Cryptography that is not tokens: sealed text."""

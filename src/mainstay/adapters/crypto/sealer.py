@@ -1,0 +1,88 @@
+"""Sealed text with AES-256-GCM-SIV (RFC 8452)."""
+
+from __future__ import annotations
+
+import os
+from binascii import Error as _Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from mainstay.ports.sealer import Sealer
+
+MIN_SECRET_BYTES = 32
+MAX_SECRETS = 8
+_INFO = b"mainstay sealed text, version 1"
+_KEY_BYTES = 32
+_LABEL_BYTES = 4
+_NONCE_BYTES = 12
+_BODY_AT = _LABEL_BYTES + _NONCE_BYTES
+_TAG_BYTES = 16
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_LAST_CHARACTER = (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])  # by length modulo 4: the unused bits are zero
+
+
+class AeadSealer(Sealer):
+    """Seal with the first of ``secrets``, open with any: put a new one first, drop the old when its texts are spent.
+
+    Each secret has at least 32 bytes; its key and the label that finds the key again are derived by HKDF (RFC 5869), so
+    a secret may serve other purposes under other names. Texts hold at most ``max_bytes`` of data. The nonce is random;
+    GCM-SIV keeps its secrecy where one is drawn twice, so the 2**32 texts of a GCM key with random nonces do not bind.
+
+    The text is base64url, in its one spelling, of: label (4 bytes), nonce (12), ciphertext, tag (16).
+
+    Raises ``ValueError`` for no secret, too many, or one that is too short.
+    """
+
+    def __init__(self, secrets: Sequence[str | bytes], *, max_bytes: int = 4096) -> None:
+        if not 1 <= len(secrets) <= MAX_SECRETS:
+            raise ValueError(f"sealer: {len(secrets)} secrets were given, expected 1 to {MAX_SECRETS}")
+        keys = [_derive(secret) for secret in secrets]
+        self._label, self._first = keys[0]
+        self._ciphers = dict(reversed(keys))
+        self._max_bytes = max_bytes
+        self._max_text = -(-(max_bytes + _LABEL_BYTES + _NONCE_BYTES + _TAG_BYTES) * 4 // 3)
+        self._random = os.urandom
+
+    def seal(self, data: bytes, context: bytes) -> str:
+        """Return ``data`` as URL-safe text. Raises ``ValueError`` for more than ``max_bytes``."""
+        if len(data) > self._max_bytes:
+            raise ValueError(f"sealer: {len(data)} bytes to seal, at most {self._max_bytes} are accepted")
+        nonce = self._random(_NONCE_BYTES)
+        sealed = self._label + nonce + self._first.encrypt(nonce, data, context)
+        return b2a_base64(sealed, newline=False).rstrip(b"=").translate(_TO_URL_SAFE).decode("ascii")
+
+    def open(self, text: str, context: bytes) -> bytes | None:
+        """Return the data of ``text``, or None where it was not sealed with one of the secrets for ``context``."""
+        if not 0 < len(text) <= self._max_text or not text.isascii() or text[-1] not in _LAST_CHARACTER[len(text) & 3]:
+            return None
+        try:
+            raw = a2b_base64(text.encode().translate(_FROM_URL_SAFE) + b"=" * (-len(text) % 4), strict_mode=True)
+        except _Base64Error:
+            return None
+        cipher = self._ciphers.get(raw[:_LABEL_BYTES])
+        if cipher is None or len(raw) < _BODY_AT + _TAG_BYTES:
+            return None
+        try:
+            return cipher.decrypt(raw[_LABEL_BYTES:_BODY_AT], raw[_BODY_AT:], context)
+        except InvalidTag:
+            return None
+
+
+def _derive(secret: str | bytes) -> tuple[bytes, AESGCMSIV]:
+    raw = secret.encode() if isinstance(secret, str) else bytes(secret)
+    if len(raw) < MIN_SECRET_BYTES:
+        raise ValueError(f"sealer: a secret has {len(raw)} bytes, at least {MIN_SECRET_BYTES} are needed")
+    derived = HKDF(algorithm=SHA256(), length=_LABEL_BYTES + _KEY_BYTES, salt=None, info=_INFO).derive(raw)
+    try:
+        return derived[:_LABEL_BYTES], AESGCMSIV(derived[_LABEL_BYTES:])
+    except UnsupportedAlgorithm:
+        raise ValueError(
+            "sealer: this build of the cryptography package lacks AES-GCM-SIV (OpenSSL 3.2 has it)"
+        ) from None
