@@ -57,6 +57,17 @@ def open_reader(options: Options) -> apsw.Connection:
     return _open(options, apsw.SQLITE_OPEN_READONLY)
 
 
+def close_writer(connection: apsw.Connection) -> None:
+    """Copy the log into the file, as far as other processes' readers let it, and close."""
+    connection.set_busy_timeout(0)
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.BusyError:
+        return  # another process is at it or reads the log: nothing is lost, the log stays
+    finally:
+        connection.close(True)
+
+
 def guard(connection: apsw.Connection, ours: Callable[[], bool]) -> None:
     """Refuse statements that would end a transaction, attach a file or change a setting, unless ``ours()``.
 

@@ -81,7 +81,7 @@ class StatementFailed(Exception):
 
 def constraint_failed(error: apsw.ConstraintError) -> ConstraintFailed:
     """Read SQLite's extended code and message into the parts that the layer above needs."""
-    kind = _KINDS.get(error.extendedresult, "other")
+    kind: ConstraintKind = _KINDS.get(_code(error), "other")
     message = str(error)
     subject = message.partition(": ")[2]
     if kind == "other" and message.startswith("FOREIGN KEY"):
@@ -101,5 +101,9 @@ def translate(error: BaseException) -> BaseException:
     if isinstance(error, apsw.ConstraintError):
         return constraint_failed(error)
     if isinstance(error, apsw.Error):
-        return StatementFailed(str(error), getattr(error, "extendedresult", 0))
+        return StatementFailed(str(error), _code(error))
     return error
+
+
+def _code(error: apsw.Error) -> int:
+    return int(getattr(error, "extendedresult", 0))  # errors that apsw itself raises have none

@@ -125,4 +125,4 @@ class Claims:
 
 
 def _place(key: bytes) -> int:
-    return int.from_bytes(blake2b(key, digest_size=8).digest(), "big") >> 1 & ~1  # below the last byte of off_t
+    return int.from_bytes(blake2b(key, digest_size=8).digest(), "big") >> 1  # off_t has 63 bits

@@ -1,0 +1,383 @@
+"""Groups of turns on the one writing connection: the loop's half.
+
+The connection is handed to and fro. It is the loop's while ``_group`` is set (the phase OPEN), and the thread's
+otherwise. Statements run only in the turn that is ``active``; there is an active turn only in an open group, and a
+group is closed only when no turn is active. So a statement never meets a BEGIN or a COMMIT, and turns never interleave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from time import monotonic
+from typing import Any
+
+import apsw
+
+from mainstay.adapters.sql.sqlite import connection as sql
+from mainstay.adapters.sql.sqlite.errors import (
+    ConstraintFailed,
+    TurnTooLong,
+    WriterBusy,
+    WritesStopped,
+    translate,
+)
+from mainstay.adapters.sql.sqlite.locks import FileTurn
+from mainstay.adapters.sql.sqlite.options import Options, Statistics
+from mainstay.adapters.sql.sqlite.thread import Listener, Outcome, WriterThread
+from mainstay.adapters.sql.sqlite.turn import Turn
+from mainstay.adapters.sql.sqlite.watchdog import Watchdog
+from mainstay.model.problem import CommitUnknown, NotCommitted
+
+Failure = Callable[[], Exception]  # makes one exception per call: a shared one would gather every call's traceback
+
+
+def _rolled_back() -> NotCommitted:
+    return NotCommitted("The database rolled the change back.", retry_after=1)
+
+
+def _stopping() -> WritesStopped:
+    return WritesStopped("The service is stopping.", retry_after=1)
+
+
+def _stopped() -> WritesStopped:
+    return WritesStopped(retry_after=30)
+
+
+def _held_elsewhere() -> WriterBusy:
+    return WriterBusy("Another process holds the database.", retry_after=1)
+
+
+class Phase(Enum):
+    """Who has the connection."""
+
+    IDLE = "idle"  # nobody: no transaction
+    OPENING = "opening"  # the thread: waiting for the file, then BEGIN IMMEDIATE
+    OPEN = "open"  # the loop
+    CLOSING = "closing"  # the thread: COMMIT
+
+
+class Group:
+    """One transaction: the turns taken in it and the calls that wait for its end."""
+
+    __slots__ = ("_failure", "_settled", "_waiting", "idle_check", "left", "until")
+
+    def __init__(self, calls: int, until: float) -> None:
+        self.left = calls
+        self.until = until
+        self.idle_check = False
+        self._waiting: list[tuple[asyncio.Future[None], Exception | None]] = []
+        self._settled = False
+        self._failure: Failure | None = None
+
+    def end(self, refusal: Exception | None = None) -> asyncio.Future[None]:
+        """Return a future of the group's end: its failure, or else ``refusal``, or else None."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._settled:
+            self._answer(future, refusal)
+        else:
+            self._waiting.append((future, refusal))
+        return future
+
+    def settle(self, failure: Failure | None) -> None:
+        """Answer everyone who waits for the end, and those still to come."""
+        self._settled, self._failure = True, failure
+        waiting, self._waiting = self._waiting, []
+        for future, refusal in waiting:
+            self._answer(future, refusal)
+
+    def _answer(self, future: asyncio.Future[None], refusal: Exception | None) -> None:
+        if future.done():  # its call was cancelled while it waited; the group's end does not depend on it
+            return
+        if self._failure is not None:
+            future.set_exception(self._failure())
+        elif refusal is not None:
+            future.set_exception(refusal)
+        else:
+            future.set_result(None)
+
+
+class GroupWriter:
+    """Gives turns in order of arrival, gathers them in groups and answers each call when its group is durable."""
+
+    def __init__(
+        self,
+        options: Options,
+        connection: apsw.Connection,
+        statistics: Statistics,
+        bound_log: Callable[[apsw.Connection], None],
+    ) -> None:
+        self.connection = connection
+        self.cursor = connection.cursor()
+        self.active: Turn | None = None
+        self.failure: str | None = None  # for good: writes have stopped until the process is started again
+        self.trouble: str | None = None  # until the next transaction begins well
+        self.phase = Phase.IDLE
+        self._options = options
+        self._statistics = statistics
+        self._queue: OrderedDict[asyncio.Future[Turn], asyncio.Task[Any] | None] = OrderedDict()
+        self._group: Group | None = None
+        self._closing: Group | None = None
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._loop = asyncio.get_running_loop()
+        self._file_turn = FileTurn(options.path.with_name(options.path.name + "-turns"))
+        listener = Listener(self._opened, self._settled, self._wanted, self._broken)
+        self._thread = WriterThread(connection, self._file_turn, self._loop, listener, bound_log)
+        self._turn_watch = Watchdog(options.turn_seconds, self._turn_overdue)
+        self._open_watch = Watchdog(options.busy_seconds, self._opening_overdue)
+        sql.guard(connection, lambda: self._group is None)
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def start(self) -> None:
+        """Start the writer thread."""
+        self._thread.start()
+
+    async def stop(self) -> bool:
+        """Refuse waiting calls, roll back an open turn, commit the open group, end the thread.
+
+        Returns False when the thread still waits for a file that another process holds.
+        """
+        self._stopping = True
+        self._refuse_waiting(_stopping)
+        if self.active is not None:
+            self.active.abandon()
+        try:
+            await asyncio.wait_for(self._idle.wait(), self._options.busy_seconds)
+        except TimeoutError:
+            return False
+        finally:
+            self._turn_watch.cancel()
+            self._open_watch.cancel()
+        ended = await asyncio.to_thread(self._thread.stop, self._options.busy_seconds)
+        if ended:
+            self._file_turn.close()
+        return ended
+
+    def turn(self, owner: asyncio.Task[Any] | None = None) -> Turn | Awaitable[Turn]:
+        """Return the turn at once where it is free in an open group, else an awaitable that gives it in order.
+
+        A turn is rolled back when its ``owner`` is done. Raises :class:`WriterBusy` when too many wait, and
+        :class:`WritesStopped` after a commit whose outcome is not known.
+        """
+        group = self._group
+        if group is not None and self.active is None and not self._queue and self._admits(group):
+            return self._enter(group, owner)
+        self._check_open()
+        return self._wait(owner)
+
+    def leave(self, turn: Turn, *, keep: bool) -> asyncio.Future[None]:
+        """End the active turn and return a future of its group's end."""
+        group = self._group
+        assert group is not None  # a turn is active in an open group only
+        refusal: Exception | None = None
+        try:
+            if keep and self.connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0]:
+                refusal, keep = ConstraintFailed("foreign_key", "", (), "deferred"), False
+            if not keep:
+                self.cursor.execute(sql.ROLLBACK_TO)
+                self._statistics.rolled_back += 1
+            self.cursor.execute(sql.RELEASE)
+        except BaseException as error:
+            raise self._spoiled() from error
+        turn.close(None)
+        self._pass_on()
+        return group.end(refusal)
+
+    def forsake(self, turn: Turn, reason: Exception | None = None) -> None:
+        """Roll the active turn back alone and pass the turn on; nobody waits for the group on its account."""
+        try:
+            self.cursor.execute(sql.ROLLBACK_TO)
+            self.cursor.execute(sql.RELEASE)
+        except apsw.Error:
+            self._spoiled()
+            return
+        self._statistics.rolled_back += 1
+        turn.close(reason)
+        self._pass_on()
+
+    def failed(self, error: BaseException) -> BaseException:
+        """Return what a failed statement raises, having ended the group if SQLite ended its transaction."""
+        if self.connection.in_transaction:
+            return translate(error)
+        self._lose()
+        return _rolled_back()
+
+    def _check_open(self) -> None:
+        if self._stopping:
+            raise _stopping()
+        if self.failure is not None:
+            raise _stopped()
+        if len(self._queue) >= self._options.queue_limit:
+            raise WriterBusy(retry_after=1)
+
+    async def _wait(self, owner: asyncio.Task[Any] | None) -> Turn:
+        self._check_open()  # again: much may have happened before the caller awaits
+        future: asyncio.Future[Turn] = self._loop.create_future()
+        self._queue[future] = owner
+        self._statistics.turn_waits += 1
+        if self.phase is Phase.IDLE:
+            self._open()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._queue.pop(future, None)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                future.result().abandon()  # it was given in the same tick that cancelled the call
+            raise
+
+    def _admits(self, group: Group) -> bool:
+        return group.left > 0 and monotonic() < group.until
+
+    def _enter(self, group: Group, owner: asyncio.Task[Any] | None) -> Turn:
+        group.left -= 1
+        try:
+            self.cursor.execute(sql.SAVEPOINT)
+        except BaseException as error:
+            raise self.failed(error) from error
+        turn = Turn(self, group, owner)
+        self.active = turn
+        self._turn_watch.begin()
+        self._statistics.calls += 1
+        return turn
+
+    def _pass_on(self) -> None:
+        """Give the free turn to the next in order, or end the group: by time, by count, or when no one waits."""
+        self.active = None
+        self._turn_watch.end()
+        self._advance()
+
+    def _advance(self) -> None:
+        group = self._group
+        while group is not None and self._queue and self._admits(group):
+            future, owner = self._queue.popitem(last=False)
+            if future.done():
+                continue
+            try:
+                turn = self._enter(group, owner)
+            except Exception as error:
+                future.set_exception(error)
+                group = self._group  # None if the error ended it
+                continue
+            future.set_result(turn)
+            return
+        if group is None:
+            return
+        if self._queue or not self._admits(group):
+            self._close(group)
+        elif not group.idle_check:  # calls that the loop is about to run may still join
+            group.idle_check = True
+            self._loop.call_soon(self._close_if_idle, group)
+
+    def _close_if_idle(self, group: Group) -> None:
+        group.idle_check = False
+        if self._group is group and self.active is None:
+            self._close(group)
+
+    def _open(self) -> None:
+        self.phase = Phase.OPENING
+        self._idle.clear()
+        self._open_watch.begin()
+        self._thread.open_group()
+
+    def _close(self, group: Group) -> None:
+        self._group, self._closing = None, group
+        self.phase = Phase.CLOSING
+        self._thread.close_group()
+
+    def _spoiled(self) -> NotCommitted:
+        """Roll the whole group back after a savepoint failed to end: what it holds is not known any more."""
+        self._group, group = None, self._group
+        if self.connection.in_transaction:
+            try:
+                self.cursor.execute(sql.ROLLBACK_GROUP)
+            except apsw.Error as error:
+                self.failure = f"a roll-back failed: {error}"
+        self._group = group
+        self._lose()
+        return _rolled_back()
+
+    def _lose(self) -> None:
+        """End the group whose transaction is gone: every call of it fails, none is acknowledged."""
+        group, self._group = self._group, None
+        turn, self.active = self.active, None
+        self._turn_watch.end()
+        self._statistics.lost += 1
+        if turn is not None:
+            turn.close(_rolled_back())
+        if group is not None:
+            group.settle(_rolled_back)
+            self.phase = Phase.CLOSING
+            self._thread.drop_group()
+
+    def _wanted(self) -> bool:
+        return bool(self._queue)
+
+    def _opened(self, fault: BaseException | None) -> None:
+        self._open_watch.end()
+        if fault is not None:
+            if isinstance(fault, apsw.BusyError):
+                self._refuse_waiting(_held_elsewhere)
+            else:
+                self.trouble = f"a transaction could not be begun: {fault}"
+                self._refuse_waiting(_stopped)
+            self._rest()
+            return
+        self.trouble = None
+        self.phase = Phase.OPEN
+        self._statistics.groups += 1
+        self._group = Group(self._options.group_calls, monotonic() + self._options.group_seconds)
+        self._advance()
+
+    def _settled(self, outcome: Outcome, again: bool) -> None:
+        group, self._closing = self._closing, None
+        if outcome.fault is None:
+            if group is not None:
+                self._statistics.commits += 1
+                group.settle(None)
+        elif group is not None:
+            self._statistics.lost += 1
+            group.settle(_rolled_back if outcome.known else CommitUnknown)
+            if not outcome.known:
+                self.failure = f"a commit failed: {outcome.fault}"
+                self._refuse_waiting(_stopped)
+        if again:
+            self.phase = Phase.OPENING
+            self._open_watch.begin()
+        else:
+            self._rest()
+
+    def _broken(self, error: BaseException) -> None:
+        self.failure = f"the writer thread ended: {error!r}"
+        if self._closing is not None:
+            self._closing.settle(CommitUnknown)
+            self._closing = None
+        self._refuse_waiting(_stopped)
+        self._rest()
+
+    def _rest(self) -> None:
+        if self._queue:
+            self._open()
+        else:
+            self.phase = Phase.IDLE
+            self._idle.set()
+
+    def _refuse_waiting(self, problem: Failure) -> None:
+        queue, self._queue = self._queue, OrderedDict()
+        for future in queue:
+            if not future.done():
+                future.set_exception(problem())
+
+    def _turn_overdue(self) -> None:
+        if self.active is not None:
+            self._statistics.expired += 1
+            self.forsake(self.active, TurnTooLong(retry_after=1))
+
+    def _opening_overdue(self) -> None:
+        self._refuse_waiting(_held_elsewhere)
+        self._open_watch.begin()  # calls that come while the file is still held have their own bound
