@@ -71,24 +71,27 @@ def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """
     pip = pip_settings(environ)
     found = dict(environ)
-    folders = [folder for folder in pip.get("find-links", "").split() if "://" in folder or Path(folder).is_dir()]
     wanted = {
-        "UV_DEFAULT_INDEX": environ.get("UV_INDEX_URL") or pip.get("index-url", ""),
+        "UV_DEFAULT_INDEX": environ.get("UV_INDEX_URL") or pip.get("index-url"),
         "UV_INDEX": environ.get("UV_EXTRA_INDEX_URL") or " ".join(pip.get("extra-index-url", "").split()),
-        "UV_FIND_LINKS": ",".join(folders),
+        "UV_FIND_LINKS": ",".join(link for link in pip.get("find-links", "").split() if _reachable(link)),
         "UV_INSECURE_HOST": " ".join(pip.get("trusted-host", "").split()),
-        "SSL_CERT_FILE": pip.get("cert", ""),
-        "SSL_CLIENT_CERT": pip.get("client-cert", ""),
-        "HTTPS_PROXY": environ.get("https_proxy") or pip.get("proxy", ""),
-        "HTTP_PROXY": environ.get("http_proxy") or pip.get("proxy", ""),
-        "UV_HTTP_TIMEOUT": pip.get("timeout", pip.get("default-timeout", "")),
+        "UV_NO_INDEX": "1" if pip.get("no-index", "").lower() in {"1", "true", "yes", "on"} else "",
+        "UV_HTTP_TIMEOUT": pip.get("timeout") or pip.get("default-timeout"),
+        "SSL_CERT_FILE": pip.get("cert"),
+        "SSL_CLIENT_CERT": pip.get("client-cert"),
+        "HTTPS_PROXY": environ.get("https_proxy") or pip.get("proxy"),
+        "HTTP_PROXY": environ.get("http_proxy") or pip.get("proxy"),
     }
-    if pip.get("no-index", "").lower() in {"1", "true", "yes", "on"}:
-        wanted["UV_NO_INDEX"] = "1"
     found.update({name: value for name, value in wanted.items() if value and not environ.get(name)})
     if "SSL_CERT_FILE" not in found and any(Path(bundle).exists() for bundle in CERTIFICATE_BUNDLES):
         found.setdefault("UV_SYSTEM_CERTS", "1")
     return found
+
+
+def _reachable(link: str) -> bool:
+    """uv, unlike pip, takes a folder that is not there for a fault."""
+    return "://" in link or Path(link).is_dir()
 
 
 def has_own_index(environ: Mapping[str, str]) -> bool:
