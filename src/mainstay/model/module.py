@@ -13,6 +13,7 @@ from mainstay.model.operation import (
     Operation,
     OperationKind,
     Source,
+    caller_module,
     caller_source,
     describe,
     problems_of,
@@ -20,7 +21,7 @@ from mainstay.model.operation import (
     source_of,
 )
 from mainstay.model.policy import Policy
-from mainstay.model.problem import Problem
+from mainstay.model.problem import Problem, snake_case
 from mainstay.model.structs import Entity, Event
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,6 +44,27 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     precondition: bool
     source: Source
 
+    def routes(self) -> list[tuple[str, str, str]]:
+        """Return (verb, method, path) of each verb that is served."""
+        one = f"{self.path}/{{id}}"
+        served = [
+            ("list", "GET", self.path, self.read),
+            ("get", "GET", one, self.read),
+            ("create", "POST", self.path, self.create),
+            ("update", "PATCH", one, self.update),
+            ("delete", "DELETE", one, self.delete),
+        ]
+        return [(verb, method, path) for verb, method, path, policy in served if policy is not None]
+
+    def operation_name(self, verb: str) -> str:
+        """Return the name of a verb's operation: ``list_products``, ``get_product``, ``create_product``."""
+        return f"{verb}_{self.name}" if verb == "list" else f"{verb}_{snake_case(self.entity.__name__)}"
+
+    def policy(self, verb: str) -> Policy | None:
+        """Return the policy of a verb."""
+        policies = {"list": self.read, "get": self.read, "create": self.create, "update": self.update}
+        return policies.get(verb, self.delete)
+
 
 class Module:
     """A named part of a service that owns its entities, operations, consumers and events.
@@ -57,6 +79,7 @@ class Module:
         self.name = name
         self.title = title or name.replace("_", " ").capitalize()
         self.source = caller_source(1)
+        self.home = caller_module(1)
         self.operations: list[Operation] = []
         self.resources: list[Resource] = []
         self.entities: list[type[Entity]] = []

@@ -165,6 +165,15 @@ class Where(RowPolicy, frozen=True):
         return f"where({getattr(self.predicate, '__name__', 'predicate')})"
 
 
+class Prepared(RowPolicy, frozen=True):
+    """A ``where`` whose predicate was run already: what a running service reduces."""
+
+    condition: Condition
+
+    def reduce(self, who: Principal) -> Condition:  # noqa: D102
+        return TRUE if who.is_system else _fill(self.condition, who)
+
+
 class Both(Policy, frozen=True):
     """Both hold."""
 
@@ -252,6 +261,20 @@ def where(predicate: Callable[[Any, Any], Any]) -> Policy:
 def check(function: Callable[[Principal], bool]) -> Policy:
     """Allow a caller of whom ``function(principal)`` is true. It sees no row: for those use ``where``."""
     return Check(function)
+
+
+def prepare(policy: Policy) -> Policy:
+    """Return the policy with every predicate run once, so that reducing it runs none."""
+    match policy:
+        case Where():
+            return Prepared(policy.template())
+        case Both(left, right):
+            return Both(prepare(left), prepare(right))
+        case Either(left, right):
+            return Either(prepare(left), prepare(right))
+        case Inverse(of):
+            return Inverse(prepare(of))
+    return policy
 
 
 def owner_fields(policy: Policy) -> Iterator[str]:

@@ -1,0 +1,177 @@
+"""Dependencies: found by type once, at start-up; made for each call by functions that look nothing up."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from mainstay.kernel.scope import Scope
+from mainstay.model.principal import Principal
+from mainstay.model.service import Provision
+from mainstay.model.structs import Entity
+from mainstay.ports.aggregates import Aggregates
+from mainstay.ports.bulk import Bulk
+from mainstay.ports.clock import Clock
+from mainstay.ports.events import Events
+from mainstay.ports.ids import Entropy, Ids
+from mainstay.ports.log import Log
+from mainstay.ports.repository import Repository
+from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
+
+Make = Callable[[Scope], Any]
+MakeAsync = Callable[[Scope], Awaitable[Any]]
+
+
+class Resolver(msgspec.Struct, frozen=True, kw_only=True):
+    """How one dependency is made: at once, or by waiting.
+
+    ``outside`` says that it reaches beyond the service's database; ``writes`` that it can change rows or emit.
+    """
+
+    make: Make | None = None
+    make_async: MakeAsync | None = None
+    outside: bool = False
+    writes: bool = False
+
+
+class Unresolved(Exception):
+    """No way is known to make a dependency of a type. The message says what to do."""
+
+
+class Providers:
+    """What dependencies are made of, for one running service.
+
+    ``known`` are the ports that the assembly hands over by type. Service-scoped provisions are made by ``start`` and
+    cleaned up, last first, by ``stop``.
+    """
+
+    def __init__(
+        self,
+        provisions: list[Provision],
+        known: Mapping[Any, Resolver],
+        plans: Mapping[type[Entity], EntityPlan],
+    ) -> None:
+        self._provisions = {p.type: p for p in provisions}
+        self._known = {**_BUILT_IN, **known}
+        self._plans = plans
+        self._values: dict[Any, Any] = {}
+        self._stack = AsyncExitStack()
+
+    def resolver(self, type_: Any, path: tuple[Any, ...] = ()) -> Resolver:
+        """Return how a dependency of this type is made. Raises ``Unresolved``."""
+        if type_ in path:
+            chain = " -> ".join(getattr(t, "__name__", str(t)) for t in (*path, type_))
+            raise Unresolved(f"it depends on itself: {chain}")
+        entity = (get_args(type_) or (None,))[0]
+        doorway = _DOORWAYS.get(get_origin(type_))
+        if doorway is not None:
+            return self._doorway(doorway, entity)
+        if type_ in self._provisions:
+            return self._provided(self._provisions[type_], (*path, type_))
+        if type_ in self._known:
+            return self._known[type_]
+        name = getattr(type_, "__name__", str(type_))
+        raise Unresolved(f"nothing provides {name}: service.provide({name}, factory)")
+
+    def _doorway(self, doorway: Any, entity: Any) -> Resolver:
+        plan = self._plans.get(entity)
+        if plan is None:
+            raise Unresolved(f"{doorway.__name__}[...] needs an entity of the service, not {entity!r}")
+        return Resolver(make=lambda scope: doorway(scope.unit, plan), writes=doorway is Bulk)
+
+    def _provided(self, provision: Provision, path: tuple[Any, ...]) -> Resolver:
+        needs = {name: self.resolver(type_, path) for name, type_ in _needs(provision).items()}
+        if provision.scope == "service":
+            values, type_ = self._values, provision.type
+            return Resolver(make=lambda _scope: values[type_], outside=provision.outside)
+
+        async def make(scope: Scope) -> Any:
+            if provision.type not in scope.made:
+                if scope.stack is None:
+                    scope.stack = AsyncExitStack()
+                arguments = {name: await resolve(r, scope) for name, r in needs.items()}
+                scope.made[provision.type] = await _produce(provision.factory, arguments, scope.stack)
+            return scope.made[provision.type]
+
+        return Resolver(make_async=make, outside=provision.outside or any(r.outside for r in needs.values()))
+
+    async def start(self) -> None:
+        """Make the service-scoped provisions, each after what it needs."""
+        for provision in self._provisions.values():
+            await self._make(provision)
+
+    async def _make(self, provision: Provision) -> None:
+        if provision.scope != "service" or provision.type in self._values:
+            return
+        arguments = {}
+        for name, type_ in _needs(provision).items():
+            if type_ in self._provisions:
+                await self._make(self._provisions[type_])
+                arguments[name] = self._values[type_]
+            else:
+                make = self._known[type_].make
+                arguments[name] = make(_NO_SCOPE) if make is not None else None
+        self._values[provision.type] = await _produce(provision.factory, arguments, self._stack)
+
+    async def stop(self) -> None:
+        """Clean up, last made first."""
+        await self._stack.aclose()
+        self._values.clear()
+
+
+_NO_SCOPE: Any = None
+
+
+async def resolve(resolver: Resolver, scope: Scope) -> Any:
+    """Make one dependency."""
+    if resolver.make is not None:
+        return resolver.make(scope)
+    return await resolver.make_async(scope)  # type: ignore[misc]  # a resolver has one of the two
+
+
+def _needs(provision: Provision) -> dict[str, Any]:
+    """Return the types of a factory's parameters. Raises ``Unresolved`` where one has none that resolves."""
+    target = provision.factory.__init__ if inspect.isclass(provision.factory) else provision.factory
+    try:
+        hints = get_type_hints(target, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise Unresolved(f"the factory's annotations do not resolve: {error}") from error
+    needs = {}
+    for name, parameter in inspect.signature(provision.factory).parameters.items():
+        if parameter.default is not parameter.empty or parameter.kind in (
+            parameter.VAR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        ):
+            continue
+        if name not in hints:
+            raise Unresolved(f"the factory's parameter {name} has no annotation")
+        needs[name] = hints[name]
+    return needs
+
+
+async def _produce(factory: Callable[..., Any], arguments: dict[str, Any], stack: AsyncExitStack) -> Any:
+    if inspect.isasyncgenfunction(factory):
+        return await stack.enter_async_context(asynccontextmanager(factory)(**arguments))
+    made = factory(**arguments)
+    return await made if inspect.isawaitable(made) else made
+
+
+def _log(scope: Scope) -> Log:
+    call = scope.call
+    return Log(call.operation.ports.observer, {"operation": call.operation.name, "request_id": call.request_id})
+
+
+_DOORWAYS: Mapping[Any, Any] = {Repository: Repository, Bulk: Bulk, Aggregates: Aggregates}
+_BUILT_IN: Mapping[Any, Resolver] = {
+    Principal: Resolver(make=lambda scope: scope.call.principal),
+    UnitOfWork: Resolver(make=lambda scope: scope.unit),
+    Events: Resolver(make=lambda scope: Events(scope.emit), writes=True),
+    Log: Resolver(make=_log),
+    Clock: Resolver(make=lambda scope: scope.unit.frame.clock),
+    Ids: Resolver(make=lambda scope: scope.unit.frame.ids),
+    Entropy: Resolver(make=lambda scope: scope.call.operation.ports.entropy),
+}

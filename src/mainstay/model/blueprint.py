@@ -1,0 +1,184 @@
+"""The blueprint of a service: its declarations, resolved and put in relation, with the faults that were found.
+
+Nothing here runs a use case or knows a store: it is what checks, contracts and the kernel's binding start from.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from mainstay.model.faults import StartupFault
+from mainstay.model.module import Module, Resource
+from mainstay.model.operation import Operation, OperationKind, source_of
+from mainstay.model.schema import Shape, Shapes
+from mainstay.model.service import Service
+from mainstay.model.signature import Signature, signature_of
+from mainstay.model.structs import Dto, Entity, Event
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation with its resolved signature."""
+
+    operation: Operation
+    signature: Signature
+
+
+class Blueprint(msgspec.Struct, kw_only=True, eq=False):
+    """A service, resolved. ``owners`` names the module of each entity; ``events`` the class of each "module.Name"."""
+
+    service: Service
+    shapes: Shapes
+    planned: list[Planned] = []
+    resources: list[tuple[Module, Resource]] = []
+    owners: dict[type[Entity], str] = {}
+    events: dict[str, type[Event]] = {}
+    event_names: dict[type[Event], str] = {}
+    references: dict[tuple[type[Entity], str], type[Entity]] = {}
+    faults: list[StartupFault] = []
+
+    def fault(self, source: Any, subject: str, message: str, hint: str | None = None) -> None:
+        """Note a fault; ``source`` is a Source, or a class or function whose place is looked up."""
+        place = source if hasattr(source, "line") and hasattr(source, "file") else source_of(source)
+        self.faults.append(StartupFault(place, subject, message, hint))
+
+    def entities(self) -> list[type[Entity]]:
+        """Return all entities, in a stable order."""
+        return sorted(self.owners, key=lambda e: (self.owners[e], e.__name__))
+
+
+def draw(service: Service) -> Blueprint:
+    """Resolve everything that a service declares. Never raises for a team's mistake: it notes a fault."""
+    blueprint = Blueprint(service=service, shapes=Shapes())
+    for module in service.modules:
+        for operation in module.operations:
+            signature = _signature(blueprint, operation)
+            if signature is not None:
+                blueprint.planned.append(Planned(operation=operation, signature=signature))
+        blueprint.resources.extend((module, resource) for resource in module.resources)
+    _own_entities(blueprint)
+    _name_events(blueprint)
+    for entity in list(blueprint.owners):
+        _resolve_shape(blueprint, entity)
+    for planned in blueprint.planned:
+        for struct in _structs(planned.signature):
+            _resolve_shape(blueprint, struct)
+    return blueprint
+
+
+def _signature(blueprint: Blueprint, operation: Operation) -> Signature | None:
+    try:
+        return signature_of(operation)
+    except (NameError, TypeError) as error:
+        blueprint.fault(operation.source, operation.name, str(error))
+        return None
+
+
+def entities_in(annotation: Any) -> Iterator[type[Entity]]:
+    """Walk the entities that an annotation names: ``Repository[Order]``, ``Page[Order]``, ``Order``."""
+    if isinstance(annotation, type) and issubclass(annotation, Entity) and annotation is not Entity:
+        yield annotation
+    for argument in get_args(annotation):
+        yield from entities_in(argument)
+
+
+def _structs(signature: Signature) -> Iterator[type[msgspec.Struct]]:
+    """Walk the Dtos and events of a signature."""
+    for annotation in (*(p.type for p in signature.parameters), signature.returns):
+        for part in (annotation, *get_args(annotation)):
+            if isinstance(part, type) and issubclass(part, Dto | Event) and get_origin(part) is None:
+                yield part
+
+
+def _own_entities(blueprint: Blueprint) -> None:
+    """Find every entity and the module it belongs to: the one that names it first, its own Python module preferred."""
+    named: dict[type[Entity], list[tuple[int, str]]] = {}
+    for module in blueprint.service.modules:
+        for entity in (*module.entities, *(r.entity for r in module.resources)):
+            named.setdefault(entity, []).append((0, module.name))
+    homes = {m.name: m.home for m in blueprint.service.modules}
+    for planned in blueprint.planned:
+        for annotation in (*(p.type for p in planned.signature.parameters), planned.signature.returns):
+            for entity in entities_in(annotation):
+                near = entity.__module__ == homes[planned.operation.module]
+                named.setdefault(entity, []).append((1 if near else 2, planned.operation.module))
+    pending = list(named)
+    while pending:
+        entity = pending.pop()
+        owner = blueprint.owners[entity] = min(named[entity], key=lambda claim: claim[0])[1]
+        for target in _targets(blueprint, entity):
+            if target not in named:
+                named[target] = [(3, owner)]
+                pending.append(target)
+
+
+def _targets(blueprint: Blueprint, entity: type[Entity]) -> Iterator[type[Entity]]:
+    """Walk the entities that an entity refers to or is related with, noting references that name none."""
+    try:
+        shape = blueprint.shapes.of(entity)
+    except (NameError, TypeError):
+        return
+    for relation in shape.relations:
+        yield relation.base
+    for attribute in shape.attributes:
+        reference = attribute.spec.references
+        if reference is None:
+            continue
+        target = _find_entity(blueprint, entity, reference)
+        if target is None:
+            hint = "give the entity's class, or its name where it is declared further down in the same file"
+            blueprint.fault(entity, f"{entity.__name__}.{attribute.name}", f"references {reference!r}: no entity", hint)
+        else:
+            blueprint.references[entity, attribute.name] = target
+            yield target
+
+
+def _find_entity(blueprint: Blueprint, entity: type[Entity], reference: Any) -> type[Entity] | None:
+    if isinstance(reference, str):
+        scope = vars(sys.modules.get(entity.__module__, sys))
+        by_name = {e.__name__: e for e in blueprint.owners}
+        reference = scope.get(reference) or by_name.get(reference)
+    return reference if isinstance(reference, type) and issubclass(reference, Entity) else None
+
+
+def _name_events(blueprint: Blueprint) -> None:
+    """Give each event its name: that of the module whose Python module it is declared in, and its own."""
+    homes = {m.home: m.name for m in blueprint.service.modules}
+    for planned in blueprint.planned:
+        for event in _event_classes(planned):
+            if event in blueprint.event_names:
+                continue
+            name = f"{homes.get(event.__module__, planned.operation.module)}.{event.__name__}"
+            if name in blueprint.events:
+                blueprint.fault(event, event.__name__, f"another event is named {name} too")
+            blueprint.events[name] = event
+            blueprint.event_names[event] = name
+    known = {m.home for m in blueprint.service.modules}
+    for home in known:
+        for value in list(vars(sys.modules[home]).values()) if home in sys.modules else ():
+            if isinstance(value, type) and issubclass(value, Event) and value.__module__ == home:
+                name = f"{homes[home]}.{value.__name__}"
+                blueprint.events.setdefault(name, value)
+                blueprint.event_names.setdefault(value, name)
+
+
+def _event_classes(planned: Planned) -> Iterator[type[Event]]:
+    event = planned.operation.event
+    if isinstance(event, type):
+        yield event
+
+
+def _resolve_shape(blueprint: Blueprint, struct: type[msgspec.Struct]) -> Shape | None:
+    try:
+        return blueprint.shapes.of(struct)
+    except (NameError, TypeError) as error:
+        blueprint.fault(struct, struct.__name__, f"an annotation does not resolve: {error}")
+        return None
+
+
+def is_query(operation: Operation) -> bool:
+    """Whether an operation only reads."""
+    return operation.kind is OperationKind.QUERY

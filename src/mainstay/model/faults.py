@@ -1,0 +1,29 @@
+"""Start-up faults: what a team must mend before its service can run, each with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mainstay.model.operation import Source
+
+
+class StartupFault(msgspec.Struct, frozen=True):
+    """One fault of a declaration: where it is, what it is about, what is wrong, and what to do."""
+
+    source: Source
+    subject: str
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.subject}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class StartupFailed(Exception):
+    """The service cannot run. All faults that were found are in ``faults``, and in the message, one a line."""
+
+    def __init__(self, faults: Sequence[StartupFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
