@@ -188,11 +188,12 @@ class Reader:
         self._server = int(printed.split()[-1])
         deadline = time.monotonic() + SERVER_SECONDS
         while True:
+            alive = _processes(GROUP, self._server)  # asked first: what it printed at its end is then all there
             said = self._log.read_text(encoding="utf-8", errors="replace")
             if any(matches(step.expected, said[:cut]) for cut in _line_ends(said)):
                 return
-            if time.monotonic() > deadline or not _processes(GROUP, self._server):
-                _kill(_processes(GROUP, self._server))
+            if time.monotonic() > deadline or not alive:
+                _kill(alive)
                 self._server = None
                 wanted = "\n".join(step.expected)
                 raise TourError(f"`{step.command}` should come to print\n{wanted}\nand printed\n{said}")
