@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
@@ -49,11 +50,15 @@ class Call(msgspec.Struct, kw_only=True):
     principal: Principal = Principal.anonymous
     verdicts: list[Verdict] = []
     inputs: dict[str, Any] = {}
+    message: UUID | None = None  # the event's message that a consumer is called for
     claim: bytes | None = None
     fingerprint: bytes = b""
     deadline: float | None = None  # monotonic
     replayed: bool = False
     attempts: int = 0
+    committing: bool = False  # from here on nothing cancels the call: its outcome is the store's to tell
+    depth: int = 0  # how many calls of this process it was asked through
+    result: Any = None  # what the use case returned, for who asked in the same process
     reply: Reply | None = None
 
 

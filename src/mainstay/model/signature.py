@@ -40,6 +40,7 @@ class Source(Enum):
     MEMBER = "member"  # a member of the body, beside others
     BODY = "body"  # the one Dto
     PATCH = "patch"
+    CREATE = "create"  # the fields of an entity that a body may set, as keywords
     EVENT = "event"
     FIND = "find"
     UPLOAD = "upload"
@@ -77,7 +78,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def body(self) -> Parameter | None:
         """The parameter that takes the body as a whole, if there is one."""
-        taken = self.of(Source.BODY, Source.PATCH, Source.UPLOAD, Source.RAW, Source.EVENT)
+        taken = self.of(Source.BODY, Source.PATCH, Source.CREATE, Source.UPLOAD, Source.RAW, Source.EVENT)
         return taken[0] if taken else None
 
     @property

@@ -1,0 +1,221 @@
+"""Binding: a blueprint and the adapters become operations that run. Nothing is looked up after this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from mainstay.kernel.ask import Directory, LocalAsk
+from mainstay.kernel.bound import BoundOperation, Ports, Stage
+from mainstay.kernel.dispatch import dispatch
+from mainstay.kernel.flow.inbox import bind_inbox
+from mainstay.kernel.flow.outbox import bind_outbox
+from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.guard.once import once
+from mainstay.kernel.guard.signed import signature_stage
+from mainstay.kernel.invoke import Plan, bind_invoke
+from mainstay.kernel.plans import plan_entities
+from mainstay.kernel.providers import Providers, Resolver, Unresolved
+from mainstay.kernel.reach import reaches_loop, reads_once
+from mainstay.kernel.render import bind_render
+from mainstay.kernel.resource import plan_resource
+from mainstay.kernel.stages import head_stages, read
+from mainstay.kernel.validate import bind_validation, media_of
+from mainstay.model.blueprint import Blueprint, Planned, draw
+from mainstay.model.checks import check_blueprint
+from mainstay.model.faults import StartupFault
+from mainstay.model.limits import Limit
+from mainstay.model.operation import Operation, OperationKind, Signed
+from mainstay.model.policy import anyone, prepare
+from mainstay.model.schema import Shape
+from mainstay.model.service import Service
+from mainstay.model.signature import Source
+from mainstay.model.structs import Entity
+from mainstay.ports.ask import Ask
+from mainstay.ports.store import Table
+from mainstay.ports.unit_of_work import EntityPlan
+
+DEADLINE = 30.0  # seconds, of an operation that names none
+
+
+class Bound(msgspec.Struct, kw_only=True, eq=False):
+    """A service, ready to run: its operations, what delivers its events, and what must be started before it."""
+
+    service: Service
+    blueprint: Blueprint
+    operations: list[BoundOperation]
+    consumers: dict[str, list[BoundOperation]]
+    plans: Mapping[type[Entity], EntityPlan]
+    tables: tuple[Table, ...]
+    providers: Providers
+    faults: list[StartupFault]
+    ports: Ports
+
+    def relay(self, holder: str) -> Relay:
+        """Return the relay that delivers this service's events; ``holder`` names this replica."""
+        return Relay(self.ports, self.consumers, dispatch, holder)
+
+
+def check(service: Service) -> Blueprint:
+    """Draw and check a service without adapters: all faults of the model's own rules are in the blueprint."""
+    blueprint = draw(service)
+    check_blueprint(blueprint)
+    return blueprint
+
+
+def bind(
+    service: Service,
+    ports: Ports,
+    *,
+    known: Mapping[Any, Resolver] | None = None,
+    secrets: Mapping[str, Any] | None = None,
+    limits: tuple[Limit, ...] = (),
+) -> Bound:
+    """Bind a service to its adapters. The result carries all start-up faults: with any, it must not be run.
+
+    ``known`` are further dependencies by type; ``secrets`` those that ``allow=signed(...)`` names.
+    """
+    blueprint = check(service)
+    plans = plan_entities(blueprint)
+    directory = Directory()
+    asked = Resolver(make=lambda scope: LocalAsk(directory, scope))
+    providers = Providers(service.provisions, {**(known or {}), Ask: asked}, plans)
+    binder = _Binder(blueprint, ports, plans, providers, secrets or {}, (*service.limits, *limits))
+    operations: list[BoundOperation] = []
+    consumers: dict[str, list[BoundOperation]] = {}
+    for planned in _all_planned(blueprint):
+        bound = binder.bind(planned, len(operations))
+        if planned.operation.kind is OperationKind.CONSUMER:
+            consumers.setdefault(_event_name(blueprint, planned.operation), []).append(bound)
+        operations.append(bound)
+        directory.add(bound)
+    return Bound(
+        service=service,
+        blueprint=blueprint,
+        operations=operations,
+        consumers=consumers,
+        plans=plans,
+        tables=tuple(Table(shape=p.shape, name=p.table, module=p.module) for p in plans.values()),
+        providers=providers,
+        faults=blueprint.faults,
+        ports=ports,
+    )
+
+
+def _all_planned(blueprint: Blueprint) -> list[Planned]:
+    planned = []
+    for module, resource in blueprint.resources:
+        try:
+            shape: Shape = blueprint.shapes.of(resource.entity)
+        except (NameError, TypeError):
+            continue  # noted where the blueprint was drawn
+        if not blueprint.faults:  # a policy that has a fault cannot be prepared
+            planned.extend(plan_resource(module, resource, shape))
+    return [*planned, *blueprint.planned]
+
+
+def _event_name(blueprint: Blueprint, operation: Operation) -> str:
+    event = operation.event
+    return event if isinstance(event, str) else blueprint.event_names.get(event, "")
+
+
+class _Binder:
+    """Binds one operation after another."""
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        ports: Ports,
+        plans: Mapping[type[Entity], EntityPlan],
+        providers: Providers,
+        secrets: Mapping[str, Any],
+        limits: tuple[Limit, ...],
+    ) -> None:
+        self._blueprint = blueprint
+        self._ports = ports
+        self._plans = plans
+        self._providers = providers
+        self._secrets = secrets
+        self._limits = limits
+        self._outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock)
+        self._inbox = bind_inbox(ports)
+
+    def bind(self, planned: Planned, index: int) -> BoundOperation:
+        operation, signature = planned.operation, planned.signature
+        resolvers = self._resolvers(planned)
+        outside = any(r.outside for r in resolvers.values())
+        bound = BoundOperation(
+            operation=operation,
+            signature=signature,
+            name=operation.name,
+            status=operation.status,
+            media=media_of(signature),
+            index=index,
+            inline=not outside
+            and all(r.make is not None for r in resolvers.values())
+            and not reaches_loop(operation.function),
+            deadline=operation.deadline or DEADLINE,
+            ports=self._ports,
+            plans=self._plans,
+        )
+        bound.stages = tuple(self._stages(planned))
+        bound.invoke = bind_invoke(
+            Plan(
+                bound=bound,
+                render=bind_render(planned, self._plans, self._blueprint),
+                resolvers=resolvers,
+                outbox=self._outbox,
+                single=reads_once(operation.function),
+                repeatable=not operation.external,
+                before=self._inbox if operation.kind is OperationKind.CONSUMER else None,
+            )
+        )
+        return bound
+
+    def _resolvers(self, planned: Planned) -> dict[str, Resolver]:
+        operation = planned.operation
+        resolvers: dict[str, Resolver] = {}
+        for parameter in planned.signature.of(Source.DEPENDENCY):
+            try:
+                resolvers[parameter.name] = self._providers.resolver(parameter.target)
+            except Unresolved as unresolved:
+                message = f"parameter {parameter.name}: {unresolved}"
+                self._blueprint.fault(operation.source, operation.name, message)
+        self._check_reach(operation, resolvers)
+        return resolvers
+
+    def _check_reach(self, operation: Operation, resolvers: Mapping[str, Resolver]) -> None:
+        for name, resolver in resolvers.items():
+            if resolver.outside and operation.kind is not OperationKind.QUERY and not operation.external:
+                if operation.kind is OperationKind.CONSUMER:
+                    continue  # its effects outside are at least once, and said to be
+                self._blueprint.fault(
+                    operation.source,
+                    operation.name,
+                    f"parameter {name} reaches outside the service's database, and a command may be run again",
+                    "declare the command external=True, or the provision outside=False, or do it in a consumer",
+                )
+            if resolver.writes and operation.kind is OperationKind.QUERY:
+                message = f"parameter {name} changes things, and a query does not"
+                self._blueprint.fault(operation.source, operation.name, message, "make it a command")
+
+    def _stages(self, planned: Planned) -> list[Stage]:
+        operation = planned.operation
+        validate = bind_validation(planned, self._plans, self._blueprint)
+        if operation.kind is OperationKind.CONSUMER:
+            return [validate] if validate is not None else []
+        policy = operation.allow if operation.allow is not None else anyone
+        if not self._blueprint.faults:
+            policy = prepare(policy)
+        stages = head_stages(self._ports, policy, self._limits, operation.limits, operation.name)
+        if planned.signature.body is not None or planned.signature.of(Source.MEMBER):
+            stages.append(read())
+        if isinstance(operation.allow, Signed):
+            stages.append(signature_stage(operation, self._secrets, self._ports.clock, self._blueprint))
+        if validate is not None:
+            stages.append(validate)
+        if operation.kind is OperationKind.COMMAND and operation.idempotency != "none":
+            stages.append(once(self._ports, required=operation.idempotency == "required"))
+        return stages

@@ -1,0 +1,215 @@
+"""The relay: committed events are delivered to their consumers, at least once, with one effect.
+
+One replica at a time holds the lease and delivers; should two do so for a moment, the consumer's mark, committed with
+its effect, keeps the effect one. A message leaves the outbox when every consumer has taken it. One that keeps failing is
+tried again with growing pauses and in the end becomes a dead letter; messages of its key wait behind it until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
+
+from mainstay.kernel.bound import BoundOperation, Ports
+from mainstay.kernel.call import Call, Reply
+from mainstay.kernel.flow.lease import Lease
+from mainstay.kernel.flow.outbox import decode_principal
+from mainstay.kernel.flow.records import IdempotencyRecord, InboxMark, OutboxMessage
+from mainstay.model.conditions import Compare, Condition
+from mainstay.model.inputs import Sort
+from mainstay.model.problem import Problem
+from mainstay.ports.observer import Notice
+from mainstay.ports.rows import Change, Query
+from mainstay.ports.store import Transaction
+
+Dispatch = Callable[[Call], Awaitable[Reply | Problem]]
+
+BATCH = 64
+POLL = 0.25  # seconds between looks at the outbox when nobody wakes the relay
+BASE_DELAY = 0.5
+MAX_DELAY = 300.0
+HOUSEKEEPING = 60.0
+INBOX_RETENTION = timedelta(days=7)
+
+
+class RelayCounters(msgspec.Struct):
+    """What the relay did, for metrics."""
+
+    delivered: int = 0
+    failed: int = 0
+    dead: int = 0
+    pending: int = 0
+    lag: float = 0.0  # seconds that the oldest pending message has waited
+    leading: bool = False
+
+
+class Relay:
+    """Delivers what stands in the outbox of one service's database."""
+
+    def __init__(
+        self, ports: Ports, consumers: Mapping[str, Sequence[BoundOperation]], dispatch: Dispatch, holder: str
+    ) -> None:
+        self._ports = ports
+        self._consumers = consumers
+        self._dispatch = dispatch
+        self._lease = Lease(ports, "relay", holder)
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._cleaned = ports.clock.monotonic()
+        self.counters = RelayCounters()
+
+    def wake(self) -> None:
+        """Say that there is something to deliver."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Ask the relay to end after the batch that it is at."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver until stopped; the lease is given back at the end."""
+        try:
+            while not self._stopping:
+                more = False
+                try:
+                    self.counters.leading = await self._lease.hold()
+                    if self.counters.leading:
+                        more = await self.deliver()
+                        await self._housekeeping()
+                except Problem as problem:
+                    self._notice("warning", "relay_waits", f"the relay could not go on: {problem.detail}", problem)
+                if not more and not self._stopping:
+                    await self._pause()
+        finally:
+            await self._lease.release()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(POLL):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._wake.clear()
+
+    async def deliver(self) -> bool:
+        """Deliver one batch. Returns whether there may be more that is due."""
+        waiting = await self._pending()
+        now = self._ports.clock.now()
+        self.counters.pending = len(waiting)
+        self.counters.lag = max(0.0, (now - waiting[0].created_at).total_seconds()) if waiting else 0.0
+        lanes: dict[object, list[OutboxMessage]] = {}
+        held: set[str] = set()
+        for message in waiting:
+            if message.key is not None and (message.key in held or message.due_at > now):
+                held.add(message.key)
+            elif message.due_at <= now:
+                lanes.setdefault(message.key or message.id, []).append(message)
+        await asyncio.gather(*(self._deliver_lane(lane) for lane in lanes.values()))
+        return len(waiting) == BATCH and bool(lanes)
+
+    async def _pending(self) -> list[OutboxMessage]:
+        """Read what is not dead: what is due first in order of the ids, so that what waits never hides it."""
+        transaction = self._ports.store.begin(write=False)
+        try:
+            rows = transaction.rows(OutboxMessage)
+            alive: Condition = Compare("dead", "eq", False)
+            due = alive & Compare("due_at", "le", self._ports.clock.now())
+            found = await rows.fetch(Query(where=due, sort=(Sort("id"),), limit=BATCH))
+            keys = {m.key for m in found if m.key is not None}
+            if not keys:
+                return found
+            later = alive & Compare("due_at", "gt", self._ports.clock.now()) & ~Compare("key", "eq", None)
+            held = await rows.fetch(Query(where=later, sort=(Sort("id"),), limit=10 * BATCH))
+            return sorted([*found, *(m for m in held if m.key in keys)], key=lambda m: m.id)
+        finally:
+            await transaction.rollback()
+
+    async def _deliver_lane(self, lane: Sequence[OutboxMessage]) -> None:
+        for message in lane:
+            if not await self._deliver_one(message):
+                return
+
+    async def _deliver_one(self, message: OutboxMessage) -> bool:
+        for consumer in self._consumers.get(message.event, ()):
+            outcome = await self._dispatch(self._call(message, consumer))
+            if isinstance(outcome, Problem):
+                await self._failed(message, consumer, outcome)
+                return False
+        await self._write(lambda t: t.rows(OutboxMessage).enqueue(_remove(message)))
+        self.counters.delivered += 1
+        return True
+
+    def _call(self, message: OutboxMessage, consumer: BoundOperation) -> Call:
+        return Call(
+            operation=consumer,
+            protocol="event",
+            method="EVENT",
+            target=message.event,
+            request_id=message.request_id or str(message.id),
+            traceparent=message.traceparent,
+            body=message.payload.encode(),
+            principal=decode_principal(message.principal),
+            message=message.id,
+            deadline=self._ports.clock.monotonic() + consumer.deadline,
+        )
+
+    async def _failed(self, message: OutboxMessage, consumer: BoundOperation, problem: Problem) -> None:
+        attempts = message.attempts + 1
+        dead = attempts >= consumer.operation.attempts
+        delay = min(BASE_DELAY * 2 ** (attempts - 1), MAX_DELAY) * (0.5 + self._ports.entropy.uniform())
+        now = self._ports.clock.now()
+        changes = {
+            "attempts": attempts,
+            "due_at": now + timedelta(seconds=delay),
+            "dead": dead,
+            "cause": f"{consumer.name}: {problem.code}",
+            "version": message.version + 1,
+            "updated_at": now,
+        }
+        where = Compare("id", "eq", message.id)
+        await self._write(
+            lambda t: t.rows(OutboxMessage).enqueue(Change(where=where, changes=changes, id=message.id))
+        )
+        self.counters.failed += 1
+        if dead:
+            self.counters.dead += 1
+            text = f"{message.event} was given up after {attempts} attempts by {consumer.name}: {problem.code}"
+            self._notice("error", "dead_letter", text, problem)
+
+    async def _write(self, queue: Callable[[Transaction], None]) -> None:
+        transaction = self._ports.store.begin(write=True)
+        try:
+            queue(transaction)
+            await transaction.commit()
+        except BaseException:
+            await transaction.rollback()
+            raise
+
+    async def _housekeeping(self) -> None:
+        """Purge what is past its time: idempotency records and inbox marks."""
+        if self._ports.clock.monotonic() - self._cleaned < HOUSEKEEPING:
+            return
+        self._cleaned = self._ports.clock.monotonic()
+        now = self._ports.clock.now()
+        expired = Compare("expires_at", "le", now)
+        old = Compare("created_at", "le", now - INBOX_RETENTION)
+        transaction = self._ports.store.begin(write=True)
+        try:
+            await transaction.rows(IdempotencyRecord).apply(Change(where=expired, changes=None))
+            await transaction.rows(InboxMark).apply(Change(where=old, changes=None))
+            await transaction.commit()
+        except BaseException:
+            await transaction.rollback()
+            raise
+
+    def _notice(self, level: str, event: str, text: str, error: BaseException) -> None:
+        self._ports.observer.observe(Notice(level, event, text, {}, error))
+
+
+def _remove(message: OutboxMessage) -> Change:
+    return Change(where=Compare("id", "eq", message.id), changes=None, id=message.id)

@@ -1,0 +1,144 @@
+"""Idempotency: a command that carries a key has its effect once, and its reply is given again.
+
+The header and its problems follow draft-ietf-httpapi-idempotency-key-header. The scope of a key is tenant, principal and
+operation; its fingerprint is the path, the query, the body and If-Match. A claim, taken before the use case runs,
+answers a concurrent duplicate at once. The reply is stored in the transaction of the effect, and only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import timedelta
+from hashlib import blake2b
+
+import msgspec
+
+from mainstay.kernel.bound import Ports, Stage
+from mainstay.kernel.call import Call, Reply
+from mainstay.kernel.flow.records import IdempotencyRecord
+from mainstay.model.conditions import Compare
+from mainstay.model.problem import Conflict, Invalid, Malformed
+from mainstay.ports.rows import Change, Query
+from mainstay.ports.store import Transaction
+
+RETENTION = timedelta(hours=24)
+MAX_KEY_LENGTH = 255
+
+
+class IdempotencyKeyRequired(Malformed, hint="Send an Idempotency-Key of your own making, a UUID for example."):
+    """This operation needs an Idempotency-Key."""
+
+
+class IdempotencyKeyInvalid(Malformed):
+    """An Idempotency-Key has 1 to 255 visible characters."""
+
+
+class IdempotencyKeyReused(Invalid, hint="Make a new key for a new request."):
+    """This Idempotency-Key was used for another request."""
+
+
+class IdempotencyInFlight(Conflict, hint="Wait for the first request to end, then repeat this one."):
+    """A request with this Idempotency-Key is under way."""
+
+
+class StoredReply(msgspec.Struct, frozen=True, array_like=True):
+    """The part of a reply that is given again."""
+
+    body: bytes
+    status: int
+    version: int | None
+    view: str
+    location: str | None
+    headers: tuple[tuple[str, str], ...]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(StoredReply).decode
+
+
+def once(ports: Ports, *, required: bool) -> Stage:
+    """Return the stage that claims a key and, where the reply is known, sets it."""
+
+    def stage(call: Call) -> Awaitable[None] | None:
+        key = call.idempotency_key
+        if key is None:
+            if required:
+                raise IdempotencyKeyRequired
+            return None
+        if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
+            raise IdempotencyKeyInvalid
+        return _once(call, key, ports)
+
+    return stage
+
+
+async def _once(call: Call, key: str, ports: Ports) -> None:
+    scope = _scope(call, key)
+    if not await ports.store.claims.take(scope):
+        raise IdempotencyInFlight(retry_after=1.0)
+    call.claim = scope
+    call.fingerprint = _fingerprint(call)
+    transaction = ports.store.begin(write=False, single=True)
+    try:
+        rows = transaction.rows(IdempotencyRecord)
+        found = await rows.fetch(Query(where=Compare("scope", "eq", scope.hex()), limit=1))
+    finally:
+        await transaction.rollback()
+    if not found or found[0].expires_at <= ports.clock.now():
+        return
+    if found[0].fingerprint != call.fingerprint.hex():
+        raise IdempotencyKeyReused
+    stored = _decode(found[0].reply)
+    call.replayed = True
+    call.reply = Reply(
+        body=stored.body,
+        status=stored.status,
+        version=stored.version,
+        view=stored.view,
+        location=stored.location,
+        headers=stored.headers,
+        replayed=True,
+    )
+
+
+def store_reply(call: Call, reply: Reply, transaction: Transaction, ports: Ports) -> None:
+    """Queue the record of a reply into the transaction of its effect."""
+    now = ports.clock.now()
+    scope = call.claim.hex() if call.claim is not None else ""
+    # Nothing to replay where a secret was shown: the record says that the key is used, not what it gave.
+    kept = StoredReply(
+        b"" if reply.secret else reply.body, reply.status, reply.version, reply.view, reply.location, reply.headers
+    )
+    rows = transaction.rows(IdempotencyRecord)
+    expired = Compare("scope", "eq", scope) & Compare("expires_at", "le", now)
+    rows.enqueue(Change(where=expired, changes=None))
+    rows.insert(
+        [
+            IdempotencyRecord(
+                id=ports.ids.next(),
+                version=1,
+                created_at=now,
+                updated_at=now,
+                scope=scope,
+                fingerprint=call.fingerprint.hex(),
+                reply=_encode(kept),
+                expires_at=now + RETENTION,
+            )
+        ]
+    )
+
+
+def _scope(call: Call, key: str) -> bytes:
+    who = call.principal
+    own = f"{who.id}/{who.subject}" if who.authenticated else f"anonymous/{call.peer}"
+    text = "\x00".join((who.tenant or "", own, call.operation.name, key))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
+
+
+def _fingerprint(call: Call) -> bytes:
+    body = call.body if isinstance(call.body, bytes) else msgspec.json.encode(call.body, order="deterministic")
+    digest = blake2b(digest_size=20)
+    for part in (repr(sorted(call.arguments.items())), repr(sorted(call.query)), repr(call.if_match), call.filename):
+        digest.update((part or "").encode("utf-8", "surrogatepass") + b"\x00")
+    digest.update(body)
+    return digest.digest()

@@ -1,0 +1,165 @@
+"""The thin controller: the unit of work, the use case with what its signature names, the reply, the commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from mainstay.kernel.bound import BoundOperation, Invoke, Render
+from mainstay.kernel.call import Call, Reply
+from mainstay.kernel.guard.once import store_reply
+from mainstay.kernel.providers import Make, Resolver, resolve
+from mainstay.kernel.scope import Scope
+from mainstay.model.operation import OperationKind
+from mainstay.model.problem import SerializationConflict
+from mainstay.ports.unit_of_work import Frame, UnitOfWork
+
+MAX_ATTEMPTS = 5
+BASE_DELAY = 0.005  # seconds before the second attempt; doubled for each further one, and jittered
+
+Outbox = Callable[[Scope], None]
+Before = Callable[[Call, UnitOfWork], Awaitable[bool]]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation's invocation is bound from."""
+
+    bound: BoundOperation
+    render: Render
+    resolvers: Mapping[str, Resolver]
+    outbox: Outbox
+    single: bool = False
+    repeatable: bool = True
+    before: Before | None = None  # of a consumer: its mark, False where it was set before
+
+
+def bind_invoke(plan: Plan) -> Invoke:
+    """Return the function that runs the use case of a call."""
+    return _query(plan) if plan.bound.operation.kind is OperationKind.QUERY else _command(plan)
+
+
+def frame_of(call: Call) -> Frame:
+    """Return what a call lends to its repositories."""
+    bound = call.operation
+    ports = bound.ports
+    return Frame(
+        call.principal,
+        bound.name,
+        ports.clock,
+        ports.ids,
+        ports.sealer,
+        bound.plans,
+        ports.store,
+        _named(call) if call.if_match is not None else frozenset(),
+        call.if_match,
+    )
+
+
+def _named(call: Call) -> frozenset[UUID]:
+    return frozenset(v for v in call.inputs.values() if type(v) is UUID)
+
+
+def _query(plan: Plan) -> Invoke:
+    function, render = plan.bound.operation.function, plan.render
+    at_once, waiting = _split(plan.resolvers)
+    single = plan.single
+
+    async def invoke(call: Call) -> Reply:
+        unit = UnitOfWork(frame_of(call), write=False, single=single, deadline=call.deadline)
+        scope = Scope(call, unit)
+        try:
+            arguments = call.inputs
+            for name, make in at_once:
+                arguments[name] = make(scope)
+            for name, resolver in waiting:
+                arguments[name] = await resolve(resolver, scope)
+            call.result = await function(**arguments)
+            reply = render(call, call.result)
+        except BaseException:
+            await _end(unit, scope)
+            raise
+        if reply.stream is not None:  # the snapshot lives as long as the stream
+            reply.stream = _closing(reply.stream, unit, scope)
+            return reply
+        await _end(unit, scope)
+        return reply
+
+    return invoke
+
+
+async def _end(unit: UnitOfWork, scope: Scope) -> None:
+    if unit.begun:
+        await unit.rollback()
+    if scope.stack is not None:
+        await scope.close()
+
+
+async def _closing(items: Any, unit: UnitOfWork, scope: Scope) -> Any:
+    try:
+        async for item in items:
+            yield item
+    finally:
+        await _end(unit, scope)
+
+
+def _command(plan: Plan) -> Invoke:
+    run = _attempt(plan)
+    entropy = plan.bound.ports.entropy
+
+    async def invoke(call: Call) -> Reply:
+        given = call.inputs
+        while True:
+            call.attempts += 1
+            try:
+                return await run(call, dict(given))
+            except SerializationConflict:
+                if not plan.repeatable or call.attempts >= MAX_ATTEMPTS:
+                    raise
+            await asyncio.sleep(BASE_DELAY * 2 ** (call.attempts - 1) * (0.5 + entropy.uniform()))
+
+    return invoke
+
+
+def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
+    function, render, outbox, before = plan.bound.operation.function, plan.render, plan.outbox, plan.before
+    ports = plan.bound.ports
+    at_once, waiting = _split(plan.resolvers)
+
+    async def attempt(call: Call, arguments: dict[str, Any]) -> Reply:
+        unit = UnitOfWork(frame_of(call), write=True, deadline=call.deadline)
+        scope = Scope(call, unit)
+        try:
+            if before is not None and not await before(call, unit):
+                await unit.rollback()
+                return Reply(replayed=True)
+            for name, make in at_once:
+                arguments[name] = make(scope)
+            for name, resolver in waiting:
+                arguments[name] = await resolve(resolver, scope)
+            result = await function(**arguments)
+            reply = render(call, result)
+            if scope.emitted:
+                outbox(scope)
+            if call.claim is not None:
+                store_reply(call, reply, unit.transaction(), ports)
+            call.committing = True
+            await unit.commit()
+        except BaseException:
+            await unit.rollback()
+            raise
+        finally:
+            if scope.stack is not None:
+                await scope.close()
+        return reply
+
+    return attempt
+
+
+def _split(resolvers: Mapping[str, Resolver]) -> tuple[list[tuple[str, Make]], list[tuple[str, Resolver]]]:
+    """Part the dependencies that are made at once from those that must be waited for."""
+    at_once = [(name, r.make) for name, r in resolvers.items() if r.make is not None]
+    return at_once, [(name, r) for name, r in resolvers.items() if r.make is None]

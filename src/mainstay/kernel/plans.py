@@ -1,0 +1,53 @@
+"""Plans of entities: what every repository of one must know, from its shape and its policies."""
+
+from __future__ import annotations
+
+from mainstay.kernel.flow.records import RECORDS
+from mainstay.model.blueprint import Blueprint
+from mainstay.model.policy import Policy, owner_fields, prepare
+from mainstay.model.problem import snake_case
+from mainstay.model.structs import STANDARD_FIELDS, Entity
+from mainstay.ports.unit_of_work import EntityPlan, Reference
+
+KERNEL = "mainstay"
+"""The module name of the kernel's own entities."""
+
+
+def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
+    """Return the plan of each entity of a service, and of the kernel's own rows, in a stable order.
+
+    The table of an entity is "module_entity", so that two modules may use the same name.
+    """
+    plans: dict[type[Entity], EntityPlan] = {}
+    for entity in blueprint.entities():
+        try:
+            shape = blueprint.shapes.of(entity)
+        except (NameError, TypeError):
+            continue  # noted where the blueprint was drawn
+        module = blueprint.owners[entity]
+        policy = entity.__mainstay_rows__
+        plans[entity] = EntityPlan(
+            shape=shape,
+            table=f"{module}_{snake_case(entity.__name__)}",
+            module=module,
+            policy=_prepared(blueprint, policy),
+            owners=tuple(dict.fromkeys(owner_fields(policy))) if policy is not None else (),
+            references=_references(blueprint, entity),
+            checked=tuple(a for a in shape.attributes if a.name not in STANDARD_FIELDS),
+        )
+    for record, table in RECORDS:
+        shape = blueprint.shapes.of(record)
+        plans[record] = EntityPlan(shape=shape, table=table, module=KERNEL, policy=None)
+    return plans
+
+
+def _prepared(blueprint: Blueprint, policy: Policy | None) -> Policy | None:
+    return prepare(policy) if policy is not None and not blueprint.faults else policy
+
+
+def _references(blueprint: Blueprint, entity: type[Entity]) -> tuple[Reference, ...]:
+    return tuple(
+        Reference(field, target, target.__mainstay_rows__ is not None)
+        for (source, field), target in blueprint.references.items()
+        if source is entity
+    )
