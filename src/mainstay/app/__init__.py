@@ -1,0 +1,1 @@
+"""Assembly, and the only place of it: settings, adapters by name, a running service."""

@@ -1,0 +1,1 @@
+"""A service to files for other tools, always from the running model."""

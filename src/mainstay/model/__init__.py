@@ -1,0 +1,1 @@
+"""What a team writes: entities, inputs, events, policies, modules, services and problems."""

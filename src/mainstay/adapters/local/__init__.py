@@ -1,0 +1,1 @@
+"""Ports served by the machine itself: clock, ids, entropy."""

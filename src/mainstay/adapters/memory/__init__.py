@@ -1,0 +1,1 @@
+"""Ports served by memory: real, tested, and the default of tests."""

@@ -1,0 +1,1 @@
+"""HTTP: bytes, route, Call; Reply, status, headers, bytes."""
