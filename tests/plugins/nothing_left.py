@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-MARK = "MAINSTAY_TEST_RUN"
+MARK = "PYTEST_RUN_MARK"
 PATIENCE_SECONDS = 3.0
 OF_PYTHON = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
