@@ -1,0 +1,231 @@
+"""What can be set: one struct a section of ``mainstay.toml``, with types, bounds and defaults.
+
+A field ``http.port`` is ``port`` under ``[http]`` in the file and ``MAINSTAY_HTTP_PORT`` in the environment. A field of
+type ``Secret[str]`` may be given by the name of a file that holds it: ``key_file``, ``MAINSTAY_AUTH_KEY_FILE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from mainstay.model.values import Secret
+
+Profile = Literal["development", "test", "production"]
+PROFILES: tuple[Profile, ...] = ("development", "test", "production")
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
+Pause = Annotated[float, Meta(ge=0, le=3600)]
+Bytes = Annotated[int, Meta(ge=1, le=2**40)]
+Count = Annotated[int, Meta(ge=1, le=10**9)]
+Name = Annotated[str, Meta(min_length=1)]
+Exposure = Literal["auto", "public", "admin", "off"]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of what holds settings."""
+
+
+class Http(Section, frozen=True):
+    """The HTTP door. Sizes are in bytes, times in seconds."""
+
+    host: Name = "127.0.0.1"
+    port: Port = 8000
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    server: Literal["native", "asgi"] = "native"
+    backlog: Count = 1024
+    header_seconds: Seconds = 10.0
+    body_seconds: Seconds = 30.0
+    idle_seconds: Seconds = 75.0
+    deadline: Seconds = 30.0
+    max_header: Bytes = 32 * 1024
+    max_target: Bytes = 8 * 1024
+    max_body: Bytes = 1024 * 1024
+    max_depth: Annotated[int, Meta(ge=1, le=512)] = 32
+    max_connections: Count = 10_000
+    trusted_proxies: list[str] = []
+    drain_delay: Pause = 5.0
+    drain_seconds: Pause = 30.0
+
+
+class Admin(Section, frozen=True):
+    """The address for those who run the service: metrics, documents, the reasons of readiness."""
+
+    enabled: bool | None = None  # None: in production only
+    host: Name = "127.0.0.1"
+    port: Port = 8001
+
+
+class Cors(Section, frozen=True):
+    """Which pages of other origins may call (none, unless named here)."""
+
+    origins: list[str] = []
+    credentials: bool = False
+    headers: list[str] = []
+    max_age: Annotated[int, Meta(ge=0, le=86400)] = 600
+
+
+class Database(Section, frozen=True):
+    """Where rows live. ``sqlite:///data.sqlite`` is relative to the folder of ``mainstay.toml``."""
+
+    url: Secret[str] = Secret("")
+    synchronous: Literal["full", "normal", "off"] = "full"
+    readers: Annotated[int, Meta(ge=1, le=64)] = 4
+    busy_seconds: Seconds = 5.0
+    turn_seconds: Seconds = 5.0
+
+
+class TokenKey(Section, frozen=True):
+    """One key that tokens are signed with: a shared secret, PEM text, a JWK or a JWK set."""
+
+    value: Secret[str] = Secret("")
+    algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] | None = None
+    kid: str | None = None
+
+
+class Auth(Section, frozen=True):
+    """Whose tokens are believed. ``key`` is the short form of one entry of ``keys``."""
+
+    key: Secret[str] = Secret("")
+    algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] | None = None
+    keys: list[TokenKey] = []
+    issuer: str = ""
+    audience: list[str] = []
+    leeway: Annotated[float, Meta(ge=0, le=300)] = 30.0
+    roles_claim: Name = "roles"
+    tenant_claim: Name = "tenant"
+    cache_size: Annotated[int, Meta(ge=0, le=10**7)] = 4096
+
+
+class Sealing(Section, frozen=True):
+    """What page cursors are sealed with: the secret of now, and those before it that still open."""
+
+    secret: Secret[str] = Secret("")
+    previous: list[Secret[str]] = []
+
+
+class Limits(Section, frozen=True):
+    """How rate limits are counted: ``auto`` shares one table among the workers of a host where there are several."""
+
+    engine: Literal["auto", "memory", "shared"] = "auto"
+    keys: Annotated[int, Meta(ge=1024, le=10**8)] = 65_536
+
+
+class Log(Section, frozen=True):
+    """How the log is written: ``auto`` is pretty on a terminal, JSON lines elsewhere."""
+
+    format: Literal["auto", "json", "pretty"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Expose(Section, frozen=True):
+    """Who may see what the service says of itself.
+
+    ``auto`` is ``public`` in development and test, and ``admin`` (the loopback admin address) in production.
+    """
+
+    docs: Exposure = "auto"
+    metrics: Exposure = "auto"
+    readiness: Exposure = "auto"  # the reasons; the verdict is always public
+
+
+class DemoToken(Section, frozen=True):
+    """Somebody whom ``mainstay run --demo`` prints a token for."""
+
+    name: Name
+    subject: Name
+    roles: list[str] = []
+    scopes: list[str] = []
+    tenant: str | None = None
+
+
+class Demo(Section, frozen=True):
+    """What ``mainstay run --demo`` prints: tokens, and commands with ``{url}`` and ``{<token name>}`` to fill in."""
+
+    tokens: list[DemoToken] = []
+    requests: list[str] = []
+
+
+class Settings(Section, frozen=True):
+    """All settings of one service, checked. ``sources`` says for each key that was set where it was."""
+
+    service: str = ""
+    path: list[str] = msgspec.field(default_factory=lambda: [".", "src"])
+    debug: bool = False
+    http: Http = Http()
+    admin: Admin = Admin()
+    cors: Cors = Cors()
+    database: Database = Database()
+    auth: Auth = Auth()
+    sealing: Sealing = Sealing()
+    limits: Limits = Limits()
+    log: Log = Log()
+    expose: Expose = Expose()
+    demo: Demo = Demo()
+    secrets: dict[str, Secret[str]] = {}
+
+    profile: Profile = "production"
+    profile_source: str = "no profile is set"
+    root: Path = Path()
+    file: Path | None = None
+    sources: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the strict rules apply."""
+        return self.profile == "production"
+
+    @property
+    def state(self) -> Path:
+        """The folder of what belongs to this clone only: keys, the development database."""
+        return self.root / ".mainstay"
+
+    @property
+    def admin_open(self) -> bool:
+        """Whether the admin address is served."""
+        return self.is_production if self.admin.enabled is None else self.admin.enabled
+
+    def shown(self, what: Exposure) -> Exposure:
+        """Return ``public``, ``admin`` or ``off`` for an exposure."""
+        if what == "auto":
+            return "admin" if self.is_production else "public"
+        return what
+
+    def source(self, key: str) -> str:
+        """Return where a key was set, for messages."""
+        return self.sources.get(key, f"the default of the {self.profile} profile")
+
+
+LOADED_FIELDS = frozenset({"profile", "profile_source", "root", "file", "sources"})
+"""Fields of ``Settings`` that the loader fills in; they are no settings."""
+
+DEFAULTS: Mapping[Profile, Mapping[str, Any]] = MappingProxyType(
+    {
+        "production": {},
+        "development": {
+            "database.url": "sqlite:///.mainstay/development.sqlite",
+            "database.synchronous": "normal",
+            "http.drain_delay": 0.0,
+            "http.drain_seconds": 5.0,
+        },
+        "test": {"database.url": "memory:", "http.port": 0, "http.drain_delay": 0.0, "http.drain_seconds": 5.0},
+    }
+)
+"""Where a profile's defaults differ from the fields' own."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host to listen on is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,216 @@
+"""Settings that are right one by one and wrong together, or unsafe where the service is in production."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+
+from mainstay.app.settings.faults import SettingFault
+from mainstay.app.settings.model import Settings, is_loopback
+from mainstay.model.values import Secret
+
+DEVELOPMENT_MARK = "development-only-"
+"""What every secret that is made for development begins with, so that production knows it."""
+
+MIN_SECRET_BYTES = 32
+_KNOWN = frozenset(
+    {
+        "admin",
+        "change-me",
+        "change_me",
+        "changeit",
+        "changeme",
+        "default",
+        "dev",
+        "development",
+        "example",
+        "insecure",
+        "letmein",
+        "mainstay",
+        "password",
+        "secret",
+        "test",
+        "your-secret-key",
+    }
+)
+_SERVICE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_ORIGIN = re.compile(r"\*|null|https?://[^/\s?#]+")
+_MAKE = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+
+Rule = Callable[[Settings], Iterator[SettingFault]]
+
+
+def weakness(secret: Secret[str]) -> str | None:
+    """Return why a secret may not guard anything, or None."""
+    value = secret.reveal()
+    if value.startswith(DEVELOPMENT_MARK):
+        return "it is a secret made for development"
+    if value.strip().lower() in _KNOWN:
+        return "it is a default that everybody knows"
+    return None
+
+
+def weakness_of_key(secret: Secret[str]) -> str | None:
+    """Return why a secret may not be a key, or None."""
+    raw = secret.reveal().encode()
+    known = weakness(secret)
+    if known is not None:
+        return known
+    if len(raw) < MIN_SECRET_BYTES:
+        return f"it has {len(raw)} bytes, at least {MIN_SECRET_BYTES} are needed"
+    return "it repeats few different characters and can be guessed" if len(set(raw)) < 8 else None
+
+
+def check(settings: Settings) -> list[SettingFault]:
+    """Return all that the rules find."""
+    rules = (*_ALWAYS, *(_PRODUCTION if settings.is_production else _ELSEWHERE))
+    return [fault for rule in rules for fault in rule(settings)]
+
+
+def _fault(settings: Settings, key: str, problem: str, remedy: str) -> SettingFault:
+    return SettingFault(key, settings.source(key), problem, remedy)
+
+
+def _service(settings: Settings) -> Iterator[SettingFault]:
+    if settings.service and not _SERVICE.fullmatch(settings.service):
+        yield _fault(settings, "service", "expected MODULE:NAME", 'for example "shop.service:shop"')
+
+
+def _cors(settings: Settings) -> Iterator[SettingFault]:
+    cors = settings.cors
+    if "*" in cors.origins and cors.credentials:
+        yield _fault(
+            settings,
+            "cors.origins",
+            "every origin with credentials would let any page act as its visitor",
+            "name the origins, or set cors.credentials to false",
+        )
+    if not all(_ORIGIN.fullmatch(origin) for origin in cors.origins):
+        yield _fault(
+            settings, "cors.origins", "an origin is scheme, host and port only", "for example https://shop.example"
+        )
+
+
+def _proxies(settings: Settings) -> Iterator[SettingFault]:
+    for network in settings.http.trusted_proxies:
+        try:
+            ip_network(network)
+        except ValueError:
+            yield _fault(
+                settings, "http.trusted_proxies", "each must be an address or a network", "for example 10.1.0.0/16"
+            )
+            return
+
+
+def _ports(settings: Settings) -> Iterator[SettingFault]:
+    if settings.admin_open and settings.admin.port and settings.admin.port == settings.http.port:
+        yield _fault(settings, "admin.port", "it is the port of the service itself", "choose another")
+
+
+def _key_forms(settings: Settings) -> Iterator[SettingFault]:
+    auth = settings.auth
+    if auth.key.reveal() and auth.keys:
+        yield _fault(settings, "auth.key", "both auth.key and auth.keys are given", "keep one of them")
+    for index, key in enumerate(auth.keys):
+        if not key.value.reveal():
+            yield _fault(settings, f"auth.keys[{index}].value", "it is missing", "give value or value_file")
+    if auth.key.reveal() or auth.keys:
+        for name, value in (("issuer", auth.issuer), ("audience", auth.audience)):
+            if not value:
+                yield _fault(
+                    settings, f"auth.{name}", "tokens cannot be judged without it", f"give the {name} of the tokens"
+                )
+
+
+def _sealing(settings: Settings) -> Iterator[SettingFault]:
+    secrets = settings.sealing.previous
+    if len(secrets) > 7:
+        yield _fault(settings, "sealing.previous", "at most 7 are kept", "drop the oldest")
+    if any(len(secret.reveal().encode()) < MIN_SECRET_BYTES for secret in secrets):
+        yield _fault(
+            settings, "sealing.previous", f"each needs at least {MIN_SECRET_BYTES} bytes", "drop the short ones"
+        )
+
+
+def _production_switches(settings: Settings) -> Iterator[SettingFault]:
+    if settings.debug:
+        yield _fault(settings, "debug", "production does not run with it", "remove it")
+    if settings.database.synchronous != "full":
+        yield _fault(
+            settings,
+            "database.synchronous",
+            "a loss of power would lose writes that were acknowledged",
+            "remove it: production is full",
+        )
+    if settings.limits.engine == "memory" and settings.http.workers > 1:
+        yield _fault(
+            settings,
+            "limits.engine",
+            f"each of {settings.http.workers} workers would count for itself, and allow that many times the limit",
+            "remove it: several workers share one table",
+        )
+
+
+def _production_database(settings: Settings) -> Iterator[SettingFault]:
+    url = settings.database.url.reveal()
+    if not url:
+        yield _fault(
+            settings,
+            "database.url",
+            "it is not set",
+            "for example sqlite:////var/lib/shop/shop.sqlite (MAINSTAY_DATABASE_URL)",
+        )
+    elif url.startswith("memory"):
+        yield _fault(settings, "database.url", "memory forgets every row at the end", "give a database")
+
+
+def _production_secrets(settings: Settings) -> Iterator[SettingFault]:
+    if not settings.sealing.secret.reveal():
+        yield _fault(
+            settings, "sealing.secret", "it is not set: page cursors need it", f"set MAINSTAY_SEALING_SECRET; {_MAKE}"
+        )
+    for key, secret in _keys(settings):
+        why = weakness_of_key(secret) if _is_shared(secret) else None
+        if why is not None:
+            yield _fault(settings, key, why, _MAKE)
+    for name, secret in settings.secrets.items():
+        why = weakness(secret)
+        if why is not None:
+            yield _fault(settings, f"secrets.{name}", why, "set the real one")
+
+
+def _keys(settings: Settings) -> Iterator[tuple[str, Secret[str]]]:
+    """Give what guards something, where it is set."""
+    auth, sealing = settings.auth, settings.sealing
+    named = [("auth.key", auth.key), ("sealing.secret", sealing.secret)]
+    named += [(f"auth.keys[{index}].value", key.value) for index, key in enumerate(auth.keys)]
+    named += [(f"sealing.previous[{index}]", secret) for index, secret in enumerate(sealing.previous)]
+    return ((key, secret) for key, secret in named if secret.reveal())
+
+
+def _is_shared(secret: Secret[str]) -> bool:
+    """Whether it is a shared secret, and not the PEM or JWK text of a key."""
+    return not secret.reveal().lstrip().startswith(("-----BEGIN", "{"))
+
+
+def _elsewhere_is_local(settings: Settings) -> Iterator[SettingFault]:
+    for key, host in (("http.host", settings.http.host), ("admin.host", settings.admin.host)):
+        if not is_loopback(host):
+            yield _fault(
+                settings,
+                key,
+                f"the {settings.profile} profile listens on this machine only: its keys and pages are not for others",
+                "use 127.0.0.1, or the production profile",
+            )
+
+
+def _elsewhere_secret(settings: Settings) -> Iterator[SettingFault]:
+    secret = settings.sealing.secret
+    if 0 < len(secret.reveal().encode()) < MIN_SECRET_BYTES:
+        yield _fault(settings, "sealing.secret", f"at least {MIN_SECRET_BYTES} bytes are needed", _MAKE)
+
+
+_ALWAYS: tuple[Rule, ...] = (_service, _cors, _proxies, _ports, _key_forms, _sealing)
+_PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_database, _production_secrets)
+_ELSEWHERE: tuple[Rule, ...] = (_elsewhere_is_local, _elsewhere_secret)
