@@ -23,8 +23,8 @@ class Call(msgspec.Struct, kw_only=True):
     """One call of one operation. A protocol fills the first part, the stages fill the second.
 
     ``arguments`` are the route's braces as text; ``query`` are the pairs of the query string, decoded, in order;
-    ``headers`` looks a header up by its lower-case name. ``body`` is the JSON text (or a mapping, where the protocol has
-    parsed it); where it has not arrived yet, ``read`` waits for it.
+    ``headers`` looks a header up by its lower-case name. ``body`` is the JSON text (or a mapping, where the
+    protocol has parsed it); where it has not arrived yet, ``read`` waits for it.
     """
 
     operation: BoundOperation

@@ -1,4 +1,4 @@
-"""The stages of the pipeline, each bound to one operation. A stage knows no protocol: it takes a call, raises a Problem.
+"""The stages of the pipeline, each bound to one operation. A stage knows no protocol: it takes a call or raises.
 
 They stand in the order admit, authenticate, limit, authorise, read, validate, once. One that an operation does not need
 is not in its tuple.

@@ -157,13 +157,13 @@ def _check_policy(blueprint: Blueprint, policy: Policy, shape: Shape, source: An
             elif attribute.kind is not FieldKind.UUID:
                 blueprint.fault(source, subject, f"{part!r}: the field of an owner is a UUID")
         elif isinstance(part, Where):
-            _check_predicate(blueprint, part, shape, source, subject)
+            _check_predicate(blueprint, part, shape, subject)
 
 
-def _check_predicate(blueprint: Blueprint, part: Where, shape: Shape, source: Any, subject: str) -> None:
+def _check_predicate(blueprint: Blueprint, part: Where, shape: Shape, subject: str) -> None:
     try:
         template = part.template()
-    except Exception as error:  # noqa: BLE001 - the team's own function: whatever it raises is the fault
+    except Exception as error:
         blueprint.fault(part.predicate, subject, f"the row predicate has no SQL form: {error}")
         return
     for name in condition_fields(template):

@@ -100,8 +100,8 @@ def field(
     Bounds: ``ge``, ``gt``, ``le``, ``lt`` for numbers; ``min_length``, ``max_length`` for strings (in code points) and
     lists (in items); ``pattern`` is matched against the whole string; ``digits`` and ``places`` are those of a Decimal.
     Store: ``unique``, ``index``, ``references`` (an entity or its name) with ``on_delete`` "restrict", "cascade" or
-    "null". Access: ``immutable`` is set once; ``read_only`` never comes from a body; ``write_only`` and ``secret`` never
-    go into an answer; ``read`` and ``write`` are policies that mask the field. Faults are reported at start-up.
+    "null". Access: ``immutable`` is set once; ``read_only`` never comes from a body; ``write_only`` and ``secret``
+    never go into an answer; ``read`` and ``write`` are policies that mask the field. Faults are reported at start-up.
     """
     return FieldSpec(
         default=default,

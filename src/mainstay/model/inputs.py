@@ -40,7 +40,7 @@ class Find(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):
-    """A part of a list: its items, the cursor of the next part (none: this was the last) and, where asked, the count."""
+    """A part of a list: its items, the cursor of the next part (none: this was the last), the count where asked."""
 
     items: list[T]
     next: str | None = None
@@ -88,7 +88,7 @@ else:
         """The type of a to-many relation: a list of rows where it was loaded, left out where it was not."""
 
         def __class_getitem__(cls, item):
-            return Annotated[Union[list[item], msgspec.UnsetType], MANY]  # noqa: UP007 - item may be a forward reference
+            return Annotated[Union[list[item], msgspec.UnsetType], MANY]  # noqa: UP007 - item may be a string
 
 
 def many_of(annotation: Any) -> Any:

@@ -17,8 +17,8 @@ Algorithm = Literal["token-bucket", "sliding-window"]
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """At most ``quota`` calls in ``window`` seconds for each key of ``by``.
 
-    A token bucket holds ``burst`` calls (``quota`` unless given) and refills evenly; a sliding window counts the calls of
-    the last ``window`` seconds, weighting the window before by its overlap.
+    A token bucket holds ``burst`` calls (``quota`` unless given) and refills evenly; a sliding window counts the calls
+    of the last ``window`` seconds, weighting the window before by its overlap.
     """
 
     name: str

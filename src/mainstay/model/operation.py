@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from mainstay.model.limits import Limit
-from mainstay.model.policy import CallPolicy, Policy
+from mainstay.model.policy import CallPolicy
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Problem
 
@@ -74,7 +74,7 @@ class Signed(CallPolicy, frozen=True):
     scheme: str
     secret: str  # the name of the setting that holds the secret
 
-    def allows(self, who: Principal) -> bool:  # noqa: ARG002, D102
+    def allows(self, who: Principal) -> bool:  # noqa: ARG002
         return True
 
     def __repr__(self) -> str:

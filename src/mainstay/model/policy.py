@@ -1,7 +1,7 @@
 """Policies: who may do what, and with which rows.
 
-A policy is a tree of leaves composed with ``&``, ``|`` and ``~``. For a principal it *reduces* to a condition: ``TRUE``,
-``FALSE``, or a condition on the row, which every repository puts into its statements. What looks at the call only is
+A policy is a tree of leaves composed with ``&``, ``|`` and ``~``. For a principal it *reduces* to a condition:
+``TRUE``, ``FALSE``, or a condition on the row, which every repository puts into its statements. What looks at the call only is
 decided by the reduction itself.
 """
 
@@ -43,7 +43,7 @@ class Policy(msgspec.Struct, frozen=True):
     def __bool__(self) -> bool:
         raise TypeError("a policy has no truth value: combine policies with &, | and ~, not and, or and not")
 
-    def reduce(self, who: Principal) -> Condition:
+    def reduce(self, who: Principal) -> Condition:  # noqa: ARG002 - for the leaves
         """Return the condition on a row under which ``who`` may; ``TRUE`` and ``FALSE`` need no row."""
         raise TypeError(f"{type(self).__name__} does not say how it reduces")
 
@@ -60,11 +60,11 @@ class Policy(msgspec.Struct, frozen=True):
 class CallPolicy(Policy, frozen=True):
     """A leaf that looks at the call only."""
 
-    def allows(self, who: Principal) -> bool:
+    def allows(self, who: Principal) -> bool:  # noqa: ARG002 - for the leaves
         """Say whether ``who`` may."""
         raise TypeError(f"{type(self).__name__} does not say whom it allows")
 
-    def reduce(self, who: Principal) -> Condition:  # noqa: D102
+    def reduce(self, who: Principal) -> Condition:
         return TRUE if self.allows(who) else FALSE
 
 
@@ -75,7 +75,7 @@ class RowPolicy(Policy, frozen=True):
 class Anyone(CallPolicy, frozen=True):
     """Every caller, known or not."""
 
-    def allows(self, who: Principal) -> bool:  # noqa: ARG002, D102
+    def allows(self, who: Principal) -> bool:  # noqa: ARG002
         return True
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ class Anyone(CallPolicy, frozen=True):
 class Authenticated(CallPolicy, frozen=True):
     """Every caller with valid credentials."""
 
-    def allows(self, who: Principal) -> bool:  # noqa: D102
+    def allows(self, who: Principal) -> bool:
         return who.authenticated
 
     def __repr__(self) -> str:
@@ -97,7 +97,7 @@ class Role(CallPolicy, frozen=True):
 
     names: frozenset[str]
 
-    def allows(self, who: Principal) -> bool:  # noqa: D102
+    def allows(self, who: Principal) -> bool:
         return who.is_system or not self.names.isdisjoint(who.roles)
 
     def __repr__(self) -> str:
@@ -109,7 +109,7 @@ class Scope(CallPolicy, frozen=True):
 
     names: frozenset[str]
 
-    def allows(self, who: Principal) -> bool:  # noqa: D102
+    def allows(self, who: Principal) -> bool:
         return who.is_system or self.names <= who.scopes
 
     def __repr__(self) -> str:
@@ -121,7 +121,7 @@ class Check(CallPolicy, frozen=True):
 
     function: Callable[[Principal], bool]
 
-    def allows(self, who: Principal) -> bool:  # noqa: D102
+    def allows(self, who: Principal) -> bool:
         return bool(self.function(who))
 
     def __repr__(self) -> str:
@@ -133,7 +133,7 @@ class Owner(RowPolicy, frozen=True):
 
     field: str
 
-    def reduce(self, who: Principal) -> Condition:  # noqa: D102
+    def reduce(self, who: Principal) -> Condition:
         if who.is_system:
             return TRUE
         return Compare(self.field, "eq", who.id) if who.authenticated else FALSE
@@ -158,7 +158,7 @@ class Where(RowPolicy, frozen=True):
             raise TypeError(f"the predicate gives {type(made).__name__}, not a comparison of the row's fields")
         return made
 
-    def reduce(self, who: Principal) -> Condition:  # noqa: D102
+    def reduce(self, who: Principal) -> Condition:
         return TRUE if who.is_system else _fill(self.template(), who)
 
     def __repr__(self) -> str:
@@ -170,7 +170,7 @@ class Prepared(RowPolicy, frozen=True):
 
     condition: Condition
 
-    def reduce(self, who: Principal) -> Condition:  # noqa: D102
+    def reduce(self, who: Principal) -> Condition:
         return TRUE if who.is_system else _fill(self.condition, who)
 
 
@@ -180,11 +180,11 @@ class Both(Policy, frozen=True):
     left: Policy
     right: Policy
 
-    def reduce(self, who: Principal) -> Condition:  # noqa: D102
+    def reduce(self, who: Principal) -> Condition:
         left = self.left.reduce(who)
         return left if left is FALSE else left & self.right.reduce(who)
 
-    def parts(self) -> Iterator[Policy]:  # noqa: D102
+    def parts(self) -> Iterator[Policy]:
         yield self
         yield from self.left.parts()
         yield from self.right.parts()
@@ -199,11 +199,11 @@ class Either(Policy, frozen=True):
     left: Policy
     right: Policy
 
-    def reduce(self, who: Principal) -> Condition:  # noqa: D102
+    def reduce(self, who: Principal) -> Condition:
         left = self.left.reduce(who)
         return left if left is TRUE else left | self.right.reduce(who)
 
-    def parts(self) -> Iterator[Policy]:  # noqa: D102
+    def parts(self) -> Iterator[Policy]:
         yield self
         yield from self.left.parts()
         yield from self.right.parts()
@@ -217,10 +217,10 @@ class Inverse(Policy, frozen=True):
 
     of: Policy
 
-    def reduce(self, who: Principal) -> Condition:  # noqa: D102
+    def reduce(self, who: Principal) -> Condition:
         return ~self.of.reduce(who)
 
-    def parts(self) -> Iterator[Policy]:  # noqa: D102
+    def parts(self) -> Iterator[Policy]:
         yield self
         yield from self.of.parts()
 

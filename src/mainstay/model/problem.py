@@ -2,7 +2,7 @@
 
 A problem has a code (stable, snake_case, part of the contract), a kind (what a protocol maps to its own status), a
 detail (for people), an optional hint (what to do) and members (extra facts for programs). Each protocol owns one table
-from kind to status. Teams subclass the kinds below; the code is the class's name in snake_case unless ``code=`` is given.
+from kind to status. Teams subclass the kinds below; the code is the class's name in snake_case, or ``code=``.
 """
 
 from __future__ import annotations

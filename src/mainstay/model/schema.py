@@ -5,7 +5,6 @@ A shape is made once, at start-up, by ``shape_of``; nothing resolves an annotati
 
 from __future__ import annotations
 
-
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum

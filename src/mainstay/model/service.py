@@ -18,8 +18,8 @@ Lifetime = Literal["service", "call"]
 class Provision(msgspec.Struct, frozen=True, kw_only=True):
     """How a dependency of a type is made.
 
-    ``factory`` is a function, a coroutine function or an async generator function (what stands after its ``yield`` cleans
-    up); its parameters are dependencies themselves. ``outside`` says that it reaches beyond the service's database.
+    ``factory`` is a function, a coroutine function or an async generator function (what stands after its ``yield``
+    cleans up); its parameters are dependencies themselves. ``outside`` says that it reaches beyond the service's database.
     """
 
     type: Any
@@ -72,6 +72,6 @@ class Service:
         )
 
     def seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Declare a function that ``mainstay db seed`` runs as the system, in one transaction. It must be idempotent."""
+        """Declare a function that ``mainstay db seed`` runs as the system, in one transaction; it is idempotent."""
         self.seeds.append(function)
         return function

@@ -145,29 +145,53 @@ def _resolves(annotation: Any, function: Any) -> bool:
 
 
 def _classify(name: str, annotation: Any, default: Any, in_path: bool, kind: OperationKind) -> Parameter:
-    def made(source: Source, **more: Any) -> Parameter:
-        return Parameter(name=name, source=source, type=annotation, default=default, **more)
+    """Say where a parameter's value comes from: what is no input is a dependency."""
+    source, target, header = _whole(annotation)
+    if source is None:
+        source, target = _scalar(name, annotation, in_path, kind)
+    with_attribute = source in (Source.HEADER, Source.PATH, Source.QUERY, Source.MEMBER)
+    return Parameter(
+        name=name,
+        source=source,
+        type=annotation,
+        target=target,
+        attribute=attribute_of(name, annotation) if with_attribute else None,
+        header=header,
+        default=default,
+    )
 
-    if get_origin(annotation) is Annotated:
+
+def _whole(annotation: Any) -> tuple[Source | None, Any, str | None]:
+    """Recognise what is marked as a header, or takes more than one value: source, target, name of the header."""
+    origin = get_origin(annotation) or annotation
+    target = (get_args(annotation) or (None,))[0]
+    if origin is Annotated:
         for mark in get_args(annotation)[1:]:
             if isinstance(mark, Header):
-                return made(Source.HEADER, header=mark.name, attribute=attribute_of(name, annotation))
-    origin = get_origin(annotation) or annotation
-    arguments = get_args(annotation)
-    if origin is Patch:
-        return made(Source.PATCH, target=arguments[0] if arguments else None)
-    if origin is Find:
-        return made(Source.FIND, target=arguments[0] if arguments else None)
-    if isinstance(origin, type):
-        for base, source in ((Dto, Source.BODY), (Event, Source.EVENT), (Upload, Source.UPLOAD), (RawBody, Source.RAW)):
-            if issubclass(origin, base):
-                return made(source, target=annotation)
+                return Source.HEADER, None, mark.name
+    if origin in (Patch, Find):
+        return (Source.PATCH if origin is Patch else Source.FIND), target, None
+    for base, source in _BODIES:
+        if isinstance(origin, type) and issubclass(origin, base):
+            return source, annotation, None
+    return None, None, None
+
+
+def _scalar(name: str, annotation: Any, in_path: bool, kind: OperationKind) -> tuple[Source, Any]:
     try:
         attribute = attribute_of(name, annotation)
     except TypeError:
-        return made(Source.DEPENDENCY, target=annotation)
+        return Source.DEPENDENCY, annotation
     if in_path:
-        return made(Source.PATH, attribute=attribute)
+        return Source.PATH, None
     if attribute.kind in SCALARS and kind is not OperationKind.CONSUMER:
-        return made(Source.QUERY if kind is OperationKind.QUERY else Source.MEMBER, attribute=attribute)
-    return made(Source.DEPENDENCY, target=annotation)
+        return (Source.QUERY if kind is OperationKind.QUERY else Source.MEMBER), None
+    return Source.DEPENDENCY, annotation
+
+
+_BODIES: tuple[tuple[type, Source], ...] = (
+    (Dto, Source.BODY),
+    (Event, Source.EVENT),
+    (Upload, Source.UPLOAD),
+    (RawBody, Source.RAW),
+)

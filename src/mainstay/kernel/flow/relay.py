@@ -1,8 +1,8 @@
 """The relay: committed events are delivered to their consumers, at least once, with one effect.
 
 One replica at a time holds the lease and delivers; should two do so for a moment, the consumer's mark, committed with
-its effect, keeps the effect one. A message leaves the outbox when every consumer has taken it. One that keeps failing is
-tried again with growing pauses and in the end becomes a dead letter; messages of its key wait behind it until then.
+its effect, keeps the effect one. A message leaves the outbox when every consumer has taken it. One that keeps failing
+is tried again with growing pauses and in the end becomes a dead letter; messages of its key wait behind it until then.
 """
 
 from __future__ import annotations
@@ -172,9 +172,7 @@ class Relay:
             "updated_at": now,
         }
         where = Compare("id", "eq", message.id)
-        await self._write(
-            lambda t: t.rows(OutboxMessage).enqueue(Change(where=where, changes=changes, id=message.id))
-        )
+        await self._write(lambda t: t.rows(OutboxMessage).enqueue(Change(where=where, changes=changes, id=message.id)))
         self.counters.failed += 1
         if dead:
             self.counters.dead += 1

@@ -113,10 +113,10 @@ class SlidingWindow(Meter):
         if allowed:
             current += cost
             room -= cost * span
-        wait = self._wait(current, before, left, cost)
+        wait = 0.0 if allowed and cost * span <= room else self._wait(current, before, left, cost)
         reset = (left + span if current else left if before else 0) / SECOND
         after = index << _INDEX_AT | current << _CURRENT_AT | before
-        return after, _new(Verdict, (self.limit, allowed, max(0, room // span), reset, _seconds(wait)))
+        return after, _new(Verdict, (self.limit, allowed, room // span if room > 0 else 0, reset, wait))
 
     def idle_at(self, state: int) -> int:
         index, current = state >> _INDEX_AT, (state >> _CURRENT_AT) & _COUNT
@@ -124,17 +124,17 @@ class SlidingWindow(Meter):
             return (index + 2) * self._span
         return (index + 1) * self._span if state & _COUNT else 0
 
-    def _wait(self, current: int, before: int, left: int, cost: int) -> int | float:
-        """Return the nanoseconds until a call of ``cost`` is admitted."""
+    def _wait(self, current: int, before: int, left: int, cost: int) -> float:
+        """Return the seconds until a call of ``cost`` is admitted."""
         span, spare = self._span, self._quota - current - cost
         if cost > self._quota:
             return _NEVER
         if spare * span >= before * left:
-            return 0
+            return 0.0
         if spare >= 0:  # within this window, once enough of the one before has slid out
-            return left - spare * span // before
+            return _seconds(left - spare * span // before)
         # in the next window, once enough of this one has slid out
-        return left + span - (self._quota - cost) * span // current
+        return _seconds(left + span - (self._quota - cost) * span // current)
 
 
 def meter(limit: Limit) -> Meter:
@@ -144,8 +144,6 @@ def meter(limit: Limit) -> Meter:
     return TokenBucket(limit)
 
 
-def _seconds(nanoseconds: float) -> float:
+def _seconds(nanoseconds: int) -> float:
     """Return seconds rounded up to the microsecond: whoever waits that long has waited enough."""
-    if nanoseconds == _NEVER:
-        return _NEVER
     return -(-nanoseconds // 1000) / 1_000_000

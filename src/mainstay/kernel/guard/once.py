@@ -1,7 +1,7 @@
 """Idempotency: a command that carries a key has its effect once, and its reply is given again.
 
-The header and its problems follow draft-ietf-httpapi-idempotency-key-header. The scope of a key is tenant, principal and
-operation; its fingerprint is the path, the query, the body and If-Match. A claim, taken before the use case runs,
+The header and its problems follow draft-ietf-httpapi-idempotency-key-header. The scope of a key is tenant, principal
+and operation; its fingerprint is the path, the query, the body and If-Match. A claim, taken before the use case runs,
 answers a concurrent duplicate at once. The reply is stored in the transaction of the effect, and only then.
 """
 

@@ -17,6 +17,7 @@ from mainstay.kernel.call import Call
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.operation import Operation
 from mainstay.model.problem import Unauthenticated
+from mainstay.model.values import Secret
 from mainstay.ports.clock import Clock
 
 TOLERANCE = 300.0  # seconds that a signature's time may differ from ours
@@ -37,7 +38,7 @@ def signature_stage(operation: Operation, secrets: Mapping[str, Any], clock: Clo
     if secret is None:
         hint = f"put {policy.secret} into [secrets] of the settings, or into MAINSTAY_SECRETS_{policy.secret.upper()}"
         blueprint.fault(operation.source, operation.name, f"the secret {policy.secret} is not set", hint)
-    key = _key(secret.reveal() if hasattr(secret, "reveal") else str(secret or ""))
+    key = _key(secret.reveal() if isinstance(secret, Secret) else str(secret or ""))
 
     def stage(call: Call) -> None:
         check_signature(call, key, clock.time())
