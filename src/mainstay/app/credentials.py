@@ -9,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from mainstay.app import devkey
+from mainstay.app.refusal import Refusal
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Credentials(msgspec.Struct, frozen=True):
         return f"<Credentials of {self.issuer or 'nobody'}, {len(self.keys)} keys>"
 
 
-class TokenRefused(Exception):
-    """No token is made; the message says why and what to do."""
+class TokenRefused(Refusal):
+    """No token is made."""
 
 
 def resolve(settings: Settings) -> Credentials:
@@ -89,8 +90,8 @@ def development_token(
 
     if settings.is_production:
         raise TokenRefused(
-            f"production issues no tokens ({settings.profile_source}): they come from your identity provider. "
-            "For development: MAINSTAY_PROFILE=development or --profile development"
+            f"production issues no tokens ({settings.profile_source}): they come from your identity provider",
+            "for development: MAINSTAY_PROFILE=development, or --profile development",
         )
     if not 0 < hours <= 24 * 31:
         raise TokenRefused(f"a token for {hours:g} hours: expected more than 0 and at most {24 * 31}")
