@@ -136,7 +136,7 @@ class SqliteEngine:
         """Return why the database is not well, or None. Writes stay stopped after a commit that ended unknown."""
         if self._writer is None or self._checkpointer is None:
             return "the database is not open"
-        return self._writer.failure or self._writer.trouble or self._checkpointer.failure
+        return self._writer.health() or self._checkpointer.failure
 
     def data_version(self) -> int:
         """Return a number that differs from the last one if anyone, this process included, committed in between.

@@ -107,3 +107,23 @@ def translate(error: BaseException) -> BaseException:
 
 def _code(error: apsw.Error) -> int:
     return int(getattr(error, "extendedresult", 0))  # errors that apsw itself raises have none
+
+
+def rolled_back() -> NotCommitted:
+    """For a call whose group SQLite rolled back."""
+    return NotCommitted("The database rolled the change back.", retry_after=1)
+
+
+def stopping() -> WritesStopped:
+    """For a call that comes while the engine ends."""
+    return WritesStopped("The service is stopping.", retry_after=1)
+
+
+def stopped() -> WritesStopped:
+    """For a call that comes after a commit whose outcome is not known."""
+    return WritesStopped(retry_after=30)
+
+
+def held_elsewhere() -> WriterBusy:
+    """For a call that waited for another process in vain."""
+    return WriterBusy("Another process holds the database.", retry_after=1)

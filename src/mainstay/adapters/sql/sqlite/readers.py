@@ -141,7 +141,10 @@ class ReaderPool:
         if self._idle:
             reader = self._idle.pop()
         elif len(self._leased) < self._options.snapshots:
-            reader = Reader(self._options)
+            try:
+                reader = Reader(self._options)
+            except apsw.Error as error:
+                raise ReadersBusy("No more connections can be opened.", retry_after=1) from error
         else:
             return None
         return self._lend(reader)

@@ -10,7 +10,8 @@ from mainstay.adapters.sql.sqlite.errors import TurnEnded, TurnTooLong
 from mainstay.adapters.sql.sqlite.options import Row
 
 if TYPE_CHECKING:
-    from mainstay.adapters.sql.sqlite.writer import Group, GroupWriter
+    from mainstay.adapters.sql.sqlite.group import Group
+    from mainstay.adapters.sql.sqlite.writer import GroupWriter
 
 
 class Turn:
@@ -55,7 +56,7 @@ class Turn:
         try:
             return writer.cursor.execute(sql, bindings).fetchall()
         except BaseException as error:
-            raise writer.failed(error) from error
+            writer.fail(error)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
         """Run one statement for each row of bindings and return how many rows changed in all.
@@ -71,7 +72,7 @@ class Turn:
                 writer.cursor.execute(sql, bindings)
                 changed += writer.connection.changes()
         except BaseException as error:
-            raise writer.failed(error) from error
+            writer.fail(error)
         return changed
 
     def commit(self) -> Awaitable[None]:

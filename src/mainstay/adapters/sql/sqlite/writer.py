@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from time import monotonic
-from typing import Any
+from typing import Any, Final, NoReturn
 
 import apsw
 
@@ -21,9 +21,13 @@ from mainstay.adapters.sql.sqlite.errors import (
     ConstraintFailed,
     TurnTooLong,
     WriterBusy,
-    WritesStopped,
+    held_elsewhere,
+    rolled_back,
+    stopped,
+    stopping,
     translate,
 )
+from mainstay.adapters.sql.sqlite.group import Failure, Group
 from mainstay.adapters.sql.sqlite.locks import FileTurn
 from mainstay.adapters.sql.sqlite.options import Options, Statistics
 from mainstay.adapters.sql.sqlite.thread import Listener, Outcome, WriterThread
@@ -31,23 +35,7 @@ from mainstay.adapters.sql.sqlite.turn import Turn
 from mainstay.adapters.sql.sqlite.watchdog import Watchdog
 from mainstay.model.problem import CommitUnknown, NotCommitted
 
-Failure = Callable[[], Exception]  # makes one exception per call: a shared one would gather every call's traceback
-
-
-def _rolled_back() -> NotCommitted:
-    return NotCommitted("The database rolled the change back.", retry_after=1)
-
-
-def _stopping() -> WritesStopped:
-    return WritesStopped("The service is stopping.", retry_after=1)
-
-
-def _stopped() -> WritesStopped:
-    return WritesStopped(retry_after=30)
-
-
-def _held_elsewhere() -> WriterBusy:
-    return WriterBusy("Another process holds the database.", retry_after=1)
+_TROUBLE_SECONDS: Final = 10.0  # that a failed BEGIN counts against health; it may be over with nobody to notice
 
 
 class Phase(Enum):
@@ -57,46 +45,6 @@ class Phase(Enum):
     OPENING = "opening"  # the thread: waiting for the file, then BEGIN IMMEDIATE
     OPEN = "open"  # the loop
     CLOSING = "closing"  # the thread: COMMIT
-
-
-class Group:
-    """One transaction: the turns taken in it and the calls that wait for its end."""
-
-    __slots__ = ("_failure", "_settled", "_waiting", "idle_check", "left", "until")
-
-    def __init__(self, calls: int, until: float) -> None:
-        self.left = calls
-        self.until = until
-        self.idle_check = False
-        self._waiting: list[tuple[asyncio.Future[None], Exception | None]] = []
-        self._settled = False
-        self._failure: Failure | None = None
-
-    def end(self, refusal: Exception | None = None) -> asyncio.Future[None]:
-        """Return a future of the group's end: its failure, or else ``refusal``, or else None."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._settled:
-            self._answer(future, refusal)
-        else:
-            self._waiting.append((future, refusal))
-        return future
-
-    def settle(self, failure: Failure | None) -> None:
-        """Answer everyone who waits for the end, and those still to come."""
-        self._settled, self._failure = True, failure
-        waiting, self._waiting = self._waiting, []
-        for future, refusal in waiting:
-            self._answer(future, refusal)
-
-    def _answer(self, future: asyncio.Future[None], refusal: Exception | None) -> None:
-        if future.done():  # its call was cancelled while it waited; the group's end does not depend on it
-            return
-        if self._failure is not None:
-            future.set_exception(self._failure())
-        elif refusal is not None:
-            future.set_exception(refusal)
-        else:
-            future.set_result(None)
 
 
 class GroupWriter:
@@ -113,13 +61,14 @@ class GroupWriter:
         self.cursor = connection.cursor()
         self.active: Turn | None = None
         self.failure: str | None = None  # for good: writes have stopped until the process is started again
-        self.trouble: str | None = None  # until the next transaction begins well
         self.phase = Phase.IDLE
         self._options = options
         self._statistics = statistics
         self._queue: OrderedDict[asyncio.Future[Turn], asyncio.Task[Any] | None] = OrderedDict()
         self._group: Group | None = None
         self._closing: Group | None = None
+        self._trouble = ""
+        self._trouble_until = 0.0
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -144,9 +93,11 @@ class GroupWriter:
         Returns False when the thread still waits for a file that another process holds.
         """
         self._stopping = True
-        self._refuse_waiting(_stopping)
+        self._refuse_waiting(stopping)
         if self.active is not None:
             self.active.abandon()
+        if self._group is not None:
+            self._close(self._group)
         try:
             await asyncio.wait_for(self._idle.wait(), self._options.busy_seconds)
         except TimeoutError:
@@ -201,18 +152,27 @@ class GroupWriter:
         turn.close(reason)
         self._pass_on()
 
-    def failed(self, error: BaseException) -> BaseException:
-        """Return what a failed statement raises, having ended the group if SQLite ended its transaction."""
+    def fail(self, error: BaseException) -> NoReturn:
+        """Raise what a failed statement raises, having ended the group if SQLite ended its transaction."""
         if self.connection.in_transaction:
-            return translate(error)
+            reason = translate(error)
+            if reason is error:
+                raise error
+            raise reason from error
         self._lose()
-        return _rolled_back()
+        raise rolled_back() from error
+
+    def health(self) -> str | None:
+        """Return why writes fail, or None."""
+        if self.failure is None and monotonic() < self._trouble_until:
+            return self._trouble
+        return self.failure
 
     def _check_open(self) -> None:
         if self._stopping:
-            raise _stopping()
+            raise stopping()
         if self.failure is not None:
-            raise _stopped()
+            raise stopped()
         if len(self._queue) >= self._options.queue_limit:
             raise WriterBusy(retry_after=1)
 
@@ -239,7 +199,7 @@ class GroupWriter:
         try:
             self.cursor.execute(sql.SAVEPOINT)
         except BaseException as error:
-            raise self.failed(error) from error
+            self.fail(error)
         turn = Turn(self, group, owner)
         self.active = turn
         self._turn_watch.begin()
@@ -300,7 +260,7 @@ class GroupWriter:
                 self.failure = f"a roll-back failed: {error}"
         self._group = group
         self._lose()
-        return _rolled_back()
+        return rolled_back()
 
     def _lose(self) -> None:
         """End the group whose transaction is gone: every call of it fails, none is acknowledged."""
@@ -309,9 +269,9 @@ class GroupWriter:
         self._turn_watch.end()
         self._statistics.lost += 1
         if turn is not None:
-            turn.close(_rolled_back())
+            turn.close(rolled_back())
         if group is not None:
-            group.settle(_rolled_back)
+            group.settle(rolled_back)
             self.phase = Phase.CLOSING
             self._thread.drop_group()
 
@@ -322,13 +282,14 @@ class GroupWriter:
         self._open_watch.end()
         if fault is not None:
             if isinstance(fault, apsw.BusyError):
-                self._refuse_waiting(_held_elsewhere)
+                self._refuse_waiting(held_elsewhere)
             else:
-                self.trouble = f"a transaction could not be begun: {fault}"
-                self._refuse_waiting(_stopped)
+                self._trouble = f"a transaction could not be begun: {fault}"
+                self._trouble_until = monotonic() + _TROUBLE_SECONDS
+                self._refuse_waiting(stopped)
             self._rest()
             return
-        self.trouble = None
+        self._trouble_until = 0.0
         self.phase = Phase.OPEN
         self._statistics.groups += 1
         self._group = Group(self._options.group_calls, monotonic() + self._options.group_seconds)
@@ -342,10 +303,10 @@ class GroupWriter:
                 group.settle(None)
         elif group is not None:
             self._statistics.lost += 1
-            group.settle(_rolled_back if outcome.known else CommitUnknown)
+            group.settle(rolled_back if outcome.known else CommitUnknown)
             if not outcome.known:
                 self.failure = f"a commit failed: {outcome.fault}"
-                self._refuse_waiting(_stopped)
+                self._refuse_waiting(stopped)
         if again:
             self.phase = Phase.OPENING
             self._open_watch.begin()
@@ -357,7 +318,7 @@ class GroupWriter:
         if self._closing is not None:
             self._closing.settle(CommitUnknown)
             self._closing = None
-        self._refuse_waiting(_stopped)
+        self._refuse_waiting(stopped)
         self._rest()
 
     def _rest(self) -> None:
@@ -379,5 +340,5 @@ class GroupWriter:
             self.forsake(self.active, TurnTooLong(retry_after=1))
 
     def _opening_overdue(self) -> None:
-        self._refuse_waiting(_held_elsewhere)
+        self._refuse_waiting(held_elsewhere)
         self._open_watch.begin()  # calls that come while the file is still held have their own bound

@@ -1,0 +1,437 @@
+"""Turns, groups and what one call may do to its neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from mainstay.adapters.sql.sqlite import (
+    ConstraintFailed,
+    SqliteEngine,
+    StatementFailed,
+    Turn,
+    TurnEnded,
+    TurnTooLong,
+    WriterBusy,
+    WritesStopped,
+)
+
+SCHEMA = (
+    "CREATE TABLE parent (id INTEGER PRIMARY KEY)",
+    "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, amount INTEGER CONSTRAINT amount_range "
+    "CHECK (amount >= 0), parent_id INTEGER REFERENCES parent ON DELETE RESTRICT)",
+    "CREATE TABLE pair (a TEXT, b TEXT, UNIQUE (a, b))",
+    "CREATE UNIQUE INDEX lower_b ON pair (lower(b))",
+    "CREATE TABLE late (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",
+    "CREATE TABLE typed (n INTEGER) STRICT",
+)
+
+Make = Callable[..., Awaitable[SqliteEngine]]
+
+
+@pytest.fixture
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    engines = []
+
+    async def made(**options: Any) -> SqliteEngine:
+        engine = SqliteEngine(tmp_path / "db", synchronous="off", **options)
+        engines.append(engine)
+        await engine.start()
+        return engine
+
+    yield made
+    for engine in engines:
+        await engine.stop()
+
+
+@pytest.fixture
+async def engine(make: Make) -> SqliteEngine:
+    return await with_schema(await make(turn_seconds=0.2))
+
+
+async def with_schema(engine: SqliteEngine) -> SqliteEngine:
+    turn = await take(engine)
+    for statement in SCHEMA:
+        turn.execute(statement)
+    await turn.commit()
+    return engine
+
+
+async def take(engine: SqliteEngine, owner: asyncio.Task[Any] | None = None) -> Turn:
+    turn = engine.turn(owner)
+    return turn if isinstance(turn, Turn) else await turn
+
+
+def add(turn: Turn, id: int, name: str | None = None, amount: int = 0, parent: int | None = None) -> None:
+    turn.execute("INSERT INTO item VALUES (?, ?, ?, ?)", (id, name or f"item {id}", amount, parent))
+
+
+async def add_one(engine: SqliteEngine, id: int) -> None:
+    turn = await take(engine)
+    add(turn, id)
+    await turn.commit()
+
+
+def ids(engine: SqliteEngine) -> list[int]:
+    rows = engine.read("SELECT id FROM item ORDER BY id")
+    assert isinstance(rows, list)
+    return [row[0] for row in rows]
+
+
+async def test_a_committed_turn_is_seen_and_a_rolled_back_one_is_not(engine: SqliteEngine) -> None:
+    await add_one(engine, 1)
+    turn = await take(engine)
+    add(turn, 2)
+    assert turn.execute("SELECT count(*) FROM item") == [(2,)]
+    assert ids(engine) == [1]
+    await turn.rollback()
+    assert ids(engine) == [1]
+
+
+async def test_a_free_turn_in_an_open_group_is_given_at_once(engine: SqliteEngine) -> None:
+    first = await take(engine)
+    first_end = first.commit()
+    second = engine.turn()
+    assert isinstance(second, Turn)
+    second_end = second.commit()
+    await asyncio.gather(first_end, second_end)
+    assert engine.statistics.groups == 2  # the schema's and this one
+
+
+async def test_a_group_that_nobody_joins_ends_at_once(make: Make) -> None:
+    engine = await with_schema(await make(group_seconds=60))
+    async with asyncio.timeout(1):
+        await add_one(engine, 1)
+
+
+async def test_a_group_ends_by_count(make: Make) -> None:
+    engine = await with_schema(await make(group_seconds=60, group_calls=4))
+    before = engine.statistics.groups
+    await asyncio.gather(*(add_one(engine, id) for id in range(10)))
+    assert engine.statistics.groups - before == 3
+    assert ids(engine) == list(range(10))
+
+
+async def test_a_group_ends_by_time_though_others_wait(make: Make) -> None:
+    engine = await with_schema(await make(group_seconds=0.01))
+    ended = []
+
+    async def slow(id: int) -> None:
+        turn = await take(engine)
+        add(turn, id)
+        await asyncio.sleep(0.006)
+        await turn.commit()
+        ended.append(id)
+
+    before = engine.statistics.groups
+    await asyncio.gather(*(slow(id) for id in range(6)))
+    assert engine.statistics.groups - before >= 3
+    assert ended == list(range(6))
+
+
+async def test_turns_are_given_in_order_of_arrival_and_never_interleave(engine: SqliteEngine) -> None:
+    log: list[tuple[str, int]] = []
+
+    async def call(number: int) -> None:
+        turn = await take(engine)
+        log.append(("in", number))
+        add(turn, number)
+        await asyncio.sleep(0.001)
+        log.append(("out", number))
+        await (turn.rollback() if number % 3 == 0 else turn.commit())
+
+    await asyncio.gather(*(call(number) for number in range(12)))
+    assert log == [(side, number) for number in range(12) for side in ("in", "out")]
+    assert ids(engine) == [number for number in range(12) if number % 3]
+
+
+async def test_an_answer_waits_for_the_groups_commit_even_when_it_is_a_refusal(engine: SqliteEngine) -> None:
+    first = await take(engine)
+    add(first, 1)
+    end = first.commit()
+    second = await take(engine)
+    with pytest.raises(ConstraintFailed):
+        add(second, 1)
+    refusal = second.rollback()
+    assert not asyncio.ensure_future(end).done()
+    assert not asyncio.ensure_future(refusal).done()
+    await refusal
+    assert asyncio.ensure_future(end).done()
+    assert ids(engine) == [1]
+
+
+async def test_a_failed_statement_leaves_its_turn_and_its_neighbours_alone(engine: SqliteEngine) -> None:
+    first, second, third = (asyncio.ensure_future(take(engine)) for _ in range(3))
+    add(await first, 1)
+    first_end = (await first).commit()
+    turn = await second
+    add(turn, 2)
+    with pytest.raises(ConstraintFailed):
+        turn.executemany("INSERT INTO item (id, name) VALUES (?, ?)", [(3, "three"), (4, "item 1")])
+    assert turn.execute("SELECT count(*) FROM item") == [(3,)]
+    second_end = turn.rollback()
+    add(await third, 5)
+    await asyncio.gather(first_end, second_end, (await third).commit())
+    assert ids(engine) == [1, 5]
+
+
+async def test_a_turn_held_too_long_is_rolled_back_alone(engine: SqliteEngine) -> None:
+    first = await take(engine)
+    add(first, 1)
+    end = first.commit()
+    holder = await take(engine)
+    add(holder, 2)
+    waiting = asyncio.ensure_future(take(engine))
+    async with asyncio.timeout(2):
+        after = await waiting
+        add(after, 3)
+        await after.commit()
+        await end
+    assert ids(engine) == [1, 3]
+    for use in (lambda: add(holder, 4), holder.commit, lambda: holder.changes):
+        with pytest.raises(TurnTooLong) as caught:
+            use()
+        assert caught.value.code == "turn_too_long"
+    await holder.rollback()
+    assert engine.statistics.expired == 1
+
+
+async def test_short_turns_never_run_into_the_bound(make: Make) -> None:
+    engine = await with_schema(await make(turn_seconds=0.05))
+    for id in range(20):
+        turn = await take(engine)
+        add(turn, id)
+        await asyncio.sleep(0.01)
+        await turn.commit()
+    assert engine.statistics.expired == 0
+
+
+async def test_a_cancelled_waiter_leaves_no_hole(engine: SqliteEngine) -> None:
+    holder = await take(engine)
+    waiting = [asyncio.ensure_future(add_one(engine, id)) for id in range(5)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    waiting[2].cancel()
+    await asyncio.sleep(0)
+    assert engine.queue == 3
+    await holder.commit()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False, True, False, False]
+    assert ids(engine) == [1, 3, 4]
+
+
+async def test_a_waiter_cancelled_in_the_tick_that_gave_it_the_turn_gives_it_back(engine: SqliteEngine) -> None:
+    holder = await take(engine)
+    chosen = asyncio.ensure_future(add_one(engine, 1))
+    last = asyncio.ensure_future(add_one(engine, 2))
+    await asyncio.sleep(0)
+    end = holder.commit()
+    chosen.cancel()
+    async with asyncio.timeout(0.15):
+        await asyncio.gather(end, last)
+    with pytest.raises(asyncio.CancelledError):
+        await chosen
+    assert ids(engine) == [2]
+
+
+async def test_a_turn_whose_owner_ends_is_rolled_back_alone(engine: SqliteEngine) -> None:
+    async def hold() -> None:
+        turn = await take(engine, asyncio.current_task())
+        add(turn, 1)
+        await asyncio.sleep(10)
+
+    await add_one(engine, 9)
+    owner = asyncio.ensure_future(hold())
+    await asyncio.sleep(0.05)
+    waiting = asyncio.ensure_future(add_one(engine, 2))
+    owner.cancel()
+    async with asyncio.timeout(0.1):
+        await waiting
+    assert ids(engine) == [2, 9]
+
+
+async def test_a_call_cancelled_while_its_group_commits_does_not_disturb_the_others(engine: SqliteEngine) -> None:
+    calls = [asyncio.ensure_future(add_one(engine, id)) for id in range(6)]
+    while engine.statistics.calls < 7:
+        await asyncio.sleep(0)
+    calls[2].cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert ids(engine) == list(range(6))
+
+
+async def test_abandon_gives_the_turn_back_at_once_and_twice_is_once(engine: SqliteEngine) -> None:
+    turn = await take(engine)
+    add(turn, 1)
+    turn.abandon()
+    turn.abandon()
+    assert not turn.open
+    await add_one(engine, 2)
+    assert ids(engine) == [2]
+
+
+async def test_a_turn_cannot_be_used_after_its_end(engine: SqliteEngine) -> None:
+    turn = await take(engine)
+    await turn.commit()
+    for use in (turn.commit, turn.rollback, lambda: add(turn, 1), lambda: turn.executemany("SELECT 1", [()])):
+        with pytest.raises(TurnEnded):
+            use()
+
+
+async def test_the_queue_is_bounded(make: Make) -> None:
+    engine = await make(queue_limit=2)
+    holder = await take(engine)
+    waiting = [asyncio.ensure_future(take(engine)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(WriterBusy) as caught:
+        await take(engine)
+    assert caught.value.retry_after
+    await holder.commit()
+    for waiter in waiting:
+        await (await waiter).rollback()
+
+
+async def test_counts_of_changed_rows(engine: SqliteEngine) -> None:
+    turn = await take(engine)
+    assert turn.executemany("INSERT INTO item (id, name) VALUES (?, ?)", ((id, str(id)) for id in range(5))) == 5
+    turn.execute("UPDATE item SET amount = 1 WHERE id > ?", (2,))
+    assert turn.changes == 2
+    turn.execute("UPDATE item SET amount = 1 WHERE id = 99")
+    assert turn.changes == 0
+    assert turn.execute("DELETE FROM item WHERE id = 3 RETURNING name") == [("3",)]
+    await turn.commit()
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind", "table", "columns", "constraint"),
+    [
+        ("INSERT INTO item (id, name) VALUES (1, 'x')", "unique", "item", ("id",), ""),
+        ("INSERT INTO item (name) VALUES ('item 1')", "unique", "item", ("name",), ""),
+        ("INSERT INTO pair VALUES ('a', 'b')", "unique", "", (), "lower_b"),
+        ("INSERT INTO pair VALUES ('a', 'c'), ('a', 'c')", "unique", "pair", ("a", "b"), ""),
+        ("INSERT INTO item (name) VALUES (NULL)", "not_null", "item", ("name",), ""),
+        ("UPDATE item SET amount = -1", "check", "", (), "amount_range"),
+        ("UPDATE item SET parent_id = 77", "foreign_key", "", (), ""),
+        ("DELETE FROM parent", "foreign_key", "", (), ""),
+        ("INSERT INTO typed VALUES ('x')", "datatype", "typed", ("n",), ""),
+    ],
+)
+async def test_a_failed_constraint_is_named(
+    engine: SqliteEngine, statement: str, kind: str, table: str, columns: tuple[str, ...], constraint: str
+) -> None:
+    turn = await take(engine)
+    turn.execute("INSERT INTO parent VALUES (1)")
+    turn.execute("INSERT INTO pair VALUES ('z', 'b')")
+    add(turn, 1, parent=1)
+    if constraint != "lower_b":
+        turn.execute("DROP INDEX lower_b")
+    with pytest.raises(ConstraintFailed) as caught:
+        turn.execute(statement)
+    failed = caught.value
+    assert (failed.kind, failed.table, failed.columns, failed.constraint) == (kind, table, columns, constraint)
+    await turn.rollback()
+
+
+async def test_a_deferred_foreign_key_fails_its_own_turn_only(engine: SqliteEngine) -> None:
+    first, second = asyncio.ensure_future(take(engine)), asyncio.ensure_future(take(engine))
+    add(await first, 1)
+    end = (await first).commit()
+    turn = await second
+    turn.execute("INSERT INTO late VALUES (1, 77)")
+    with pytest.raises(ConstraintFailed) as caught:
+        await turn.commit()
+    assert caught.value.kind == "foreign_key"
+    await end
+    assert ids(engine) == [1]
+    assert engine.read("SELECT * FROM late") == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "bindings", "error"),
+    [
+        ("SELEC 1", (), StatementFailed),
+        ("SELECT ?", (), StatementFailed),
+        ("SELECT ?", (2**63,), OverflowError),
+        ("SELECT ?", ("\ud800",), UnicodeEncodeError),
+        ("SELECT ?", (object(),), TypeError),
+    ],
+)
+async def test_a_faulty_statement_is_an_error_of_its_own(
+    engine: SqliteEngine, statement: str, bindings: tuple[Any, ...], error: type[Exception]
+) -> None:
+    turn = await take(engine)
+    add(turn, 1)
+    with pytest.raises(error):
+        turn.execute(statement, bindings)
+    await turn.commit()
+    assert ids(engine) == [1]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["COMMIT", "ROLLBACK", "BEGIN", "SAVEPOINT mine", "ATTACH 'x' AS x", "PRAGMA synchronous = 0", "SELECT 1; COMMIT"],
+)
+async def test_a_statement_cannot_end_the_group_or_change_its_settings(engine: SqliteEngine, statement: str) -> None:
+    turn = await take(engine)
+    add(turn, 1)
+    with pytest.raises(StatementFailed):
+        turn.execute(statement)
+    await turn.commit()
+    assert ids(engine) == [1]
+
+
+async def test_values_come_back_as_they_went_in(engine: SqliteEngine) -> None:
+    turn = await take(engine)
+    values = (2**63 - 1, -(2**63), 1.5, "caf\u00e9 \U0001f375", b"\x00\xff", None)
+    assert turn.execute("SELECT ?, ?, ?, ?, ?, ?", values) == [values]
+    assert turn.execute("SELECT 'a' LIKE 'A', 'a' = 'A', 'a' LIKE 'a%'") == [(0, 0, 1)]
+    await turn.rollback()
+
+
+async def test_settings_of_the_connection(make: Make, tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "durable")
+    await engine.start()
+    try:
+        writer = engine._writer
+        assert writer is not None
+        wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "trusted_schema": 0}
+        assert {name: writer.connection.pragma(name) for name in wanted} == wanted
+        assert writer.connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, -1) == 1
+    finally:
+        await engine.stop()
+
+
+async def test_stop_ends_the_threads_and_leaves_no_log(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    engine = await with_schema(await started(tmp_path))
+    open_turn = await take(engine)
+    add(open_turn, 1)
+    waiting = asyncio.ensure_future(take(engine))
+    await asyncio.sleep(0)
+    await engine.stop()
+    with pytest.raises(WritesStopped):
+        await waiting
+    assert {thread.name for thread in set(threading.enumerate()) - before if "sqlite" in thread.name} == set()
+    assert not (tmp_path / "db-wal").exists() or (tmp_path / "db-wal").stat().st_size == 0
+    with pytest.raises(RuntimeError, match="not running"):
+        engine.turn()
+    again = await started(tmp_path)
+    assert ids(again) == []
+    await again.stop()
+
+
+async def started(tmp_path: Path) -> SqliteEngine:
+    engine = SqliteEngine(tmp_path / "db")
+    await engine.start()
+    return engine
+
+
+def test_options_are_checked(tmp_path: Path) -> None:
+    for wrong in ({"group_calls": 0}, {"turn_seconds": 0}, {"synchronous": "extra"}, {"wal_limit_bytes": 1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            SqliteEngine(tmp_path / "db", **wrong)
