@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from mainstay.model.conditions import FALSE, All, Any_, Compare, Condition
+from mainstay.model.conditions import FALSE, All, Any_, Compare, Condition, key
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import Malformed
+from mainstay.model.schema import Attribute
 from mainstay.ports.unit_of_work import EntityPlan, Frame
 
 
@@ -17,51 +18,65 @@ class CursorInvalid(Malformed, hint="Begin again without a cursor."):
     """The cursor is not one of this search."""
 
 
-def ordered(sort: Sequence[Sort]) -> tuple[Sort, ...]:
-    """Return the order with the id as its last key, so that no two rows are equal in it."""
-    return tuple(sort) if any(s.field == "id" for s in sort) else (*sort, Sort("id"))
+Asked = tuple[Condition, Condition]
+"""The filters of the caller, and the conditions of the use case."""
 
 
-def after(order: Sequence[Sort], start: Sequence[Any]) -> Condition:
+def after(plan: EntityPlan, order: Sequence[Sort], start: Sequence[Any]) -> Condition:
     """Return the condition of the rows that come behind the one with the values ``start`` in this order."""
     alternatives: list[Condition] = []
     equal: list[Condition] = []
-    for key, value in zip(order, start, strict=True):
-        beyond = _beyond(key, value)
+    for by, value in zip(order, start, strict=True):
+        beyond = _beyond(by, value, plan.shape.by_name[by.field].optional)
         if beyond is not FALSE:
             alternatives.append(All((*equal, beyond)) if equal else beyond)
-        equal.append(Compare(key.field, "eq", value))
-    return Any_(tuple(alternatives)) if alternatives else FALSE
+        equal.append(Compare(by.field, "eq", value))
+    first = order[0]
+    if len(order) == 1 or start[0] is None or (first.descending and plan.shape.by_name[first.field].optional):
+        return Any_(tuple(alternatives)) if len(alternatives) != 1 else alternatives[0]
+    # Implied by the alternatives, and what lets a store begin at the right place of an index.
+    bound = Compare(first.field, "le" if first.descending else "ge", start[0])
+    return All((bound, Any_(tuple(alternatives))))
 
 
-def _beyond(key: Sort, value: Any) -> Condition:
+def _beyond(by: Sort, value: Any, optional: bool) -> Condition:
     """Null sorts before every value: ascending it is first, descending it is last."""
-    if key.descending:
-        return FALSE if value is None else Any_((Compare(key.field, "lt", value), Compare(key.field, "eq", None)))
-    return Compare(key.field, "ne", None) if value is None else Compare(key.field, "gt", value)
+    if not by.descending:
+        return Compare(by.field, "ne", None) if value is None else Compare(by.field, "gt", value)
+    if value is None:
+        return FALSE
+    below = Compare(by.field, "lt", value)
+    return Any_((below, Compare(by.field, "eq", None))) if optional else below
 
 
-def _context(frame: Frame, plan: EntityPlan, asked: Sequence[Any], order: Sequence[Sort]) -> bytes:
-    """What a cursor is bound to: operation, entity, filters, order and tenant."""
-    parts = (frame.operation, plan.shape.name, repr(asked), repr(tuple(order)), frame.who.tenant)
+def _context(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort]) -> bytes:
+    """What a cursor is bound to: operation, entity, filters, order, tenant, and the form of the use case's conditions.
+
+    Not the values of these: they may hold the time of the call.
+    """
+    filters, given = asked
+    parts = (frame.operation, plan.shape.name, filters, key(given), tuple(order), frame.who.tenant)
     return repr(parts).encode()
 
 
-def seal_cursor(frame: Frame, plan: EntityPlan, asked: Sequence[Any], order: Sequence[Sort], last: Any) -> str:
+def seal_cursor(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort], last: Any) -> str:
     """Return the cursor behind a row."""
-    values = [getattr(last, key.field) for key in order]
+    values = [getattr(last, by.field) for by in order]
     return frame.sealer.seal(msgspec.json.encode(values), _context(frame, plan, asked, order))
 
 
-def open_cursor(
-    frame: Frame, plan: EntityPlan, asked: Sequence[Any], order: Sequence[Sort], text: str
-) -> tuple[Any, ...]:
+def open_cursor(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort], text: str) -> tuple[Any, ...]:
     """Return the values that a cursor was made of. Raises ``CursorInvalid``."""
     data = frame.sealer.open(text, _context(frame, plan, asked, order))
     if data is None:
         raise CursorInvalid
-    types = tuple[tuple(plan.shape.by_name[key.field].type for key in order)]  # type: ignore[misc]  # made at run time
+    types = tuple(_type(plan.shape.by_name[by.field]) for by in order)
     try:
-        return tuple(msgspec.json.decode(data, type=types))
+        return tuple(msgspec.json.decode(data, type=tuple[types]))  # type: ignore[valid-type]  # made at run time
     except msgspec.ValidationError as error:
         raise CursorInvalid from error
+
+
+def _type(attribute: Attribute) -> Any:
+    """The type of a field's values without its bounds, which may be tighter today than those of a stored row."""
+    return attribute.base | None if attribute.optional else attribute.base

@@ -1,4 +1,4 @@
-"""The repository: how a use case finds and changes rows. Row policy, checks and cursors live here, once for all stores."""
+"""The repository: how a use case finds and changes rows. Row policy, checks and cursors are here, for all stores."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from uuid import UUID
 
 import msgspec
 
-from mainstay.model.conditions import FALSE, TRUE, Compare, Condition, all_of, holds
-from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT, Find, Page, Patch, Sort
-from mainstay.model.problem import Conflict, Fault, Forbidden, Invalid, NotFound, ReferenceConflict
+from mainstay.model.conditions import TRUE, Compare, Condition, holds
+from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT, Find, Page, Patch
+from mainstay.model.problem import Conflict, Forbidden, NotFound, PreconditionFailed, StaleVersion
 from mainstay.model.structs import Entity
-from mainstay.model.values import UNASSIGNED
-from mainstay.ports.cursor import after, open_cursor, ordered, seal_cursor
-from mainstay.ports.relations import attach
-from mainstay.ports.rows import Change, Query, Rows
+from mainstay.ports.asking import narrowed, order_of
+from mainstay.ports.cursor import after, open_cursor, seal_cursor
+from mainstay.ports.relations import attach, with_related
+from mainstay.ports.rows import Change, Query, Rows, reference_conflict
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
-from mainstay.ports.writing import check_changes, check_row, stamped
+from mainstay.ports.writing import check_named, check_references, checked_changes, prepared
 
 E = TypeVar("E", bound=Entity)
+_ANY: Find[Any] = Find()
 
 
 class MoreThanOne(Conflict):
@@ -42,22 +43,18 @@ class Repository(Generic[E]):
     def _rows(self) -> Rows[Any]:
         return self._unit.transaction().rows(self._plan.shape.type)
 
-    def _visible(self) -> Condition:
-        policy = self._plan.policy
-        return TRUE if policy is None else self._unit.visible(self._plan.shape.type, policy)
-
     def _where(self, conditions: Sequence[Condition], fields: dict[str, Any]) -> Condition:
-        known = self._plan.shape.by_name
-        for name in fields:
-            if name not in known:
-                raise TypeError(f"{self._plan.shape.name} has no field {name}")
-        return all_of(*conditions, **fields) & self._visible()
+        return narrowed(self._plan, conditions, fields) & self._unit.reach(self._plan)
 
-    async def get(self, id: UUID, /) -> E:
+    async def get(self, id: UUID, /, *, include: Sequence[str] = ()) -> E:
         """Return the row with this id. Raises ``NotFound``, for what the caller may not see too."""
-        row = await self._rows().get(id, self._visible())
+        unit, plan = self._unit, self._plan
+        reach = TRUE if plan.policy is None else unit.visible(plan.shape.type, plan.policy)
+        row = await unit.transaction().rows(plan.shape.type).get(id, reach)
         if row is None:
             raise self._missing()
+        if include:
+            row = (await attach(unit, plan, [row], include))[0]
         return row  # type: ignore[no-any-return]  # the plan's shape is that of E
 
     async def one(self, *conditions: Condition, **fields: Any) -> E:
@@ -83,36 +80,37 @@ class Repository(Generic[E]):
     ) -> Page[E]:
         """Return a page of rows in a stable order, with the cursor of the next one.
 
-        ``sort`` is "name" or "-created_at,name"; ``limit`` is at most 200. A ``find`` brings all of it from the caller,
-        and conditions narrow it. Raises ``Malformed`` where the cursor is not of this search.
+        ``sort`` is "name" or "-created_at,name"; ``limit`` is at least 1, and what is over 200 is 200. A ``find``
+        brings all of it from the caller, and conditions narrow it. A cursor is good for the same filters, the same
+        order and conditions of the same form. Raises ``Malformed`` where it is not of this search.
         """
-        find = find or Find()
-        order = ordered(_parse_sort(sort) if sort else find.sort)
-        size = min(limit or find.limit, MAX_LIMIT)
-        where = self._where((find.condition, *conditions), fields)
-        frame = self._unit.frame
+        unit, plan = self._unit, self._plan
+        find = _ANY if find is None else find
+        order = order_of(plan, sort, find.sort)
+        size = min(find.limit if limit is None else limit, MAX_LIMIT)
+        if size < 1:
+            raise ValueError(f"limit: expected at least 1, got {size}")
+        given = narrowed(plan, conditions, fields)
+        asked = (find.condition, given)
+        where = narrowed(plan, (find.condition,), {}) & given & unit.reach(plan)
         text = cursor or find.cursor
-        asked = (find.condition, *conditions, *fields.items())
-        start = open_cursor(frame, self._plan, asked, order, text) if text else None
-        beyond = where if start is None else where & after(order, start)
+        beyond = where & after(plan, order, open_cursor(unit.frame, plan, asked, order, text)) if text else where
         rows = self._rows()
         items: list[Any] = await rows.fetch(Query(where=beyond, sort=order, limit=size + 1))
-        more = len(items) > size
         following = None
-        if more:
+        if len(items) > size:
             del items[size:]
-            following = seal_cursor(frame, self._plan, asked, order, items[-1])
+            following = seal_cursor(unit.frame, plan, asked, order, items[-1])
         total = await rows.count(where) if count or find.count else None
         wanted = (*include, *find.include)
         if wanted and items:
-            items = await attach(self._unit, self._plan, items, wanted)
+            items = await attach(unit, plan, items, wanted)
         return Page(items=items, next=following, count=total)
 
     async def stream(self, *conditions: Condition, sort: str | None = None, **fields: Any) -> AsyncIterator[E]:
         """Give all matching rows in order, in constant memory."""
-        where = self._where(conditions, fields)
-        order = ordered(_parse_sort(sort) if sort else ())
-        async for row in self._rows().stream(Query(where=where, sort=order)):
+        query = Query(where=self._where(conditions, fields), sort=order_of(self._plan, sort, ()))
+        async for row in self._rows().stream(query):
             yield row
 
     async def count(self, *conditions: Condition, **fields: Any) -> int:
@@ -120,96 +118,81 @@ class Repository(Generic[E]):
         return await self._rows().count(self._where(conditions, fields))
 
     async def add(self, row: E, /) -> E:
-        """Add a row and return it as it will be stored, with its id, version and times.
+        """Add a row, and the rows of its relations, and return it as it will be stored: with id, version and times.
 
         An owner field that was left ``UNASSIGNED`` is set from the caller. Raises ``Invalid`` where a value breaks its
-        field's rules, ``Forbidden`` where the caller's row policy would not hold of it. A broken unique rule or reference
-        surfaces at the flush.
+        field's rules, ``Forbidden`` where the caller's row policy would not hold of it. A broken unique rule or
+        reference surfaces at the flush.
         """
-        frame, plan = self._unit.frame, self._plan
-        made: Any = stamped(frame, plan, row)
-        faults = check_row(plan, made)
-        if faults:
-            raise Invalid(faults=faults)
-        if not holds(self._visible(), made):
-            raise Forbidden(f"the caller may not have such a {plan.shape.name}")
-        await self._check_references({r.field: getattr(made, r.field) for r in plan.references if r.guarded})
+        unit, plan = self._unit, self._plan
+        unit.changing()
+        made = prepared(unit, plan, row)
+        if plan.references:
+            await check_references(unit, plan, (made,))
+        if not plan.shape.relations:
+            self._rows().insert([made])
+            return made  # type: ignore[no-any-return]  # the plan's shape is that of E
+        related: list[tuple[type[Entity], list[Any]]] = []
+        made = await with_related(unit, plan, made, "", related)
         self._rows().insert([made])
-        await self._add_children(made)
+        for entity, rows in related:
+            unit.transaction().rows(entity).insert(rows)
         return made  # type: ignore[no-any-return]  # the plan's shape is that of E
 
     async def update(self, row: E, patch: Patch[E] | None = None, /, **changes: Any) -> E:
         """Change fields of a row and return the new one.
 
         Raises ``Invalid`` where a value breaks its field's rules, ``Forbidden`` where the new row would be out of the
-        caller's reach. Where the row was changed meanwhile, ``StaleVersion`` surfaces at the flush.
+        caller's reach, ``PreconditionFailed`` where the call named another version of the row. Where the row was
+        changed meanwhile, ``StaleVersion`` surfaces at the flush.
         """
-        frame, plan = self._unit.frame, self._plan
-        wanted = {**(patch.changes if patch is not None else {}), **changes}
-        faults = check_changes(plan, row, wanted)
-        if faults:
-            raise Invalid(faults=faults)
+        unit, plan = self._unit, self._plan
+        unit.changing()
+        wanted = checked_changes(plan, row, changes if patch is None else {**patch.changes, **changes})
         wanted["version"] = row.version + 1
-        wanted["updated_at"] = frame.clock.now()
+        wanted["updated_at"] = unit.frame.clock.now()
         changed = msgspec.structs.replace(row, **wanted)
-        visible = self._visible()
-        if not holds(visible, changed):
+        reach = unit.reach(plan)
+        if reach is not TRUE and not holds(reach, changed):
             raise Forbidden(f"the change would take the {plan.shape.name} out of the caller's reach")
-        guarded = {r.field: wanted[r.field] for r in plan.references if r.guarded and r.field in wanted}
-        await self._check_references(guarded)
-        where = Compare("id", "eq", row.id) & visible
-        self._rows().enqueue(Change(where=where, changes=wanted, id=row.id, version=row.version, expected=1))
+        for reference in plan.references:
+            named = wanted.get(reference.field)
+            if reference.guarded and named is not None:
+                await check_named(unit, reference, [named])
+        await self._change(Compare("id", "eq", row.id) & reach, wanted, row.id, row.version)
         return changed
 
     async def delete(self, row: E | UUID, /) -> None:
         """Delete a row; given as a row, only in the version that was read.
 
-        Raises ``NotFound`` where there is none. A reference that restricts surfaces at the flush.
+        Raises ``NotFound`` where there is none, ``PreconditionFailed`` where the call named another version of it. A
+        reference that restricts surfaces at the flush.
         """
+        self._unit.changing()
         id_, version = (row, None) if isinstance(row, UUID) else (row.id, row.version)
-        where = Compare("id", "eq", id_) & self._visible()
-        self._rows().enqueue(Change(where=where, changes=None, id=id_, version=version, expected=1))
+        where = Compare("id", "eq", id_) & self._unit.reach(self._plan)
+        await self._change(where, None, id_, version)
+
+    async def _change(self, where: Condition, changes: dict[str, Any] | None, id_: UUID, version: int | None) -> None:
+        unit, rows = self._unit, self._rows()
+        allowed = unit.conditional(id_) if unit.frame.if_match else ()
+        if not allowed:
+            rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1))
+            return
+        if version is None:
+            version = allowed[0] if len(allowed) == 1 else (await self.get(id_)).version
+        if version not in allowed:
+            raise PreconditionFailed(f"the {self._plan.shape.name} is of another version")
+        await unit.flush()  # so that what was queued before tells faults of its own
+        rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1))
+        try:
+            await unit.flush()
+        except StaleVersion as stale:
+            raise PreconditionFailed(f"the {self._plan.shape.name} is of another version") from stale
+        unit.met(id_)
 
     def _missing(self) -> NotFound:
         return NotFound(f"there is no such {self._plan.shape.name}")
-
-    async def _check_references(self, named: dict[str, Any]) -> None:
-        """Refuse a reference to a row that the caller may not see exactly as one to a row that is not there."""
-        frame = self._unit.frame
-        for reference in self._plan.references:
-            id_ = named.get(reference.field)
-            if id_ is None:
-                continue
-            policy = frame.plans[reference.entity].policy
-            visible = self._unit.visible(reference.entity, policy) if policy is not None else TRUE
-            if visible is TRUE:
-                continue
-            target = self._unit.transaction().rows(reference.entity)
-            if visible is FALSE or await target.get(id_, visible) is None:
-                raise reference_conflict(reference.field)
-
-    async def _add_children(self, parent: Any) -> None:
-        for relation in self._plan.shape.relations:
-            children = getattr(parent, relation.name)
-            if children is msgspec.UNSET or relation.relation is None:
-                continue
-            repository: Repository[Any] = Repository(self._unit, self._unit.frame.plans[relation.base])
-            added = []
-            for child in children:
-                key = relation.relation.key
-                own = msgspec.structs.replace(child, **{key: parent.id}) if getattr(child, key) == UNASSIGNED else child
-                added.append(await repository.add(own))
-            children[:] = added
-
-
-def reference_conflict(field: str) -> ReferenceConflict:
-    """Return the problem of a field that names no row (that the caller may know of)."""
-    fault = Fault("reference_not_found", "names a row that is not there", pointer=f"/{field}")
-    return ReferenceConflict(f"{field} names a row that is not there", faults=[fault], field=field)
-
-
-def _parse_sort(text: str) -> tuple[Sort, ...]:
-    return tuple(Sort(part.lstrip("-"), part.startswith("-")) for part in text.split(","))
 
 
 __all__ = ["DEFAULT_LIMIT", "MoreThanOne", "Repository", "reference_conflict"]

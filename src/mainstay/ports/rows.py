@@ -15,6 +15,7 @@ import msgspec
 
 from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.inputs import Sort
+from mainstay.model.problem import Fault, ReferenceConflict, UniqueConflict
 from mainstay.model.structs import Entity
 
 E = TypeVar("E", bound=Entity)
@@ -44,7 +45,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures over rows: ``measures`` are (function, field) with count, sum, avg, min, max; grouped by fields."""
+    """Figures over rows: ``measures`` are (function, field) with count, sum, avg, min, max; grouped by fields.
+
+    ``("count", None)`` counts rows, ``("count", field)`` those in which the field is not null. The other functions
+    leave nulls out and are None over nothing. Without ``by`` there is one group, of no rows if need be. ``sum``,
+    ``min`` and ``max`` give values of the field's type, exactly; ``avg`` is not asked for: it is a sum and a count.
+    """
 
     measures: tuple[tuple[str, str | None], ...]
     by: tuple[str, ...] = ()
@@ -89,4 +95,24 @@ class Rows(ABC, Generic[E]):
 
     @abstractmethod
     async def apply(self, change: Change) -> int:
-        """Change rows now, and return how many there were."""
+        """Change rows now, and return how many there were.
+
+        Where the changes say nothing of ``version``, that of each row goes up by one.
+        """
+
+
+def unique_conflict(entity: str, field: str) -> UniqueConflict:
+    """Return the problem of a row whose unique field has the value of another row."""
+    fault = Fault("not_unique", "is taken by another row", pointer=f"/{field}")
+    return UniqueConflict(f"another {entity} has this {field}", faults=[fault], field=field)
+
+
+def reference_conflict(field: str) -> ReferenceConflict:
+    """Return the problem of a field that names no row (that the caller may know of)."""
+    fault = Fault("reference_not_found", "names a row that is not there", pointer=f"/{field}")
+    return ReferenceConflict(f"{field} names a row that is not there", faults=[fault], field=field)
+
+
+def still_referenced(entity: str) -> ReferenceConflict:
+    """Return the problem of a row that cannot be deleted, because another refers to it and restricts that."""
+    return ReferenceConflict(f"other rows refer to this {entity}")

@@ -82,7 +82,10 @@ class Store(ABC):
 
     @abstractmethod
     def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:
-        """Return a new transaction. ``single`` promises one read at most; ``deadline`` is in the clock's monotonic time."""
+        """Return a new transaction.
+
+        ``single`` promises one read at most; ``deadline`` is in the clock's monotonic time.
+        """
 
     @abstractmethod
     def health(self) -> str | None:

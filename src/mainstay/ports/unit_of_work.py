@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
+from uuid import UUID
 
 import msgspec
 
-from mainstay.model.conditions import Condition
+from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
 from mainstay.model.schema import Attribute, Shape
-from mainstay.model.structs import Entity
+from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Ids
+from mainstay.ports.normal import Normaliser, normaliser_of
 from mainstay.ports.sealer import Sealer
 from mainstay.ports.store import Store, Transaction
 
@@ -29,7 +31,10 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What every repository of an entity must know, put together at start-up."""
+    """What every repository of an entity must know, put together at start-up.
+
+    ``columns`` and ``normalisers`` are made of the shape; they are not given.
+    """
 
     shape: Shape
     table: str
@@ -38,10 +43,21 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     owners: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     checked: tuple[Attribute, ...] = ()  # fields whose values are checked on a write
+    columns: frozenset[str] = frozenset()
+    normalisers: Mapping[str, Normaliser] = {}
+
+    def __post_init__(self) -> None:
+        found = ((a.name, normaliser_of(a)) for a in self.shape.attributes if a.name not in STANDARD_FIELDS)
+        msgspec.structs.force_setattr(self, "columns", frozenset(a.name for a in self.shape.attributes))
+        msgspec.structs.force_setattr(self, "normalisers", {name: make for name, make in found if make is not None})
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """What a call lends to its repositories."""
+    """What a call lends to its repositories.
+
+    ``named`` are the ids in the call's route, and ``if_match`` the versions that its precondition names for them (RFC
+    9110, section 13.1.1): None where there is none, empty for ``*``.
+    """
 
     who: Principal
     operation: str
@@ -50,12 +66,14 @@ class Frame(msgspec.Struct, frozen=True):
     sealer: Sealer
     plans: Mapping[type[Entity], EntityPlan]
     store: Store
+    named: frozenset[UUID] = frozenset()
+    if_match: tuple[int, ...] | None = None
 
 
 class UnitOfWork:
     """One transaction of one call. A use case asks for it only to ``flush()`` before its end."""
 
-    __slots__ = ("_filters", "_single", "_transaction", "deadline", "frame", "write")
+    __slots__ = ("_filters", "_met", "_single", "_transaction", "deadline", "frame", "write")
 
     def __init__(self, frame: Frame, *, write: bool, single: bool = False, deadline: float | None = None) -> None:
         self.frame = frame
@@ -64,6 +82,7 @@ class UnitOfWork:
         self._single = single
         self._transaction: Transaction | None = None
         self._filters: dict[type[Entity], Condition] | None = None
+        self._met: set[UUID] | None = None
 
     @property
     def begun(self) -> bool:
@@ -87,6 +106,32 @@ class UnitOfWork:
         if condition is None:
             condition = self._filters[entity] = policy.reduce(self.frame.who)
         return condition
+
+    def reach(self, plan: EntityPlan) -> Condition:
+        """Return the condition under which the caller sees rows of a plan's entity."""
+        policy = plan.policy
+        return TRUE if policy is None else self.visible(plan.shape.type, policy)
+
+    def changing(self) -> None:
+        """Refuse to change anything in a query."""
+        if not self.write:
+            raise TypeError(f"{self.frame.operation} is a query, which changes nothing: declare it as a command")
+
+    def conditional(self, id: UUID) -> tuple[int, ...]:
+        """Return the versions that the call's precondition allows a row to have; none where it says nothing of it.
+
+        It speaks of the row as the caller knew it: once it was met, what the call itself makes of the row is free.
+        """
+        frame = self.frame
+        if not frame.if_match or id not in frame.named or (self._met is not None and id in self._met):
+            return ()
+        return frame.if_match
+
+    def met(self, id: UUID) -> None:
+        """Note that the precondition held of a row."""
+        if self._met is None:
+            self._met = set()
+        self._met.add(id)
 
     async def flush(self) -> None:
         """Carry out the writes queued so far, so that a broken rule surfaces here."""

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from mainstay.model.checking import check_value
-from mainstay.model.problem import Fault
+from mainstay.model.conditions import FALSE, TRUE, Among, holds
+from mainstay.model.problem import Fault, Forbidden, Invalid
 from mainstay.model.structs import STANDARD_FIELDS
 from mainstay.model.values import UNASSIGNED
-from mainstay.ports.unit_of_work import EntityPlan, Frame
+from mainstay.ports.rows import Query, reference_conflict
+from mainstay.ports.unit_of_work import EntityPlan, Frame, Reference, UnitOfWork
+
+_MANY_IDS = 500
+
+
+def prepared(unit: UnitOfWork, plan: EntityPlan, row: Any, pointer: str = "") -> Any:
+    """Return a new row as it will be stored: stamped, checked, in normal form, and in the caller's reach.
+
+    Raises ``Invalid`` with the pointers below ``pointer``, and ``Forbidden`` where the row policy would not hold of it.
+    """
+    made = stamped(unit.frame, plan, row)
+    faults = check_row(plan, made, pointer)
+    if not faults and plan.normalisers:
+        changed = _normal(plan, {name: getattr(made, name) for name in plan.normalisers}, pointer, faults)
+        if changed:
+            made = msgspec.structs.replace(made, **changed)
+    if faults:
+        raise Invalid(faults=faults)
+    reach = unit.reach(plan)
+    if reach is not TRUE and not holds(reach, made):
+        raise Forbidden(f"the caller may not have such a {plan.shape.name}")
+    return made
 
 
 def stamped(frame: Frame, plan: EntityPlan, row: Any) -> Any:
@@ -26,26 +49,83 @@ def stamped(frame: Frame, plan: EntityPlan, row: Any) -> Any:
     return msgspec.structs.replace(row, **stamp)
 
 
-def check_row(plan: EntityPlan, row: Any) -> list[Fault]:
+def check_row(plan: EntityPlan, row: Any, pointer: str = "") -> list[Fault]:
     """Return the faults of a whole row."""
     faults: list[Fault] = []
     for attribute in plan.checked:
-        check_value(attribute, getattr(row, attribute.name), f"/{attribute.name}", faults)
+        name = attribute.name
+        check_value(attribute, getattr(row, name), f"{pointer}/{name}", faults)
     return faults
 
 
-def check_changes(plan: EntityPlan, row: Any, changes: Mapping[str, Any]) -> list[Fault]:
-    """Return the faults of changes to a row: unknown, immutable or read-only fields, and values that break rules."""
+def checked_changes(plan: EntityPlan, row: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changes to a row in normal form; ``row`` is None where they are for many rows.
+
+    Raises ``Invalid`` for values that break rules and for immutable fields, and ``TypeError`` for what is no field.
+    """
     faults: list[Fault] = []
     for name, value in changes.items():
         attribute = plan.shape.by_name.get(name)
-        pointer = f"/{name}"
         if attribute is None or attribute.relation is not None:
             raise TypeError(f"{plan.shape.name} has no field {name}")
         if name in STANDARD_FIELDS:
             raise TypeError(f"{plan.shape.name}.{name} is set by the repository")
-        if attribute.spec.immutable and value != getattr(row, name):
+        pointer = f"/{name}"
+        if attribute.spec.immutable and (row is None or value != getattr(row, name)):
             faults.append(Fault("immutable", "is set once and cannot be changed", pointer=pointer))
         else:
             check_value(attribute, value, pointer, faults)
-    return faults
+    made = dict(changes)
+    if not faults and plan.normalisers:
+        made.update(_normal(plan, changes, "", faults))
+    if faults:
+        raise Invalid(faults=faults)
+    return made
+
+
+def _normal(plan: EntityPlan, values: Mapping[str, Any], pointer: str, faults: list[Fault]) -> dict[str, Any]:
+    """Return the values that have another normal form, in it."""
+    changed: dict[str, Any] = {}
+    for name, normal in plan.normalisers.items():
+        value = values.get(name)
+        if value is None:
+            continue
+        try:
+            made = normal(value)
+        except OverflowError:
+            faults.append(Fault("out_of_range", "is out of the range that can be stored", pointer=f"{pointer}/{name}"))
+            continue
+        if made is not value:
+            changed[name] = made
+    return changed
+
+
+async def check_references(unit: UnitOfWork, plan: EntityPlan, rows: Iterable[Any], known: str | None = None) -> None:
+    """Refuse a reference to a row that the caller may not see exactly as one to a row that is not there.
+
+    ``known`` is a field whose row the caller's own call has just added.
+    """
+    rows = list(rows)
+    for reference in plan.references:
+        if reference.guarded and reference.field != known:
+            ids = {id_ for row in rows if (id_ := getattr(row, reference.field)) is not None}
+            await check_named(unit, reference, list(ids))
+
+
+async def check_named(unit: UnitOfWork, reference: Reference, ids: list[Any]) -> None:
+    """Refuse ids of which one names no row that the caller may see."""
+    target = unit.frame.plans[reference.entity]
+    reach = unit.reach(target)
+    if not ids or reach == TRUE:
+        return
+    if reach == FALSE:
+        raise reference_conflict(reference.field)
+    rows = unit.transaction().rows(reference.entity)
+    if len(ids) == 1:
+        if await rows.get(ids[0], reach) is None:
+            raise reference_conflict(reference.field)
+        return
+    for start in range(0, len(ids), _MANY_IDS):
+        part = ids[start : start + _MANY_IDS]
+        if len(await rows.fetch(Query(where=Among("id", tuple(part)) & reach))) != len(part):
+            raise reference_conflict(reference.field)

@@ -1,0 +1,46 @@
+"""What a use case asks of rows, from keywords to values: conditions and orders, checked against the entity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mainstay.model.conditions import TRUE, Compare, Condition, Term, fields
+from mainstay.model.inputs import Sort
+from mainstay.ports.unit_of_work import EntityPlan
+
+_BY_ID = (Sort("id"),)
+
+
+def narrowed(plan: EntityPlan, conditions: Sequence[Condition], named: Mapping[str, Any]) -> Condition:
+    """Return the condition that all of these hold. Raises ``TypeError`` for a field that the entity does not have."""
+    result: Condition = TRUE
+    for condition in conditions:
+        if condition is not TRUE:
+            for name in fields(condition):
+                _known(plan, name)
+            result = result & condition
+    for name, value in named.items():
+        _known(plan, name)
+        result = result & (value.build(name) if isinstance(value, Term) else Compare(name, "eq", value))
+    return result
+
+
+def order_of(plan: EntityPlan, text: str | None, given: Sequence[Sort]) -> tuple[Sort, ...]:
+    """Return an order ("-created_at,name", or keys) with the id as its last key: no two rows are equal in it."""
+    if text:
+        given = [Sort(part.strip().lstrip("-"), part.strip().startswith("-")) for part in text.split(",")]
+    elif not given:
+        return _BY_ID
+    order = []
+    for key in given:
+        _known(plan, key.field)
+        order.append(key)
+        if key.field == "id":
+            return tuple(order)
+    return (*order, *_BY_ID)
+
+
+def _known(plan: EntityPlan, name: str) -> None:
+    if name not in plan.columns:
+        raise TypeError(f"{plan.shape.name} has no field {name}")
