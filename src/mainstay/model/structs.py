@@ -42,7 +42,7 @@ def bounded(annotation: Any, spec: FieldSpec) -> Any:
     if origin in (list, set, frozenset):
         annotation = origin[bounded(get_args(annotation)[0], EMPTY)]
     if (origin or annotation) in _SIZED and (spec.min_length, spec.max_length, spec.pattern) != (None, None, None):
-        pattern = rf"^(?:{spec.pattern})\Z" if spec.pattern is not None and annotation is str else None
+        pattern = rf"^(?a:{spec.pattern})\Z" if spec.pattern is not None and annotation is str else None
         return Annotated[
             annotation, msgspec.Meta(min_length=spec.min_length, max_length=spec.max_length, pattern=pattern)
         ]
@@ -85,7 +85,8 @@ class ModelMeta(msgspec.StructMeta):
         namespace["__annotations__"] = annotations
         config.setdefault("kw_only", True)
         config.setdefault("frozen", True)
-        config.setdefault("forbid_unknown_fields", unknown != "ignore")
+        if unknown is not None:  # else as the base has it
+            config.setdefault("forbid_unknown_fields", unknown != "ignore")
         cls: Any = super().__new__(mcls, name, bases, namespace, **config)
         cls.__mainstay_fields__ = MappingProxyType(specs)
         cls.__mainstay_relations__ = MappingProxyType(relations)
@@ -125,7 +126,7 @@ def _declare(
 
 # The base carries the transform as the metaclass does: type checkers take the first they meet, which is msgspec's own.
 @dataclass_transform(field_specifiers=(field, related), kw_only_default=True, frozen_default=True)
-class _Model(msgspec.Struct, metaclass=ModelMeta):
+class _Model(msgspec.Struct, metaclass=ModelMeta, unknown="refuse"):
     """What the three have in common."""
 
     __mainstay_fields__: ClassVar[Any]
@@ -155,7 +156,7 @@ class Dto(_Model):
     """The input or output of a use case. Unknown fields are refused unless the class says ``unknown="ignore"``."""
 
 
-class Event(_Model):
+class Event(_Model, unknown="ignore"):
     """Something that happened, told to others after the commit. Unknown fields are ignored, so that it may grow."""
 
 
