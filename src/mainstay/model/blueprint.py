@@ -93,22 +93,37 @@ def _structs(signature: Signature) -> Iterator[type[msgspec.Struct]]:
                 yield part
 
 
+def _home(blueprint: Blueprint, python_module: str) -> str | None:
+    """Return the module that what is declared in a Python module belongs to: declared there, or next to or above it."""
+    modules = blueprint.service.modules
+    tests = (
+        lambda home: home == python_module,
+        lambda home: python_module.startswith(home + "."),
+        lambda home: home.rpartition(".")[0] == python_module.rpartition(".")[0] != "",
+    )
+    for test in tests:
+        found = [m.name for m in modules if test(m.home)]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
 def _own_entities(blueprint: Blueprint) -> None:
-    """Find every entity and the module it belongs to: the one that names it first, its own Python module preferred."""
+    """Find every entity and the module it belongs to: the one that declares it, else the one that names it first."""
     named: dict[type[Entity], list[tuple[int, str]]] = {}
     for module in blueprint.service.modules:
         for entity in (*module.entities, *(r.entity for r in module.resources)):
             named.setdefault(entity, []).append((0, module.name))
-    homes = {m.name: m.home for m in blueprint.service.modules}
     for planned in blueprint.planned:
         for annotation in (*(p.type for p in planned.signature.parameters), planned.signature.returns):
             for entity in entities_in(annotation):
-                near = entity.__module__ == homes[planned.operation.module]
-                named.setdefault(entity, []).append((1 if near else 2, planned.operation.module))
+                named.setdefault(entity, []).append((2, planned.operation.module))
     pending = list(named)
     while pending:
         entity = pending.pop()
-        owner = blueprint.owners[entity] = min(named[entity], key=lambda claim: claim[0])[1]
+        home = _home(blueprint, entity.__module__)
+        claims = [*named[entity], *([(1, home)] if home is not None else [])]
+        owner = blueprint.owners[entity] = min(claims, key=lambda claim: claim[0])[1]
         for target in _targets(blueprint, entity):
             if target not in named:
                 named[target] = [(3, owner)]
@@ -145,30 +160,22 @@ def _find_entity(blueprint: Blueprint, entity: type[Entity], reference: Any) -> 
 
 
 def _name_events(blueprint: Blueprint) -> None:
-    """Give each event its name: that of the module whose Python module it is declared in, and its own."""
-    homes = {m.home: m.name for m in blueprint.service.modules}
+    """Give each event that a use case can reach its name: that of the module it is declared in, and its own."""
     for planned in blueprint.planned:
-        for event in _event_classes(planned):
-            if event in blueprint.event_names:
-                continue
-            name = f"{homes.get(event.__module__, planned.operation.module)}.{event.__name__}"
-            if name in blueprint.events:
-                blueprint.fault(event, event.__name__, f"another event is named {name} too")
-            blueprint.events[name] = event
-            blueprint.event_names[event] = name
-    known = {m.home for m in blueprint.service.modules}
-    for home in known:
-        for value in list(vars(sys.modules[home]).values()) if home in sys.modules else ():
-            if isinstance(value, type) and issubclass(value, Event) and value.__module__ == home:
-                name = f"{homes[home]}.{value.__name__}"
-                blueprint.events.setdefault(name, value)
-                blueprint.event_names.setdefault(value, name)
+        reachable = [v for v in planned.operation.function.__globals__.values() if isinstance(v, type)]
+        if isinstance(planned.operation.event, type):
+            reachable.append(planned.operation.event)
+        for event in reachable:
+            if issubclass(event, Event) and event is not Event and event not in blueprint.event_names:
+                _name_event(blueprint, event, planned.operation.module)
 
 
-def _event_classes(planned: Planned) -> Iterator[type[Event]]:
-    event = planned.operation.event
-    if isinstance(event, type):
-        yield event
+def _name_event(blueprint: Blueprint, event: type[Event], module: str) -> None:
+    name = f"{_home(blueprint, event.__module__) or module}.{event.__name__}"
+    if name in blueprint.events:
+        blueprint.fault(event, event.__name__, f"another event is named {name} too")
+    blueprint.events[name] = event
+    blueprint.event_names[event] = name
 
 
 def _resolve_shape(blueprint: Blueprint, struct: type[msgspec.Struct]) -> Shape | None:

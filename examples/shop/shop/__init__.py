@@ -1,0 +1,1 @@
+"""A small shop: what a real team could start from."""
