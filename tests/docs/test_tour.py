@@ -20,7 +20,10 @@ def fresh_copy(pytestconfig: pytest.Config, tmp_path: Path) -> Path:
     """What a clone would hold, and the set-up's own tool, so that nothing is downloaded twice."""
     root, copy = pytestconfig.rootpath, tmp_path / "mainstay"
     listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        check=True,
     )
     for name in filter(None, listing.stdout.decode().split("\0")):
         if (root / name).is_file():
