@@ -45,10 +45,6 @@ class Console:
         """Print a line to standard error."""
         self._err.write(f"mainstay: {text}\n")
 
-    def add(self, text: str) -> None:
-        """Print a line that belongs to the complaint before it."""
-        self._err.write(f"  {text}\n")
-
     def flush(self) -> None:
         """Let everything out."""
         self._out.flush()

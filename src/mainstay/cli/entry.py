@@ -59,11 +59,14 @@ def _guarded(module: Any, arguments: Any, console: Console) -> int:
     except (BrokenPipeError, KeyboardInterrupt, Usage):
         raise
     except Exception as error:
-        from mainstay.cli.complaints import complain
+        from mainstay.app.complaint import text
 
-        if not complain(error, console):
-            if console.debug:
-                raise
+        complaint = text(error)
+        if complaint is not None:
+            sys.stderr.write(complaint)
+        elif console.debug:
+            raise
+        else:
             kind = type(error).__name__
             console.complain(f"this is a fault of mainstay or of the service's code: {kind}: {error}")
             console.complain("run it again with --debug to see where")

@@ -1,0 +1,106 @@
+"""Listening: one socket for each worker on one address, and none where another server listens already.
+
+The first socket is bound and listens alone, so that a second server, of whatever kind, is refused by the kernel. Only
+then are the others added to it (``SO_REUSEPORT``, Linux 3.9): the kernel spreads new connections over them. They belong
+to the supervisor, so that what waits in the queue of a worker that died is there for the one that follows it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Any
+
+from mainstay.app.refusal import Refusal
+
+
+def listen(host: str, port: int, count: int = 1, *, backlog: int = 1024) -> list[socket.socket]:
+    """Return ``count`` sockets that listen on one address; port 0 takes a free one. Raises ``Refusal``."""
+    family, address = _resolve(host, port)
+    first = _socket(family)
+    try:
+        first.bind(address)
+        first.listen(backlog)
+        sockets = [first]
+        if count > 1:
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sockets += [join(first, backlog=backlog) for _ in range(count - 1)]
+    except OSError as error:
+        first.close()
+        raise _refusal(host, port, error) from None
+    return sockets
+
+
+def join(first: socket.socket, *, backlog: int = 1024) -> socket.socket:
+    """Return one more socket that listens on the address of ``first``. Raises ``OSError``."""
+    return rejoin(first.family, first.getsockname(), backlog=backlog)
+
+
+def rejoin(family: int, address: Any, *, backlog: int = 1024) -> socket.socket:
+    """Return a socket that shares an address with what listens there. Raises ``OSError``."""
+    another = _socket(family)
+    try:
+        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        another.bind(address)
+        another.listen(backlog)
+    except OSError:
+        another.close()
+        raise
+    return another
+
+
+def _socket(family: int) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what lingers of a server that ended is no server
+    made.setblocking(False)
+    return made
+
+
+def _resolve(host: str, port: int) -> tuple[int, Any]:
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror:
+        raise Refusal(f"http.host: {host} is no address of this machine", "for example 127.0.0.1 or 0.0.0.0") from None
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return found[0][0], found[0][4]
+
+
+def _refusal(host: str, port: int, error: OSError) -> Refusal:
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        holder = _holder(port)
+        return Refusal(
+            f"another server listens on {where} already" + (f": {holder}" if holder else ""),
+            "stop it, or take another port with --port",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Refusal(
+            f"this user may not listen on {where}", "ports below 1024 are the system's: take another with --port"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return Refusal(f"{host} is no address of this machine", "for example 127.0.0.1 or 0.0.0.0")
+    return Refusal(f"cannot listen on {where}: {os.strerror(error.errno or 0)}")
+
+
+def _holder(port: int) -> str:
+    """Return which of this user's processes listens on a port, as well as can be seen."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as lines:
+                rows = [line.split() for line in lines][1:]
+        except OSError:
+            continue
+        inodes |= {
+            f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port
+        }
+    for pid in filter(str.isdecimal, os.listdir("/proc") if inodes else ()):
+        folder = f"/proc/{pid}/fd"
+        try:
+            if any(os.readlink(f"{folder}/{name}") in inodes for name in os.listdir(folder)):
+                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                    return f"process {pid} ({file.read().strip()})"
+        except OSError:
+            continue
+    return ""

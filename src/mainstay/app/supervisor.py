@@ -1,0 +1,233 @@
+"""The supervisor: starts the workers, fills the seats of those that die, passes signals on, and leaves nobody behind.
+
+Workers are fresh interpreters: nothing is forked after threads or an event loop began. Each has a listening socket of
+its own, kept here; and each holds the end of a pipe whose other end is here, so that a supervisor that is killed takes
+its workers along.
+"""
+
+from __future__ import annotations
+
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from mainstay.app.rundir import RunDirectory
+from mainstay.app.seat import FAILING, REFUSED, Seat, Spec, Status, describe_end, write_status
+from mainstay.app.sockets import rejoin
+from mainstay.ports.observer import Notice, Observer
+
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_GRACE = 2.0  # seconds beyond what a worker may take to drain
+_LOOK = 0.3  # seconds between looks at the team's files
+
+MakeSpec = Callable[[Seat, int], Spec]
+Changes = Callable[[], Sequence[Path]]
+
+
+class Supervisor:
+    """Keeps ``seats`` filled until it is told to stop.
+
+    ``changes`` returns the files that changed since it was last asked: then the workers are started anew. ``drain`` is
+    how long a worker may take to end: (seconds before it stops to accept, seconds for calls in flight).
+    """
+
+    def __init__(
+        self,
+        seats: Sequence[Seat],
+        make: MakeSpec,
+        run: RunDirectory,
+        observer: Observer,
+        *,
+        drain: tuple[float, float],
+        changes: Changes | None = None,
+        chance: Callable[[], float],
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._seats = tuple(seats)
+        self._make = make
+        self._run = run
+        self._observer = observer
+        self._drain = drain
+        self._changes = changes
+        self._chance = chance
+        self._on_ready = on_ready
+        self._addresses = [(seat.listening.family, seat.listening.getsockname()) for seat in self._seats]
+        self._selector = selectors.DefaultSelector()
+        self._stopping = False
+        self._reloading: set[int] = set()
+        self._kill_at: float | None = None
+        self._begun = False  # the first worker was ready once: from then on the others may start
+        self._code = 0
+
+    def run(self) -> int:
+        """Supervise until stopped. Returns the exit code: 1 where the first worker refused to start."""
+        reading, writing = socket.socketpair()
+        reading.setblocking(False)
+        writing.setblocking(False)
+        before = [(number, signal.signal(number, _ignore)) for number in _HANDLED]
+        wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        self._selector.register(reading, selectors.EVENT_READ)
+        try:
+            self._start(self._seats[0])
+            while not (self._stopping and all(seat.process is None for seat in self._seats)):
+                self._turn(reading)
+            return self._code
+        finally:
+            self._end_all()
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before:
+                signal.signal(number, handler)
+            self._selector.close()
+            reading.close()
+            writing.close()
+
+    def _turn(self, signals: socket.socket) -> None:
+        for key, _ in self._selector.select(self._patience()):
+            if key.fileobj is signals:
+                for number in signals.recv(256):
+                    self._signalled(number)
+            else:
+                self._told(key.data)
+        for seat in self._seats:
+            code = self._reap(seat)
+            if code is not None:
+                self._ended(seat, code)
+        now = time.monotonic()
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            self._kill()
+        for seat in self._seats:
+            if seat.restart_at is not None and seat.restart_at <= now and not self._stopping:
+                self._start(seat)
+            if seat.steady_at is not None and seat.steady_at <= now:
+                seat.failures = 0
+                self._write_status()
+        if self._changes is not None and not self._stopping:
+            self._look(self._changes)
+
+    def _patience(self) -> float | None:
+        due = [seat.restart_at for seat in self._seats if seat.restart_at is not None]
+        due += [seat.steady_at for seat in self._seats if seat.steady_at is not None]
+        due += [self._kill_at] if self._kill_at is not None else []
+        wait = max(0.0, min(due) - time.monotonic()) if due else None
+        return wait if self._changes is None else min(_LOOK, _LOOK if wait is None else wait)
+
+    def _start(self, seat: Seat) -> None:
+        now = time.monotonic()
+        try:
+            if seat.listening.fileno() < 0:
+                family, address = self._addresses[seat.index]
+                seat.listening = rejoin(family, address)
+            seat.start(self._make, now)
+        except OSError as error:
+            delay = seat.failed(now, self._chance())
+            self._notice("error", "worker_not_started", f"worker {seat.index} cannot start: {error}", retry_in=delay)
+            return
+        self._selector.register(seat.status, selectors.EVENT_READ, seat)  # type: ignore[arg-type]  # it was just made
+
+    def _told(self, seat: Seat) -> None:
+        """A worker said that it is ready, or its pipe ended."""
+        if seat.status is None:
+            return
+        if not seat.status.read(64):
+            self._selector.unregister(seat.status)
+            return
+        seat.ready = True
+        self._write_status()
+        if not self._begun:
+            self._begun = True
+            for other in self._seats[1:]:
+                self._start(other)
+        if all(one.ready for one in self._seats):
+            self._on_ready()
+
+    def _reap(self, seat: Seat) -> int | None:
+        if seat.process is None or seat.process.poll() is None:
+            return None
+        if seat.status is not None and seat.status in self._selector.get_map():
+            self._selector.unregister(seat.status)
+        return seat.reap()
+
+    def _ended(self, seat: Seat, code: int) -> None:
+        if self._stopping:
+            return
+        if seat.index in self._reloading:
+            self._reloading.discard(seat.index)
+            seat.restart_at = time.monotonic()
+        elif code == REFUSED and self._changes is not None:
+            self._notice("info", "waiting", "waiting for the code to be mended")
+        elif code == REFUSED and not self._begun:
+            self._code = 1
+            self._stop(signal.SIGTERM)
+        else:
+            delay = seat.failed(time.monotonic(), self._chance())
+            if delay >= 1 and sum(one.listening.fileno() >= 0 for one in self._seats) > 1:
+                seat.listening.close()  # new connections go to the others meanwhile
+            text = f"worker {seat.index} {describe_end(code)}; starting it again in {delay:.1f} s"
+            self._notice("error", "worker_died", text, failures=seat.failures)
+        self._write_status()
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGCHLD:
+            return  # the processes are looked at in every turn
+        if self._stopping:
+            self._kill()
+        else:
+            self._stop(number)
+
+    def _stop(self, number: int) -> None:
+        """Tell all workers to end: at once by SIGINT, after a time of refusing readiness by SIGTERM."""
+        self._stopping = True
+        passed = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
+        delay, seconds = self._drain
+        self._kill_at = time.monotonic() + (0.0 if passed == signal.SIGINT else delay) + seconds + _GRACE
+        for seat in self._seats:
+            seat.restart_at = None
+            seat.signal(passed)
+
+    def _kill(self) -> None:
+        for seat in self._seats:
+            if seat.process is not None and (self._stopping or seat.index in self._reloading):
+                self._notice("warning", "worker_killed", f"worker {seat.index} did not end in time, and is killed")
+                seat.signal(signal.SIGKILL)
+
+    def _look(self, changes: Changes) -> None:
+        changed = changes()
+        if not changed:
+            return
+        names = ", ".join(sorted({path.name for path in changed})[:3])
+        self._notice("info", "reloading", f"{names} changed: starting anew")
+        for seat in self._seats:
+            seat.failures = 0
+            if seat.process is None:
+                seat.restart_at = time.monotonic()
+            elif seat.index not in self._reloading:
+                self._reloading.add(seat.index)
+                seat.signal(signal.SIGINT)
+                self._kill_at = time.monotonic() + self._drain[1] + _GRACE
+
+    def _end_all(self) -> None:
+        """Whatever happened: no worker outlives this."""
+        for seat in self._seats:
+            seat.signal(signal.SIGKILL)
+            if seat.process is not None:
+                seat.process.wait()
+                seat.reap()
+            for listening in (seat.listening, seat.admin):
+                if listening is not None:
+                    listening.close()
+
+    def _write_status(self) -> None:
+        failing = [seat.index for seat in self._seats if seat.failures >= FAILING]
+        write_status(self._run.path, Status(len(self._seats), sum(seat.ready for seat in self._seats), failing))
+
+    def _notice(self, level: str, event: str, text: str, **facts: object) -> None:
+        self._observer.observe(Notice(level, event, text, dict(facts)))
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Take the signal; its number comes through the wake-up descriptor."""
