@@ -1,0 +1,23 @@
+"""The clock of this machine."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from mainstay.ports.clock import Clock
+
+
+class SystemClock(Clock):
+    """Wall time as the machine has it, and its monotonic time."""
+
+    __slots__ = ()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
