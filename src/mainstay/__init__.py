@@ -24,7 +24,7 @@ from mainstay.model.problem import (
 from mainstay.model.service import Service
 from mainstay.model.structs import Dto, Entity, Event
 from mainstay.model.values import UNASSIGNED, Email, Secret, Url
-from mainstay.ports.aggregates import Aggregates
+from mainstay.ports.aggregates import Aggregates, avg_of, count_of, max_of, min_of, sum_of
 from mainstay.ports.ask import Ask
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.cache import Cache
@@ -82,8 +82,10 @@ __all__ = [
     "any_of",
     "anyone",
     "authenticated",
+    "avg_of",
     "check",
     "contains",
+    "count_of",
     "field",
     "ge",
     "gt",
@@ -92,6 +94,8 @@ __all__ = [
     "le",
     "limit",
     "lt",
+    "max_of",
+    "min_of",
     "ne",
     "not_",
     "owner",
@@ -100,5 +104,6 @@ __all__ = [
     "scope",
     "signed",
     "starts_with",
+    "sum_of",
     "where",
 ]

@@ -23,8 +23,8 @@ from mainstay.kernel.render import bind_render
 from mainstay.kernel.resource import plan_resource
 from mainstay.kernel.stages import head_stages, read
 from mainstay.kernel.validate import bind_validation, media_of
-from mainstay.model.blueprint import Blueprint, Planned, draw
-from mainstay.model.checks import check_blueprint
+from mainstay.model.blueprint import Blueprint, Planned
+from mainstay.model.checks import check_service
 from mainstay.model.faults import StartupFault
 from mainstay.model.limits import Limit
 from mainstay.model.operation import Operation, OperationKind, Signed
@@ -58,13 +58,6 @@ class Bound(msgspec.Struct, kw_only=True, eq=False):
         return Relay(self.ports, self.consumers, dispatch, holder)
 
 
-def check(service: Service) -> Blueprint:
-    """Draw and check a service without adapters: all faults of the model's own rules are in the blueprint."""
-    blueprint = draw(service)
-    check_blueprint(blueprint)
-    return blueprint
-
-
 def bind(
     service: Service,
     ports: Ports,
@@ -77,7 +70,7 @@ def bind(
 
     ``known`` are further dependencies by type; ``secrets`` those that ``allow=signed(...)`` names.
     """
-    blueprint = check(service)
+    blueprint = check_service(service)
     plans = plan_entities(blueprint)
     directory = Directory()
     asked = Resolver(make=lambda scope: LocalAsk(directory, scope))

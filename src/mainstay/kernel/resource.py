@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from mainstay.model.blueprint import Planned
+from mainstay.model.conditions import holds
 from mainstay.model.inputs import Find, Page, Patch
 from mainstay.model.module import Module, Resource
 from mainstay.model.operation import Operation, OperationKind
-from mainstay.model.policy import Policy, prepare
+from mainstay.model.policy import Policy, owner_fields, prepare
 from mainstay.model.principal import Principal
-from mainstay.model.problem import Problem, ReferenceConflict, StaleVersion, UniqueConflict, snake_case
+from mainstay.model.problem import Forbidden, Problem, ReferenceConflict, StaleVersion, UniqueConflict, snake_case
 from mainstay.model.schema import Shape, attribute_of
 from mainstay.model.signature import Parameter, Signature, Source
 from mainstay.ports.repository import Repository
@@ -90,24 +91,24 @@ def _list(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: AR
 
 
 def _get(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
-    if not policy.looks_at_row:
-
-        async def get_row(id: UUID, find: Find[Any], rows: Repository[Any], who: Principal) -> Any:  # noqa: ARG001
-            return await rows.get(id, include=find.include) if find.include else await rows.get(id)
-
-        return get_row
+    async def get_row(id: UUID, find: Find[Any], rows: Repository[Any], who: Principal) -> Any:  # noqa: ARG001
+        return await rows.get(id, include=find.include)
 
     async def get_allowed_row(id: UUID, find: Find[Any], rows: Repository[Any], who: Principal) -> Any:
-        return await rows.one(policy.reduce(who), include=find.include, id=id)
+        row = await rows.one(policy.reduce(who), id=id)
+        return await rows.get(id, include=find.include) if find.include else row
 
-    return get_allowed_row
+    return get_allowed_row if policy.looks_at_row else get_row
 
 
 def _create(resource: Resource, policy: Policy) -> Callable[..., Any]:
-    entity = resource.entity
+    entity, owned = resource.entity, tuple(dict.fromkeys(owner_fields(policy)))
 
     async def create_row(body: dict[str, Any], rows: Repository[Any], who: Principal) -> Any:
-        return await rows.add(entity(**body), policy.reduce(who))
+        row = entity(**body, **{field: who.id for field in owned if field not in body})
+        if not holds(policy.reduce(who), row):
+            raise Forbidden
+        return await rows.add(row)
 
     return create_row
 

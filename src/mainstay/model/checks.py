@@ -5,19 +5,27 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mainstay.model.blueprint import Blueprint, Planned, entities_in
+from mainstay.model.blueprint import Blueprint, Planned, draw, entities_in
 from mainstay.model.conditions import fields as condition_fields
 from mainstay.model.module import Resource
 from mainstay.model.operation import Operation, OperationKind, Signed, Source
 from mainstay.model.patterns import linear_fault
 from mainstay.model.policy import Owner, Policy, Where
 from mainstay.model.schema import Attribute, FieldKind, Shape
+from mainstay.model.service import Service
 from mainstay.model.signature import Source as From
 from mainstay.model.structs import Entity
 
 _NUMERIC = frozenset({FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.DECIMAL})
 _SIZED = frozenset({FieldKind.STRING, FieldKind.BYTES, FieldKind.LIST, FieldKind.MAP})
 _ON_DELETE = frozenset({"restrict", "cascade", "null"})
+
+
+def check_service(service: Service) -> Blueprint:
+    """Draw the blueprint of a service and check it; all faults that need no adapters are in it."""
+    blueprint = draw(service)
+    check_blueprint(blueprint)
+    return blueprint
 
 
 def check_blueprint(blueprint: Blueprint) -> None:

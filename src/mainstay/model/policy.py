@@ -1,8 +1,8 @@
 """Policies: who may do what, and with which rows.
 
 A policy is a tree of leaves composed with ``&``, ``|`` and ``~``. For a principal it *reduces* to a condition:
-``TRUE``, ``FALSE``, or a condition on the row, which every repository puts into its statements. What looks at the call only is
-decided by the reduction itself.
+``TRUE``, ``FALSE``, or a condition on the row, which every repository puts into its statements. What looks at the call
+only is decided by the reduction itself.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
     """How a dependency of a type is made.
 
     ``factory`` is a function, a coroutine function or an async generator function (what stands after its ``yield``
-    cleans up); its parameters are dependencies themselves. ``outside`` says that it reaches beyond the service's database.
+    cleans up); its parameters are dependencies themselves. ``outside`` says that it reaches beyond the service's own
+    database.
     """
 
     type: Any

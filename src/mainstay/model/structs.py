@@ -29,7 +29,11 @@ def bounded(annotation: Any, spec: FieldSpec) -> Any:
         return Union[tuple(bounded(member, spec) for member in get_args(annotation))]  # noqa: UP007 - built at run time
     if origin is Annotated:
         inner, *extra = get_args(annotation)
-        return Annotated[(bounded(inner, spec), *extra)]
+        made = bounded(inner, spec)
+        inner, *added = get_args(made) if get_origin(made) is Annotated else (made,)
+        metas = [m for m in (*added, *extra) if isinstance(m, msgspec.Meta)]
+        others = [m for m in extra if not isinstance(m, msgspec.Meta)]
+        return Annotated[(inner, *([_merged(metas)] if metas else ()), *others)]
     if annotation is int:
         bounds = {"ge": INT_MIN, "le": INT_MAX, **_bounds(spec)}
         bounds.pop("ge" if "gt" in bounds else "", None)
@@ -39,14 +43,47 @@ def bounded(annotation: Any, spec: FieldSpec) -> Any:
         return Annotated[float, msgspec.Meta(**_bounds(spec))]
     if annotation is datetime:
         return Annotated[datetime, msgspec.Meta(tz=True)]
-    if origin in (list, set, frozenset):
-        annotation = origin[bounded(get_args(annotation)[0], EMPTY)]
+    if origin in (list, set, frozenset, tuple, dict):
+        annotation = origin[tuple(a if a is ... else bounded(a, EMPTY) for a in get_args(annotation))]
     if (origin or annotation) in _SIZED and (spec.min_length, spec.max_length, spec.pattern) != (None, None, None):
         pattern = rf"^(?a:{spec.pattern})\Z" if spec.pattern is not None and annotation is str else None
         return Annotated[
             annotation, msgspec.Meta(min_length=spec.min_length, max_length=spec.max_length, pattern=pattern)
         ]
     return annotation
+
+
+def _merged(metas: list[msgspec.Meta]) -> msgspec.Meta:
+    """Put several bounds of one value into one, the narrowest of each: msgspec takes no two."""
+    if len(metas) == 1:
+        return metas[0]
+    told = {name: [v for m in metas if (v := getattr(m, name)) is not None] for name in _BOUNDS}
+    values: dict[str, Any] = {name: _BOUNDS[name](given) for name, given in told.items() if given}
+    for inclusive, exclusive, narrower in (("ge", "gt", max), ("le", "lt", min)):
+        if inclusive in values and exclusive in values:
+            same = values[inclusive] == values[exclusive]
+            kept = (
+                exclusive if same or narrower(values[inclusive], values[exclusive]) == values[exclusive] else inclusive
+            )
+            values.pop(inclusive if kept == exclusive else exclusive)
+    return msgspec.Meta(**values)
+
+
+def _every(patterns: list[str]) -> str:
+    return "".join(f"(?={pattern})" for pattern in patterns[1:]) + patterns[0]
+
+
+_BOUNDS: dict[str, Any] = {
+    "ge": max,
+    "gt": max,
+    "le": min,
+    "lt": min,
+    "multiple_of": max,
+    "min_length": max,
+    "max_length": min,
+    "pattern": _every,
+    "tz": any,
+}
 
 
 def _resolve(annotation: Any, module: str, local: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from mainstay import Aggregates, Dto, Repository, lt, role
+from mainstay import Aggregates, Dto, Repository, count_of, lt, role, sum_of
 
 from . import store
 from .catalog import Product
@@ -29,12 +29,11 @@ class SalesReport(Dto):
 @store.query("GET /reports/sales", allow=role("manager"))
 async def sales_report(orders: Aggregates[Order], lines: Aggregates[OrderLine]) -> SalesReport:
     """Sum up what was ordered, product by product."""
-    by_product = await lines.group(by="sku", pieces=("sum", "quantity"), orders=("count", None))
     return SalesReport(
         orders=await orders.count(),
         cancelled=await orders.count(status=OrderStatus.CANCELLED),
-        revenue=await orders.sum("total", status=OrderStatus.PLACED) or Decimal(0),
-        products=[ProductSales(sku=g.sku, pieces=g.pieces, orders=g.orders) for g in by_product],
+        revenue=await orders.sum("total", status=OrderStatus.PLACED),
+        products=await lines.group(ProductSales, by="sku", pieces=sum_of("quantity"), orders=count_of()),
     )
 
 
