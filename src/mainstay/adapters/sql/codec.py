@@ -1,0 +1,132 @@
+"""Rows of the driver to entities and back, by functions that are generated once for each entity.
+
+A stored row is trusted: it is built without today's bounds, so that a bound that was tightened does not make a row
+unreadable. The generated source holds field names of a class and no value; see ADR 0041 for what it was measured against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from mainstay.adapters.sql import values
+from mainstay.adapters.sql.columns import BoundColumn, Columns
+from mainstay.model.schema import FieldKind
+
+Row = tuple[Any, ...]
+
+
+class RowUnreadable(Exception):
+    """A stored row does not fit the entity any more: a migration of its values is missing."""
+
+
+class Codec(NamedTuple):
+    """``one`` and ``many`` build entities of rows; ``encode`` gives the values of one in the order of its columns."""
+
+    one: Callable[[Row], Any]
+    many: Callable[[Sequence[Row]], list[Any]]
+    encode: Callable[[Any], Row]
+
+
+# Reading: the expression for one row, and the type that msgspec converts a whole list of rows to, which is faster for
+# the kinds that it knows. Where no type stands, the expression is used for lists too.
+_READ: dict[FieldKind, tuple[str, Any]] = {
+    FieldKind.UUID: ("convert({0}, UUID)", UUID),
+    FieldKind.DATETIME: ("moment({0})", datetime),
+    FieldKind.DATE: ("day({0})", date),
+    FieldKind.TIME: ("clock({0})", time),
+    FieldKind.BOOLEAN: ("{0} == 1", None),
+    FieldKind.ENUM: ("decode_{1}({0})", None),
+    FieldKind.DECIMAL: ("decode_{1}({0})", None),
+}
+_AS_IT_IS = frozenset({FieldKind.STRING, FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.BYTES})
+_STORED: dict[str, Any] = {"TEXT": str, "INTEGER": int, "REAL": float, "BLOB": bytes}
+
+
+def codec(columns: Columns) -> Codec:
+    """Generate the functions of one entity."""
+    bound = list(columns.by_name.values())
+    scope: dict[str, Any] = {
+        "Entity": columns.shape.type,
+        "convert": msgspec.convert,
+        "UUID": UUID,
+        "moment": datetime.fromisoformat,
+        "day": date.fromisoformat,
+        "clock": time.fromisoformat,
+        "text": values.text_of,
+        "unreadable": _unreadable,
+        "ROWS": list[tuple[tuple(_list_type(column) for column in bound)]],  # type: ignore[misc]  # made at run time
+    }
+    for index, column in enumerate(bound):
+        scope[f"decode_{index}"] = column.decode
+        scope[f"encode_{index}"] = column.encode
+    exec(compile(_source(bound), f"<codec of {columns.shape.name}>", "exec"), scope)  # noqa: S102 - our own text
+    return Codec(scope["one"], scope["many"], scope["encode"])
+
+
+def _unreadable(entity: type, error: Exception) -> RowUnreadable:
+    reason = f"{type(error).__name__}: {error}"
+    return RowUnreadable(f"a stored {entity.__name__} does not fit its entity any more ({reason}): migrate its values")
+
+
+def _list_type(column: BoundColumn) -> Any:
+    read = _READ.get(column.attribute.kind)
+    kind = read[1] if read is not None and read[1] is not None and not column.attribute.secret else _stored(column)
+    return kind | None if column.attribute.optional else kind
+
+
+def _stored(column: BoundColumn) -> Any:
+    storage = getattr(column.column.type, "storage", None) or column.column.type.sqlite  # type: ignore[attr-defined]
+    return _STORED[storage]
+
+
+def _source(bound: list[BoundColumn]) -> str:
+    names = ", ".join(f"c{index}" for index in range(len(bound)))
+    one = ", ".join(f"{c.name}={_read(c, i, False)}" for i, c in enumerate(bound))
+    many = ", ".join(f"{c.name}={_read(c, i, True)}" for i, c in enumerate(bound))
+    wrote = ", ".join(_write(c, i) for i, c in enumerate(bound))
+    return f"""
+def one(row):
+    try:
+        {names}, = row
+        return Entity({one})
+    except Exception as error:
+        raise unreadable(Entity, error) from error
+
+def many(rows):
+    try:
+        return [Entity({many}) for {names}, in convert(rows, ROWS)]
+    except Exception as error:
+        raise unreadable(Entity, error) from error
+
+def encode(row):
+    return ({wrote},)
+"""
+
+
+def _read(column: BoundColumn, index: int, in_list: bool) -> str:
+    attribute, cell = column.attribute, f"c{index}"
+    if attribute.secret:
+        expression = f"decode_{index}({cell})"
+    elif attribute.kind in _AS_IT_IS:
+        return cell
+    else:
+        template, listed = _READ.get(attribute.kind, ("decode_{1}({0})", None))
+        if in_list and listed is not None:
+            return cell
+        expression = template.format(cell, index)
+    return f"(None if {cell} is None else {expression})" if attribute.optional else expression
+
+
+def _write(column: BoundColumn, index: int) -> str:
+    attribute, value = column.attribute, f"row.{column.name}"
+    if attribute.secret or attribute.kind not in _AS_IT_IS:
+        call = "text" if attribute.kind is FieldKind.UUID and not attribute.secret else f"encode_{index}"
+        if attribute.optional:
+            return f"(None if (v := {value}) is None else {call}(v))"
+        return f"{call}({value})"
+    return value

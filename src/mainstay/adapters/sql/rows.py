@@ -1,0 +1,115 @@
+"""The rows of one entity in one transaction of a SQL store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from mainstay.adapters.sql.codec import Row
+from mainstay.adapters.sql.statements import Statements
+from mainstay.model.conditions import FALSE, Compare, Condition
+from mainstay.model.inputs import Sort
+from mainstay.model.structs import Entity
+from mainstay.ports.cursor import after
+from mainstay.ports.rows import Aggregate, Change, Query, Rows
+from mainstay.ports.unit_of_work import EntityPlan
+
+BATCH = 500
+"""The rows of a stream that are in memory at a time."""
+
+Found = list[Row] | Awaitable[list[Row]]
+
+
+class Session(Protocol):
+    """What rows need of their transaction."""
+
+    def read(self, statement: str, bindings: Sequence[Any]) -> Found:
+        """Run a read behind all queued writes: its rows, or an awaitable of them where it must wait."""
+
+    def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> AsyncIterator[list[Row]] | None:
+        """Give the rows of a read in batches, or None where this transaction has no cursor that stays open."""
+
+    def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:
+        """Queue rows to be inserted."""
+
+    def queue_change(self, statements: Statements, change: Change) -> None:
+        """Queue a change."""
+
+    async def apply(self, statements: Statements, change: Change) -> int:
+        """Change rows behind all queued writes, and return how many."""
+
+
+class SqlRows(Rows[Any]):
+    """Statements of one entity, run by one transaction. Reads that are answered at once never wait."""
+
+    __slots__ = ("_session", "_statements")
+
+    def __init__(self, session: Session, statements: Statements) -> None:
+        self._session = session
+        self._statements = statements
+
+    async def get(self, id: UUID, where: Condition) -> Entity | None:  # noqa: D102
+        statement, bindings = self._statements.get(id, where)
+        found = self._session.read(statement, bindings)
+        rows = found if type(found) is list else await found
+        return self._statements.codec.one(rows[0]) if rows else None  # type: ignore[no-any-return]  # generated
+
+    async def fetch(self, query: Query) -> list[Any]:  # noqa: D102
+        statement, bindings = self._statements.select(query)
+        found = self._session.read(statement, bindings)
+        rows = found if type(found) is list else await found
+        if len(rows) == 1:
+            return [self._statements.codec.one(rows[0])]
+        return self._statements.codec.many(rows) if rows else []
+
+    async def stream(self, query: Query) -> AsyncIterator[Any]:  # noqa: D102
+        statement, bindings = self._statements.select(query)
+        batches = self._session.snapshot_stream(statement, bindings, BATCH)
+        if batches is None:
+            async for row in self._pages(query):
+                yield row
+            return
+        async for rows in batches:
+            for row in self._statements.codec.many(rows):
+                yield row
+
+    async def _pages(self, query: Query) -> AsyncIterator[Any]:
+        """Read by keyset where rows may be written between two batches: an open cursor would see them half."""
+        sort = query.sort if any(by.field == "id" for by in query.sort) else (*query.sort, Sort("id"))
+        plan = EntityPlan(shape=self._statements.table.shape, table=self._statements.table.name, module="", policy=None)
+        where, left = query.where, query.limit
+        while left is None or left > 0:
+            size = BATCH if left is None else min(BATCH, left)
+            rows = await self.fetch(Query(where=where, sort=sort, limit=size))
+            for row in rows:
+                yield row
+            if len(rows) < size:
+                return
+            left = None if left is None else left - size
+            where = query.where & after(plan, sort, [getattr(rows[-1], by.field) for by in sort])
+
+    async def count(self, where: Condition) -> int:  # noqa: D102
+        if where is FALSE:
+            return 0
+        found = self._session.read(*self._statements.count(where))
+        rows = found if type(found) is list else await found
+        return int(rows[0][0])
+
+    async def aggregate(self, aggregate: Aggregate) -> list[tuple[Any, ...]]:  # noqa: D102
+        (statement, bindings), decode = self._statements.aggregate(aggregate)
+        found = self._session.read(statement, bindings)
+        rows = found if type(found) is list else await found
+        return [decode(row) for row in rows]
+
+    def insert(self, rows: Sequence[Any]) -> None:  # noqa: D102
+        self._session.queue_insert(self._statements, rows)
+
+    def enqueue(self, change: Change) -> None:  # noqa: D102
+        self._session.queue_change(self._statements, change)
+
+    async def apply(self, change: Change) -> int:  # noqa: D102
+        return await self._session.apply(self._statements, change)
+
+
+__all__ = ["BATCH", "Compare", "Session", "SqlRows"]

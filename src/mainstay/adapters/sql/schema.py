@@ -1,0 +1,18 @@
+"""The schema of tables as statements, for files that have no migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+
+def create_statements(metadata: sa.MetaData) -> Iterator[str]:
+    """Give the statements that make the tables and indexes which are not there, in the order of their references."""
+    dialect = sqlite.dialect(paramstyle="qmark")
+    for table in metadata.sorted_tables:
+        yield str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            yield str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)).strip()

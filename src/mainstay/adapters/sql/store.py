@@ -1,0 +1,93 @@
+"""The store on one SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import sqlalchemy as sa
+
+from mainstay.adapters.sql.schema import create_statements
+from mainstay.adapters.sql.sqlite import SqliteEngine, Turn
+from mainstay.adapters.sql.statements import Statements
+from mainstay.adapters.sql.tables import build_metadata
+from mainstay.adapters.sql.transaction import CommandTransaction, QueryTransaction
+from mainstay.model.structs import Entity
+from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
+
+
+class SqliteClaims(Claims):
+    """Claims by locks on a file beside the database: freed when their holder dies."""
+
+    def __init__(self, engine: SqliteEngine) -> None:
+        self._engine = engine
+
+    async def take(self, key: bytes) -> bool:  # noqa: D102
+        return self._engine.claims.try_claim(key)
+
+    async def drop(self, key: bytes) -> None:  # noqa: D102
+        self._engine.claims.release(key)
+
+
+class SqliteStore(Store):
+    """Rows in one SQLite file, shared by the processes of one host.
+
+    ``create`` makes the tables that are not there, for tests and throw-away files: others have migrations. Further
+    options are those of ``SqliteEngine``. ``clock`` gives the monotonic seconds that deadlines are told in.
+    """
+
+    capabilities = Capabilities(inline=True)
+
+    def __init__(
+        self, path: Path, *, create: bool = False, clock: Callable[[], float] = monotonic, **options: Any
+    ) -> None:
+        self.engine = SqliteEngine(path, **options)
+        self.claims = SqliteClaims(self.engine)
+        self.metadata = sa.MetaData()
+        self._create = create
+        self._clock = clock
+        self._catalog: dict[type[Entity], Statements] = {}
+
+    async def start(self, tables: Sequence[Table]) -> None:
+        """Open the file for these tables.
+
+        Raises ``TableFault`` where an entity cannot be stored, and what ``SqliteEngine.start`` raises.
+        """
+        self.metadata = build_metadata(tables)
+        made = {table.name: Statements(table, self.metadata.tables[table.name]) for table in tables}
+        for statements in made.values():
+            statements.link(made)
+        self._catalog = {statements.table.shape.type: statements for statements in made.values()}
+        await self.engine.start()
+        if self._create:
+            await self._create_tables()
+
+    async def stop(self) -> None:  # noqa: D102
+        await self.engine.stop()
+
+    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:  # noqa: D102
+        if not write:
+            return QueryTransaction(self.engine, self._catalog, single)
+        clock = self._clock
+        return CommandTransaction(self.engine, self._catalog, None if deadline is None else lambda: deadline - clock())
+
+    def health(self) -> str | None:  # noqa: D102
+        return self.engine.health()
+
+    def statistics(self) -> Mapping[str, float]:  # noqa: D102
+        counted = self.engine.statistics
+        figures: dict[str, float] = {name: getattr(counted, name) for name in counted.__slots__}
+        return {**figures, "writer_queue": self.engine.queue, "reader_queue": self.engine.reader_queue}
+
+    async def _create_tables(self) -> None:
+        given = self.engine.turn()
+        turn = given if isinstance(given, Turn) else await given
+        try:
+            for statement in create_statements(self.metadata):
+                turn.execute(statement)
+        except BaseException:
+            turn.abandon()
+            raise
+        await turn.commit()

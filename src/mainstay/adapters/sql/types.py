@@ -1,0 +1,224 @@
+"""Column types that mean the same in every SQL database, for tables, statements and migration files.
+
+A type says what a value *means*; the dialect's column text says how it is stored. SQLite has four storage classes, so
+there the meaning stands as a comment behind the storage class (``INTEGER /* decimal(2) */``): SQLite keeps the text of
+a table as it was written, so that a schema can be read back with its meaning, by a migration and by a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+
+from mainstay.adapters.sql import values
+
+_COLUMN = re.compile(
+    r'(?:^|[,(])\s*(?:"(?P<quoted>[^"]+)"|(?P<plain>\w+)) [A-Z]+ /\* (?P<kind>[a-z]+)(?:\((?P<places>\d+)\))? \*/'
+)
+
+
+class Stored(UserDefinedType[Any]):
+    """A column text of one dialect."""
+
+    cache_ok = True
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Return the text behind the column's name."""
+        return self.text
+
+
+class ColumnType(TypeDecorator[Any]):
+    """The root of the types. ``sqlite`` is SQLite's storage class; ``marked`` says that it alone does not tell."""
+
+    impl = sa.Text
+    cache_ok = True
+    kind: ClassVar[str] = ""
+    sqlite: ClassVar[str] = "TEXT"
+    marked: ClassVar[bool] = True
+
+    @property
+    def meaning(self) -> str:
+        """The kind and what belongs to it, as it stands in the comment."""
+        return self.kind
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the column text. Raises ``NotImplementedError`` for a database without an adapter."""
+        if dialect.name != "sqlite":
+            raise NotImplementedError(f"there is no column text of {self.kind} for {dialect.name}")
+        return Stored(f"{self.sqlite} /* {self.meaning} */" if self.marked else self.sqlite)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002, D102 - SQLAlchemy's form
+        return None if value is None else self.encoder()(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002, D102 - SQLAlchemy's form
+        return None if value is None else self.decoder()(value)
+
+    def encoder(self) -> Callable[[Any], Any]:
+        """Return what turns a value (never None) into what is stored."""
+        return values.ENCODERS[self.kind]
+
+    def decoder(self) -> Callable[[Any], Any]:
+        """Return what turns what is stored (never None) into a value."""
+        return values.DECODERS[self.kind]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Text(ColumnType):
+    """A string, compared by code points."""
+
+    kind, marked = "text", False
+
+
+class Integer(ColumnType):
+    """An integer of 64 bits."""
+
+    kind, sqlite, marked = "integer", "INTEGER", False
+
+
+class Float(ColumnType):
+    """A binary floating-point number of 64 bits."""
+
+    kind, sqlite, marked = "float", "REAL", False
+
+
+class Bytes(ColumnType):
+    """Bytes as they are."""
+
+    kind, sqlite, marked = "bytes", "BLOB", False
+
+
+class Boolean(ColumnType):
+    """True or false: 1 or 0 in SQLite."""
+
+    kind, sqlite = "boolean", "INTEGER"
+
+
+class Uuid(ColumnType):
+    """A UUID: its 36 characters in SQLite."""
+
+    kind = "uuid"
+
+
+class DateTime(ColumnType):
+    """A point in time: UTC, ISO 8601 of fixed width in SQLite, so that the order of the text is that of time."""
+
+    kind = "datetime"
+
+
+class Date(ColumnType):
+    """A calendar date."""
+
+    kind = "date"
+
+
+class Time(ColumnType):
+    """A time of day."""
+
+    kind = "time"
+
+
+class Json(ColumnType):
+    """A JSON document. ``encode`` and ``decode`` turn typed values into its text and back."""
+
+    kind = "json"
+
+    def __init__(self, encode: Callable[[Any], str] | None = None, decode: Callable[[str], Any] | None = None) -> None:
+        super().__init__()
+        self._encode, self._decode = encode, decode
+
+    def encoder(self) -> Callable[[Any], Any]:  # noqa: D102
+        return self._encode or super().encoder()
+
+    def decoder(self) -> Callable[[Any], Any]:  # noqa: D102
+        return self._decode or super().decoder()
+
+
+class Decimal(ColumnType):
+    """A decimal number with so many places: in SQLite an integer, scaled by ten to the power of ``places``."""
+
+    kind, sqlite = "decimal", "INTEGER"
+
+    def __init__(self, places: int, digits: int = 18) -> None:
+        super().__init__()
+        self.places = places
+        self.digits = digits
+
+    @property
+    def meaning(self) -> str:  # noqa: D102
+        return f"decimal({self.places})"
+
+    def encoder(self) -> Callable[[Any], Any]:  # noqa: D102
+        return values.scale(self.places)
+
+    def decoder(self) -> Callable[[Any], Any]:  # noqa: D102
+        return values.unscale(self.places)
+
+    def __repr__(self) -> str:
+        return f"Decimal({self.places}, {self.digits})"
+
+
+class Enum(ColumnType):
+    """One of an enumeration's values, as that value: text, or an integer. Which values there are is the model's part."""
+
+    kind, marked = "enum", False
+
+    def __init__(self, base: Any, storage: str = "TEXT") -> None:
+        super().__init__()
+        self.base = base
+        self.storage = storage
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:  # noqa: D102
+        return (Integer if self.storage == "INTEGER" else Text)().load_dialect_impl(dialect)
+
+    def encoder(self) -> Callable[[Any], Any]:  # noqa: D102
+        return values.member_value
+
+    def decoder(self) -> Callable[[Any], Any]:  # noqa: D102
+        return values.members_of(self.base).__getitem__
+
+    def __repr__(self) -> str:
+        return "Integer()" if self.storage == "INTEGER" else "Text()"
+
+
+_BY_KIND: dict[str, Callable[[], ColumnType]] = {cls.kind: cls for cls in (Boolean, Uuid, DateTime, Date, Time, Json)}
+_BY_STORAGE: dict[str, Callable[[], ColumnType]] = {cls.sqlite: cls for cls in (Text, Integer, Float, Bytes)}
+
+
+def read_meanings(table_sql: str) -> dict[str, ColumnType]:
+    """Return the types of the columns whose meaning stands in the text of a SQLite table."""
+    found: dict[str, ColumnType] = {}
+    for match in _COLUMN.finditer(table_sql):
+        kind, places = match["kind"], match["places"]
+        name = match["quoted"] or match["plain"]
+        if kind == "decimal" and places is not None:
+            found[name] = Decimal(int(places))
+        elif kind in _BY_KIND:
+            found[name] = _BY_KIND[kind]()
+    return found
+
+
+def plain_type(storage: str) -> ColumnType | None:
+    """Return the type that a SQLite storage class means by itself, or None where it is none of STRICT tables."""
+    make = _BY_STORAGE.get(storage.upper())
+    return make() if make is not None else None
+
+
+def same_storage(one: ColumnType, other: ColumnType) -> bool:
+    """Say whether what is stored under one type can be read under the other as it is."""
+    return _signature(one) == _signature(other)
+
+
+def _signature(column: ColumnType) -> tuple[str, str]:
+    if isinstance(column, Enum):
+        return column.storage, ""
+    return column.sqlite, column.meaning if column.marked else ""
