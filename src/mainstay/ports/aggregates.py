@@ -99,8 +99,9 @@ class Aggregates(Generic[E]):
         """Return one ``into`` for each group of rows with the same values in ``by``, in the order of these.
 
         ``group(Sales, by="status", orders=count_of(), revenue=sum_of("total"))`` fills the fields ``status``,
-        ``orders`` and ``revenue`` of ``Sales``; ``all_of(...)`` makes a condition of keywords. There are at most ``limit`` groups, the first ones. Raises
-        ``TypeError`` where ``into`` has no such field, or the entity none to measure.
+        ``orders`` and ``revenue`` of ``Sales``; ``all_of(...)`` makes a condition of keywords. There are at most
+        ``limit`` groups, the first ones. Raises ``TypeError`` where ``into`` has no such field, or the entity none to
+        measure.
         """
         names = (by,) if isinstance(by, str) else tuple(by)
         for name in names:

@@ -16,12 +16,15 @@ Normaliser = Callable[[Any], Any]
 def normaliser_of(attribute: Attribute) -> Normaliser | None:
     """Return what brings a field's values to their normal form, or None where each value has one form only.
 
-    A Decimal has exactly its field's places, a datetime is in UTC, a float is a float and no int.
+    A Decimal has exactly its field's places, a datetime is in UTC, a float is a float and no int,
+    and a collection is of the class that its field declares.
     """
     if attribute.kind is FieldKind.DECIMAL:
         return _decimal(attribute.digits, attribute.places)
     if attribute.kind is FieldKind.DATETIME:
         return _utc
+    if attribute.kind is FieldKind.LIST:
+        return _collection(attribute.base)
     return _float if attribute.kind is FieldKind.FLOAT else None
 
 
@@ -32,6 +35,13 @@ def _decimal(digits: int, places: int) -> Normaliser:
 
     def normal(value: Decimal) -> Decimal:
         return value.quantize(unit, context=context) if value else zero
+
+    return normal
+
+
+def _collection(kind: type) -> Normaliser:
+    def normal(value: Any) -> Any:
+        return value if type(value) is kind else kind(value)
 
     return normal
 

@@ -39,7 +39,11 @@ class Transaction(ABC):
 
     @abstractmethod
     async def flush(self) -> None:
-        """Carry out what is queued, in order."""
+        """Carry out what is queued, in order.
+
+        Where that fails, here or in a read, the transaction can only be rolled back: whatever is asked of it next,
+        ``commit`` too, raises the same again. So no part of a failed call is ever committed.
+        """
 
     @abstractmethod
     async def commit(self) -> None:
@@ -51,7 +55,10 @@ class Transaction(ABC):
 
     @abstractmethod
     async def rollback(self) -> None:
-        """Undo all, and return when what was read may be told: after the commit of what it rested on."""
+        """Undo all, where it has not ended.
+
+        It returns when what was read may be told: after the commit of what that rested on.
+        """
 
 
 class Claims(ABC):

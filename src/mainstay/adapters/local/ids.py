@@ -13,10 +13,16 @@ from mainstay.ports.ids import Ids
 
 _POOL = 512
 _RANDOM_62 = (1 << 62) - 1
-_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+_VARIANT = 0b10 << 62
+_VERSION = 0x7000
 _TOKEN = 22
 _TOKENS = 200
-_set = object.__setattr__
+
+# What UUID(int=...) sets, without its checks, which take longer than all the rest: the slots themselves.
+_bare = object.__new__
+_set_int = vars(UUID)["int"].__set__
+_set_is_safe = vars(UUID)["is_safe"].__set__
+_UNKNOWN = SafeUUID.unknown
 
 
 class SystemIds(Ids):
@@ -45,11 +51,11 @@ class SystemIds(Ids):
         self._last = ticks
         pool = self._pool
         if not pool:
-            pool.extend(struct.unpack(f"{_POOL}Q", os.urandom(8 * _POOL)))
-        made = UUID.__new__(UUID)
-        # What UUID(int=...) sets, without its checks, which take longer than all the rest.
-        _set(made, "int", (ticks >> 12) << 80 | (ticks & 0xFFF) << 64 | _VERSION_AND_VARIANT | pool.pop() & _RANDOM_62)
-        _set(made, "is_safe", SafeUUID.unknown)
+            drawn = struct.unpack(f"{_POOL}Q", os.urandom(8 * _POOL))
+            pool.extend([number & _RANDOM_62 | _VARIANT for number in drawn])
+        made = _bare(UUID)
+        _set_int(made, (ticks >> 12 << 16 | ticks & 0xFFF | _VERSION) << 64 | pool.pop())
+        _set_is_safe(made, _UNKNOWN)
         return made
 
     def token(self) -> str:
