@@ -1,7 +1,7 @@
 """Rows of the driver to entities and back, by functions that are generated once for each entity.
 
 A stored row is trusted: it is built without today's bounds, so that a bound that was tightened does not make a row
-unreadable. The generated source holds field names of a class and no value; see ADR 0041 for what it was measured against.
+unreadable. The generated source holds field names of a class and no value; ADR 0041 has what it was measured against.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _typed(op: str, attribute: Attribute, exact: Operand) -> Operand:
 
 
 def _number(op: str, places: int) -> Operand:
-    """Bind a number as an integer scaled by ``places``; one that falls between two integers is moved to its neighbour."""
+    """Bind a number as an integer scaled by ``places``; one between two integers is moved to its neighbour."""
 
     def operand(value: Any) -> Any:
         if type(value) is int and not places:
@@ -124,7 +124,7 @@ def _beyond(op: str, above: bool) -> Any:
 
 
 def _infinite(op: str, value: Decimal | float) -> Any:
-    if value != value:
+    if math.isnan(value):
         if op in ("eq", "ne"):
             return NEVER_TEXT
         raise NotComparable("NaN has no order")
@@ -154,7 +154,7 @@ def _float(value: Any) -> float | int | None:
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, float):
-        return None if value != value else value
+        return None if math.isnan(value) else value
     if not isinstance(value, int):
         return None
     return int(value) if INT_MIN <= value <= INT_MAX else math.copysign(math.inf, value)

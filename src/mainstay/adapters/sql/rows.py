@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.statements import Statements
-from mainstay.model.conditions import FALSE, Compare, Condition
+from mainstay.model.conditions import FALSE, Condition
 from mainstay.model.inputs import Sort
 from mainstay.model.structs import Entity
 from mainstay.ports.cursor import after
@@ -49,21 +49,21 @@ class SqlRows(Rows[Any]):
         self._session = session
         self._statements = statements
 
-    async def get(self, id: UUID, where: Condition) -> Entity | None:  # noqa: D102
+    async def get(self, id: UUID, where: Condition) -> Entity | None:
         statement, bindings = self._statements.get(id, where)
         found = self._session.read(statement, bindings)
-        rows = found if type(found) is list else await found
-        return self._statements.codec.one(rows[0]) if rows else None  # type: ignore[no-any-return]  # generated
+        rows = found if isinstance(found, list) else await found
+        return self._statements.codec.one(rows[0]) if rows else None
 
-    async def fetch(self, query: Query) -> list[Any]:  # noqa: D102
+    async def fetch(self, query: Query) -> list[Any]:
         statement, bindings = self._statements.select(query)
         found = self._session.read(statement, bindings)
-        rows = found if type(found) is list else await found
+        rows = found if isinstance(found, list) else await found
         if len(rows) == 1:
             return [self._statements.codec.one(rows[0])]
         return self._statements.codec.many(rows) if rows else []
 
-    async def stream(self, query: Query) -> AsyncIterator[Any]:  # noqa: D102
+    async def stream(self, query: Query) -> AsyncIterator[Any]:
         statement, bindings = self._statements.select(query)
         batches = self._session.snapshot_stream(statement, bindings, BATCH)
         if batches is None:
@@ -89,27 +89,24 @@ class SqlRows(Rows[Any]):
             left = None if left is None else left - size
             where = query.where & after(plan, sort, [getattr(rows[-1], by.field) for by in sort])
 
-    async def count(self, where: Condition) -> int:  # noqa: D102
+    async def count(self, where: Condition) -> int:
         if where is FALSE:
             return 0
         found = self._session.read(*self._statements.count(where))
-        rows = found if type(found) is list else await found
+        rows = found if isinstance(found, list) else await found
         return int(rows[0][0])
 
-    async def aggregate(self, aggregate: Aggregate) -> list[tuple[Any, ...]]:  # noqa: D102
+    async def aggregate(self, aggregate: Aggregate) -> list[tuple[Any, ...]]:
         (statement, bindings), decode = self._statements.aggregate(aggregate)
         found = self._session.read(statement, bindings)
-        rows = found if type(found) is list else await found
+        rows = found if isinstance(found, list) else await found
         return [decode(row) for row in rows]
 
-    def insert(self, rows: Sequence[Any]) -> None:  # noqa: D102
+    def insert(self, rows: Sequence[Any]) -> None:
         self._session.queue_insert(self._statements, rows)
 
-    def enqueue(self, change: Change) -> None:  # noqa: D102
+    def enqueue(self, change: Change) -> None:
         self._session.queue_change(self._statements, change)
 
-    async def apply(self, change: Change) -> int:  # noqa: D102
+    async def apply(self, change: Change) -> int:
         return await self._session.apply(self._statements, change)
-
-
-__all__ = ["BATCH", "Compare", "Session", "SqlRows"]

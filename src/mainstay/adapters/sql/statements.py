@@ -52,7 +52,7 @@ class Statements:
         links = []
         for key in sorted(self._built.foreign_keys, key=lambda each: each.parent.name):
             target = others[key.column.table.name]
-            there = sa.select(sa.literal_column("1")).where(plain(target._built.c.id) == Binds().next())
+            there: Any = sa.select(sa.literal_column("1")).where(plain(target._built.c.id) == Binds().next())
             links.append(Link(key.parent.name, compiled(there).sql))
         self.links = tuple(links)
 

@@ -24,10 +24,10 @@ class SqliteClaims(Claims):
     def __init__(self, engine: SqliteEngine) -> None:
         self._engine = engine
 
-    async def take(self, key: bytes) -> bool:  # noqa: D102
+    async def take(self, key: bytes) -> bool:
         return self._engine.claims.try_claim(key)
 
-    async def drop(self, key: bytes) -> None:  # noqa: D102
+    async def drop(self, key: bytes) -> None:
         self._engine.claims.release(key)
 
 
@@ -64,19 +64,19 @@ class SqliteStore(Store):
         if self._create:
             await self._create_tables()
 
-    async def stop(self) -> None:  # noqa: D102
+    async def stop(self) -> None:
         await self.engine.stop()
 
-    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:  # noqa: D102
+    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:
         if not write:
             return QueryTransaction(self.engine, self._catalog, single)
         clock = self._clock
         return CommandTransaction(self.engine, self._catalog, None if deadline is None else lambda: deadline - clock())
 
-    def health(self) -> str | None:  # noqa: D102
+    def health(self) -> str | None:
         return self.engine.health()
 
-    def statistics(self) -> Mapping[str, float]:  # noqa: D102
+    def statistics(self) -> Mapping[str, float]:
         counted = self.engine.statistics
         figures: dict[str, float] = {name: getattr(counted, name) for name in counted.__slots__}
         return {**figures, "writer_queue": self.engine.queue, "reader_queue": self.engine.reader_queue}

@@ -29,7 +29,7 @@ class _Ended(RuntimeError):
 class QueryTransaction(Transaction):
     """Reads only: one read by itself, or several on one snapshot."""
 
-    __slots__ = ("_catalog", "_engine", "_ended", "_single", "_snapshot")
+    __slots__ = ("_catalog", "_ended", "_engine", "_single", "_snapshot")
 
     def __init__(self, engine: SqliteEngine, catalog: Catalog, single: bool) -> None:
         self._engine = engine
@@ -38,7 +38,7 @@ class QueryTransaction(Transaction):
         self._snapshot: Snapshot | None = None
         self._ended = False
 
-    def rows(self, entity: type[Entity]) -> Rows[Any]:  # noqa: D102
+    def rows(self, entity: type[Entity]) -> Rows[Any]:
         return SqlRows(self, self._catalog[entity])
 
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
@@ -113,7 +113,7 @@ class CommandTransaction(Transaction):
         self._failure: Exception | None = None
         self._ended = False
 
-    def rows(self, entity: type[Entity]) -> Rows[Any]:  # noqa: D102
+    def rows(self, entity: type[Entity]) -> Rows[Any]:
         return SqlRows(self, self._catalog[entity])
 
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
@@ -126,7 +126,7 @@ class CommandTransaction(Transaction):
         turn = await self._ready()
         return turn.execute(statement, bindings)
 
-    def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> None:  # noqa: ARG002
+    def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> None:
         """Return None: rows may be written while a stream is read."""
 
     def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:
@@ -151,18 +151,18 @@ class CommandTransaction(Transaction):
             self._failure = error
             raise
 
-    async def flush(self) -> None:  # noqa: D102
+    async def flush(self) -> None:
         if self._queue or self._failure is not None:
             await self._ready()
 
-    async def commit(self) -> None:  # noqa: D102
+    async def commit(self) -> None:
         await self.flush()
         turn, self._turn = self._turn, None
         self._ended = True
         if turn is not None:
             await turn.commit()
 
-    async def rollback(self) -> None:  # noqa: D102
+    async def rollback(self) -> None:
         turn, self._turn = self._turn, None
         self._ended = True
         self._queue.clear()

@@ -55,10 +55,10 @@ class ColumnType(TypeDecorator[Any]):
             raise NotImplementedError(f"there is no column text of {self.kind} for {dialect.name}")
         return Stored(f"{self.sqlite} /* {self.meaning} */" if self.marked else self.sqlite)
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002, D102 - SQLAlchemy's form
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's form
         return None if value is None else self.encoder()(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002, D102 - SQLAlchemy's form
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's form
         return None if value is None else self.decoder()(value)
 
     def encoder(self) -> Callable[[Any], Any]:
@@ -136,10 +136,10 @@ class Json(ColumnType):
         super().__init__()
         self._encode, self._decode = encode, decode
 
-    def encoder(self) -> Callable[[Any], Any]:  # noqa: D102
+    def encoder(self) -> Callable[[Any], Any]:
         return self._encode or super().encoder()
 
-    def decoder(self) -> Callable[[Any], Any]:  # noqa: D102
+    def decoder(self) -> Callable[[Any], Any]:
         return self._decode or super().decoder()
 
 
@@ -154,13 +154,13 @@ class Decimal(ColumnType):
         self.digits = digits
 
     @property
-    def meaning(self) -> str:  # noqa: D102
+    def meaning(self) -> str:
         return f"decimal({self.places})"
 
-    def encoder(self) -> Callable[[Any], Any]:  # noqa: D102
+    def encoder(self) -> Callable[[Any], Any]:
         return values.scale(self.places)
 
-    def decoder(self) -> Callable[[Any], Any]:  # noqa: D102
+    def decoder(self) -> Callable[[Any], Any]:
         return values.unscale(self.places)
 
     def __repr__(self) -> str:
@@ -168,7 +168,7 @@ class Decimal(ColumnType):
 
 
 class Enum(ColumnType):
-    """One of an enumeration's values, as that value: text, or an integer. Which values there are is the model's part."""
+    """One of an enumeration's values, as that value: text, or an integer. Which there are is the model's part."""
 
     kind, marked = "enum", False
 
@@ -177,13 +177,13 @@ class Enum(ColumnType):
         self.base = base
         self.storage = storage
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:  # noqa: D102
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return (Integer if self.storage == "INTEGER" else Text)().load_dialect_impl(dialect)
 
-    def encoder(self) -> Callable[[Any], Any]:  # noqa: D102
+    def encoder(self) -> Callable[[Any], Any]:
         return values.member_value
 
-    def decoder(self) -> Callable[[Any], Any]:  # noqa: D102
+    def decoder(self) -> Callable[[Any], Any]:
         return values.members_of(self.base).__getitem__
 
     def __repr__(self) -> str:
