@@ -96,7 +96,11 @@ class Supervisor:
             code = self._reap(seat)
             if code is not None:
                 self._ended(seat, code)
-        now = time.monotonic()
+        self._do_due(time.monotonic())
+        if self._changes is not None and not self._stopping:
+            self._look(self._changes)
+
+    def _do_due(self, now: float) -> None:
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = None
             self._kill()
@@ -106,8 +110,6 @@ class Supervisor:
             if seat.steady_at is not None and seat.steady_at <= now:
                 seat.failures = 0
                 self._write_status()
-        if self._changes is not None and not self._stopping:
-            self._look(self._changes)
 
     def _patience(self) -> float | None:
         due = [seat.restart_at for seat in self._seats if seat.restart_at is not None]

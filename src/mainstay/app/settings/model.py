@@ -39,20 +39,19 @@ class Http(Section, frozen=True):
     host: Name = "127.0.0.1"
     port: Port = 8000
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
-    server: Literal["native", "asgi"] = "native"
-    backlog: Count = 1024
-    header_seconds: Seconds = 10.0
-    body_seconds: Seconds = 30.0
-    idle_seconds: Seconds = 75.0
-    deadline: Seconds = 30.0
-    max_header: Bytes = 32 * 1024
-    max_target: Bytes = 8 * 1024
+    backlog: Count = 2048
     max_body: Bytes = 1024 * 1024
-    max_depth: Annotated[int, Meta(ge=1, le=512)] = 32
-    max_connections: Count = 10_000
-    trusted_proxies: list[str] = []
-    drain_delay: Pause = 5.0
-    drain_seconds: Pause = 30.0
+    max_upload: Bytes = 16 * 1024 * 1024  # the body of an operation that takes a file
+    max_header: Bytes = 16 * 1024  # all header fields together
+    max_headers: Annotated[int, Meta(ge=8, le=10_000)] = 100
+    max_target: Bytes = 8 * 1024  # path and query
+    header_seconds: Seconds = 10.0  # from the first byte of a head to its end
+    body_seconds: Seconds = 30.0  # without a byte of a body that is awaited
+    idle_seconds: Seconds = 75.0
+    write_seconds: Seconds = 30.0  # until a client that takes no byte of its answer is cut off
+    trusted_proxies: list[str] = []  # addresses and networks whose Forwarded is believed
+    drain_delay: Pause = 5.0  # readiness says 503 while the door still accepts
+    drain_seconds: Pause = 30.0  # for calls in flight
 
 
 class Admin(Section, frozen=True):

@@ -207,7 +207,7 @@ def closest(name: str, known: Any) -> str | None:
     """Return the known name that a wrong one was probably meant to be."""
     from difflib import get_close_matches
 
-    found = get_close_matches(name, list(known), n=1, cutoff=0.7)
+    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 
 

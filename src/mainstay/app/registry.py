@@ -1,0 +1,58 @@
+"""Adapters by name: what is built in, what is installed beside it, and what to install where something is missing."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from mainstay.app.refusal import Refusal
+
+GROUP = "mainstay.adapters"
+"""The entry points by which a package offers adapters; the name of one is ``kind.name``: ``store.duckdb``."""
+
+
+class Entry(NamedTuple):
+    """Where the factory of an adapter is, and the extra of this package that brings what it needs."""
+
+    factory: str
+    extra: str | None = None
+
+
+BUILT_IN: Mapping[str, Entry] = MappingProxyType(
+    {
+        "store.sqlite": Entry("mainstay.app.stores:sqlite"),
+        "store.memory": Entry("mainstay.app.stores:memory"),
+        "limiter.memory": Entry("mainstay.app.limiters:memory"),
+        "limiter.shared": Entry("mainstay.app.limiters:shared"),
+    }
+)
+
+
+def find(kind: str, name: str) -> Any:
+    """Return the factory of an adapter, imported only now. Raises ``Refusal`` for one that is not there."""
+    key = f"{kind}.{name}"
+    entry = BUILT_IN.get(key) or _installed(key)
+    if entry is None:
+        known = sorted(each.partition(".")[2] for each in (*BUILT_IN, *_all_installed()) if each.startswith(f"{kind}."))
+        raise Refusal(
+            f"there is no {kind} called {name!r}", f"known are {', '.join(known)}", f"or install one (group {GROUP})"
+        )
+    module, _, attribute = entry.factory.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        remedy = f"pip install 'mainstay[{entry.extra}]'" if entry.extra else f"pip install {error.name}"
+        raise Refusal(f"the {kind} {name} needs the package {error.name}, which is not installed", remedy) from error
+
+
+def _installed(key: str) -> Entry | None:
+    found = _all_installed().get(key)
+    return None if found is None else Entry(found)
+
+
+def _all_installed() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point.value for point in entry_points(group=GROUP)}

@@ -1,0 +1,67 @@
+"""Stores from settings: the URL of the database says which, and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mainstay.app.refusal import Refusal
+from mainstay.app.registry import find
+from mainstay.app.settings import Settings
+from mainstay.ports.clock import Clock
+from mainstay.ports.store import Store
+
+
+def scheme_of(settings: Settings) -> str:
+    """Return which store the URL names. Raises ``Refusal``."""
+    scheme, colon, _ = settings.database.url.reveal().partition(":")
+    if not colon:
+        raise Refusal(
+            f"database.url ({settings.source('database.url')}) is no URL", "for example sqlite:///shop.sqlite, or memory:"
+        )
+    return scheme
+
+
+def sqlite_path(settings: Settings) -> Path:
+    """Return the file of ``sqlite:///relative`` or ``sqlite:////absolute``. Raises ``Refusal``."""
+    parts = urlsplit(settings.database.url.reveal())
+    path = unquote(parts.path)[1:]
+    if parts.netloc or not path or parts.query or parts.fragment:
+        raise Refusal(
+            f"database.url ({settings.source('database.url')}) names no file",
+            "sqlite:///shop.sqlite is beside mainstay.toml, sqlite:////var/lib/shop.sqlite is absolute",
+        )
+    return settings.root / path
+
+
+def make_store(settings: Settings, clock: Clock) -> Store:
+    """Return the store that the settings name. Raises ``Refusal``."""
+    made: Store = find("store", scheme_of(settings))(settings, clock)
+    return made
+
+
+def memory(settings: Settings, clock: Clock) -> Store:  # noqa: ARG001 - the form of a factory
+    """Rows that end with the process."""
+    from mainstay.adapters.memory.store import MemoryStore
+
+    if settings.http.workers > 1:
+        raise Refusal(
+            f"the memory store belongs to one process, and http.workers is {settings.http.workers}",
+            "use one worker, or a database",
+        )
+    return MemoryStore()
+
+
+def sqlite(settings: Settings, clock: Clock) -> Store:
+    """Rows in a file."""
+    from mainstay.adapters.sql.store import SqliteStore
+
+    database = settings.database
+    return SqliteStore(
+        sqlite_path(settings),
+        clock=clock,
+        synchronous=database.synchronous,
+        readers=database.readers,
+        busy_seconds=database.busy_seconds,
+        turn_seconds=database.turn_seconds,
+    )
