@@ -150,9 +150,12 @@ class Environment:
         """
         listing = str(self.state / "requirements.txt")
         python = ["--python", str(self.folder / "bin/python")]
+        source = ["--no-index"] if environ.get("PIP_NO_INDEX") else []
         _call(uv, ["export", *selection, "--no-emit-project", "--quiet", "-o", listing], self.root, environ)
-        _call(uv, ["pip", "sync", "--require-hashes", *python, *_quietness(), listing], self.root, environ)
-        _call(uv, ["pip", "install", "--no-deps", *python, *_quietness(), "--editable", "."], self.root, environ)
+        _call(uv, ["pip", "sync", "--require-hashes", *python, *source, *_quietness(), listing], self.root, environ)
+        _call(
+            uv, ["pip", "install", "--no-deps", *python, *source, *_quietness(), "--editable", "."], self.root, environ
+        )
 
 
 def _environ(state: Path) -> dict[str, str]:

@@ -76,7 +76,6 @@ def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "UV_INDEX": environ.get("UV_EXTRA_INDEX_URL") or " ".join(pip.get("extra-index-url", "").split()),
         "UV_FIND_LINKS": ",".join(link for link in pip.get("find-links", "").split() if _reachable(link)),
         "UV_INSECURE_HOST": " ".join(pip.get("trusted-host", "").split()),
-        "UV_NO_INDEX": "1" if pip.get("no-index", "").lower() in {"1", "true", "yes", "on"} else "",
         "UV_HTTP_TIMEOUT": pip.get("timeout") or pip.get("default-timeout"),
         "SSL_CERT_FILE": pip.get("cert"),
         "SSL_CLIENT_CERT": pip.get("client-cert"),
@@ -84,6 +83,7 @@ def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "HTTP_PROXY": environ.get("http_proxy") or pip.get("proxy"),
     }
     found.update({name: value for name, value in wanted.items() if value and not environ.get(name)})
+    found["PIP_NO_INDEX"] = "1" if pip.get("no-index", "").lower() in {"1", "true", "yes", "on"} else ""
     if "SSL_CERT_FILE" not in found and any(Path(bundle).exists() for bundle in CERTIFICATE_BUNDLES):
         found.setdefault("UV_SYSTEM_CERTS", "1")
     return found
@@ -96,7 +96,7 @@ def _reachable(link: str) -> bool:
 
 def has_own_index(environ: Mapping[str, str]) -> bool:
     """Whether packages must come from somewhere else than the addresses in the lock file."""
-    return bool(environ.get("UV_DEFAULT_INDEX") or environ.get("UV_NO_INDEX"))
+    return bool(environ.get("UV_DEFAULT_INDEX") or environ.get("PIP_NO_INDEX"))
 
 
 def fetch(wheel: Mapping[str, str], into: Path, environ: Mapping[str, str]) -> None:
@@ -132,7 +132,7 @@ def _local(filename: str, environ: Mapping[str, str]) -> Path | None:
 
 def _find(filename: str, environ: Mapping[str, str]) -> str:
     """The address of a file by the simple repository API (PEP 503; its HTML form, which every mirror serves)."""
-    if environ.get("UV_NO_INDEX"):
+    if environ.get("PIP_NO_INDEX"):
         raise SetupError(f"no package index may be used, and {filename} lies in no folder of find-links")
     page = f"{environ['UV_DEFAULT_INDEX'].rstrip('/')}/{filename.partition('-')[0]}/"
     links = _Links()
@@ -174,6 +174,9 @@ def _get(url: str, environ: Mapping[str, str]) -> http.client.HTTPResponse:
 
 
 def _login(parts: urllib.parse.SplitResult, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    index = urllib.parse.urlsplit(environ.get("UV_DEFAULT_INDEX", ""))
+    if not parts.username and index.username and (index.hostname, index.port) == (parts.hostname, parts.port):
+        parts = index  # a mirror's pages link to its files without repeating the login
     if parts.username:
         return urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
     path = Path(environ.get("NETRC") or Path(environ.get("HOME") or "/nonexistent") / ".netrc")
