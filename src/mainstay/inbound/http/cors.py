@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mainstay.inbound.http.options import Cors
 
 _EXPOSED = (
@@ -14,13 +16,13 @@ _ALLOWED = (
 
 
 class CorsPolicy:
-    """The blocks of header lines that an origin gets, made once."""
+    """The blocks of header lines that an origin gets, made once. ``taken`` are header fields that operations take."""
 
-    def __init__(self, cors: Cors) -> None:
+    def __init__(self, cors: Cors, taken: Sequence[str] = ()) -> None:
         self._any = cors.origins == ("*",)
         self._blocks = {origin.encode(): self._block(origin, cors.credentials) for origin in cors.origins}
         self._other = b"" if self._any else b"Vary: Origin\r\n"
-        allowed = ", ".join((_ALLOWED, *cors.headers))
+        allowed = ", ".join(dict.fromkeys((_ALLOWED, *taken, *cors.headers)))
         self._preflight = f"Access-Control-Allow-Headers: {allowed}\r\nAccess-Control-Max-Age: {cors.max_age}\r\n".encode()
 
     def _block(self, origin: str, credentials: bool) -> bytes:

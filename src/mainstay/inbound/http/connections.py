@@ -1,0 +1,47 @@
+"""What the connections of one server share."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mainstay.inbound.http.beat import Beat
+from mainstay.inbound.http.door import Door
+from mainstay.ports.clock import Clock
+
+
+class Connection(Protocol):
+    """A connection, as the server sees it."""
+
+    def sweep(self) -> None:
+        """Close what has waited too long."""
+
+    def retire(self) -> None:
+        """Close now if idle; else after the answers to what has begun."""
+
+    def abort(self) -> None:
+        """Cut off."""
+
+
+class Connections:
+    """The open connections, their door and their beat. While ``retiring``, each answer is its connection's last."""
+
+    def __init__(self, door: Door, clock: Clock) -> None:
+        self.door = door
+        self.open: set[Connection] = set()
+        self.beat = Beat(clock, self._sweep)
+        self.retiring = False
+
+    def _sweep(self) -> None:
+        for connection in tuple(self.open):
+            connection.sweep()
+
+    def retire(self) -> None:
+        """Take no further request on any connection."""
+        self.retiring = True
+        for connection in tuple(self.open):
+            connection.retire()
+
+    def abort(self) -> None:
+        """Cut off what is still open."""
+        for connection in tuple(self.open):
+            connection.abort()

@@ -1,0 +1,292 @@
+"""The door: a request's head to a call or an answer, an outcome to an answer. It knows no socket and no ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from mainstay.inbound.http.body import Inflow
+from mainstay.inbound.http.conditional import none_match
+from mainstay.inbound.http.cors import CorsPolicy
+from mainstay.inbound.http.drive import Dispatch, drive
+from mainstay.inbound.http.encode import ReplyEncoder, encode_problem, line, trailer
+from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.inbound.http.head import CHUNKED, TELLING, body_length, describe, trace
+from mainstay.inbound.http.options import HttpOptions
+from mainstay.inbound.http.peer import ProxyTrust, bucket
+from mainstay.inbound.http.problems import MethodNotAllowed, NoRoute, TargetTooLong, status_of
+from mainstay.inbound.http.request import decode_query, request_id_of, split_target
+from mainstay.inbound.http.routes import Declared, Match, Routes
+from mainstay.inbound.http.targets import (
+    Document,
+    Documents,
+    OperationTarget,
+    Page,
+    Pages,
+    Target,
+    header_names,
+    location_of,
+)
+from mainstay.kernel.bound import BoundOperation
+from mainstay.kernel.call import Call, Reply
+from mainstay.model.principal import Principal
+from mainstay.model.problem import Internal, Problem, Unavailable
+from mainstay.ports.clock import Clock
+from mainstay.ports.ids import Ids
+from mainstay.ports.observer import CallEnded, Notice, Observer
+
+_NONE: Any = MappingProxyType({})
+
+
+class Door:
+    """Everything that is served over HTTP by one listener: operations, documents and pages.
+
+    ``dispatch`` runs a call through the pipeline. ``draining`` is set when the service is about to stop: readiness pages
+    then say 503. Raises ``ValueError`` where two routes name the same method and path.
+    """
+
+    def __init__(
+        self,
+        operations: Sequence[BoundOperation],
+        dispatch: Dispatch,
+        *,
+        ids: Ids,
+        clock: Clock,
+        observer: Observer,
+        documents: Documents = _NONE,
+        pages: Pages = _NONE,
+        options: HttpOptions | None = None,
+    ) -> None:
+        self.options = options or HttpOptions()
+        self.draining = False
+        self._dispatch = dispatch
+        self._token = ids.token
+        self._clock = clock
+        self._observer = observer
+        self._trust = ProxyTrust(self.options.trusted_proxies) if self.options.trusted_proxies else None
+        self._cors = CorsPolicy(self.options.cors, header_names(operations)) if self.options.cors else None
+        self._common = b"" if self._cors is None else self._cors.answer(None)
+        self._routes: Routes[Target] = Routes(_declared(operations, documents, pages, self.options))
+        clashes = self._routes.conflicts()
+        if clashes:
+            said = "; ".join(f"{b.method} {b.path} is the same as {a.method} {a.path}" for a, b in clashes)
+            raise ValueError(f"http routes: {said}")
+        self._find = self._routes.find
+
+    def peer_of(self, address: str) -> str:
+        """Return the name under which limits count a connection from this address."""
+        return bucket(address)
+
+    def receive(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        *,
+        address: str,
+        peer: str,
+        root: str = "",
+        streaming: bool = False,
+    ) -> Exchange:
+        """Take a request's head. What comes back has an answer, or a target to ``begin``.
+
+        ``headers`` has lower-case names; ``streaming`` says that a body of unknown length follows (where no header field
+        says so); ``root`` is the path that the door is mounted at.
+        """
+        exchange = Exchange(method, headers, peer, root)
+        given = headers.get(b"x-request-id")
+        exchange.request_id = (request_id_of(given) or self._token()) if given is not None else self._token()
+        exchange.common = self._common if self._cors is None else self._cors.answer(headers.get(b"origin"))
+        if self._trust is not None:
+            exchange.peer = bucket(self._trust.client(address, headers))
+        try:
+            self._open(exchange, target, streaming)
+        except Problem as problem:
+            exchange.answer = self.refuse(exchange, problem)
+        return exchange
+
+    def _open(self, exchange: Exchange, target: bytes, streaming: bool) -> None:
+        query = b""
+        match = self._routes.static(exchange.method, target)
+        if match is None:
+            match, query = self._search(exchange, target)
+        else:
+            exchange.path = target
+        exchange.target = found = match.target
+        if type(found) is not OperationTarget:
+            self._length(exchange, streaming)
+            return
+        exchange.call = call = Call(
+            operation=found.bound,
+            method=found.method,
+            target=exchange.path.decode(),
+            peer=exchange.peer,
+            request_id=exchange.request_id,
+            arguments=match.arguments,
+            headers=exchange.header,
+        )
+        if exchange.method == b"HEAD":
+            call.method = "HEAD"
+        if query:
+            call.query = decode_query(query)
+        headers = exchange.headers
+        if b"traceparent" in headers:
+            call.traceparent = trace(exchange)
+        if found.strict or streaming or not TELLING.isdisjoint(headers):
+            length = body_length(exchange)
+            describe(exchange, found, call, CHUNKED if streaming and length is None else length)
+
+    def _search(self, exchange: Exchange, target: bytes) -> tuple[Match[Target], bytes]:
+        """Find the target of a path with names in it or with a query, or say why there is none."""
+        if len(target) > self.options.max_target_bytes:
+            exchange.closing = True
+            raise TargetTooLong(f"path and query are longer than {self.options.max_target_bytes} bytes")
+        if target == b"*" and exchange.method == b"OPTIONS":
+            exchange.path = target
+            exchange.answer = self._options(exchange, self._routes.methods())
+            return _NOTHING, b""
+        exchange.path, query = split_target(target)
+        match = self._find(exchange.method, exchange.path)
+        if match is not None:
+            return match, query
+        allowed = self._routes.allowed(exchange.path)
+        if not allowed:
+            raise NoRoute
+        if exchange.method != b"OPTIONS":
+            raise MethodNotAllowed(f"this path takes {', '.join(allowed)}", headers={"Allow": ", ".join(allowed)})
+        exchange.answer = self._options(exchange, allowed)
+        return _NOTHING, b""
+
+    def _options(self, exchange: Exchange, allowed: tuple[str, ...]) -> Answer:
+        allow = ", ".join(allowed).encode()
+        parts = [b"Allow: ", allow, b"\r\n", trailer(exchange)]
+        origin = exchange.headers.get(b"origin")
+        if self._cors is not None and origin is not None and b"access-control-request-method" in exchange.headers:
+            parts.append(self._cors.preflight(origin, allow))
+        return Answer(204, b"".join(parts))
+
+    def _length(self, exchange: Exchange, streaming: bool) -> None:
+        """Prepare to let go of a body that nobody asked for."""
+        length = body_length(exchange)
+        if length is not None or streaming:
+            exchange.inflow = Inflow(self.options.max_body_bytes, keep=False)
+            exchange.closing |= length is not None and length > self.options.max_body_bytes
+
+    def refuse(self, exchange: Exchange, problem: Problem) -> Answer:
+        """Return the answer of a request that got no call, and tell the observer."""
+        call = exchange.call
+        bound = None if call is None else call.operation
+        self._observer.observe(
+            CallEnded(
+                "-" if bound is None else bound.name,
+                "rest",
+                exchange.method.decode("latin-1"),
+                exchange.path.decode("latin-1"),
+                status_of(problem),
+                problem.kind,
+                problem.code,
+                0.0,
+                Principal.anonymous,
+                exchange.peer,
+                exchange.request_id,
+                trace(exchange) if call is None else call.traceparent,
+                False,
+                0,
+                None,
+            )
+        )
+        if exchange.inflow is None:
+            try:
+                self._length(exchange, False)
+            except Problem:
+                exchange.closing = True
+        else:
+            exchange.inflow.drop()
+        return encode_problem(exchange, problem, self.options.problem_base)
+
+    def broken(
+        self, method: bytes, target: bytes, headers: dict[bytes, bytes], peer: str, problem: Problem
+    ) -> Exchange:
+        """Return the exchange of a request whose head cannot be read, with its answer."""
+        exchange = Exchange(method, headers, peer, "")
+        exchange.path = target.partition(b"?")[0][:256]
+        exchange.request_id = request_id_of(headers.get(b"x-request-id")) or self._token()
+        exchange.common = self._common if self._cors is None else self._cors.answer(headers.get(b"origin"))
+        exchange.closing = True
+        if problem.__cause__ is not None:
+            exchange.answer = self.failed(exchange, problem.__cause__)
+        else:
+            exchange.answer = self.refuse(exchange, problem)
+        return exchange
+
+    def begin(self, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> Any:
+        """Run what was asked for. Returns its result, or the Task that will have it: either is for ``finish``."""
+        call = exchange.call
+        if call is not None:
+            return drive(self._dispatch, call, loop)
+        target = exchange.target
+        if isinstance(target, Document):
+            return target
+        if target.ready and self.draining:
+            return Unavailable("the service is stopping", retry_after=1)
+        made = target.make()
+        return loop.create_task(_awaited(made)) if isinstance(made, Awaitable) else made
+
+    def finish(self, exchange: Exchange, result: Any) -> Answer:
+        """Return the answer of what ``begin`` returned."""
+        try:
+            if type(result) is Reply:
+                encoder: ReplyEncoder = exchange.target.encode
+                return encoder(exchange, exchange.call, result)  # type: ignore[arg-type]  # a reply is of a call
+            if isinstance(result, Problem):
+                return encode_problem(exchange, result, self.options.problem_base)
+            if isinstance(result, Document):
+                return _document(exchange, result)
+            status, media, body = result
+            head = line("Content-Type", media) + b"Cache-Control: no-store\r\n" + trailer(exchange)
+            return Answer(status, head, body)
+        except Problem as problem:
+            return encode_problem(exchange, problem, self.options.problem_base)
+        except Exception as error:
+            return self.failed(exchange, error)
+
+    def failed(self, exchange: Exchange, error: BaseException) -> Answer:
+        """Return the answer of an exchange that broke outside of the pipeline, and tell the observer why."""
+        facts = {"request_id": exchange.request_id, "path": exchange.path.decode("latin-1")}
+        self._observer.observe(Notice("error", "answer_failed", "an answer could not be made", facts, error))
+        return encode_problem(exchange, Internal(request_id=exchange.request_id), self.options.problem_base)
+
+
+_NOTHING: Match[Any] = Match(None, {})
+
+
+async def _awaited(made: Awaitable[Any]) -> Any:
+    return await made
+
+
+def _declared(
+    operations: Sequence[BoundOperation], documents: Documents, pages: Pages, options: HttpOptions
+) -> list[Declared[Target]]:
+    routes: list[Declared[Target]] = [
+        Declared(
+            bound.operation.method,
+            bound.operation.path,
+            OperationTarget(bound, location_of(bound, operations), options),
+        )
+        for bound in operations
+        if bound.operation.method
+    ]
+    routes.extend(Declared("GET", path, document) for path, document in documents.items())
+    routes.extend(Declared("GET", path, page) for path, page in pages.items())
+    return routes
+
+
+def _document(exchange: Exchange, document: Document) -> Answer:
+    field = exchange.headers.get(b"if-none-match")
+    head = f"ETag: {document.etag}\r\nCache-Control: no-cache\r\n".encode() + trailer(exchange)
+    if field is not None and not none_match(field.decode("latin-1"), document.etag):
+        return Answer(304, head)
+    extra = b"".join(line(name, value) for name, value in document.headers)
+    return Answer(200, line("Content-Type", document.media_type) + extra + head, document.body)

@@ -1,0 +1,119 @@
+"""The head of a request to the facts of a call. What the head alone shows to be wrong is refused here."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mainstay.inbound.http.body import Inflow, too_large
+from mainstay.inbound.http.conditional import if_match_versions
+from mainstay.inbound.http.exchange import Exchange
+from mainstay.inbound.http.multipart import boundary_of, read_part
+from mainstay.inbound.http.negotiate import acceptable, readable, split_media
+from mainstay.inbound.http.problems import ExpectationFailed, HeaderMalformed, TransferCodingUnknown
+from mainstay.inbound.http.request import credentials_of, idempotency_key_of, traceparent_of
+from mainstay.inbound.http.targets import OperationTarget
+from mainstay.kernel.call import Call
+from mainstay.model.problem import NotAcceptable, PreconditionRequired, UnsupportedMedia
+
+TELLING = frozenset(
+    {
+        b"accept",
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"expect",
+        b"idempotency-key",
+        b"if-match",
+        b"if-none-match",
+        b"transfer-encoding",
+    }
+)
+"""A head without any of these says nothing about its call but its target."""
+
+CHUNKED = -1
+
+
+def body_length(exchange: Exchange) -> int | None:
+    """Return the length of the body: ``CHUNKED`` where it is not known, None where there is none.
+
+    Raises ``TransferCodingUnknown`` and ``HeaderMalformed``, after which the connection cannot be used any more.
+    """
+    headers = exchange.headers
+    coding = headers.get(b"transfer-encoding")
+    if coding is not None:
+        if coding.strip().lower() != b"chunked":
+            exchange.closing = True
+            raise TransferCodingUnknown
+        return CHUNKED
+    length = headers.get(b"content-length")
+    if length is None:
+        return None
+    if not length.isdigit() or len(length) > 18:
+        exchange.closing = True
+        raise HeaderMalformed("Content-Length: expected a number of bytes")
+    return int(length) or None
+
+
+def describe(exchange: Exchange, target: OperationTarget, call: Call, length: int | None) -> None:
+    """Set what the header fields say of a call. Raises the Problem of a head that cannot be served."""
+    headers = exchange.headers
+    accept = headers.get(b"accept")
+    if accept is not None and accept not in target.usual and not acceptable(accept.decode("latin-1"), target.gives):
+        raise NotAcceptable(f"this is given as {target.gives} only", gives=[target.gives])
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        call.credentials, call.scheme = credentials_of(authorization)
+    condition = headers.get(b"if-match")
+    if condition is not None:
+        call.if_match = if_match_versions(condition.decode("latin-1"))
+    elif target.precondition:
+        raise PreconditionRequired("send If-Match with the ETag of what you last read, or * to write over anything")
+    if not target.query:
+        _describe_command(exchange, target, call)
+    if length is not None:
+        _describe_body(exchange, target, call, length)
+    elif target.takes_body:
+        call.body = b""
+
+
+def _describe_command(exchange: Exchange, target: OperationTarget, call: Call) -> None:
+    headers = exchange.headers
+    if b"if-none-match" in headers:
+        raise HeaderMalformed("If-None-Match: it is for GET and HEAD; send If-Match with a change")
+    key = headers.get(b"idempotency-key")
+    if key is not None and target.keyed:
+        call.idempotency_key = idempotency_key_of(key)
+
+
+def _describe_body(exchange: Exchange, target: OperationTarget, call: Call, length: int) -> None:
+    """Prepare for the body. One over its bound is refused before any of it is read."""
+    limit = target.limit
+    inflow = exchange.inflow = Inflow(limit, keep=target.takes_body)
+    if length > limit:
+        exchange.closing = True
+        raise too_large(limit)
+    expect = exchange.headers.get(b"expect")
+    if expect is not None:
+        if expect.strip().lower() != b"100-continue":
+            raise ExpectationFailed
+        exchange.expects = True
+    if not target.takes_body:
+        return
+    field = exchange.headers.get(b"content-type", b"").decode("latin-1")
+    media, parameters = split_media(field)
+    if target.upload and media == "multipart/form-data":
+        call.read = partial(read_part, inflow, call, boundary_of(parameters))
+        return
+    if not readable(target.accepts, field):
+        raise UnsupportedMedia(
+            f"the body must be {' or '.join(target.accepts)}", headers={target.accept_field: ", ".join(target.accepts)}
+        )
+    call.media_type = media
+    call.read = inflow.read
+    exchange.direct = True
+
+
+def trace(exchange: Exchange) -> str | None:
+    """Return the request's valid ``traceparent``."""
+    field = exchange.headers.get(b"traceparent")
+    return None if field is None else traceparent_of(field)

@@ -1,0 +1,328 @@
+"""One HTTP/1.1 connection: exchanges are answered one at a time and in order (RFC 9112).
+
+Input is not parsed while an exchange is in flight whose body is complete, so that a client which sends ahead costs a
+bounded amount of memory; nothing is answered while the client does not take what was written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, cast
+
+from mainstay.inbound.http.connections import Connections
+from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.inbound.http.intake import SLICE, Intake
+from mainstay.inbound.http.problems import ReadTimeout, RequestMalformed
+from mainstay.inbound.http.sending import Parts, send
+from mainstay.inbound.http.wire import CHUNKED, CLOSE, CONTINUE, KEEP, beginning, length_line, whole
+from mainstay.kernel.call import Reply
+
+_DRAIN = 64 << 10  # of a body that nobody wants, this much is read to keep the connection
+
+
+class HttpProtocol(asyncio.Protocol):
+    """A connection. All of a server share what is in ``Connections``."""
+
+    __slots__ = (
+        "_beat",
+        "_current",
+        "_door",
+        "_drained",
+        "_held",
+        "_held_size",
+        "_intake",
+        "_loop",
+        "_reading",
+        "_shared",
+        "_since",
+        "_stalled",
+        "_task",
+        "_transport",
+    )
+
+    def __init__(self, shared: Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self._shared = shared
+        self._door = shared.door
+        self._beat = shared.beat
+        self._loop = loop
+        self._transport: Any = None
+        self._intake: Any = None
+        self._current: Exchange | None = None  # in flight, waiting for something
+        self._task: asyncio.Future[Any] | None = None
+        self._held: deque[bytes] = deque()
+        self._held_size = 0
+        self._reading = True
+        self._drained: asyncio.Future[None] | None = None  # set while the client does not take what was written
+        self._since = 0  # the beat at which the present wait for the client began
+        self._stalled = 0  # the beat at which writing was paused
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = transport
+        peername = transport.get_extra_info("peername")
+        self._intake = Intake(self._door, peername[0] if isinstance(peername, tuple) else "")
+        self._since = self._beat.now
+        self._shared.open.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the form of a protocol
+        """End. A query in flight is cancelled; a command goes on, its outcome is told to nobody."""
+        self._shared.open.discard(self)
+        self._held.clear()
+        intake: Intake = self._intake
+        intake.end(RequestMalformed("the connection ended before the body"))
+        intake.ready.clear()
+        self._transport = None
+        self.resume_writing()
+        current = self._current
+        if self._task is not None and (current is None or _may_cancel(current)):
+            self._task.cancel()
+
+    def eof_received(self) -> bool:
+        """The client has left, or has said all: an exchange that changes something is still answered."""
+        self._intake.end(RequestMalformed("the connection ended before the body"))
+        current = self._current
+        if current is None or _may_cancel(current):
+            return False
+        current.closing = True
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        """Take input."""
+        intake = self._intake
+        partial = intake.partial
+        if not self._held and len(data) <= SLICE and (self._current is None or intake.incoming is not None):
+            intake.parse(data)
+        elif not intake.closed:
+            self._held.append(data)
+            self._held_size += len(data)
+        if intake.incoming is not None or intake.partial is not partial:
+            self._since = self._beat.now
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer what is ready and parse what is held, as far as both can be done now."""
+        intake = self._intake
+        ready = intake.ready
+        while self._transport is not None:
+            if ready and self._current is None and self._drained is None:
+                self._begin(ready.popleft())
+            elif self._held and ((self._current is None and not ready) or intake.incoming is not None):
+                intake.parse(self._next_slice())
+            else:
+                break
+        if intake.fault is not None and self._current is None and not ready and self._drained is None:
+            fault, intake.fault = intake.fault, None
+            self._send(fault, fault.answer)
+        if self._held_size or not self._reading:
+            self._hold_back()
+
+    def _next_slice(self) -> bytes:
+        data = self._held.popleft()
+        if len(data) > SLICE:
+            self._held.appendleft(data[SLICE:])
+            data = data[:SLICE]
+        self._held_size -= len(data)
+        return data
+
+    def _hold_back(self) -> None:
+        """Read no more than may be held."""
+        if self._transport is None:
+            return
+        over = self._held_size > self._door.options.max_held_bytes
+        if over and self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+        elif not over and not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _begin(self, exchange: Exchange) -> None:
+        """Run one exchange, to its answer where it need not wait."""
+        answer = exchange.answer
+        if answer is None:
+            try:
+                if exchange.inflow is not None:
+                    self._prepare(exchange)
+                result = self._door.begin(exchange, self._loop)
+            except Exception as error:
+                answer = self._door.failed(exchange, error)
+            else:
+                if result.__class__ is not Reply and isinstance(result, asyncio.Future):
+                    self._current = exchange
+                    self._task = result
+                    result.add_done_callback(self._done)
+                    return
+                answer = self._door.finish(exchange, result)
+        self._send(exchange, answer)
+
+    def _prepare(self, exchange: Exchange) -> None:
+        """Give a call its body where that is here already; else be ready to ask the client for it."""
+        inflow, call = exchange.inflow, exchange.call
+        if inflow is None or call is None:
+            return
+        if inflow.complete and exchange.direct and not inflow.over:
+            call.body = inflow.take()
+        elif exchange.expects:
+            inflow.wanted = self._ask_for_body
+
+    def _ask_for_body(self) -> None:
+        exchange = self._current
+        if self._transport is not None and exchange is not None and exchange.inflow is not None:
+            exchange.expects = False
+            if not exchange.inflow.size:
+                self._transport.write(CONTINUE)
+
+    def _done(self, task: asyncio.Future[Any]) -> None:
+        """The exchange in flight has its outcome."""
+        exchange, self._task = cast("Exchange", self._current), None
+        if task.cancelled():
+            self.abort()
+            return
+        error = task.exception()
+        answer = self._door.finish(exchange, task.result()) if error is None else self._door.failed(exchange, error)
+        if self._transport is not None:
+            self._send(exchange, answer)
+            self._go_on()
+        elif answer.stream is not None:
+            self._task = self._loop.create_task(Parts(answer.stream, None, None).close())
+
+    def _send(self, exchange: Exchange, answer: Answer) -> None:
+        """Write an answer, at once where it is whole."""
+        inflow = exchange.inflow
+        if inflow is not None and not inflow.complete:
+            self._leave_body(exchange)
+        connection = b""
+        if exchange.closing or self._shared.retiring:
+            exchange.closing = True
+            connection = CLOSE
+        elif exchange.http10:
+            connection = KEEP
+        if answer.stream is not None or answer.path is not None:
+            self._current = exchange
+            self._task = self._loop.create_task(self._send_parts(exchange, answer, connection))
+            self._task.add_done_callback(self._sent)
+            return
+        self._transport.write(whole(answer, exchange.method, self._beat.date, connection))
+        self._finish(exchange)
+
+    def _leave_body(self, exchange: Exchange) -> None:
+        """Read the rest of a small body, so that the connection can go on; give up the connection for a large one."""
+        inflow = exchange.inflow
+        if inflow is None:
+            return
+        length = exchange.headers.get(b"content-length")
+        if exchange.expects or b"expect" in exchange.headers or length is None or int(length) - inflow.size > _DRAIN:
+            exchange.closing = True
+        inflow.drop()
+
+    async def _send_parts(self, exchange: Exchange, answer: Answer, connection: bytes) -> None:
+        parts = await Parts.of(answer)
+        try:
+            chunked = parts.length is None and not exchange.http10
+            framing = CHUNKED if chunked else b"" if parts.length is None else length_line(parts.length)
+            if parts.length is None and exchange.http10:
+                exchange.closing, connection = True, CLOSE
+            self._write(beginning(answer, framing, self._beat.date, connection))
+            if exchange.method != b"HEAD":
+                await send(parts, self._write, self._behind, chunked=chunked)
+        finally:
+            await parts.close()
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is None:
+            raise ConnectionResetError("the client left")
+        self._transport.write(data)
+
+    def _behind(self) -> asyncio.Future[None] | None:
+        return self._drained
+
+    def _sent(self, task: asyncio.Future[None]) -> None:
+        """An answer in parts has ended. One that broke ends its connection, so that it cannot be taken for whole."""
+        exchange, self._task = cast("Exchange", self._current), None
+        if task.cancelled():
+            self.abort()
+            return
+        error = task.exception()
+        if error is not None:
+            if self._transport is not None:
+                self._door.failed(exchange, error)
+            self.abort()
+        elif self._transport is not None:
+            self._finish(exchange)
+            self._go_on()
+
+    def _finish(self, exchange: Exchange) -> None:
+        """An exchange has been answered: go on with the next, or end."""
+        self._current = None
+        self._since = self._beat.now
+        if exchange.closing:
+            self._close()
+
+    def _close(self) -> None:
+        """End the connection; where input is still arriving, not before the client can have seen the answer.
+
+        A connection closed with unread input is reset, and a client may lose an answer that it has not read yet.
+        """
+        intake: Intake = self._intake
+        unread = intake.closed or intake.incoming is not None or bool(self._held)
+        intake.closed = True
+        intake.ready.clear()
+        self._held.clear()
+        self._held_size = 0
+        transport = self._transport
+        if transport is None:
+            return
+        if unread and transport.can_write_eof() and not transport.is_closing():
+            transport.write_eof()
+            self._loop.call_later(self._door.options.linger, transport.close)
+        else:
+            transport.close()
+
+    def pause_writing(self) -> None:
+        """The client does not take what was written."""
+        if self._drained is None:
+            self._drained = self._loop.create_future()
+            self._stalled = self._beat.now
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+        if self._transport is not None:
+            self._go_on()
+
+    def sweep(self) -> None:
+        """Close what has waited too long for its client."""
+        intake, options, now = self._intake, self._door.options, self._beat.now
+        if self._drained is not None:
+            if now - self._stalled > options.write_timeout:
+                self.abort()
+        elif intake.incoming is not None:
+            if now - self._since > options.body_timeout:
+                self._intake.end(ReadTimeout("the body did not arrive in time"))
+                if self._current is None:
+                    self._close()
+        elif self._current is None and intake.partial:
+            if now - self._since > options.header_timeout:
+                intake.refuse(ReadTimeout("the head did not arrive in time"))
+                self._go_on()
+        elif self._current is None and now - self._since > options.keep_alive_timeout:
+            self._close()
+
+    def retire(self) -> None:
+        """Close now if idle; else after the answers to what has begun."""
+        intake = self._intake
+        if self._current is None and not (intake.partial or intake.incoming or intake.ready or self._held):
+            self._close()
+
+    def abort(self) -> None:
+        """Cut the connection off."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _may_cancel(exchange: Exchange) -> bool:
+    """Whether nothing is lost with an exchange: it reads, or it already is being answered."""
+    return exchange.call is None or exchange.target.query

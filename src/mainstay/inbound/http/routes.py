@@ -1,0 +1,126 @@
+"""Routes: which target a method and a path name. Compiled at start-up; a path without braces is one look-up.
+
+A segment of a path is compared decoded, so that ``%2F`` stays inside its segment. Where a literal and a name in braces
+both fit, the literal wins. A trailing slash makes another path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from mainstay.inbound.http.request import decode_segment
+
+T = TypeVar("T")
+
+_NO_ARGUMENTS: dict[str, str] = {}
+
+
+class Match(NamedTuple, Generic[T]):
+    """What a request named: the target, and the route's braces with their text."""
+
+    target: T
+    arguments: dict[str, str]
+
+
+class Declared(NamedTuple, Generic[T]):
+    """One route as declared."""
+
+    method: str
+    path: str
+    target: T
+
+
+class _Node(Generic[T]):
+    __slots__ = ("any", "ends", "literal")
+
+    def __init__(self) -> None:
+        self.literal: dict[str, _Node[T]] = {}
+        self.any: _Node[T] | None = None
+        self.ends: dict[bytes, tuple[T, tuple[str, ...]]] = {}
+
+
+class Routes(Generic[T]):
+    """A table of routes. GET also answers HEAD."""
+
+    def __init__(self, declared: Iterable[Declared[T]]) -> None:
+        self._declared = tuple(declared)
+        self._root: _Node[T] = _Node()
+        self._static: dict[bytes, dict[bytes, Match[T]]] = {}
+        for route in self._declared:
+            self._add(route)
+
+    def _add(self, route: Declared[T]) -> None:
+        node, names = self._root, []
+        for segment in route.path.split("/")[1:]:
+            if _is_name(segment):
+                names.append(segment[1:-1])
+                node.any = node.any or _Node()
+                node = node.any
+            else:
+                node = node.literal.setdefault(segment, _Node())
+        methods = (route.method, "HEAD") if route.method == "GET" else (route.method,)
+        for method in methods:
+            node.ends.setdefault(method.encode(), (route.target, tuple(names)))
+            if not names and route.path.isascii():
+                at = self._static.setdefault(route.path.encode(), {})
+                at.setdefault(method.encode(), Match(route.target, _NO_ARGUMENTS))
+
+    def static(self, method: bytes, path: bytes) -> Match[T] | None:
+        """Return the target of a path without braces, as one look-up."""
+        at = self._static.get(path)
+        return None if at is None else at.get(method)
+
+    def find(self, method: bytes, path: bytes) -> Match[T] | None:
+        """Return what is asked for, or None. Raises ``PathMalformed`` for a path that cannot be decoded."""
+        found = self.static(method, path)
+        if found is not None:
+            return found
+        for node, values in self._ends(path):
+            end = node.ends.get(method)
+            if end is not None:
+                return Match(end[0], dict(zip(end[1], values, strict=True)))
+        return None
+
+    def allowed(self, path: bytes) -> tuple[str, ...]:
+        """Return the methods that the path takes, OPTIONS among them, in order; () where nothing is at the path."""
+        methods = {method.decode() for node, _ in self._ends(path) for method in node.ends}
+        return tuple(sorted(methods | {"OPTIONS"})) if methods else ()
+
+    def methods(self) -> tuple[str, ...]:
+        """Return the methods that some path takes."""
+        methods = {route.method for route in self._declared}
+        return tuple(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+
+    def _ends(self, path: bytes) -> Iterable[tuple[_Node[T], list[str]]]:
+        segments = [decode_segment(segment) for segment in path.split(b"/")[1:]]
+        return _walk(self._root, segments, 0, [])
+
+    def conflicts(self) -> list[tuple[Declared[T], Declared[T]]]:
+        """Return the pairs of routes of which the second can never be reached."""
+        seen: dict[tuple[str, str], Declared[T]] = {}
+        pairs = []
+        for route in self._declared:
+            shape = "/".join("{}" if _is_name(part) else part for part in route.path.split("/"))
+            first = seen.setdefault((route.method, shape), route)
+            if first is not route:
+                pairs.append((first, route))
+        return pairs
+
+
+def _is_name(segment: str) -> bool:
+    return segment.startswith("{") and segment.endswith("}")
+
+
+def _walk(node: _Node[Any], segments: list[str], at: int, values: list[str]) -> Iterable[tuple[_Node[Any], list[str]]]:
+    """Yield each node that the segments lead to, literals first. The depth is that of the deepest route."""
+    if at == len(segments):
+        if node.ends:
+            yield node, values
+        return
+    segment = segments[at]
+    literal = node.literal.get(segment)
+    if literal is not None:
+        yield from _walk(literal, segments, at + 1, values)
+    if node.any is not None and segment:
+        yield from _walk(node.any, segments, at + 1, [*values, segment])

@@ -1,0 +1,104 @@
+"""The server: sockets, connections, and an end that fails no request."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+from mainstay.inbound.http.connections import Connections
+from mainstay.inbound.http.door import Door
+from mainstay.inbound.http.protocol import HttpProtocol
+from mainstay.ports.clock import Clock
+
+_STEP = 0.01
+
+
+def listen(host: str, port: int, *, backlog: int = 2048, reuse_port: bool = False) -> list[socket.socket]:
+    """Return listening sockets for a host's addresses (an empty host: all addresses).
+
+    ``port`` 0 takes a free one, the same for all addresses. ``reuse_port`` lets several processes listen, each with a
+    queue of its own (SO_REUSEPORT). Raises ``OSError`` with the address in its text where one cannot be had.
+    """
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            bound = sockets[0].getsockname()[1] if sockets and port == 0 else port
+            one = socket.socket(family, kind, protocol)
+            sockets.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _bind(one, (address[0], bound, *address[2:]))
+            one.listen(backlog)
+            one.setblocking(False)
+    except OSError:
+        for one in sockets:
+            one.close()
+        raise
+    return sockets
+
+
+def _bind(one: socket.socket, address: tuple[object, ...]) -> None:
+    try:
+        one.bind(address)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}") from None
+
+
+class HttpServer:
+    """Serves a door on listening sockets, on the running loop.
+
+    ``start`` accepts; ``stop`` drains: readiness says 503 for ``drain_delay`` while requests are still taken, then no
+    connection is accepted, idle ones are closed, answers say ``Connection: close``, and what is in flight has
+    ``drain_timeout`` to end.
+    """
+
+    def __init__(self, door: Door, clock: Clock) -> None:
+        self._door = door
+        self._shared = Connections(door, clock)
+        self._servers: list[asyncio.Server] = []
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._shared.open)
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each listening socket."""
+        return [one.getsockname()[:2] for server in self._servers for one in server.sockets]
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on these sockets, which are the server's from now on."""
+        loop = asyncio.get_running_loop()
+        shared = self._shared
+        shared.beat.start()
+        for one in sockets:
+            server = await loop.create_server(
+                lambda: HttpProtocol(shared, loop), sock=one, backlog=self._door.options.backlog
+            )
+            self._servers.append(server)
+
+    async def stop(self) -> bool:
+        """Drain and close. Returns whether all that was in flight came to its end."""
+        options = self._door.options
+        self._door.draining = True
+        if options.drain_delay:
+            await asyncio.sleep(options.drain_delay)
+        for server in self._servers:
+            server.close()
+        self._shared.retire()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + options.drain_timeout
+        while self._shared.open and loop.time() < end:
+            await asyncio.sleep(_STEP)
+        clean = not self._shared.open
+        self._shared.abort()
+        while self._shared.open:
+            await asyncio.sleep(0)
+        self._shared.beat.stop()
+        return clean
