@@ -68,3 +68,4 @@ class BoundOperation(msgspec.Struct, kw_only=True, eq=False):
     plans: Mapping[type[Entity], EntityPlan]
     stages: tuple[Stage, ...] = ()
     invoke: Invoke | None = None
+    running: int = 0  # calls under way, read at scrape time

@@ -22,6 +22,7 @@ async def dispatch(call: Call) -> Outcome:
     started = clock.monotonic()
     problem: Problem | None = None
     error: BaseException | None = None
+    bound.running += 1
     try:
         for stage in bound.stages:
             waiting = stage(call)
@@ -46,6 +47,7 @@ async def dispatch(call: Call) -> Outcome:
         problem = Internal(request_id=call.request_id)
         return problem
     finally:
+        bound.running -= 1
         if call.claim is not None:
             await bound.ports.store.claims.drop(call.claim)
         bound.ports.observer.observe(

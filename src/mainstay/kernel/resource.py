@@ -102,7 +102,8 @@ def _get(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG
 
 
 def _create(resource: Resource, policy: Policy) -> Callable[..., Any]:
-    entity, owned = resource.entity, tuple(dict.fromkeys(owner_fields(policy)))
+    entity: Any = resource.entity
+    owned = tuple(dict.fromkeys(owner_fields(policy)))
 
     async def create_row(body: dict[str, Any], rows: Repository[Any], who: Principal) -> Any:
         row = entity(**body, **{field: who.id for field in owned if field not in body})

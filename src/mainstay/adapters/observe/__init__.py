@@ -1,0 +1,1 @@
+"""Who listens to observations: the structured log and the metrics."""

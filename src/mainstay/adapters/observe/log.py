@@ -1,0 +1,166 @@
+"""The structured log: one JSON line a call and a notice, or a line for people on a terminal."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from time import gmtime, strftime
+from typing import Any
+
+import msgspec
+
+from mainstay.adapters.observe.sink import Sink
+from mainstay.model.problem import Kind
+from mainstay.ports.clock import Clock
+from mainstay.ports.observer import CallEnded, Notice, Observation, Observer
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+MAX_TRACE = 8000  # characters of a traceback
+
+
+class CallLine(msgspec.Struct, omit_defaults=True):
+    """A call as it stands in the log. ``duration_ms`` is in milliseconds; ``trace_id`` is that of ``traceparent``."""
+
+    time: str
+    level: str
+    event: str
+    operation: str
+    status: int
+    duration_ms: float
+    request_id: str
+    protocol: str = ""
+    method: str = ""
+    path: str = ""
+    code: str | None = None
+    principal: str | None = None
+    tenant: str | None = None
+    peer: str = ""
+    trace_id: str | None = None
+    replayed: bool = False
+    attempts: int = 1
+    error: str | None = None
+    traceback: str | None = None
+
+
+class _NoticeLine(msgspec.Struct, omit_defaults=True):
+    time: str
+    level: str
+    event: str
+    message: str
+    facts: dict[str, Any] = {}
+    error: str | None = None
+    traceback: str | None = None
+
+
+def _plain(value: Any) -> Any:
+    """Encode what JSON does not know as its type's name: never its content, which may be secret."""
+    return f"<{type(value).__name__}>"
+
+
+class LogObserver(Observer):
+    """Writes each observation as one line.
+
+    ``statuses`` is the door's table of statuses by kind. Lines below ``level`` are left out; calls are "info", those
+    that ended in an error of ours "error".
+    """
+
+    def __init__(self, sink: Sink, clock: Clock, statuses: Mapping[Kind, int], *, level: str, pretty: bool) -> None:
+        self._write = sink.write
+        self._clock = clock
+        self._statuses = statuses
+        self._level = LEVELS[level]
+        self._encode = msgspec.json.Encoder(enc_hook=_plain).encode
+        self._second = 0
+        self._prefix = ""
+        self._format = pretty_line if pretty else self._json_line
+
+    def observe(self, observation: Observation) -> None:
+        """Write one line."""
+        if type(observation) is CallEnded:
+            self._call(observation)
+        else:
+            self._notice(observation)  # type: ignore[arg-type]  # the union has two members
+
+    def _json_line(self, line: Any) -> bytes:
+        return self._encode(line) + b"\n"
+
+    def _now(self) -> str:
+        now = self._clock.time()
+        second = int(now)
+        if second != self._second:
+            self._prefix = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+            self._second = second
+        return f"{self._prefix}.{int((now - second) * 1000):03d}Z"
+
+    def _call(self, call: CallEnded) -> None:
+        failed = call.error is not None and call.kind in (Kind.INTERNAL, None)
+        if not failed and self._level > 20:
+            return
+        who = call.principal
+        trace = call.traceparent
+        error = call.error
+        line = CallLine(
+            self._now(),
+            "error" if failed else "info",
+            "call",
+            call.operation,
+            call.status if call.kind is None else self._statuses[call.kind],
+            round(call.seconds * 1000, 3),
+            call.request_id,
+            call.protocol,
+            call.method,
+            call.target,
+            call.code,
+            who.subject if who.authenticated else None,
+            who.tenant,
+            call.peer,
+            trace[3:35] if trace is not None else None,
+            call.replayed,
+            call.attempts or 1,
+            None if error is None or not failed else type(error).__name__,
+            None if error is None or not failed else _trace(error),
+        )
+        self._write(self._format(line))
+
+    def _notice(self, notice: Notice) -> None:
+        if LEVELS.get(notice.level, 20) < self._level:
+            return
+        error = notice.error
+        line = _NoticeLine(
+            self._now(),
+            notice.level,
+            notice.event,
+            notice.message,
+            notice.facts,
+            None if error is None else type(error).__name__,
+            _trace(error) if error is not None and notice.level == "error" else None,
+        )
+        self._write(self._format(line))
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error, limit=-20))[-MAX_TRACE:]
+
+
+_COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31"}
+
+
+def pretty_line(line: Any) -> bytes:
+    """Return a line for people: time, level, what happened, and the traceback where there is one."""
+    colour = _COLOURS.get(line.level, "0")
+    head = f"\x1b[2m{line.time[11:23]}\x1b[0m \x1b[{colour}m{line.level:<7}\x1b[0m "
+    if isinstance(line, CallLine):
+        code = f" {line.code}" if line.code else ""
+        who = f" by {_printable(line.principal)}" if line.principal else ""
+        text = f"{line.status}{code} {line.method} {_printable(line.path)} \x1b[2m{line.operation}{who}"
+        text += f" {line.duration_ms:.1f} ms {line.request_id}\x1b[0m"
+    else:
+        facts = " ".join(f"{name}={_printable(str(value))}" for name, value in line.facts.items())
+        text = f"{_printable(line.message)} \x1b[2m{facts}\x1b[0m"
+    below = f"\n{line.traceback}" if line.traceback else ""
+    return f"{head}{text}{below}\n".encode("utf-8", "backslashreplace")
+
+
+def _printable(text: str) -> str:
+    """Return a text without control characters: what a caller sends must not steer a terminal."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
