@@ -24,9 +24,10 @@ Bound = tuple[str, Sequence[Any]]
 
 
 class Link(NamedTuple):
-    """A field that refers to a row of another entity, and the read that finds that row by its stored id."""
+    """A field that refers to a row of another entity, its place among the columns, and the read that finds that row."""
 
     field: str
+    place: int
     exists: str
 
 
@@ -49,11 +50,11 @@ class Statements:
 
     def link(self, others: Mapping[str, Statements]) -> None:
         """Note the references of this entity. ``others`` are by table name."""
-        links = []
+        links, names = [], list(self.columns.by_name)
         for key in sorted(self._built.foreign_keys, key=lambda each: each.parent.name):
             target = others[key.column.table.name]
             there: Any = sa.select(sa.literal_column("1")).where(plain(target._built.c.id) == Binds().next())
-            links.append(Link(key.parent.name, compiled(there).sql))
+            links.append(Link(key.parent.name, names.index(key.parent.name), compiled(there).sql))
         self.links = tuple(links)
 
     def get(self, id_: UUID, where: Condition) -> Bound:
@@ -109,8 +110,12 @@ class Statements:
         statement = self._cache.get(("aggregate", aggregate.measures, aggregate.by, shape, limited), make)
         return (statement.sql, statement.bindings(bound)), wanted.decode
 
-    def update(self, where: Condition, changes: Mapping[str, Any], version: int | None) -> Bound:
-        """Return the update of the rows that a condition is true of. Without a new version, theirs goes up by one."""
+    def update(self, where: Condition, changes: Mapping[str, Any], version: int | None, *, bump: bool) -> Bound:
+        """Return the update of the rows that a condition is true of.
+
+        With ``bump`` their versions go up by one, where the changes do not say otherwise.
+        """
+        bump = bump and "version" not in changes
         names = tuple(changes)
         bound = [self._encoded(name, value) for name, value in changes.items()]
         shape = outline(where, self.columns, bound)
@@ -120,11 +125,11 @@ class Statements:
         def make() -> Any:
             binds = Binds()
             values: dict[str, Any] = {name: binds.next() for name in names}
-            if "version" not in values:
+            if bump:
                 values["version"] = self._built.c.version + sa.literal_column("1")
             return self._versioned(sa.update(self._built).values(values), shape, version is not None, binds)
 
-        statement = self._cache.get(("update", names, shape, version is not None), make)
+        statement = self._cache.get(("update", names, shape, version is not None, bump), make)
         return statement.sql, statement.bindings(bound)
 
     def delete(self, where: Condition, version: int | None) -> Bound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -28,7 +29,8 @@ class SqliteClaims(Claims):
         return self._engine.claims.try_claim(key)
 
     async def drop(self, key: bytes) -> None:
-        self._engine.claims.release(key)
+        with suppress(KeyError):  # it was not held
+            self._engine.claims.release(key)
 
 
 class SqliteStore(Store):
@@ -65,9 +67,12 @@ class SqliteStore(Store):
             await self._create_tables()
 
     async def stop(self) -> None:
+        self._catalog = {}
         await self.engine.stop()
 
     def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:
+        if not self._catalog:
+            raise RuntimeError("the store is not open: start() it with its tables first")
         if not write:
             return QueryTransaction(self.engine, self._catalog, single)
         clock = self._clock

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mainstay.adapters.sql.codec import Row
-from mainstay.adapters.sql.conflicts import change_conflict, insert_conflict
+from mainstay.adapters.sql.conflicts import delete_conflict, insert_conflict, update_conflict
 from mainstay.adapters.sql.rows import Found, SqlRows
 from mainstay.adapters.sql.sqlite import ConstraintFailed, Snapshot, SqliteEngine, Turn
 from mainstay.adapters.sql.statements import Statements
@@ -17,13 +17,68 @@ from mainstay.ports.rows import Change, Rows
 from mainstay.ports.store import Transaction
 
 Catalog = Mapping[type[Entity], Statements]
-Write = tuple[Statements, Sequence[Any] | Change]
-"""Rows to be inserted, or a change."""
 
 
-class _Ended(RuntimeError):
-    def __init__(self) -> None:
-        super().__init__("the transaction has ended: begin another one")
+class Insert(NamedTuple):
+    """Encoded rows to be inserted."""
+
+    statements: Statements
+    rows: list[Row]
+
+    def run(self, turn: Turn) -> None:
+        """Insert the rows."""
+        try:
+            if len(self.rows) == 1:
+                turn.execute(self.statements.insert, self.rows[0])
+            else:
+                turn.executemany(self.statements.insert, self.rows)
+        except ConstraintFailed as error:
+            raise insert_conflict(error, self.statements, self.rows, turn.execute) from error
+
+
+class Alteration(NamedTuple):
+    """A change, with its statement. It was bound when it was queued: what the caller changes since does not matter."""
+
+    statements: Statements
+    change: Change
+    statement: str
+    bindings: Sequence[Any]
+
+    def run(self, turn: Turn) -> int:
+        """Carry the change out, and return how many rows it met."""
+        statements, change = self.statements, self.change
+        try:
+            turn.execute(self.statement, self.bindings)
+        except ConstraintFailed as error:
+            if change.changes is None:
+                raise delete_conflict(error, statements) from error
+            raise update_conflict(error, statements, change.changes, turn.execute) from error
+        met = turn.changes
+        if change.expected is not None and met != change.expected:
+            if change.version is not None and turn.execute(*statements.exists(change.where)):
+                raise StaleVersion(f"the {statements.name} was changed since it was read")
+            raise NotFound(f"there is no such {statements.name}")
+        return met
+
+
+def statements_of(catalog: Catalog, entity: type[Entity]) -> Statements:
+    """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
+    try:
+        return catalog[entity]
+    except KeyError:
+        raise LookupError(f"{entity.__name__} has no table in this store") from None
+
+
+def _alteration(statements: Statements, change: Change, *, bump: bool) -> Alteration:
+    if change.changes is None:
+        bound = statements.delete(change.where, change.version)
+    else:
+        bound = statements.update(change.where, change.changes, change.version, bump=bump)
+    return Alteration(statements, change, *bound)
+
+
+def _ended() -> RuntimeError:
+    return RuntimeError("this transaction has ended: begin another one")
 
 
 class QueryTransaction(Transaction):
@@ -39,12 +94,12 @@ class QueryTransaction(Transaction):
         self._ended = False
 
     def rows(self, entity: type[Entity]) -> Rows[Any]:
-        return SqlRows(self, self._catalog[entity])
+        return SqlRows(self, statements_of(self._catalog, entity))
 
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read."""
         if self._ended:
-            raise _Ended
+            raise _ended()
         if self._single:
             return self._engine.read(statement, bindings)
         return self._view().fetch(statement, bindings)
@@ -52,7 +107,7 @@ class QueryTransaction(Transaction):
     def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> AsyncIterator[list[Row]]:
         """Give the rows of a read in batches."""
         if self._ended:
-            raise _Ended
+            raise _ended()
         return self._view().stream(statement, bindings, batch=batch)
 
     def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:  # noqa: ARG002
@@ -90,8 +145,8 @@ class QueryTransaction(Transaction):
             self._snapshot = None
 
 
-def _reads_only(statements: Statements) -> RuntimeError:
-    return RuntimeError(f"{statements.name}: a query changes nothing: make the use case a command")
+def _reads_only(statements: Statements) -> TypeError:
+    return TypeError(f"{statements.name}: this transaction was begun for reading: make the use case a command")
 
 
 class CommandTransaction(Transaction):
@@ -107,14 +162,14 @@ class CommandTransaction(Transaction):
         self._engine = engine
         self._catalog = catalog
         self._left = left  # seconds until the deadline
-        self._queue: list[Write] = []
+        self._queue: list[Insert | Alteration] = []
         self._turn: Turn | None = None
         self._taking: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
         self._ended = False
 
     def rows(self, entity: type[Entity]) -> Rows[Any]:
-        return SqlRows(self, self._catalog[entity])
+        return SqlRows(self, statements_of(self._catalog, entity))
 
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read behind all queued writes."""
@@ -131,22 +186,28 @@ class CommandTransaction(Transaction):
 
     def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:
         """Queue rows to be inserted."""
-        if self._ended:
-            raise _Ended
-        if rows:
-            self._queue.append((statements, rows))
+        self._check()
+        if not rows:
+            return
+        encoded = list(map(statements.codec.encode, rows))
+        last = self._queue[-1] if self._queue else None
+        if isinstance(last, Insert) and last.statements is statements:
+            last.rows.extend(encoded)
+        else:
+            self._queue.append(Insert(statements, encoded))
 
     def queue_change(self, statements: Statements, change: Change) -> None:
         """Queue a change."""
-        if self._ended:
-            raise _Ended
-        self._queue.append((statements, change))
+        self._check()
+        self._queue.append(_alteration(statements, change, bump=False))
 
     async def apply(self, statements: Statements, change: Change) -> int:
         """Change rows behind all queued writes, and return how many there were."""
+        self._check()
+        alteration = _alteration(statements, change, bump=True)
         turn = await self._ready()
         try:
-            return _change(turn, statements, change)
+            return alteration.run(turn)
         except Exception as error:
             self._failure = error
             raise
@@ -156,6 +217,7 @@ class CommandTransaction(Transaction):
             await self._ready()
 
     async def commit(self) -> None:
+        self._check()
         await self.flush()
         turn, self._turn = self._turn, None
         self._ended = True
@@ -169,17 +231,23 @@ class CommandTransaction(Transaction):
         if turn is not None:
             await turn.rollback()
 
-    async def _ready(self) -> Turn:
-        """Return the turn, taken now where it was not, with all queued writes carried out."""
+    def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
+        if self._ended:
+            raise _ended()
+
+    async def _ready(self) -> Turn:
+        """Return the turn, taken now where it was not, with all queued writes carried out."""
+        self._check()
         turn = self._turn
         if turn is None:
             turn = await self._take()
         if self._queue:
             queue, self._queue = self._queue, []
             try:
-                _carry_out(turn, queue)
+                for write in queue:
+                    write.run(turn)
             except Exception as error:
                 self._failure = error
                 raise
@@ -189,7 +257,7 @@ class CommandTransaction(Transaction):
         """Take the turn once, though several parts of a call may ask at the same time."""
         while self._turn is None:
             if self._ended:
-                raise _Ended
+                raise _ended()
             if self._taking is not None:
                 await asyncio.shield(self._taking)
                 continue
@@ -209,42 +277,5 @@ class CommandTransaction(Transaction):
             self._taking = None
         if self._ended:  # rolled back while it waited
             turn.abandon()
-            raise _Ended
+            raise _ended()
         return turn
-
-
-def _carry_out(turn: Turn, queue: list[Write]) -> None:
-    for statements, write in queue:
-        if isinstance(write, Change):
-            _change(turn, statements, write)
-        else:
-            _insert(turn, statements, write)
-
-
-def _insert(turn: Turn, statements: Statements, rows: Sequence[Any]) -> None:
-    encode = statements.codec.encode
-    try:
-        if len(rows) == 1:
-            turn.execute(statements.insert, encode(rows[0]))
-        else:
-            turn.executemany(statements.insert, map(encode, rows))
-    except ConstraintFailed as error:
-        raise insert_conflict(error, statements, rows, turn.execute) from error
-
-
-def _change(turn: Turn, statements: Statements, change: Change) -> int:
-    where, version = change.where, change.version
-    if change.changes is None:
-        bound = statements.delete(where, version)
-    else:
-        bound = statements.update(where, change.changes, version)
-    try:
-        turn.execute(*bound)
-    except ConstraintFailed as error:
-        raise change_conflict(error, statements, change, turn.execute) from error
-    met = turn.changes
-    if change.expected is not None and met != change.expected:
-        if version is not None and turn.execute(*statements.exists(where)):
-            raise StaleVersion
-        raise NotFound(f"there is no such {statements.name}")
-    return met
