@@ -17,7 +17,8 @@ def scheme_of(settings: Settings) -> str:
     scheme, colon, _ = settings.database.url.reveal().partition(":")
     if not colon:
         raise Refusal(
-            f"database.url ({settings.source('database.url')}) is no URL", "for example sqlite:///shop.sqlite, or memory:"
+            f"database.url ({settings.source('database.url')}) is no URL",
+            "for example sqlite:///shop.sqlite, or memory:",
         )
     return scheme
 
@@ -59,7 +60,7 @@ def sqlite(settings: Settings, clock: Clock) -> Store:
     database = settings.database
     return SqliteStore(
         sqlite_path(settings),
-        clock=clock,
+        clock=clock.monotonic,
         synchronous=database.synchronous,
         readers=database.readers,
         busy_seconds=database.busy_seconds,

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: Any, console: Console) -> int:
     """Print the token, alone on its line."""
-    from mainstay.adapters.local import SystemClock
+    from mainstay.adapters.local.clock import SystemClock
 
     claims = dict(_claim(text) for text in arguments.claim)
     clock = SystemClock()

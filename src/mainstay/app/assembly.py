@@ -1,0 +1,251 @@
+"""Assembly: a service and its settings become a running application. Nowhere else do adapters meet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mainstay.adapters.local.clock import SystemClock
+from mainstay.adapters.local.entropy import SystemEntropy
+from mainstay.adapters.local.ids import SystemIds
+from mainstay.app import readiness
+from mainstay.app.credentials import Credentials, resolve
+from mainstay.app.readiness import Readiness
+from mainstay.app.refusal import Refusal
+from mainstay.app.registry import find
+from mainstay.app.settings import SettingFault, Settings, SettingsRefused
+from mainstay.app.stores import make_store
+from mainstay.kernel.bind import Bound, bind
+from mainstay.kernel.bound import Ports
+from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.providers import Resolver
+from mainstay.model.faults import StartupFailed
+from mainstay.model.operation import OperationKind, Signed
+from mainstay.model.policy import anyone
+from mainstay.model.service import Service
+from mainstay.ports.cache import Cache
+from mainstay.ports.limiter import Limiter
+from mainstay.ports.observer import Notice, Observer
+from mainstay.ports.tokens import TokenVerifier
+
+if TYPE_CHECKING:
+    from mainstay.ports.clock import Clock
+
+RELAY_SECONDS = 5.0
+"""How long the relay may take to end the delivery that it is at."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an application runs: its number among the workers of a host, and where they meet (None: it is alone)."""
+
+    index: int = 0
+    run: Path | None = None
+
+
+class Application:
+    """A service with its adapters, ready to be started: an asynchronous context manager.
+
+    Entering opens the store, makes what the service provides and begins to deliver events; leaving ends it in reverse.
+    """
+
+    def __init__(self, settings: Settings, bound: Bound, place: Place) -> None:
+        self.settings = settings
+        self.bound = bound
+        self.place = place
+        self.stopping = False
+        self.relay: Relay | None = None
+        self._stack = AsyncExitStack()
+        self._started = False
+
+    @property
+    def ports(self) -> Ports:
+        """The adapters."""
+        return self.bound.ports
+
+    @property
+    def service(self) -> Service:
+        """What the team declared."""
+        return self.bound.service
+
+    async def __aenter__(self) -> Application:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open everything, each after what it rests on; where one part fails, those before it are closed again."""
+        async with AsyncExitStack() as stack:
+            store = self.ports.store
+            await store.start(self.bound.tables)
+            stack.push_async_callback(store.stop)
+            close = getattr(self.ports.limiter, "close", None)
+            if close is not None:
+                stack.callback(close)
+            stack.push_async_callback(self.bound.providers.stop)
+            await self.bound.providers.start()
+            await stack.enter_async_context(self._relaying())
+            self._stack = stack.pop_all()
+        self._started = True
+
+    async def stop(self) -> None:
+        """Close everything in reverse order. What was begun is ended first."""
+        self.stopping = True
+        self._started = False
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def _relaying(self) -> AsyncIterator[None]:
+        """Deliver events until the block ends. The lease is given back, so that another worker goes on at once."""
+        holder = f"{socket.gethostname()}:{os.getpid()}:{self.ports.ids.token()}"
+        self.relay = relay = self.bound.relay(holder)
+        task = asyncio.create_task(relay.run(), name="mainstay-relay")
+        task.add_done_callback(self._relay_ended)
+        try:
+            yield
+        finally:
+            relay.stop()
+            await asyncio.wait({task}, timeout=RELAY_SECONDS)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    def _relay_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            text = "events are not delivered any more by this worker; another takes over when its lease ends"
+            self.ports.observer.observe(Notice("error", "relay_failed", text, {}, error))
+
+    def ready(self) -> Readiness:
+        """Return whether calls should be sent here, with the reasons."""
+        return readiness.judge(self)
+
+    @property
+    def started(self) -> bool:
+        """Whether everything is open."""
+        return self._started
+
+
+def assemble(
+    service: Service,
+    settings: Settings,
+    *,
+    observer: Observer,
+    place: Place | None = None,
+    clock: Clock | None = None,
+) -> Application:
+    """Put a service and its adapters together.
+
+    Raises ``StartupFailed`` with every fault of the declarations, ``SettingsRefused`` with those of keys, ``Refusal``
+    for an adapter that is not there. Nothing is opened yet.
+    """
+    place = place or Place()
+    clock = clock or SystemClock()
+    credentials = resolve(settings)
+    ports = Ports(
+        store=make_store(settings, clock),
+        limiter=_limiter(settings, clock, place),
+        clock=clock,
+        ids=SystemIds(),
+        entropy=SystemEntropy(),
+        sealer=_sealer(credentials),
+        observer=observer,
+        tokens=_verifier(settings, credentials, clock),
+    )
+    bound = bind(service, ports, known=_known(clock), secrets=settings.secrets)
+    if bound.faults:
+        raise StartupFailed(bound.faults)
+    _check_tokens(bound, settings)
+    _check_workers(bound, settings)
+    return Application(settings, bound, place)
+
+
+def _limiter(settings: Settings, clock: Clock, place: Place) -> Limiter:
+    engine = settings.limits.engine
+    if engine == "auto":
+        engine = "shared" if place.run is not None else "memory"
+    made: Limiter = find("limiter", engine)(settings, clock, place.run)
+    return made
+
+
+def _sealer(credentials: Credentials) -> Any:
+    from mainstay.adapters.crypto.sealer import AeadSealer
+
+    return AeadSealer(credentials.sealing)
+
+
+def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> TokenVerifier | None:
+    if not credentials.keys:
+        return None
+    from mainstay.adapters.jose import KeyRefused
+    from mainstay.adapters.jose.verifier import JwtVerifier
+
+    auth = settings.auth
+    try:
+        return JwtVerifier(
+            credentials.keys,
+            issuer=credentials.issuer,
+            audience=credentials.audience,
+            clock=clock,
+            leeway=auth.leeway,
+            roles_claim=auth.roles_claim,
+            tenant_claim=auth.tenant_claim,
+            cache_size=auth.cache_size,
+        )
+    except (KeyRefused, ValueError) as error:
+        fault = SettingFault("auth", settings.source("auth.keys"), str(error))
+        raise SettingsRefused([fault], settings.profile) from None
+
+
+def _known(clock: Clock) -> dict[Any, Resolver]:
+    """Return the dependencies that a use case may ask for by type beside those that the kernel makes."""
+    from mainstay.adapters.memory.cache import MemoryCache
+
+    cache = MemoryCache(clock)
+    return {Cache: Resolver(make=lambda _scope: cache)}
+
+
+def _check_tokens(bound: Bound, settings: Settings) -> None:
+    """Refuse a service that asks who calls, and has no key to tell by."""
+    if bound.ports.tokens is not None:
+        return
+    names = _guarded(bound)
+    if names:
+        some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        fault = SettingFault(
+            "auth.key",
+            settings.source("auth.key"),
+            f"no token can be verified, and {some} ask who calls",
+            "set MAINSTAY_AUTH_KEY (or auth.keys), auth.issuer and auth.audience",
+        )
+        raise SettingsRefused([fault], settings.profile)
+
+
+def _guarded(bound: Bound) -> Sequence[str]:
+    """Return the names of the operations that not everybody may call."""
+    return [
+        one.name
+        for one in bound.operations
+        if one.operation.kind is not OperationKind.CONSUMER
+        and one.operation.allow != anyone
+        and not isinstance(one.operation.allow, Signed)
+    ]
+
+
+def _check_workers(bound: Bound, settings: Settings) -> None:
+    if settings.http.workers > 1 and not bound.ports.store.capabilities.shared:
+        raise Refusal(
+            f"the store belongs to one process, and http.workers is {settings.http.workers}",
+            "use one worker, or another database",
+        )

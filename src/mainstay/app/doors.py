@@ -1,0 +1,128 @@
+"""The two HTTP doors of an application: the one for its callers, and the one for those who run it.
+
+What the service says of itself (documents, metrics, the reasons of readiness) is for the second in production and for
+both elsewhere, unless the settings say otherwise. The verdict of readiness is for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from mainstay.app.assembly import Application
+from mainstay.app.observing import Metrics
+from mainstay.app.settings.model import Exposure, Settings
+from mainstay.app.siblings import Siblings
+from mainstay.inbound.http.door import Door
+from mainstay.inbound.http.options import Cors, HttpOptions
+from mainstay.inbound.http.targets import Document, Page, PageContent
+from mainstay.kernel.bound import BoundOperation
+from mainstay.kernel.dispatch import dispatch
+
+JSON = "application/json"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_encode = msgspec.json.encode
+
+
+class Doors(msgspec.Struct, frozen=True):
+    """The doors; ``admin`` is None where there is none."""
+
+    main: Door
+    admin: Door | None
+
+
+def make_doors(
+    application: Application, *, metrics: Metrics | None, siblings: Siblings | None, documents: Mapping[str, Document]
+) -> Doors:
+    """Return the doors of an application."""
+    settings = application.settings
+    operations = [one for one in application.bound.operations if one.operation.method]
+    options = options_of(settings)
+
+    def door(served: list[BoundOperation], shown: Documents, pages: Mapping[str, Page]) -> Door:
+        ports = application.ports
+        return Door(
+            served,
+            dispatch,
+            ids=ports.ids,
+            clock=ports.clock,
+            observer=ports.observer,
+            documents=shown,
+            pages=pages,
+            options=options,
+        )
+
+    def pages(*, admin: bool) -> dict[str, Page]:
+        def open_(what: Exposure) -> bool:
+            return settings.shown(what) == "public" or (admin and settings.shown(what) == "admin")
+
+        found = {
+            "/health": Page(make=_health),
+            "/ready": _readiness(application, reasons=open_(settings.expose.readiness)),
+        }
+        if metrics is not None and open_(settings.expose.metrics):
+            found["/metrics"] = _metrics(metrics, siblings)
+        return found
+
+    docs = settings.shown(settings.expose.docs)
+    main = door(operations, documents if docs == "public" else {}, pages(admin=False))
+    if not settings.admin_open:
+        return Doors(main, None)
+    return Doors(main, door([], documents if docs != "off" else {}, pages(admin=True)))
+
+
+Documents = Mapping[str, Document]
+
+
+def options_of(settings: Settings) -> HttpOptions:
+    """Return the door's options as the settings have them."""
+    http, cors = settings.http, settings.cors
+    return HttpOptions(
+        max_body_bytes=http.max_body,
+        max_upload_bytes=http.max_upload,
+        max_header_bytes=http.max_header,
+        max_headers=http.max_headers,
+        max_target_bytes=http.max_target,
+        header_timeout=http.header_seconds,
+        body_timeout=http.body_seconds,
+        keep_alive_timeout=http.idle_seconds,
+        write_timeout=http.write_seconds,
+        drain_delay=http.drain_delay,
+        drain_timeout=http.drain_seconds,
+        backlog=http.backlog,
+        trusted_proxies=tuple(http.trusted_proxies),
+        cors=Cors(
+            origins=tuple(cors.origins),
+            credentials=cors.credentials,
+            headers=tuple(cors.headers),
+            max_age=cors.max_age,
+        )
+        if cors.origins
+        else None,
+    )
+
+
+def _health() -> PageContent:
+    return 200, JSON, b'{"status":"alive"}'
+
+
+def _readiness(application: Application, *, reasons: bool) -> Page:
+    def make() -> PageContent:
+        found = application.ready()
+        told: dict[str, object] = {"status": "ready" if found.ready else "not_ready"}
+        if reasons:
+            told["checks"] = found.checks
+        return (200 if found.ready else 503), JSON, _encode(told)
+
+    return Page(make=make, ready=True)
+
+
+def _metrics(metrics: Metrics, siblings: Siblings | None) -> Page:
+    """One scrape for all workers: whoever is asked adds up what the others tell."""
+
+    async def make() -> PageContent:
+        snapshots = [metrics.snapshot()] if siblings is None else await siblings.gather()
+        return 200, METRICS_TYPE, metrics.render(snapshots)
+
+    return Page(make=make)

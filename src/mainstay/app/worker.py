@@ -1,0 +1,93 @@
+"""A worker: a fresh interpreter that a supervisor started, told by its standard input what it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+import msgspec
+
+from mainstay.app.assembly import Application, Place, assemble
+from mainstay.app.complaint import MENDABLE, text
+from mainstay.app.importing import import_service
+from mainstay.app.observing import Observing, make_observing
+from mainstay.app.seat import REFUSED, Spec
+from mainstay.app.serving import Listening, Stop, run_loop, serve
+from mainstay.app.settings import Settings, load
+
+_GRACE = 4.0  # seconds beyond what draining may take
+
+
+def main() -> int:
+    """Serve as the supervisor says, and end when it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is a loop to end gently, ending at once is right
+    spec = msgspec.json.decode(_line(), type=Spec)
+    for descriptor in (spec.listening, spec.status, *([spec.admin] if spec.admin is not None else [])):
+        os.set_inheritable(descriptor, False)
+    try:
+        settings = load(Path(spec.directory), profile=spec.profile, flags=spec.flags)
+        observing = make_observing(settings)
+        service = import_service(settings, module=spec.module)
+        application = assemble(service, settings, observer=observing.observer, place=Place(spec.index, Path(spec.run)))
+        return run_loop(_serve(application, observing, spec))
+    except MENDABLE as error:
+        sys.stderr.write(text(error) or "")
+    except Exception:
+        traceback.print_exc()
+    return REFUSED
+
+
+async def _serve(application: Application, observing: Observing, spec: Spec) -> int:
+    listening = Listening(
+        socket.socket(fileno=spec.listening), None if spec.admin is None else socket.socket(fileno=spec.admin)
+    )
+    return await serve(
+        application,
+        observing,
+        listening,
+        on_ready=lambda: _tell_ready(spec.status),
+        on_loop=lambda stop: _follow_supervisor(stop, application.settings),
+    )
+
+
+def _line() -> bytes:
+    """Read the one line of the standard input, and not a byte more: its end is waited for later."""
+    read = bytearray()
+    while not read.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            sys.exit(REFUSED)
+        read += byte
+    return bytes(read)
+
+
+def _tell_ready(status: int) -> None:
+    os.write(status, b"+")
+
+
+def _follow_supervisor(stop: Stop, settings: Settings) -> None:
+    """End when the supervisor does, however it ended: gently first, and for certain after that.
+
+    A thread waits, so that a loop that is stuck is ended as well.
+    """
+    loop = asyncio.get_running_loop()
+    patience = settings.http.drain_delay + settings.http.drain_seconds + _GRACE
+
+    def wait() -> None:
+        while os.read(0, 64):
+            pass  # nothing is told after the first line
+        loop.call_soon_threadsafe(stop.gently)
+        threading.Event().wait(patience)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="mainstay-supervisor-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
