@@ -31,7 +31,7 @@ class RobustLocks:
     """
 
     def __init__(self) -> None:
-        # The quick calls keep the interpreter's lock; the one that may wait lets it go: a thread here may be holding it.
+        # The quick calls keep the interpreter's lock. The one that may wait lets it go: a thread may be the holder.
         quick, slow = ctypes.PyDLL(None), ctypes.CDLL(None)
         try:
             self._attributes = [quick.pthread_mutexattr_init, quick.pthread_mutexattr_setpshared]
