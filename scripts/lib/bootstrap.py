@@ -214,15 +214,14 @@ def _unpack(package: Mapping[str, Any], kept: Path, environ: Mapping[str, str]) 
 
 
 def _wheel(package: Mapping[str, Any]) -> Mapping[str, str]:
-    """The wheel of this machine, by the platform tag in its name (PEP 427, PEP 600, PEP 656)."""
+    """The wheel of this machine, by the platform tags in its name (PEP 427, PEP 600, PEP 656)."""
     machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    family = "manylinux" if platform.libc_ver()[0] == "glibc" else "musllinux"
     if sys.platform == "darwin":
-        pattern = rf"-macosx_\d+_\d+_{'arm64' if machine == 'aarch64' else machine}\.whl$"
-    else:
-        family = "manylinux" if platform.libc_ver()[0] == "glibc" else "musllinux"
-        pattern = rf"-{family}_[^-]*_{machine}(\.[^-]*)?\.whl$"
+        machine, family = machine.replace("aarch64", "arm64"), "macosx"
     for wheel in package["wheels"]:
-        if re.search(pattern, wheel["url"]):
+        tags = wheel["url"].removesuffix(".whl").rpartition("-")[2].split(".")
+        if any(tag.startswith(f"{family}_") and tag.endswith(f"_{machine}") for tag in tags):
             return dict(wheel)
     raise SetupError(f"there is no uv for {sys.platform} on {machine} in the lock file: install uv yourself")
 

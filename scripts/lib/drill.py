@@ -34,8 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=20, help="how many times (20)")
     parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same moments")
     parser.add_argument("--save", action="store_true", help=f"keep the output in {RECORDS}")
-    parser.add_argument("more", nargs="*")
-    wanted = parser.parse_args(arguments)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    wanted = parser.parse_args(arguments[:end])
     drills = {path.stem.removeprefix("drill_"): path for path in sorted(DRILLS.glob("drill_*.py"))}
     if wanted.name not in drills:
         _list(drills)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f"no drill is called {wanted.name}", file=sys.stderr)
         return 2 if wanted.name else 0
     seed = secrets.randbelow(2**32) if wanted.seed is None else wanted.seed
-    options = ["--count", str(wanted.count), "--seed", str(seed), *wanted.more]
+    options = ["--count", str(wanted.count), "--seed", str(seed), *arguments[end + 1 :]]
     return _run(wanted.name, drills[wanted.name], options, save=wanted.save)
 
 

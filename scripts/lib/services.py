@@ -51,27 +51,32 @@ class Service:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        if shutil.which(self.command[0]) is None:
+        program = shutil.which(self.command[0])
+        if program is None:
             raise ServiceError(f"{self.name} needs the program {self.command[0]}: install it")
         shutil.rmtree(self.state, ignore_errors=True)
         (self.state / "data").mkdir(parents=True)
         port = _free_port()
-        with (self.state / "log").open("wb") as log:
-            process = subprocess.Popen(
-                self._filled(self.command, port),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        record = {"pid": str(process.pid), "started": _started(process.pid), "port": str(port)}
+        pid = self._spawn(program, port)
+        record = {"pid": str(pid), "started": _started(pid), "port": str(port)}
         (self.state / "process.json").write_text(json.dumps(record))
         deadline = time.monotonic() + READY_SECONDS
         while subprocess.run(self._filled(self.ready, port), capture_output=True, check=False).returncode:
-            if process.poll() is not None or time.monotonic() > deadline:
+            if not _started(pid) or time.monotonic() > deadline:
                 self.stop()
                 raise ServiceError(f"{self.name} did not come up; see {self.state / 'log'}")
             time.sleep(0.1)
+
+    def _spawn(self, program: str, port: int) -> int:
+        """Start it in a session of its own, which outlives this script."""
+        log = str(self.state / "log")
+        streams: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        arguments = self._filled(self.command, port)
+        return os.posix_spawn(program, arguments, os.environ, file_actions=streams, setsid=True)
 
     def stop(self) -> bool:
         """Stop it, gently at first; False when it was not running."""

@@ -1,0 +1,50 @@
+"""scripts/drill finds a drill, gives it count and seed, and answers its exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DRILL = '"""Break nothing."""\n\ndef main(arguments):\n    print("told", *arguments)\n    return 3\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tests/drill").mkdir(parents=True)
+    (tmp_path / "tests/drill/drill_nothing.py").write_text(DRILL)
+    return tmp_path
+
+
+@pytest.fixture
+def script(pytestconfig: pytest.Config) -> Path:
+    return pytestconfig.rootpath / "scripts/lib/drill.py"
+
+
+def drill(script: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_drills_are_listed(script: Path, folder: Path) -> None:
+    assert drill(script, folder).stdout == "nothing          Break nothing.\n"
+
+
+def test_a_drill_is_run_and_its_output_kept(script: Path, folder: Path) -> None:
+    ended = drill(script, folder, "nothing", "--count", "2", "--seed", "7", "--save", "--", "--fast")
+    assert ended.returncode == 3
+    said = "$ scripts/drill nothing --count 2 --seed 7 --fast\ntold --count 2 --seed 7 --fast\n"
+    assert ended.stdout == said
+    assert (folder / "docs/drills/nothing.txt").read_text() == said
+
+
+def test_a_seed_is_drawn_and_shown(script: Path, folder: Path) -> None:
+    assert "--seed " in drill(script, folder, "nothing").stdout.splitlines()[0]
+
+
+def test_an_unknown_drill_is_refused(script: Path, folder: Path) -> None:
+    ended = drill(script, folder, "other")
+    assert ended.returncode == 2
+    assert "no drill is called other" in ended.stderr
