@@ -10,6 +10,7 @@ import msgspec
 from mainstay.kernel.ask import Directory, LocalAsk
 from mainstay.kernel.bound import BoundOperation, Ports, Stage
 from mainstay.kernel.dispatch import dispatch
+from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.inbox import bind_inbox
 from mainstay.kernel.flow.outbox import bind_outbox
 from mainstay.kernel.flow.relay import Relay
@@ -52,10 +53,13 @@ class Bound(msgspec.Struct, kw_only=True, eq=False):
     providers: Providers
     faults: list[StartupFault]
     ports: Ports
+    bell: Bell
 
     def relay(self, holder: str) -> Relay:
         """Return the relay that delivers this service's events; ``holder`` names this replica."""
-        return Relay(self.ports, self.consumers, dispatch, holder)
+        relay = Relay(self.ports, self.consumers, dispatch, holder)
+        self.bell.listen(relay.wake)
+        return relay
 
 
 def bind(
@@ -94,6 +98,7 @@ def bind(
         providers=providers,
         faults=blueprint.faults,
         ports=ports,
+        bell=binder.bell,
     )
 
 
@@ -134,6 +139,7 @@ class _Binder:
         self._limits = limits
         self._outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock)
         self._inbox = bind_inbox(ports)
+        self.bell = Bell()
 
     def bind(self, planned: Planned, index: int) -> BoundOperation:
         operation, signature = planned.operation, planned.signature
@@ -160,6 +166,7 @@ class _Binder:
                 render=bind_render(planned, self._plans, self._blueprint),
                 resolvers=resolvers,
                 outbox=self._outbox,
+                bell=self.bell,
                 single=reads_once(operation.function),
                 repeatable=not operation.external,
                 before=self._inbox if operation.kind is OperationKind.CONSUMER else None,

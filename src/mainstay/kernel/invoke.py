@@ -11,6 +11,7 @@ import msgspec
 
 from mainstay.kernel.bound import BoundOperation, Invoke, Render
 from mainstay.kernel.call import Call, Reply
+from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.guard.once import store_reply
 from mainstay.kernel.providers import Make, Resolver, resolve
 from mainstay.kernel.scope import Scope
@@ -32,6 +33,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     render: Render
     resolvers: Mapping[str, Resolver]
     outbox: Outbox
+    bell: Bell
     single: bool = False
     repeatable: bool = True
     before: Before | None = None  # of a consumer: its mark, False where it was set before
@@ -126,6 +128,7 @@ def _command(plan: Plan) -> Invoke:
 
 def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
     function, render, outbox, before = plan.bound.operation.function, plan.render, plan.outbox, plan.before
+    ring = plan.bell.ring
     ports = plan.bound.ports
     at_once, waiting = _split(plan.resolvers)
 
@@ -154,6 +157,8 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
         finally:
             if scope.stack is not None:
                 await scope.close()
+        if scope.emitted:
+            ring()
         return reply
 
     return attempt

@@ -1,0 +1,70 @@
+"""The files of the docs pages: a page of ours, and Swagger UI's script and style as its authors ship them."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PAGE: Final = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="icon" href="data:,">
+</head>
+<body>
+<div id="docs"></div>
+<noscript>The contract of this service is at <a href="openapi.json">openapi.json</a>.</noscript>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+"""
+_START: Final = """window.ui = SwaggerUIBundle({
+  url: new URL("openapi.json", document.baseURI).href,
+  dom_id: "#docs",
+  deepLinking: true,
+  displayRequestDuration: true,
+  persistAuthorization: false,
+  validatorUrl: null,
+});
+"""
+
+
+class DocsFile(msgspec.Struct, frozen=True):
+    """One file: where it is served, its bytes, its media type, and the headers that go with it."""
+
+    path: str
+    body: bytes
+    media_type: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def docs_files(title: str) -> list[DocsFile]:
+    """Return the files of the docs pages of a service; they show the document at ``/openapi.json``.
+
+    Script and style are kept and served compressed (gzip), as every browser takes them.
+    """
+    packed = (("content-encoding", "gzip"), ("vary", "accept-encoding"))
+    page = _PAGE.format(title=escape(f"{title}: API"))
+    return [
+        DocsFile("/docs", page.encode(), "text/html; charset=utf-8", (("content-security-policy", _POLICY),)),
+        DocsFile("/docs/start.js", _START.encode(), "text/javascript; charset=utf-8"),
+        DocsFile(
+            "/docs/swagger-ui-bundle.js", _static("swagger-ui-bundle.js"), "text/javascript; charset=utf-8", packed
+        ),
+        DocsFile("/docs/swagger-ui.css", _static("swagger-ui.css"), "text/css; charset=utf-8", packed),
+    ]
+
+
+def _static(name: str) -> bytes:
+    return files("mainstay.deliver.docs").joinpath("static", f"{name}.gz").read_bytes()

@@ -1,0 +1,198 @@
+"""The document: paths and operations, with their parameters, bodies, answers, limits, security and examples."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from mainstay.deliver.openapi.parameters import parameters_of
+from mainstay.deliver.openapi.problems import problem_schema, responses
+from mainstay.deliver.openapi.schemas import Components, Schema
+from mainstay.kernel.bind import Bound
+from mainstay.kernel.bound import BoundOperation
+from mainstay.model.inputs import File
+from mainstay.model.limits import Limit
+from mainstay.model.naming import camel_case
+from mainstay.model.operation import OperationKind, Signed
+from mainstay.model.policy import Anyone, owner_fields
+from mainstay.model.problem import Kind
+from mainstay.model.schema import attribute_of
+from mainstay.model.signature import Parameter, Source
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_HEADERS: dict[str, Schema] = {
+    "ETag": {"description": "The version of what is shown (RFC 9110).", "schema": {"type": "string"}},
+    "Link": {"description": 'rel="next" names the next page (RFC 8288).', "schema": {"type": "string"}},
+    "Location": {"description": "Where the new one is.", "schema": {"type": "string", "format": "uri-reference"}},
+    "RateLimit": {"description": "What is left of each limit, and until when.", "schema": {"type": "string"}},
+    "RateLimit-Policy": {"description": "The limits that apply.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds until it is worth another try.", "schema": {"type": "integer"}},
+    "Idempotency-Replayed": {
+        "description": "true where the reply of an earlier request is given again.",
+        "schema": {"type": "string"},
+    },
+}
+
+
+def openapi(bound: Bound, statuses: Mapping[Kind, int], *, servers: Sequence[str] = ()) -> bytes:
+    """Return the OpenAPI 3.1 document of a service as JSON, the same bytes for the same service.
+
+    ``statuses`` is the REST door's table of statuses by kind of problem.
+    """
+    service = bound.service
+    components = Components(bound.blueprint.shapes, service.case)
+    paths: dict[str, Schema] = {}
+    for operation in bound.operations:
+        if operation.operation.kind is not OperationKind.CONSUMER:
+            declared = operation.operation
+            path = paths.setdefault(declared.path, {})
+            path[declared.method.lower()] = _Operation(bound, operation, components, statuses).make()
+    info: Schema = {"title": service.title, "version": service.version}
+    if service.description:
+        info["description"] = service.description
+    document: Schema = {
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": _DIALECT,
+        "info": info,
+        "servers": [{"url": url} for url in servers] or [{"url": "/"}],
+        "tags": [{"name": m.name, "description": m.title} for m in service.modules],
+        "paths": {path: paths[path] for path in sorted(paths)},
+        "components": {
+            "schemas": {**dict(sorted(components.schemas.items())), "Problem": problem_schema()},
+            "headers": _HEADERS,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
+            },
+        },
+    }
+    return msgspec.json.encode(document)
+
+
+class _Operation:
+    """Makes the description of one operation."""
+
+    def __init__(
+        self, bound: Bound, operation: BoundOperation, components: Components, statuses: Mapping[Kind, int]
+    ) -> None:
+        self._bound = bound
+        self._operation = operation
+        self._components = components
+        self._statuses = statuses
+
+    def make(self) -> Schema:
+        declared = self._operation.operation
+        made: Schema = {"operationId": self._name(declared.name), "tags": list(declared.tags)}
+        made["summary"] = declared.summary.rstrip(".") or declared.name
+        limits = self._limits()
+        notes = [n for n in (declared.description, self._policy(), limits) if n]
+        if notes:
+            made["description"] = "\n\n".join(notes)
+        if declared.deprecated:
+            made["deprecated"] = True
+        given = parameters_of(self._bound, self._operation, self._components)
+        if given:
+            made["parameters"] = given
+        body = self._body()
+        if body is not None:
+            made["requestBody"] = body
+        made["responses"] = {**self._success(), **responses(self._operation, self._statuses)}
+        made["security"] = self._security()
+        made["x-mainstay-limits"] = [
+            {"name": one.name, "quota": one.quota, "window": one.window, "by": one.by} for one in self._all_limits()
+        ]
+        return made
+
+    def _name(self, name: str) -> str:
+        return camel_case(name) if self._bound.service.case == "camel" else name
+
+    def _all_limits(self) -> list[Limit]:
+        return [*self._bound.service.limits, *self._operation.operation.limits]
+
+    def _limits(self) -> str:
+        limits = self._all_limits()
+        return "Limits: " + ", ".join(f"{o.quota} in {o.window} s by {o.by}" for o in limits) + "." if limits else ""
+
+    def _policy(self) -> str:
+        policy = self._operation.operation.allow
+        return "" if isinstance(policy, Anyone) else f"Allowed: {policy!r}."
+
+    def _security(self) -> list[Schema]:
+        policy = self._operation.operation.allow
+        if isinstance(policy, Signed):
+            return [{"signature": []}]
+        return [{}, {"bearer": []}] if isinstance(policy, Anyone) else [{"bearer": []}]
+
+    def _body(self) -> Schema | None:
+        signature, media = self._operation.signature, self._operation.media
+        members = signature.of(Source.MEMBER)
+        taken = signature.body
+        if taken is None and not members:
+            return None
+        if taken is not None and taken.source in (Source.UPLOAD, Source.RAW):
+            return {"required": True, "content": {"application/octet-stream": {"schema": {}}, **_multipart(taken)}}
+        schema = self._members(members) if taken is None else self._whole(taken)
+        required = taken is not None or any(p.required for p in members)
+        return {"required": required, "content": {type_: {"schema": schema} for type_ in media.accepts}}
+
+    def _whole(self, taken: Parameter) -> Schema:
+        if taken.source is Source.BODY:
+            return self._components.body(taken.target)
+        policy = taken.target.__mainstay_rows__
+        owned = tuple(owner_fields(policy)) if policy is not None else ()
+        make = self._components.create if taken.source is Source.CREATE else self._components.patch
+        return make(taken.target, owned)
+
+    def _members(self, members: tuple[Parameter, ...]) -> Schema:
+        properties = {self._name(p.name): self._components.value(p.attribute) for p in members if p.attribute}
+        required = [self._name(p.name) for p in members if p.required]
+        made: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+        return {**made, "required": required} if required else made
+
+    def _success(self) -> dict[str, Schema]:
+        declared = self._operation.operation
+        form, type_ = self._operation.signature.answer
+        status = 204 if form == "none" and declared.status == 200 else declared.status
+        made: Schema = {"description": "Done." if form == "none" else "The answer."}
+        if form != "none" and status != 204:
+            made["content"] = self._content(form, type_)
+        headers = ["RateLimit", "RateLimit-Policy"] if self._all_limits() else []
+        if form == "value" and hasattr(type_, "__mainstay_rows__"):
+            headers.append("ETag")
+        if form == "page":
+            headers.append("Link")
+        if status == 201:
+            headers.append("Location")
+        if declared.kind is OperationKind.COMMAND and declared.idempotency != "none":
+            headers.append("Idempotency-Replayed")
+        if headers:
+            made["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
+        return {str(status): made}
+
+    def _content(self, form: str, type_: Any) -> Schema:
+        if form == "file" or type_ is File:
+            return {"application/octet-stream": {"schema": {}}}
+        if form == "page":
+            return {"application/json": {"schema": self._components.page(type_)}}
+        item = self._value(type_)
+        if form == "stream":
+            return {"application/x-ndjson": {"schema": item}}
+        return {"application/json": {"schema": {"type": "array", "items": item} if form == "list" else item}}
+
+    def _value(self, type_: Any) -> Schema:
+        if inspect.isclass(type_) and issubclass(type_, msgspec.Struct):
+            return self._components.answer(type_)
+        try:
+            return self._components.value(attribute_of("answer", type_))
+        except TypeError:
+            return {}
+
+
+def _multipart(taken: Parameter) -> Schema:
+    if taken.source is Source.RAW:
+        return {}
+    file: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
+    return {"multipart/form-data": {"schema": {"type": "object", "properties": {"file": file}, "required": ["file"]}}}
