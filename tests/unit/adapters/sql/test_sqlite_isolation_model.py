@@ -38,7 +38,7 @@ steps = st.one_of(
 )
 rare = st.sampled_from([("hold", 0), ("lose", 0), ("cancel", 0), ("crash", 0)])
 ends = st.sampled_from(["commit", "commit", "commit", "rollback", "abandon", "forget"])
-calls = st.tuples(st.integers(0, 3), st.lists(steps, max_size=5), st.none() | st.none() | rare, ends)
+calls = st.tuples(st.integers(0, 6), st.lists(steps, max_size=5), st.none() | st.none() | rare, ends)
 
 
 @dataclass
@@ -156,7 +156,7 @@ async def call(engine: SqliteEngine, model: Model, number: int, plan: Any) -> bo
     """Run one call as the kernel would; say whether it was acknowledged."""
     delay, verbs, extra, end = plan
     for _ in range(delay):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0 if delay < 3 else 0.0004)
     given = engine.turn(asyncio.current_task() if end == "forget" else None)
     turn = given if isinstance(given, Turn) else await given
     try:
@@ -219,7 +219,7 @@ async def run(path: Path, plans: list[Any], cancels: dict[int, int]) -> Statisti
     return engine.statistics
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     plans=st.lists(calls, min_size=2, max_size=10),
     cancels=st.dictionaries(st.integers(0, 9), st.integers(0, 8), max_size=2),
@@ -243,6 +243,25 @@ def test_the_model_knows_every_strange_end(tmp_path: Path) -> None:
     assert seen.lost == 2
     assert seen.rolled_back >= 4
     assert seen.calls > seen.groups > 3
+
+
+async def test_a_turn_taken_while_its_group_looks_for_more_calls_keeps_the_group_open(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "db", synchronous="off")
+    await engine.start()
+    try:
+        first: Any = await engine.turn()  # type: ignore[misc]  # no group is open yet
+        with watched(engine):
+            end = first.commit()
+            second = engine.turn()
+            assert isinstance(second, Turn)
+            second.execute("CREATE TABLE item (id INTEGER PRIMARY KEY)")
+            await asyncio.sleep(0.02)
+            second.execute("INSERT INTO item VALUES (1)")
+            await asyncio.gather(end, second.commit())
+        assert engine.statistics.groups == 1
+        assert engine.read("SELECT * FROM item") == [(1,)]
+    finally:
+        await engine.stop()
 
 
 def test_too_long_is_a_kind_of_not_committed() -> None:

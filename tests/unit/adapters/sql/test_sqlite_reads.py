@@ -21,6 +21,7 @@ from mainstay.adapters.sql.sqlite import (
     Turn,
     TurnEnded,
 )
+from mainstay.model.problem import Unavailable
 
 LONG = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT count(*) FROM n"
 ENDLESS = 10**12
@@ -221,6 +222,38 @@ async def test_a_cancelled_wait_for_a_connection_leaves_no_hole(make: Make) -> N
     second.close()
 
 
+async def test_two_reads_of_one_snapshot_that_wait_for_a_connection_take_only_one(make: Make) -> None:
+    engine = await make(snapshots=2)
+    held = [engine.snapshot(), engine.snapshot()]
+    for snapshot in held:
+        assert count(snapshot) == [(2,)]
+    late = engine.snapshot()
+    waiting = asyncio.ensure_future(rows_of(count(late)))
+    await asyncio.sleep(0)
+    for snapshot in held:
+        snapshot.close()
+    assert await rows_of(count(late)) == [(2,)]
+    assert await waiting == [(2,)]
+    late.close()
+    readers = engine._readers
+    assert readers is not None
+    assert len(readers._idle) == 2
+    assert not readers._leased
+
+
+async def test_a_snapshot_outlives_the_engine_only_to_be_refused(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "other")
+    await engine.start()
+    snapshot = engine.snapshot()
+    assert snapshot.fetch("SELECT 1") == [(1,)]
+    waiting = snapshot.fetch(LONG, (ENDLESS,))
+    assert not isinstance(waiting, list)
+    await engine.stop()
+    with pytest.raises(Unavailable):
+        await waiting
+    snapshot.close()
+
+
 async def test_a_stream_gives_batches_of_one_snapshot_in_constant_memory(engine: SqliteEngine) -> None:
     snapshot = engine.snapshot()
     wide = (
@@ -326,5 +359,5 @@ async def test_stopping_cuts_long_reads_short(tmp_path: Path) -> None:
     await asyncio.sleep(0.01)
     async with asyncio.timeout(2):
         await engine.stop()
-        with pytest.raises(StatementFailed):
+        with pytest.raises(Unavailable):
             await reading

@@ -25,6 +25,14 @@ _STEPS = 1000  # of SQLite's machine between two looks at the clock: some tens o
 _PAUSE = 0.005  # seconds between two tries on a file that is being recovered
 
 
+def _too_old() -> Unavailable:
+    return SnapshotTooOld(retry_after=1)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The service is stopping.", retry_after=1)
+
+
 class Reader:
     """One read-only connection, used by the loop or by one thread, never by both at once."""
 
@@ -34,7 +42,7 @@ class Reader:
         self.streams: list[apsw.Cursor] = []
         self.job: asyncio.Future[Any] | None = None
         self.since = 0.0
-        self.expired = False
+        self.ended: Callable[[], Unavailable] | None = None  # why the snapshot is over before its close
         self._ours = False
         self._until = inf
         self._inline_seconds = options.inline_read_seconds
@@ -56,6 +64,11 @@ class Reader:
     def fetch(self, statement: str, bindings: Sequence[Any]) -> list[Row]:
         """Run a read to its end, in a thread."""
         return self.cursor.execute(statement, bindings).fetchall()
+
+    async def free(self) -> None:
+        """Wait for a read that was cancelled to leave the connection."""
+        while self.job is not None and not self.job.done():
+            await asyncio.wait({self.job})
 
     def unbound(self) -> None:
         """Let the next read take its time: it is going to run in a thread."""
@@ -134,8 +147,7 @@ class ReaderPool:
 
     def lease(self) -> Reader | None:
         """Return a reader at once, or None when all are leased."""
-        if self._stopping:
-            raise Unavailable("The service is stopping.", retry_after=1)
+        self._check_open()
         if self._waiting:
             return None
         if self._idle:
@@ -192,8 +204,7 @@ class ReaderPool:
 
     async def in_thread(self, reader: Reader, work: Callable[[], T]) -> T:
         """Run work that uses the reader's connection in a thread; when cancelled, have it end soon."""
-        while reader.job is not None and not reader.job.done():  # a read that was cancelled is about to end
-            await asyncio.wait({reader.job})
+        self._check_open()
         reader.unbound()
         job = self._loop.run_in_executor(self._threads, work)
         reader.job = job
@@ -204,7 +215,7 @@ class ReaderPool:
             reader.cancel()
             raise
         except apsw.InterruptError as error:
-            raise (SnapshotTooOld(retry_after=1) if reader.expired else translate(error)) from error
+            raise (reader.ended() if reader.ended is not None else translate(error)) from error
         except apsw.BusyError as error:
             raise ReadersBusy(retry_after=1) from error
         except apsw.Error as error:
@@ -217,9 +228,10 @@ class ReaderPool:
             self._watch.cancel()
         for future in self._waiting:
             if not future.done():
-                future.set_exception(Unavailable("The service is stopping.", retry_after=1))
+                future.set_exception(_stopping())
         self._waiting.clear()
-        for reader in tuple(self._leased):
+        for reader in self._leased:
+            reader.ended = _stopping
             reader.cancel()
         await asyncio.to_thread(self._threads.shutdown)
         for reader in (self._single, *self._idle, *self._leased):
@@ -233,13 +245,17 @@ class ReaderPool:
         finally:
             self.release(reader)
 
+    def _check_open(self) -> None:
+        if self._stopping:
+            raise _stopping()
+
     def _forget(self, future: asyncio.Future[Reader]) -> None:
         self._waiting.pop(future, None)
         if future.done() and not future.cancelled() and future.exception() is None:
             self.release(future.result())
 
     def _lend(self, reader: Reader) -> Reader:
-        reader.since, reader.expired = monotonic(), False
+        reader.since, reader.ended = monotonic(), None
         self._leased.add(reader)
         if self._watch is None:
             self._watch = self._loop.call_later(1.0, self._end_old)
@@ -252,8 +268,8 @@ class ReaderPool:
             return
         oldest = monotonic() - self._options.snapshot_seconds
         for reader in self._leased:
-            if reader.since < oldest and not reader.expired:
-                reader.expired = True
+            if reader.since < oldest and reader.ended is None:
+                reader.ended = _too_old
                 if reader.busy:
                     reader.cancel()
                 else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from mainstay.adapters.sql.sqlite.errors import SnapshotTooOld, TurnEnded, translate
+from mainstay.adapters.sql.sqlite.errors import TurnEnded, translate
 from mainstay.adapters.sql.sqlite.options import Row, Statistics
 from mainstay.model.problem import Unavailable
 
@@ -88,8 +88,15 @@ class Snapshot:
         return reader
 
     async def _ready(self) -> Reader:
-        reader = self._reader or self._take(await self._pool.wait_for_lease())
-        assert reader is not None
+        reader = self._reader
+        if reader is None:
+            reader = await self._pool.wait_for_lease()
+            if self._reader is None:
+                self._take(reader)
+            else:  # another read of this snapshot found one in the meantime
+                self._pool.release(reader)
+                reader = self._reader
+        await reader.free()
         if self._closed:
             self.close()
             raise TurnEnded("this snapshot was closed while a read waited for it")
@@ -97,8 +104,8 @@ class Snapshot:
         return reader
 
     def _check(self, reader: Reader) -> None:
-        if reader.expired:
-            raise SnapshotTooOld(retry_after=1)
+        if reader.ended is not None:
+            raise reader.ended()
         if not self._single and not reader.connection.in_transaction:
             raise Unavailable("The database ended the read after an error.", retry_after=1)
 
