@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,16 @@ def _free_port() -> int:
         return port
 
 
+def _curl(folder: Path) -> Path:
+    """A folder with a curl, where the machine has none."""
+    folder.mkdir()
+    if shutil.which("curl") is None:
+        script = Path(__file__).parents[1] / "plugins/curl.py"
+        (folder / "curl").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n', encoding="utf-8")
+        (folder / "curl").chmod(0o755)
+    return folder
+
+
 def test_the_tour_works_as_printed(pytestconfig: pytest.Config, fresh_copy: Path) -> None:
     page = section((pytestconfig.rootpath / "README.md").read_text(encoding="utf-8"), TITLE)
     port = _free_port()  # the page shows the usual one, which may be taken here
@@ -50,7 +61,8 @@ def test_the_tour_works_as_printed(pytestconfig: pytest.Config, fresh_copy: Path
     ]
     assert any(block.language == "console" and "skip" not in block.words for block in todo)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAINSTAY_", "VIRTUAL_ENV"))}
-    reader = Reader(fresh_copy, {**environ, "MAINSTAY_HTTP_PORT": str(port)})
+    path = f"{_curl(fresh_copy.parent / 'bin')}{os.pathsep}{environ['PATH']}"
+    reader = Reader(fresh_copy, {**environ, "PATH": path, "MAINSTAY_HTTP_PORT": str(port)})
     try:
         for block in todo:
             reader.follow(block)
