@@ -1,25 +1,61 @@
 """Checks of values against what their fields declare, one fault for each broken rule.
 
 msgspec checks types and bounds as it decodes; what it cannot (bounds of a Decimal, U+0000) and what never was decoded
-(a row that a use case made) is checked here.
+(a row that a use case made) is checked here. A fault says what is expected and never repeats the value.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from mainstay.model.problem import Fault
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.values import INT_MAX, INT_MIN, Secret
 
+Broken = tuple[str, str] | None
+"""The code and the detail of a broken rule."""
+
+NULL_CHARACTER = ("null_character", "may not contain U+0000")
+SURROGATE = ("surrogate", "may not contain a lone surrogate")
+
 _PYTHON: dict[FieldKind, tuple[type, ...]] = {
     FieldKind.FLOAT: (float, int),
     FieldKind.LIST: (list, tuple, set, frozenset),
     FieldKind.ANY: (object,),
 }
+_EXPECTED = {
+    FieldKind.STRING: "a string",
+    FieldKind.INTEGER: "an integer",
+    FieldKind.FLOAT: "a number",
+    FieldKind.BOOLEAN: "true or false",
+    FieldKind.DECIMAL: 'a decimal number as a string, such as "12.50"',
+    FieldKind.DATETIME: 'a time with a zone (RFC 3339), such as "2026-01-31T09:30:00Z"',
+    FieldKind.DATE: 'a date (RFC 3339), such as "2026-01-31"',
+    FieldKind.TIME: 'a time of day (RFC 3339), such as "09:30:00"',
+    FieldKind.UUID: "a UUID",
+    FieldKind.BYTES: "a string in base64",
+    FieldKind.STRUCT: "an object",
+    FieldKind.LIST: "an array",
+    FieldKind.MAP: "an object",
+    FieldKind.MANY: "an array",
+    FieldKind.ANY: "a JSON value",
+}
+_SHOWN_MEMBERS = 50
+
+
+def expected(attribute: Attribute) -> str:
+    """Say what a value of a field must be: "an integer", 'one of "new", "open"'."""
+    if attribute.kind is not FieldKind.ENUM:
+        return _EXPECTED[attribute.kind]
+    members = [f'"{m.value}"' if isinstance(m.value, str) else str(m.value) for m in attribute.base]
+    more = ", ..." if len(members) > _SHOWN_MEMBERS else ""
+    return f"one of {', '.join(members[:_SHOWN_MEMBERS])}{more}"
 
 
 def check_value(attribute: Attribute, value: Any, pointer: str, faults: list[Fault]) -> None:
@@ -30,27 +66,39 @@ def check_value(attribute: Attribute, value: Any, pointer: str, faults: list[Fau
         return
     if isinstance(value, Secret):
         value = value.reveal()
-    expected = _PYTHON.get(attribute.kind) or (attribute.base,)
-    if not isinstance(value, expected) or (isinstance(value, bool) and attribute.kind is not FieldKind.BOOLEAN):
-        faults.append(Fault("type", f"must be {_article(attribute.kind.value)}", pointer=pointer))
+    types = _PYTHON.get(attribute.kind) or (attribute.base,)
+    if not isinstance(value, types) or (isinstance(value, bool) and attribute.kind not in _WITH_BOOL):
+        faults.append(Fault("type", f"must be {expected(attribute)}", pointer=pointer))
         return
-    fault = _CHECKS.get(attribute.kind, _fine)(attribute, value)
+    check = _CHECKS.get(attribute.kind)
+    fault = None if check is None else check(attribute, value)
     if fault is not None:
         faults.append(Fault(fault[0], fault[1], pointer=pointer))
-    elif attribute.items is not None and attribute.kind is FieldKind.LIST:
+    elif attribute.items is not None:
+        _check_items(attribute.items, attribute.kind, value, pointer, faults)
+
+
+_WITH_BOOL = frozenset({FieldKind.BOOLEAN, FieldKind.ANY})
+
+
+def _check_items(items: Attribute, kind: FieldKind, value: Any, pointer: str, faults: list[Fault]) -> None:
+    if kind is FieldKind.LIST:
         for index, item in enumerate(value):
-            check_value(attribute.items, item, f"{pointer}/{index}", faults)
+            check_value(items, item, f"{pointer}/{index}", faults)
+    elif kind is FieldKind.MAP:
+        for name, item in value.items():
+            below = f"{pointer}/{pointer_step(name)}"
+            if isinstance(name, str) and not isinstance(name, Enum) and (fault := text_fault(name)) is not None:
+                faults.append(Fault(*fault, pointer=below))
+            check_value(items, item, below, faults)
 
 
-def _article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
+def pointer_step(name: Any) -> str:
+    """Return a key as a step of a JSON Pointer (RFC 6901)."""
+    return str(name).replace("~", "~0").replace("/", "~1")
 
 
-def _fine(attribute: Attribute, value: Any) -> tuple[str, str] | None:  # noqa: ARG001 - the form of a check
-    return None
-
-
-def bounds_fault(attribute: Attribute, value: Any) -> tuple[str, str] | None:
+def bounds_fault(attribute: Attribute, value: Any) -> Broken:
     """Return code and detail of a number that is out of its bounds."""
     spec = attribute.spec
     if spec.ge is not None and value < spec.ge:
@@ -61,62 +109,116 @@ def bounds_fault(attribute: Attribute, value: Any) -> tuple[str, str] | None:
         return "too_large", f"must be at most {spec.le}"
     if spec.lt is not None and value >= spec.lt:
         return "too_large", f"must be less than {spec.lt}"
+    for meta in attribute.metas:
+        if (fault := _meta_bounds_fault(meta, value)) is not None:
+            return fault
     return None
 
 
-def _integer(attribute: Attribute, value: int) -> tuple[str, str] | None:
-    if not INT_MIN <= value <= INT_MAX:
+def _meta_bounds_fault(meta: Any, value: Any) -> Broken:
+    """Return the same for bounds that stand in ``Annotated``, as a team may write them too."""
+    if meta.ge is not None and value < meta.ge:
+        return "too_small", f"must be at least {meta.ge}"
+    if meta.gt is not None and value <= meta.gt:
+        return "too_small", f"must be greater than {meta.gt}"
+    if meta.le is not None and value > meta.le:
+        return "too_large", f"must be at most {meta.le}"
+    if meta.lt is not None and value >= meta.lt:
+        return "too_large", f"must be less than {meta.lt}"
+    if meta.multiple_of is not None and value % meta.multiple_of != 0:
+        return "multiple_of", f"must be a multiple of {meta.multiple_of}"
+    return None
+
+
+def _integer(attribute: Attribute, value: int) -> Broken:
+    if value < INT_MIN:
+        return "too_small", "must fit 64 bits"
+    if value > INT_MAX:
         return "too_large", "must fit 64 bits"
     return bounds_fault(attribute, value)
 
 
-def _float(attribute: Attribute, value: float) -> tuple[str, str] | None:
-    if value != value or value in (float("inf"), float("-inf")):
+def _float(attribute: Attribute, value: float) -> Broken:
+    if not math.isfinite(value):
         return "not_finite", "must be a finite number"
     return bounds_fault(attribute, value)
 
 
-def decimal_fault(attribute: Attribute, value: Decimal) -> tuple[str, str] | None:
-    """Return code and detail of a Decimal that is not finite, has too many digits or places, or is out of bounds."""
+def decimal_fault(attribute: Attribute, value: Decimal) -> Broken:
+    """Return code and detail of a Decimal that is not finite, has too many digits or places, or is out of bounds.
+
+    Zeros behind the last place do not count. Nothing here depends on the precision of the thread's decimal context.
+    """
     if not value.is_finite():
         return "not_finite", "must be a finite number"
-    exponent = value.adjusted()
     whole = attribute.digits - attribute.places
-    if value and exponent >= whole:
+    if value and value.adjusted() >= whole:
         return "too_many_digits", f"must have at most {whole} digits before the point"
-    places = -int(value.as_tuple().exponent)
-    if places > attribute.places and (places > 100 or value != round(value, attribute.places)):
+    _, digits, exponent = value.as_tuple()
+    surplus = -int(exponent) - attribute.places
+    if surplus > 0 and value and any(digits[-surplus:]):
         return "too_many_places", f"must have at most {attribute.places} digits after the point"
     return bounds_fault(attribute, value)
 
 
-def _string(attribute: Attribute, value: str) -> tuple[str, str] | None:
+def text_fault(value: str) -> Broken:
+    """Return code and detail of text that JSON, Python and the stores do not agree on."""
     if "\x00" in value:
-        return "null_character", "may not contain U+0000"
+        return NULL_CHARACTER
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-        return "surrogate", "may not contain a lone surrogate"
-    length = _length(attribute, value)
-    if length is not None:
-        return length
+        return SURROGATE
+    return None
+
+
+def _string(attribute: Attribute, value: str) -> Broken:
+    fault = text_fault(value) or length_fault(attribute, value)
+    if fault is not None:
+        return fault
+    spec = attribute.spec
+    if spec.pattern is not None and re.search(rf"^(?a:{spec.pattern})\Z", value) is None:
+        return "pattern", f"must match {spec.pattern}"
     for meta in attribute.metas:
         if meta.pattern is not None and re.search(meta.pattern, value) is None:
-            return "pattern", f"must match {attribute.spec.pattern or attribute.format}"
-        if meta.max_length is not None and len(value) > meta.max_length:
-            return "too_long", f"must be at most {meta.max_length} long"
+            return ("format", f"must be of the format {attribute.format}") if attribute.format else _no_match(meta)
     return None
 
 
-def _length(attribute: Attribute, value: Any) -> tuple[str, str] | None:
-    spec = attribute.spec
-    if spec.min_length is not None and len(value) < spec.min_length:
-        return "too_short", f"must be at least {spec.min_length} long"
-    if spec.max_length is not None and len(value) > spec.max_length:
-        return "too_long", f"must be at most {spec.max_length} long"
+def _no_match(meta: Any) -> Broken:
+    return "pattern", f"must match {meta.pattern}"
+
+
+def length_fault(attribute: Attribute, value: Any) -> Broken:
+    """Return code and detail of something that is too short or too long."""
+    bounds: Any
+    for bounds in (attribute.spec, *attribute.metas):
+        if bounds.min_length is not None and len(value) < bounds.min_length:
+            return "too_short", f"must be at least {bounds.min_length} long"
+        if bounds.max_length is not None and len(value) > bounds.max_length:
+            return "too_long", f"must be at most {bounds.max_length} long"
     return None
 
 
-def _datetime(attribute: Attribute, value: datetime) -> tuple[str, str] | None:  # noqa: ARG001 - the form of a check
+def _datetime(_attribute: Attribute, value: datetime) -> Broken:
     return None if value.tzinfo is not None else ("zone", "must have a time zone")
+
+
+def _any(_attribute: Attribute, value: Any) -> Broken:
+    """Check a JSON value of no declared type, whatever it is nested of."""
+    if isinstance(value, str):
+        return text_fault(value)
+    if isinstance(value, int):
+        return None if INT_MIN <= value <= INT_MAX else ("too_large", "must fit 64 bits")
+    if isinstance(value, float):
+        return _float(_attribute, value)
+    parts: list[Any] = []
+    if isinstance(value, Mapping):
+        parts = [*value, *value.values()]
+    elif isinstance(value, list | tuple | set | frozenset):
+        parts = list(value)
+    for part in parts:
+        if (fault := _any(_attribute, part)) is not None:
+            return fault
+    return None
 
 
 _CHECKS: dict[FieldKind, Any] = {
@@ -124,8 +226,9 @@ _CHECKS: dict[FieldKind, Any] = {
     FieldKind.FLOAT: _float,
     FieldKind.DECIMAL: decimal_fault,
     FieldKind.STRING: _string,
-    FieldKind.BYTES: _length,
-    FieldKind.LIST: _length,
-    FieldKind.MAP: _length,
+    FieldKind.BYTES: length_fault,
+    FieldKind.LIST: length_fault,
+    FieldKind.MAP: length_fault,
     FieldKind.DATETIME: _datetime,
+    FieldKind.ANY: _any,
 }

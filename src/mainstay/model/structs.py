@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from mainstay.model.fields import EMPTY, FieldSpec, Relation, field, related
+from mainstay.model.fields import EMPTY, FieldSpec, Relation, field
 from mainstay.model.policy import Policy
 from mainstay.model.values import INT_MAX, INT_MIN, UNASSIGNED
 
@@ -97,7 +97,8 @@ def _resolve(annotation: Any, module: str, local: dict[str, Any]) -> Any:
         return annotation
 
 
-@dataclass_transform(field_specifiers=(field, related), kw_only_default=True, frozen_default=True)
+# related(...) is no specifier: a checker would then hold the relation to be required, as it is given no default=.
+@dataclass_transform(field_specifiers=(field,), kw_only_default=True, frozen_default=True)
 class ModelMeta(msgspec.StructMeta):
     """Make a struct of a class body whose defaults may be ``field(...)`` or ``related(...)``."""
 
@@ -162,7 +163,8 @@ def _declare(
 
 
 # The base carries the transform as the metaclass does: type checkers take the first they meet, which is msgspec's own.
-@dataclass_transform(field_specifiers=(field, related), kw_only_default=True, frozen_default=True)
+# related(...) is no specifier: a checker would then hold the relation to be required, as it is given no default=.
+@dataclass_transform(field_specifiers=(field,), kw_only_default=True, frozen_default=True)
 class _Model(msgspec.Struct, metaclass=ModelMeta, unknown="refuse"):
     """What the three have in common."""
 

@@ -1,0 +1,21 @@
+"""How much input is looked at."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class InputLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one call's input: sizes in bytes, the rest in numbers."""
+
+    body: int = 1024 * 1024
+    upload: int = 16 * 1024 * 1024
+    depth: int = 64  # of JSON
+    faults: int = 100  # told at once
+    visits: int = 20_000  # values looked at one by one to tell their faults
+    parameters: int = 100  # pairs of the query string
+    filters: int = 20
+    sorts: int = 5
+    members: int = 100  # of one [in] filter
+    includes: int = 10
+    text: int = 8192  # characters of one parameter

@@ -1,0 +1,134 @@
+"""Reading a body: decoded and checked in one go where it is right, looked at slowly where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from mainstay.kernel.validate.collect import Collector, rule_fault
+from mainstay.kernel.validate.counting import Counters
+from mainstay.kernel.validate.extras import Extras, null_free
+from mainstay.kernel.validate.guards import Guards
+from mainstay.kernel.validate.limits import InputLimits
+from mainstay.kernel.validate.problems import JsonEncoding, JsonSyntax, JsonTooDeep
+from mainstay.kernel.validate.syntax import keys_bound, refuse_duplicates, refuse_text, too_deep
+from mainstay.kernel.validate.wire import decode_custom
+from mainstay.model.policy import Policy
+from mainstay.model.principal import Principal
+from mainstay.model.problem import Fault, Invalid, TooLarge
+from mainstay.model.schema import FieldKind, Shapes
+
+Read = Callable[[bytes, Principal], Any]
+Finish = Callable[[Any], Any]
+Prepare = Callable[[Policy], Policy]
+
+
+def is_closed(shapes: Shapes, struct: Any, above: tuple[Any, ...] = ()) -> bool:
+    """Say whether a struct's type bounds the depth of its JSON, and leaves no part of it undecoded."""
+    if struct in above or not struct.__struct_config__.forbid_unknown_fields:
+        return False
+    for attribute in shapes.of(struct).attributes:
+        part: Any = attribute
+        while part.items is not None:
+            part = part.items
+        if part.kind is FieldKind.STRUCT and not is_closed(shapes, part.base, (*above, struct)):
+            return False
+        if part.kind in (FieldKind.ANY, FieldKind.LIST, FieldKind.MAP):
+            return False
+    return True
+
+
+def bind_reader(
+    struct: Any, shapes: Shapes, *, prepare: Prepare, limits: InputLimits, finish: Finish | None = None
+) -> Read:
+    """Return the function that reads a body of one struct.
+
+    ``finish`` makes what the use case takes of the decoded value; it may raise ``msgspec.ValidationError`` of a rule.
+    The function raises ``Malformed`` and its kinds for what is no proper JSON, ``TooLarge``, and ``Invalid`` with all
+    faults.
+    """
+    decode = msgspec.json.Decoder(struct, dec_hook=decode_custom).decode
+    count = Counters(shapes).of(struct)
+    fine = Extras(shapes).of(struct)
+    may = Guards(shapes, prepare).of(struct)
+    refuse = _Refusal(struct, shapes, prepare, limits, finish)
+    closed, size, depth = is_closed(shapes, struct), limits.body, limits.depth
+
+    def read(body: bytes, who: Principal) -> Any:
+        if len(body) > size:
+            raise TooLarge(f"the body may have {size} bytes", limit=size)
+        if not closed:
+            _look_open(body, depth)
+        try:
+            value = decode(body)
+            made = value if finish is None else finish(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise refuse(body, who) from None
+        expected = count if isinstance(count, int) else count(value)
+        if body.count(b":") != expected and keys_bound(body) != expected:
+            refuse_duplicates(body, limits.faults)
+        if (
+            (fine is not None and not fine(value))
+            or (b"\\u0000" in body and not null_free(value))
+            or (may is not None and not may(value, who))
+        ):
+            raise refuse(body, who)
+        return made
+
+    return read
+
+
+def _look_open(body: bytes, depth: int) -> None:
+    """Look at what a decoder that skips or takes anything would not: depth, and the encoding of what is skipped."""
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError:
+            refuse_text(body, depth)
+    if too_deep(body, depth):
+        raise JsonTooDeep(f"arrays and objects may be nested {depth} deep")
+
+
+class _Refusal:
+    """Finds out what to say of a body that was refused."""
+
+    def __init__(
+        self, struct: Any, shapes: Shapes, prepare: Prepare, limits: InputLimits, finish: Finish | None
+    ) -> None:
+        self._struct = struct
+        self._limits = limits
+        self._finish = finish
+        self._collector = Collector(shapes, limits, prepare)
+        self._collector.of(struct)
+        self._decoder = msgspec.json.Decoder(struct, dec_hook=decode_custom)
+
+    def __call__(self, body: bytes, who: Principal) -> Exception:
+        try:
+            refuse_text(body, self._limits.depth)
+            refuse_duplicates(body, self._limits.faults)
+        except RecursionError:
+            return JsonTooDeep(f"arrays and objects may be nested {self._limits.depth} deep")
+        faults = self._collector.faults(self._struct, body, who) or [self._rule(body)]
+        return Invalid(faults=faults)
+
+    def _rule(self, body: bytes) -> Fault:
+        """Say what a rule of the whole says of members that are fine one by one."""
+        try:
+            value = self._decoder.decode(body)
+            if self._finish is not None:
+                self._finish(value)
+        except msgspec.ValidationError as error:
+            return Fault(*rule_fault(error), pointer="")
+        return Fault("invalid", "does not fit the contract", pointer="")
+
+
+def as_bytes(body: Mapping[str, Any]) -> bytes:
+    """Return a body that a protocol has parsed as JSON text, so that all protocols meet one validation."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        raise JsonEncoding("text may not contain a lone surrogate") from None
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        raise JsonSyntax("the input has a value that JSON has not") from None
