@@ -105,7 +105,7 @@ def test_an_unknown_profile_is_production_and_a_fault(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_told_at_once_with_key_and_source(tmp_path: Path) -> None:
-    write(tmp_path, '[http]\nport = "eighty"\nprot = 1\nworkers = 0\n[lgo]\nlevel = "info"\n[cors]\norigins = "x"')
+    write(tmp_path, '[http]\nport = "eighty"\nprot = 1\nworkers = 0\n[lgo]\nlevel = "info"\n[cors]\norigins = 1')
     found = faults(tmp_path, {**SAFE, "MAINSTAY_LOG_LEVEL": "loud", "MAINSTAY_LOG_LEVL": "1"})
     assert found == {
         "http.port": "http.port (mainstay.toml:http.port): expected a whole number from 0 to 65535",

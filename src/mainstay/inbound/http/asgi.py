@@ -87,7 +87,8 @@ class _Request:
             _merge(scope["headers"], headers, door)
         except Problem as problem:
             return door.broken(method, target, headers, peer, problem)
-        streaming = method in _WITH_BODY and b"content-length" not in headers and b"transfer-encoding" not in headers
+        later = scope.get("http_version", "1.1")[:1] in "23"  # they frame a body without a header field
+        streaming = later and method in _WITH_BODY and b"content-length" not in headers
         return door.receive(method, target, headers, address=address, peer=peer, root=root, streaming=streaming)
 
     async def _run(self, exchange: Exchange) -> Answer | None:
@@ -180,10 +181,9 @@ def _target_of(scope: Scope) -> tuple[bytes, str]:
 
 def _merge(fields: Any, headers: dict[bytes, bytes], door: Door) -> None:
     """Join fields of one name. Raises the Problem of a head over its bounds."""
-    options, size, count = door.options, 0, 0
-    for name, value in fields:
+    options, size = door.options, 0
+    for count, (name, value) in enumerate(fields, 1):
         size += len(name) + len(value) + 4
-        count += 1
         if size > options.max_header_bytes or count > options.max_headers:
             raise HeadersTooLarge
         name = name.lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from mainstay.inbound.http.beat import Beat
@@ -30,6 +31,23 @@ class Connections:
         self.open: set[Connection] = set()
         self.beat = Beat(clock, self._sweep)
         self.retiring = False
+        self._gone: asyncio.Event | None = None
+
+    def leave(self, connection: Connection) -> None:
+        """Take note that a connection is no more."""
+        self.open.discard(connection)
+        if self._gone is not None and not self.open:
+            self._gone.set()
+
+    async def emptied(self, timeout: float) -> bool:  # noqa: ASYNC109 - a bound on the drain, not on the caller
+        """Wait until no connection is open, at most ``timeout`` seconds. Returns whether that came to be."""
+        if self.open:
+            self._gone = asyncio.Event()
+            try:
+                await asyncio.wait_for(self._gone.wait(), timeout)
+            except TimeoutError:
+                return False
+        return True
 
     def _sweep(self) -> None:
         for connection in tuple(self.open):

@@ -11,7 +11,8 @@ _EXPOSED = (
     "Content-Disposition, Deprecation, Sunset"
 )
 _ALLOWED = (
-    "Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, X-Request-ID, traceparent, tracestate"
+    "Authorization, Content-Type, Accept, If-Match, If-None-Match, Idempotency-Key, X-Request-ID, traceparent, "
+    "tracestate"
 )
 
 
@@ -23,7 +24,9 @@ class CorsPolicy:
         self._blocks = {origin.encode(): self._block(origin, cors.credentials) for origin in cors.origins}
         self._other = b"" if self._any else b"Vary: Origin\r\n"
         allowed = ", ".join(dict.fromkeys((_ALLOWED, *taken, *cors.headers)))
-        self._preflight = f"Access-Control-Allow-Headers: {allowed}\r\nAccess-Control-Max-Age: {cors.max_age}\r\n".encode()
+        self._preflight = (
+            f"Access-Control-Allow-Headers: {allowed}\r\nAccess-Control-Max-Age: {cors.max_age}\r\n".encode()
+        )
 
     def _block(self, origin: str, credentials: bool) -> bytes:
         lines = [f"Access-Control-Allow-Origin: {origin}", f"Access-Control-Expose-Headers: {_EXPOSED}"]

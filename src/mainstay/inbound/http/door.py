@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -11,8 +12,8 @@ from mainstay.inbound.http.body import Inflow
 from mainstay.inbound.http.conditional import none_match
 from mainstay.inbound.http.cors import CorsPolicy
 from mainstay.inbound.http.drive import Dispatch, drive
-from mainstay.inbound.http.encode import ReplyEncoder, encode_problem, line, trailer
-from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.inbound.http.encode import GUARD, Answers, ReplyEncoder, line
+from mainstay.inbound.http.exchange import Answer, Exchange, field_of
 from mainstay.inbound.http.head import CHUNKED, TELLING, body_length, describe, trace
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.peer import ProxyTrust, bucket
@@ -22,9 +23,11 @@ from mainstay.inbound.http.routes import Declared, Match, Routes
 from mainstay.inbound.http.targets import (
     Document,
     Documents,
+    DocumentTarget,
     OperationTarget,
     Page,
     Pages,
+    PageTarget,
     Target,
     header_names,
     location_of,
@@ -43,8 +46,8 @@ _NONE: Any = MappingProxyType({})
 class Door:
     """Everything that is served over HTTP by one listener: operations, documents and pages.
 
-    ``dispatch`` runs a call through the pipeline. ``draining`` is set when the service is about to stop: readiness pages
-    then say 503. Raises ``ValueError`` where two routes name the same method and path.
+    ``dispatch`` runs a call through the pipeline. ``draining`` is set when the service is about to stop: readiness
+    pages then say 503. Raises ``ValueError`` where two routes name the same method and path.
     """
 
     def __init__(
@@ -63,17 +66,18 @@ class Door:
         self.draining = False
         self._dispatch = dispatch
         self._token = ids.token
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._observer = observer
-        self._trust = ProxyTrust(self.options.trusted_proxies) if self.options.trusted_proxies else None
+        self._trust = _trust(self.options)
         self._cors = CorsPolicy(self.options.cors, header_names(operations)) if self.options.cors else None
         self._common = b"" if self._cors is None else self._cors.answer(None)
-        self._routes: Routes[Target] = Routes(_declared(operations, documents, pages, self.options))
+        self._answers = Answers(self.options.problem_base)
+        self._routes: Routes[Target] = Routes(_declared(operations, documents, pages, self.options, self._answers))
         clashes = self._routes.conflicts()
         if clashes:
             said = "; ".join(f"{b.method} {b.path} is the same as {a.method} {a.path}" for a, b in clashes)
             raise ValueError(f"http routes: {said}")
-        self._find = self._routes.find
+        self._static = self._routes.static
 
     def peer_of(self, address: str) -> str:
         """Return the name under which limits count a connection from this address."""
@@ -92,54 +96,66 @@ class Door:
     ) -> Exchange:
         """Take a request's head. What comes back has an answer, or a target to ``begin``.
 
-        ``headers`` has lower-case names; ``streaming`` says that a body of unknown length follows (where no header field
-        says so); ``root`` is the path that the door is mounted at.
+        ``headers`` has lower-case names; ``streaming`` says that a body of unknown length follows where no header
+        field says so; ``root`` is the path that the door is mounted at.
         """
-        exchange = Exchange(method, headers, peer, root)
-        given = headers.get(b"x-request-id")
-        exchange.request_id = (request_id_of(given) or self._token()) if given is not None else self._token()
-        exchange.common = self._common if self._cors is None else self._cors.answer(headers.get(b"origin"))
-        if self._trust is not None:
-            exchange.peer = bucket(self._trust.client(address, headers))
+        at = self._static.get(target)
+        if at is not None and method in at and self._trust is None and not streaming and TELLING.isdisjoint(headers):
+            found, arguments, path = at[method]
+            exchange = Exchange(method, headers, peer, self._token(), self._common, target, root, found)
+            if not found.strict:
+                if found.bound is not None:
+                    exchange.call = Call(
+                        operation=found.bound,
+                        method=found.method if method != b"HEAD" else "HEAD",
+                        target=path,
+                        peer=peer,
+                        request_id=exchange.request_id,
+                        arguments=arguments,
+                        headers=partial(field_of, headers),
+                    )
+                return exchange
+        else:
+            exchange = self._identify(method, headers, address, peer, root)
         try:
             self._open(exchange, target, streaming)
         except Problem as problem:
             exchange.answer = self.refuse(exchange, problem)
         return exchange
 
+    def _identify(self, method: bytes, headers: dict[bytes, bytes], address: str, peer: str, root: str) -> Exchange:
+        """Begin an exchange: the caller's address, the request's id, what each answer to it carries."""
+        common = self._common if self._cors is None else self._cors.answer(headers.get(b"origin"))
+        if self._trust is not None:
+            peer = self._trust.bucket(address, headers)
+        request_id = request_id_of(headers.get(b"x-request-id")) or self._token()
+        return Exchange(method, headers, peer, request_id, common, root=root)
+
     def _open(self, exchange: Exchange, target: bytes, streaming: bool) -> None:
-        query = b""
-        match = self._routes.static(exchange.method, target)
-        if match is None:
-            match, query = self._search(exchange, target)
-        else:
-            exchange.path = target
-        exchange.target = found = match.target
-        if type(found) is not OperationTarget:
+        """Find what a request is for, and take the facts of its call from its head."""
+        match, query = self._search(exchange, target)
+        found = match.target
+        exchange.target = found
+        if found is None or found.bound is None:
             self._length(exchange, streaming)
             return
         exchange.call = call = Call(
             operation=found.bound,
-            method=found.method,
-            target=exchange.path.decode(),
+            method=found.method if exchange.method != b"HEAD" else "HEAD",
+            target=match.path or exchange.path.decode(),
             peer=exchange.peer,
             request_id=exchange.request_id,
             arguments=match.arguments,
-            headers=exchange.header,
+            headers=partial(field_of, exchange.headers),
+            traceparent=trace(exchange),
         )
-        if exchange.method == b"HEAD":
-            call.method = "HEAD"
         if query:
             call.query = decode_query(query)
-        headers = exchange.headers
-        if b"traceparent" in headers:
-            call.traceparent = trace(exchange)
-        if found.strict or streaming or not TELLING.isdisjoint(headers):
-            length = body_length(exchange)
-            describe(exchange, found, call, CHUNKED if streaming and length is None else length)
+        length = body_length(exchange)
+        describe(exchange, found, call, CHUNKED if streaming and length is None else length)
 
     def _search(self, exchange: Exchange, target: bytes) -> tuple[Match[Target], bytes]:
-        """Find the target of a path with names in it or with a query, or say why there is none."""
+        """Find the target of a request, or say why there is none."""
         if len(target) > self.options.max_target_bytes:
             exchange.closing = True
             raise TargetTooLong(f"path and query are longer than {self.options.max_target_bytes} bytes")
@@ -148,7 +164,7 @@ class Door:
             exchange.answer = self._options(exchange, self._routes.methods())
             return _NOTHING, b""
         exchange.path, query = split_target(target)
-        match = self._find(exchange.method, exchange.path)
+        match = self._routes.find(exchange.method, exchange.path)
         if match is not None:
             return match, query
         allowed = self._routes.allowed(exchange.path)
@@ -161,7 +177,7 @@ class Door:
 
     def _options(self, exchange: Exchange, allowed: tuple[str, ...]) -> Answer:
         allow = ", ".join(allowed).encode()
-        parts = [b"Allow: ", allow, b"\r\n", trailer(exchange)]
+        parts = [b"Allow: ", allow, b"\r\n", self._answers.trailer(exchange)]
         origin = exchange.headers.get(b"origin")
         if self._cors is not None and origin is not None and b"access-control-request-method" in exchange.headers:
             parts.append(self._cors.preflight(origin, allow))
@@ -204,16 +220,14 @@ class Door:
                 exchange.closing = True
         else:
             exchange.inflow.drop()
-        return encode_problem(exchange, problem, self.options.problem_base)
+        return self._answers.problem(exchange, problem)
 
     def broken(
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], peer: str, problem: Problem
     ) -> Exchange:
         """Return the exchange of a request whose head cannot be read, with its answer."""
-        exchange = Exchange(method, headers, peer, "")
+        exchange = self._identify(method, headers, "", peer, "")
         exchange.path = target.partition(b"?")[0][:256]
-        exchange.request_id = request_id_of(headers.get(b"x-request-id")) or self._token()
-        exchange.common = self._common if self._cors is None else self._cors.answer(headers.get(b"origin"))
         exchange.closing = True
         if problem.__cause__ is not None:
             exchange.answer = self.failed(exchange, problem.__cause__)
@@ -225,13 +239,14 @@ class Door:
         """Run what was asked for. Returns its result, or the Task that will have it: either is for ``finish``."""
         call = exchange.call
         if call is not None:
-            return drive(self._dispatch, call, loop)
+            return drive(self._dispatch, call, self._monotonic(), loop)
         target = exchange.target
-        if isinstance(target, Document):
-            return target
-        if target.ready and self.draining:
+        if isinstance(target, DocumentTarget):
+            return target.document
+        page: Page = target.page
+        if page.ready and self.draining:
             return Unavailable("the service is stopping", retry_after=1)
-        made = target.make()
+        made = page.make()
         return loop.create_task(_awaited(made)) if isinstance(made, Awaitable) else made
 
     def finish(self, exchange: Exchange, result: Any) -> Answer:
@@ -241,25 +256,39 @@ class Door:
                 encoder: ReplyEncoder = exchange.target.encode
                 return encoder(exchange, exchange.call, result)  # type: ignore[arg-type]  # a reply is of a call
             if isinstance(result, Problem):
-                return encode_problem(exchange, result, self.options.problem_base)
+                return self._answers.problem(exchange, result)
             if isinstance(result, Document):
-                return _document(exchange, result)
+                return self._document(exchange, result)
             status, media, body = result
-            head = line("Content-Type", media) + b"Cache-Control: no-store\r\n" + trailer(exchange)
+            head = line("Content-Type", media) + b"Cache-Control: no-store\r\n" + self._answers.trailer(exchange)
             return Answer(status, head, body)
         except Problem as problem:
-            return encode_problem(exchange, problem, self.options.problem_base)
+            return self._answers.problem(exchange, problem)
         except Exception as error:
             return self.failed(exchange, error)
+
+    def _document(self, exchange: Exchange, document: Document) -> Answer:
+        field = exchange.headers.get(b"if-none-match")
+        head = f"ETag: {document.etag}\r\nCache-Control: no-cache\r\n".encode() + self._answers.trailer(exchange)
+        if field is not None and not none_match(field.decode("latin-1"), document.etag):
+            return Answer(304, head)
+        extra = b"".join(line(name, value) for name, value in document.headers)
+        return Answer(200, line("Content-Type", document.media_type) + GUARD + extra + head, document.body)
 
     def failed(self, exchange: Exchange, error: BaseException) -> Answer:
         """Return the answer of an exchange that broke outside of the pipeline, and tell the observer why."""
         facts = {"request_id": exchange.request_id, "path": exchange.path.decode("latin-1")}
         self._observer.observe(Notice("error", "answer_failed", "an answer could not be made", facts, error))
-        return encode_problem(exchange, Internal(request_id=exchange.request_id), self.options.problem_base)
+        return self._answers.problem(exchange, Internal(request_id=exchange.request_id))
 
 
-_NOTHING: Match[Any] = Match(None, {})
+_NOTHING: Match[Any] = Match(None, {}, "")
+
+
+def _trust(options: HttpOptions) -> ProxyTrust | None:
+    if not options.trusted_proxies:
+        return None
+    return ProxyTrust(options.trusted_proxies, header=options.proxy_header)
 
 
 async def _awaited(made: Awaitable[Any]) -> Any:
@@ -267,26 +296,17 @@ async def _awaited(made: Awaitable[Any]) -> Any:
 
 
 def _declared(
-    operations: Sequence[BoundOperation], documents: Documents, pages: Pages, options: HttpOptions
+    operations: Sequence[BoundOperation], documents: Documents, pages: Pages, options: HttpOptions, answers: Answers
 ) -> list[Declared[Target]]:
     routes: list[Declared[Target]] = [
         Declared(
             bound.operation.method,
             bound.operation.path,
-            OperationTarget(bound, location_of(bound, operations), options),
+            OperationTarget(bound, location_of(bound, operations), options, answers),
         )
         for bound in operations
         if bound.operation.method
     ]
-    routes.extend(Declared("GET", path, document) for path, document in documents.items())
-    routes.extend(Declared("GET", path, page) for path, page in pages.items())
+    routes.extend(Declared("GET", path, DocumentTarget(document)) for path, document in documents.items())
+    routes.extend(Declared("GET", path, PageTarget(page)) for path, page in pages.items())
     return routes
-
-
-def _document(exchange: Exchange, document: Document) -> Answer:
-    field = exchange.headers.get(b"if-none-match")
-    head = f"ETag: {document.etag}\r\nCache-Control: no-cache\r\n".encode() + trailer(exchange)
-    if field is not None and not none_match(field.decode("latin-1"), document.etag):
-        return Answer(304, head)
-    extra = b"".join(line(name, value) for name, value in document.headers)
-    return Answer(200, line("Content-Type", document.media_type) + extra + head, document.body)

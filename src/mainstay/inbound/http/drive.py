@@ -45,15 +45,6 @@ async def _going_on(running: Coroutine[Any, Any, T], waiting: Any) -> T:
     return await _resume(running, waiting)
 
 
-def run_inline(running: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T | asyncio.Task[T]:
-    """Run a coroutine until it first waits. Returns its result, or the Task that goes on with it."""
-    try:
-        waiting = running.send(None)
-    except StopIteration as stop:
-        return cast("T", stop.value)
-    return loop.create_task(_going_on(running, waiting))
-
-
 if sys.version_info >= (3, 12):
 
     def run_task(running: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T | asyncio.Task[T]:
@@ -68,22 +59,31 @@ else:
         return loop.create_task(running)
 
 
-def drive(dispatch: Dispatch, call: Call, loop: asyncio.AbstractEventLoop) -> Outcome | asyncio.Task[Outcome]:
-    """Begin a call under its deadline. Returns its outcome, or the Task that will have it.
+def drive(
+    dispatch: Dispatch, call: Call, now: float, loop: asyncio.AbstractEventLoop
+) -> Outcome | asyncio.Task[Outcome]:
+    """Begin a call under its deadline, ``now`` being monotonic. Returns its outcome, or the Task that will have it.
 
     The deadline cancels the Task, which the pipeline turns into ``DeadlineExceeded``; a call whose commit has begun is
     left to end.
     """
     bound: BoundOperation = call.operation
-    call.deadline = bound.ports.clock.monotonic() + bound.deadline
+    call.deadline = now + bound.deadline
+    running = dispatch(call)
     if bound.inline:
-        outcome = run_inline(dispatch(call), loop)
+        try:
+            waiting = running.send(None)
+        except StopIteration as stop:
+            return cast("Outcome", stop.value)
+        task = loop.create_task(_going_on(running, waiting))
     else:
-        outcome = run_task(dispatch(call), loop)
-    if isinstance(outcome, asyncio.Task):
-        timer = loop.call_later(bound.deadline + _MARGIN, _expire, outcome, call)
-        outcome.add_done_callback(lambda _: timer.cancel())
-    return outcome
+        begun = run_task(running, loop)
+        if not isinstance(begun, asyncio.Task):
+            return begun
+        task = begun
+    timer = loop.call_later(bound.deadline + _MARGIN, _expire, task, call)
+    task.add_done_callback(lambda _: timer.cancel())
+    return task
 
 
 def _expire(task: asyncio.Task[Outcome], call: Call) -> None:

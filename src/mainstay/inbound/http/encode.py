@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from mainstay.inbound.http.conditional import entity_tag, none_match, representation
 from mainstay.inbound.http.exchange import Answer, Exchange
 from mainstay.inbound.http.problems import document, status_of
-from mainstay.inbound.http.ratelimit import rate_limit_fields
+from mainstay.inbound.http.ratelimit import RateLimitFields
 from mainstay.kernel.call import Call, Reply
 from mainstay.model.inputs import File
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import PreconditionFailed, Problem
 
-_GUARD = b"X-Content-Type-Options: nosniff\r\n"
+GUARD = b"X-Content-Type-Options: nosniff\r\n"
 _NO_STORE = b"Cache-Control: no-store\r\n"
 _REVALIDATE = b"Cache-Control: no-cache\r\n"
 _REVALIDATE_OWN = b"Cache-Control: private, no-cache\r\n"
-_PROBLEM = b"Content-Type: application/problem+json\r\n" + _GUARD + _NO_STORE
+_PROBLEM = b"Content-Type: application/problem+json\r\n" + GUARD + _NO_STORE
 _PATH_SAFE = "/%:@!$&'()*+,;=-._~"
 
 BODYLESS = frozenset({204, 304})
@@ -34,6 +33,35 @@ def line(name: str, value: str) -> bytes:
     return encoded + b"\r\n"
 
 
+class Answers:
+    """What the answers of a door have in common."""
+
+    def __init__(self, problem_base: str) -> None:
+        self._base = problem_base
+        self._limits = RateLimitFields()
+
+    def trailer(self, exchange: Exchange) -> bytes:
+        """Return the lines that every answer ends with: request id, limits, CORS."""
+        parts = [b"X-Request-ID: ", exchange.request_id.encode(), b"\r\n", exchange.common]
+        if exchange.call is not None and exchange.call.verdicts:
+            for name, value in self._limits(exchange.call.verdicts):
+                parts += (name, b": ", value, b"\r\n")
+        return b"".join(parts)
+
+    def problem(self, exchange: Exchange, problem: Problem) -> Answer:
+        """Return the answer of a problem."""
+        status = status_of(problem)
+        parts = [_PROBLEM]
+        given = problem.headers or {}
+        parts.extend(line(name, value) for name, value in given.items())
+        if status == 401 and not any(name.lower() == "www-authenticate" for name in given):
+            parts.append(b"WWW-Authenticate: Bearer\r\n")
+        if problem.retry_after is not None:
+            parts.append(b"Retry-After: %d\r\n" % max(0, math.ceil(problem.retry_after)))
+        parts.append(self.trailer(exchange))
+        return Answer(status, b"".join(parts), document(problem, status, self._base))
+
+
 class ReplyEncoder:
     """Encodes the replies of one operation.
 
@@ -41,10 +69,11 @@ class ReplyEncoder:
     call had credentials); any other is ``no-store``.
     """
 
-    def __init__(self, media: str, location: str | None) -> None:
+    def __init__(self, answers: Answers, media: str, location: str | None) -> None:
+        self._answers = answers
         self._media = media
         self._location = location  # the path that a created resource's id is appended to; None: the request's own
-        self._type = b"Content-Type: " + media.encode() + b"\r\n" + _GUARD
+        self._type = b"Content-Type: " + media.encode() + b"\r\n" + GUARD
         self._plain = self._type + _NO_STORE + b"X-Request-ID: "
         self._shown = representation("", media)
 
@@ -76,9 +105,8 @@ class ReplyEncoder:
             if _not_modified(exchange, call, reply.version, tag):
                 status = 304
             parts.append(f"ETag: {tag}\r\n".encode())
-        file = reply.file
         if status not in BODYLESS:
-            parts.append(_typed(file.media_type) if file is not None else self._type)
+            parts.append(self._type if reply.file is None else _file_lines(reply.file))
         parts.append(_caching(call, reply, tag))
         if reply.location is not None and status in (201, 202):
             prefix = self._location or exchange.path.decode()
@@ -88,17 +116,18 @@ class ReplyEncoder:
         if reply.replayed:
             parts.append(b"Idempotency-Replayed: true\r\n")
         parts.extend(line(name, value) for name, value in reply.headers)
-        if file is not None and file.filename is not None:
-            parts.append(_disposition(file))
-        parts.append(trailer(exchange))
-        answer = Answer(status, b"".join(parts), reply.body if status not in BODYLESS else b"")
-        if status not in BODYLESS:
-            answer.stream = reply.stream
-            if file is not None and isinstance(file.content, Path):
-                answer.path = file.content
-            elif file is not None:
-                answer.body = bytes(file.content)
-        return answer
+        parts.append(self._answers.trailer(exchange))
+        head = b"".join(parts)
+        return Answer(status, head) if status in BODYLESS else _with_body(status, head, reply)
+
+
+def _with_body(status: int, head: bytes, reply: Reply) -> Answer:
+    file = reply.file
+    if file is None:
+        return Answer(status, head, reply.body, reply.stream)
+    if isinstance(file.content, Path):
+        return Answer(status, head, path=file.content)
+    return Answer(status, head, bytes(file.content))
 
 
 def _not_modified(exchange: Exchange, call: Call, version: int, tag: str) -> bool:
@@ -108,10 +137,6 @@ def _not_modified(exchange: Exchange, call: Call, version: int, tag: str) -> boo
         raise PreconditionFailed("it is not in the version that If-Match names")
     field = exchange.headers.get(b"if-none-match")
     return field is not None and not none_match(field.decode("latin-1"), tag)
-
-
-def _typed(media: str) -> bytes:
-    return line("Content-Type", media) + _GUARD
 
 
 def _caching(call: Call, reply: Reply, tag: str | None) -> bytes:
@@ -129,33 +154,12 @@ def _next_link(exchange: Exchange, call: Call, cursor: str) -> str:
     return f'<{exchange.root}{quote(exchange.path, safe=_PATH_SAFE)}?{query}>; rel="next"'
 
 
-def _disposition(file: File) -> bytes:
-    """Say under which name to save (RFC 6266), in a form that carries any character (RFC 8187)."""
-    name = file.filename or ""
+def _file_lines(file: File) -> bytes:
+    """Say what a file is, and under which name to save it (RFC 6266), in a form for any character (RFC 8187)."""
+    head = line("Content-Type", file.media_type) + GUARD
+    if file.filename is None:
+        return head
+    name = file.filename
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
-    encoded = quote(name, safe="!#$&+-.^_`|~")
-    extended = "" if plain == name else f"; filename*=UTF-8''{encoded}"
-    return line("Content-Disposition", f'attachment; filename="{plain}"{extended}')
-
-
-def trailer(exchange: Exchange) -> bytes:
-    """Return the lines that every answer ends with: request id, limits, CORS."""
-    parts = [b"X-Request-ID: ", exchange.request_id.encode(), b"\r\n", exchange.common]
-    if exchange.call is not None and exchange.call.verdicts:
-        for name, value in rate_limit_fields(exchange.call.verdicts):
-            parts += (name, b": ", value, b"\r\n")
-    return b"".join(parts)
-
-
-def encode_problem(exchange: Exchange, problem: Problem, base: str, extra: Iterable[bytes] = ()) -> Answer:
-    """Return the answer of a problem; ``extra`` are further header lines."""
-    status = status_of(problem)
-    parts = [_PROBLEM, *extra]
-    if problem.headers is not None:
-        parts.extend(line(name, value) for name, value in problem.headers.items())
-    if status == 401 and not (problem.headers and any(n.lower() == "www-authenticate" for n in problem.headers)):
-        parts.append(b"WWW-Authenticate: Bearer\r\n")
-    if problem.retry_after is not None:
-        parts.append(b"Retry-After: %d\r\n" % max(0, math.ceil(problem.retry_after)))
-    parts.append(trailer(exchange))
-    return Answer(status, b"".join(parts), document(problem, status, base))
+    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='!#$&+-.^_`|~')}"
+    return head + line("Content-Disposition", f'attachment; filename="{plain}"{extended}')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from mainstay.inbound.http.body import Inflow
 from mainstay.kernel.call import Call
 
 
-class Answer(msgspec.Struct):
+class Answer(msgspec.Struct, gc=False):
     """What is sent: a status, header lines (each ended by CRLF, those of framing left out) and a body in one form.
 
     ``stream`` has an unknown length; ``path`` is a file to send. A HEAD is answered with the length and no body.
@@ -25,49 +25,31 @@ class Answer(msgspec.Struct):
     path: Path | None = None
 
 
-class Exchange:
+def field_of(headers: Mapping[bytes, bytes], name: str) -> str | None:
+    """Return a header field by its lower-case name."""
+    value = headers.get(name.encode("latin-1"))
+    return None if value is None else value.decode("latin-1")
+
+
+class Exchange(msgspec.Struct, eq=False):
     """A request's head, its body as it arrives, and its call or its answer.
 
     ``common`` are the header lines that every answer to it carries; ``root`` is the path that the door is mounted at;
     ``target`` is what the route leads to.
     """
 
-    __slots__ = (
-        "answer",
-        "call",
-        "closing",
-        "common",
-        "direct",
-        "expects",
-        "headers",
-        "http10",
-        "inflow",
-        "method",
-        "path",
-        "peer",
-        "request_id",
-        "root",
-        "target",
-    )
-
-    def __init__(self, method: bytes, headers: dict[bytes, bytes], peer: str, root: str) -> None:
-        self.method = method
-        self.headers = headers
-        self.peer = peer  # as limits count it
-        self.root = root
-        self.path = b""
-        self.request_id = ""
-        self.common = b""
-        self.target: Any = None
-        self.call: Call | None = None
-        self.answer: Answer | None = None
-        self.inflow: Inflow | None = None
-        self.expects = False  # the client waits for 100 before it sends the body
-        self.direct = False  # the body is the call's as it stands: no reading between
-        self.closing = False  # the connection ends with this exchange
-        self.http10 = False
-
-    def header(self, name: str) -> str | None:
-        """Return a header field by its lower-case name."""
-        value = self.headers.get(name.encode("latin-1"))
-        return None if value is None else value.decode("latin-1")
+    method: bytes
+    headers: dict[bytes, bytes]
+    peer: str  # as limits count it
+    request_id: str
+    common: bytes
+    path: bytes = b""
+    root: str = ""
+    target: Any = None
+    call: Call | None = None
+    answer: Answer | None = None
+    inflow: Inflow | None = None
+    direct: bool = False  # the body is the call's as it stands: no reading between
+    expects: bool = False  # the client waits for 100 before it sends the body
+    closing: bool = False  # the connection ends with this exchange
+    http10: bool = False

@@ -25,7 +25,10 @@ TELLING = frozenset(
         b"idempotency-key",
         b"if-match",
         b"if-none-match",
+        b"origin",
+        b"traceparent",
         b"transfer-encoding",
+        b"x-request-id",
     }
 )
 """A head without any of these says nothing about its call but its target."""

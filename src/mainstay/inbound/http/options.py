@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import msgspec
 
@@ -55,7 +56,8 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float = 30.0  # for calls in flight, after which they are cut off
     backlog: int = 2048
     cors: Cors | None = None
-    trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose Forwarded is believed
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks that are believed about their clients
+    proxy_header: Literal["forwarded", "x-forwarded-for"] | None = None  # the one that they write; None: either
     problem_base: str = "urn:problem:"  # the type of a problem is this and its code
 
     def __post_init__(self) -> None:

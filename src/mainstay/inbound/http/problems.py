@@ -98,7 +98,7 @@ def status_of(problem: Problem) -> int:
 
 
 def document(problem: Problem, status: int, base: str) -> bytes:
-    """Return the problem document (RFC 9457): its type is ``base`` and the code, its members follow in a fixed order."""
+    """Return the problem document (RFC 9457): its type is ``base`` and the code; the order of members is fixed."""
     members: dict[str, Any] = {
         "type": base + problem.code,
         "title": problem.title,

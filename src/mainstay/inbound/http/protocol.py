@@ -67,7 +67,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the form of a protocol
         """End. A query in flight is cancelled; a command goes on, its outcome is told to nobody."""
-        self._shared.open.discard(self)
+        self._shared.leave(self)
         self._held.clear()
         intake: Intake = self._intake
         intake.end(RequestMalformed("the connection ended before the body"))
@@ -193,18 +193,19 @@ class HttpProtocol(asyncio.Protocol):
         if inflow is not None and not inflow.complete:
             self._leave_body(exchange)
         connection = b""
-        if exchange.closing or self._shared.retiring:
-            exchange.closing = True
-            connection = CLOSE
-        elif exchange.http10:
-            connection = KEEP
+        if exchange.closing or exchange.http10 or self._shared.retiring:
+            exchange.closing |= self._shared.retiring
+            connection = CLOSE if exchange.closing else KEEP
         if answer.stream is not None or answer.path is not None:
             self._current = exchange
             self._task = self._loop.create_task(self._send_parts(exchange, answer, connection))
             self._task.add_done_callback(self._sent)
             return
         self._transport.write(whole(answer, exchange.method, self._beat.date, connection))
-        self._finish(exchange)
+        self._current = None
+        self._since = self._beat.now
+        if connection is CLOSE:
+            self._close()
 
     def _leave_body(self, exchange: Exchange) -> None:
         """Read the rest of a small body, so that the connection can go on; give up the connection for a large one."""

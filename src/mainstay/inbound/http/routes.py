@@ -6,7 +6,7 @@ both fit, the literal wins. A trailing slash makes another path.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mainstay.inbound.http.request import decode_segment
@@ -17,10 +17,11 @@ _NO_ARGUMENTS: dict[str, str] = {}
 
 
 class Match(NamedTuple, Generic[T]):
-    """What a request named: the target, and the route's braces with their text."""
+    """What a request named: the target, the route's braces with their text, and the path where it has no braces."""
 
     target: T
     arguments: dict[str, str]
+    path: str
 
 
 class Declared(NamedTuple, Generic[T]):
@@ -64,22 +65,22 @@ class Routes(Generic[T]):
             node.ends.setdefault(method.encode(), (route.target, tuple(names)))
             if not names and route.path.isascii():
                 at = self._static.setdefault(route.path.encode(), {})
-                at.setdefault(method.encode(), Match(route.target, _NO_ARGUMENTS))
+                at.setdefault(method.encode(), Match(route.target, _NO_ARGUMENTS, route.path))
 
-    def static(self, method: bytes, path: bytes) -> Match[T] | None:
-        """Return the target of a path without braces, as one look-up."""
-        at = self._static.get(path)
-        return None if at is None else at.get(method)
+    @property
+    def static(self) -> Mapping[bytes, Mapping[bytes, Match[T]]]:
+        """The routes without braces: path to method to target."""
+        return self._static
 
     def find(self, method: bytes, path: bytes) -> Match[T] | None:
         """Return what is asked for, or None. Raises ``PathMalformed`` for a path that cannot be decoded."""
-        found = self.static(method, path)
-        if found is not None:
-            return found
+        at = self._static.get(path)
+        if at is not None and method in at:
+            return at[method]
         for node, values in self._ends(path):
             end = node.ends.get(method)
             if end is not None:
-                return Match(end[0], dict(zip(end[1], values, strict=True)))
+                return Match(end[0], dict(zip(end[1], values, strict=True)), "")
         return None
 
     def allowed(self, path: bytes) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.protocol import HttpProtocol
 from mainstay.ports.clock import Clock
 
-_STEP = 0.01
+_ABORTED = 1.0  # seconds for the loop to tell connections that they were cut off
 
 
 def listen(host: str, port: int, *, backlog: int = 2048, reuse_port: bool = False) -> list[socket.socket]:
@@ -92,13 +92,9 @@ class HttpServer:
         for server in self._servers:
             server.close()
         self._shared.retire()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + options.drain_timeout
-        while self._shared.open and loop.time() < end:
-            await asyncio.sleep(_STEP)
-        clean = not self._shared.open
-        self._shared.abort()
-        while self._shared.open:
-            await asyncio.sleep(0)
+        clean = await self._shared.emptied(options.drain_timeout)
+        if not clean:
+            self._shared.abort()
+            await self._shared.emptied(_ABORTED)
         self._shared.beat.stop()
         return clean

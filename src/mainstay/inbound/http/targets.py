@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from mainstay.inbound.http.encode import ReplyEncoder
+from mainstay.inbound.http.encode import Answers, ReplyEncoder
 from mainstay.inbound.http.negotiate import JSON
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.kernel.bound import BoundOperation
@@ -56,7 +56,7 @@ class OperationTarget:
         "usual",
     )
 
-    def __init__(self, bound: BoundOperation, location: str | None, options: HttpOptions) -> None:
+    def __init__(self, bound: BoundOperation, location: str | None, options: HttpOptions, answers: Answers) -> None:
         operation, body = bound.operation, bound.signature.body
         self.bound = bound
         self.method = operation.method
@@ -71,10 +71,32 @@ class OperationTarget:
         self.strict = self.takes_body or self.precondition
         self.usual = frozenset({b"*/*", self.gives.encode()})
         self.accept_field = {"POST": "Accept-Post", "PATCH": "Accept-Patch"}.get(self.method, "Accept")
-        self.encode = ReplyEncoder(self.gives, location)
+        self.encode = ReplyEncoder(answers, self.gives, location)
 
 
-Target = OperationTarget | Document | Page
+class DocumentTarget:
+    """A document, as a target."""
+
+    __slots__ = ("document",)
+    bound = None
+    strict = query = False
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+
+class PageTarget:
+    """A page, as a target."""
+
+    __slots__ = ("page",)
+    bound = None
+    strict = query = False
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+
+Target = OperationTarget | DocumentTarget | PageTarget
 
 
 def location_of(bound: BoundOperation, operations: Sequence[BoundOperation]) -> str | None:

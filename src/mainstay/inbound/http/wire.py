@@ -11,6 +11,7 @@ KEEP = b"Connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_BODYLESS = frozenset({204, 304})
 _LENGTHS = tuple(b"Content-Length: %d\r\n" % n for n in range(4096))
 
 
@@ -27,10 +28,14 @@ def status_line(status: int) -> bytes:
 def whole(answer: Answer, method: bytes, date: bytes, connection: bytes) -> bytes:
     """Return a complete answer; to HEAD without its body."""
     status, body = answer.status, answer.body
-    if status in (204, 304):
-        return b"".join((status_line(status), answer.head, date, connection, b"\r\n"))
-    head = (status_line(status), answer.head, length_line(len(body)), date, connection)
-    return b"".join((*head, b"\r\n") if method == b"HEAD" else (*head, b"\r\n", body))
+    line = STATUS_LINES.get(status) or status_line(status)
+    if status in _BODYLESS:
+        return b"".join((line, answer.head, date, connection, b"\r\n"))
+    size = len(body)
+    length = _LENGTHS[size] if size < 4096 else length_line(size)
+    if method == b"HEAD":
+        body = b""
+    return b"".join((line, answer.head, length, date, connection, b"\r\n", body))
 
 
 def beginning(answer: Answer, framing: bytes, date: bytes, connection: bytes) -> bytes:
