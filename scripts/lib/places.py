@@ -16,9 +16,6 @@ PATTERNS = {
         r"|registry-1\.docker\.io|repo1?\.maven\.\w+)\b"
     ),
     "a path of one machine": re.compile(r"(?<![\w.~}])/(?:home/\w+|root|Users/\w+|work|workspace|mnt|media)/[\w.]"),
-    "an address of one network": re.compile(
-        r"(?<![\d.])(?:10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|172\.(?:1[6-9]|2\d|3[01])\.\d+\.\d+)(?![\d./])"
-    ),
 }
 
 
