@@ -68,7 +68,7 @@ class Repository(Generic[E]):
 
     async def page(
         self,
-        find: Find[E] | None = None,
+        find: Find[E] | Condition | None = None,
         /,
         *conditions: Condition,
         sort: str | None = None,
@@ -85,6 +85,8 @@ class Repository(Generic[E]):
         order and conditions of the same form. Raises ``Malformed`` where it is not of this search.
         """
         unit, plan = self._unit, self._plan
+        if isinstance(find, Condition):
+            conditions, find = (find, *conditions), None
         find = _ANY if find is None else find
         order = order_of(plan, sort, find.sort)
         size = min(find.limit if limit is None else limit, MAX_LIMIT)

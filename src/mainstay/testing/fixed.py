@@ -1,16 +1,20 @@
-"""Time, ids and chance that a test decides."""
+"""Time, ids, chance and seals that a test decides."""
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from random import Random
 from uuid import UUID
 
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Entropy, Ids
+from mainstay.ports.sealer import Sealer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+_DIGEST = 16
 
 
 class FixedClock(Clock):
@@ -73,3 +77,22 @@ class SeededEntropy(Entropy):
 
     def uniform(self) -> float:
         return self._random.random()
+
+
+class ClearSealer(Sealer):
+    """Sealed text that is not secret: it tells contexts apart and sees changes, and that is all that a test needs."""
+
+    def seal(self, data: bytes, context: bytes) -> str:
+        return urlsafe_b64encode(_digest(data, context) + data).decode()
+
+    def open(self, text: str, context: bytes) -> bytes | None:
+        try:
+            sealed = urlsafe_b64decode(text.encode())
+        except ValueError:
+            return None
+        data = sealed[_DIGEST:]
+        return data if sealed[:_DIGEST] == _digest(data, context) else None
+
+
+def _digest(data: bytes, context: bytes) -> bytes:
+    return blake2b(len(context).to_bytes(4, "big") + context + data, digest_size=_DIGEST).digest()

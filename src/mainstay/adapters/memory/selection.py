@@ -36,7 +36,7 @@ def predicate(condition: Condition) -> Predicate:
         case Compare(field, op, value):
             return _compare(field, op, value)
         case Among(field, members):
-            return lambda row: getattr(row, field) in members and getattr(row, field) is not None
+            return lambda row: getattr(row, field) in members
         case Contains():
             return _contains(condition)
         case CompareFields(left, op, right):

@@ -1,0 +1,161 @@
+"""The entities that the suites of the stores work with."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Any
+from uuid import UUID
+
+from mainstay.kernel.plans import plan_entities
+from mainstay.model.blueprint import draw
+from mainstay.model.fields import field, related
+from mainstay.model.inputs import Many
+from mainstay.model.module import Module
+from mainstay.model.policy import owner, role, where
+from mainstay.model.service import Service
+from mainstay.model.structs import Dto, Entity
+from mainstay.model.values import UNASSIGNED, Email, Secret, Url
+from mainstay.ports.store import Table
+
+
+class Colour(StrEnum):
+    """An enum of texts."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+class Grade(Enum):
+    """An enum of numbers."""
+
+    LOW = 1
+    HIGH = 10
+
+
+class Address(Dto):
+    """A value inside a row."""
+
+    street: str
+    numbers: list[int] = field(default_factory=list)
+    note: str | None = None
+
+
+class Leaf(Entity):
+    """A leaf of a book: two steps below a shelf."""
+
+    book_id: UUID = field(references="Book", on_delete="cascade", default=UNASSIGNED)
+    number: int = field(ge=1)
+
+
+class Book(Entity):
+    """A book on a shelf."""
+
+    shelf_id: UUID = field(references="Shelf", on_delete="cascade", default=UNASSIGNED)
+    title: str = field(max_length=200)
+    isbn: str | None = field(default=None, unique=True)
+    price: Decimal = field(ge=0, digits=12, places=2, default=Decimal("0.00"))
+    rank: int | None = field(default=None, index=True)
+    published: datetime | None = None
+    colour: Colour | None = None
+    available: bool = True
+    code: str = field(default="", immutable=True)
+    leaves: Many[Leaf] = related("book_id")
+
+
+class Shelf(Entity):
+    """A shelf with books."""
+
+    name: str = field(unique=True, min_length=1, max_length=40)
+    books: Many[Book] = related("shelf_id")
+
+
+class Loan(Entity):
+    """What forbids that its book is deleted."""
+
+    book_id: UUID = field(references=Book)
+    reader_id: UUID | None = field(references="Reader", on_delete="null", default=None)
+
+
+class Reader(Entity):
+    """Whom a loan forgets."""
+
+    name: str
+
+
+class Note(Entity, rows=owner("owner_id") | role("support")):
+    """A row of one caller, seen by support too."""
+
+    owner_id: UUID = UNASSIGNED
+    text: str = field(max_length=100)
+    rank: int = 0
+    remarks: Many[Remark] = related("note_id")
+
+
+class Remark(Entity, rows=owner("owner_id") | role("support")):
+    """A row of one caller that refers to another."""
+
+    note_id: UUID = field(references="Note", default=UNASSIGNED)
+    owner_id: UUID = UNASSIGNED
+    text: str = ""
+
+
+class Parcel(Entity, rows=where(lambda row, who: row.region == who.claims["region"]) | role("support")):
+    """A row of the callers of a region."""
+
+    region: str | None = None
+    weight: int = 1
+
+
+class Draft(Entity, rows=~where(lambda row, _who: row.state == "secret") | role("support")):
+    """A row that all may see whose state is not secret: none at all, for example."""
+
+    state: str | None = None
+
+
+class Everything(Entity):
+    """A field of every kind."""
+
+    text: str = ""
+    number: int = 0
+    real: float = 0.0
+    flag: bool = False
+    amount: Decimal = field(default=Decimal(0), digits=18, places=4)
+    whole: Decimal = field(default=Decimal(0), digits=18)
+    plain: Decimal = Decimal(0)
+    at: datetime | None = None
+    day: date | None = None
+    hour: time | None = None
+    key: UUID | None = None
+    colour: Colour | None = None
+    grade: Grade | None = None
+    data: bytes = b""
+    address: Address | None = None
+    tags: list[str] = field(default_factory=list)
+    shades: list[Colour] = field(default_factory=list)
+    limits: dict[str, int] = field(default_factory=dict)
+    free: Any | None = None
+    email: Email | None = None
+    url: Url | None = None
+    password: Secret[str] | None = None
+    hidden: str | None = field(default=None, secret=True)
+    maybe: str | None = None
+    count: int | None = None
+
+
+class Item(Entity):
+    """A row of the random tests."""
+
+    name: str = field(unique=True)
+    bin: str | None = None
+    amount: int | None = None
+    price: Decimal = field(default=Decimal(0), digits=10, places=2)
+    at: datetime | None = None
+
+
+library = Module("library")
+library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item)
+BLUEPRINT = draw(Service("conformance", modules=[library]))
+PLANS = plan_entities(BLUEPRINT)
+TABLES = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in PLANS.values())

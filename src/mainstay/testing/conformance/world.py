@@ -1,0 +1,156 @@
+"""A store with the suites' entities, and hands to work on it for whoever is meant."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from mainstay.model.principal import Principal
+from mainstay.model.problem import SerializationConflict
+from mainstay.model.structs import Entity
+from mainstay.ports.aggregates import Aggregates
+from mainstay.ports.bulk import Bulk
+from mainstay.ports.repository import Repository
+from mainstay.ports.store import Store
+from mainstay.ports.unit_of_work import Frame, UnitOfWork
+from mainstay.testing.conformance.model import PLANS, TABLES
+from mainstay.testing.fixed import ClearSealer, FixedClock, SequentialIds
+
+E = TypeVar("E", bound=Entity)
+R = TypeVar("R")
+
+ALICE = Principal(id=UUID(int=0xA11CE), subject="alice", claims={"region": "north"})
+BOB = Principal(id=UUID(int=0xB0B), subject="bob", claims={"region": "south"})
+NOBODY = Principal(id=UUID(int=0xE0), subject="nobody")  # known, but with no claims
+SUPPORT = Principal(id=UUID(int=0x50), subject="support", roles=frozenset({"support"}))
+
+
+class Hands:
+    """The doorways of one unit of work."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self.unit = unit
+
+    def rows(self, entity: type[E]) -> Repository[E]:
+        """Return the repository of an entity."""
+        return Repository(self.unit, self.unit.frame.plans[entity])
+
+    def bulk(self, entity: type[E]) -> Bulk[E]:
+        """Return the doorway for changes of many rows."""
+        return Bulk(self.unit, self.unit.frame.plans[entity])
+
+    def figures(self, entity: type[E]) -> Aggregates[E]:
+        """Return the doorway for figures."""
+        return Aggregates(self.unit, self.unit.frame.plans[entity])
+
+
+class World:
+    """A started store. ``command`` and ``query`` run a block as one unit of work."""
+
+    def __init__(self, store: Store, plans: Mapping[type[Entity], Any] = PLANS) -> None:
+        self.store = store
+        self.plans = plans
+        self.clock = FixedClock()
+        self.ids = SequentialIds()
+        self.sealer = ClearSealer()
+
+    def unit(
+        self,
+        who: Principal = ALICE,
+        *,
+        write: bool = True,
+        operation: str = "test",
+        named: Iterable[UUID] = (),
+        if_match: tuple[int, ...] | None = None,
+    ) -> UnitOfWork:
+        """Return a unit of work that has not begun."""
+        frame = Frame(
+            who, operation, self.clock, self.ids, self.sealer, self.plans, self.store, frozenset(named), if_match
+        )
+        return UnitOfWork(frame, write=write)
+
+    @asynccontextmanager
+    async def command(self, who: Principal = ALICE, **more: Any) -> AsyncIterator[Hands]:
+        """Run a block that is committed at its end, and rolled back where it raises."""
+        unit = self.unit(who, **more)
+        try:
+            yield Hands(unit)
+            await unit.commit()
+        except BaseException:
+            await unit.rollback()
+            raise
+
+    @asynccontextmanager
+    async def abandoned(self, who: Principal = ALICE, **more: Any) -> AsyncIterator[Hands]:
+        """Run a block that is rolled back at its end."""
+        unit = self.unit(who, **more)
+        try:
+            yield Hands(unit)
+        finally:
+            await unit.rollback()
+
+    @asynccontextmanager
+    async def query(self, who: Principal = ALICE, **more: Any) -> AsyncIterator[Hands]:
+        """Run a block that reads from one snapshot."""
+        unit = self.unit(who, write=False, **more)
+        try:
+            yield Hands(unit)
+        finally:
+            await unit.rollback()
+
+    async def run(self, work: Callable[[Hands], Awaitable[R]], who: Principal = ALICE) -> R:
+        """Run a command, again where it met a concurrent one, as the kernel does."""
+        for _ in range(50):
+            try:
+                async with self.command(who) as hands:
+                    return await work(hands)
+            except SerializationConflict:
+                continue
+        raise AssertionError("50 attempts met a serialisation conflict")
+
+    async def add(self, *rows: E, who: Principal = SUPPORT) -> list[E]:
+        """Add rows in a command of their own, and return them as they are stored."""
+        async with self.command(who) as hands:
+            return [await hands.rows(type(row)).add(row) for row in rows]
+
+    async def all(self, entity: type[E], *conditions: Any, who: Principal = SUPPORT, **fields: Any) -> list[E]:
+        """Return all rows that a caller sees, in the order of their ids."""
+        async with self.query(who) as hands:
+            return [row async for row in hands.rows(entity).stream(*conditions, **fields)]
+
+    async def get(self, entity: type[E], id: UUID, who: Principal = SUPPORT) -> E:
+        """Return a row as a caller sees it in a query of its own."""
+        async with self.query(who) as hands:
+            return await hands.rows(entity).get(id)
+
+
+class StoreSuite:
+    """The root of the suites of a store."""
+
+    pytestmark = pytest.mark.asyncio
+
+    def make_store(self, folder: Path) -> Store:
+        """Return a new store, not yet started, that may keep its files in ``folder``: a subclass says how."""
+        raise TypeError(f"{type(self).__name__} does not say how a store is made (in {folder}): give it make_store")
+
+    @pytest_asyncio.fixture
+    async def world(self, tmp_path: Path) -> AsyncIterator[World]:
+        """A fresh store with the suite's tables."""
+        async with opened(self.make_store(tmp_path)) as world:
+            yield world
+
+
+@asynccontextmanager
+async def opened(store: Store) -> AsyncIterator[World]:
+    """Start a store, and stop it behind the block."""
+    await store.start(TABLES)
+    try:
+        yield World(store)
+    finally:
+        await store.stop()
