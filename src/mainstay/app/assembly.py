@@ -84,8 +84,11 @@ class Application:
     ) -> None:
         await self.stop()
 
-    async def start(self) -> None:
-        """Open everything, each after what it rests on; where one part fails, those before it are closed again."""
+    async def start(self, *, deliver: bool = True) -> None:
+        """Open everything, each after what it rests on; where one part fails, those before it are closed again.
+
+        ``deliver=False`` leaves events where they are, for who only wants to work on the database.
+        """
         async with AsyncExitStack() as stack:
             store = self.ports.store
             await store.start(self.bound.tables)
@@ -95,7 +98,8 @@ class Application:
                 stack.callback(close)
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
-            await stack.enter_async_context(self._relaying())
+            if deliver:
+                await stack.enter_async_context(self._relaying())
             self._stack = stack.pop_all()
         self._started = True
 
@@ -163,7 +167,7 @@ def assemble(
         observer=observer,
         tokens=_verifier(settings, credentials, clock),
     )
-    bound = bind(service, ports, known=_known(clock), secrets=settings.secrets)
+    bound = bind(service, ports, known=dependencies(clock), secrets=settings.secrets)
     if bound.faults:
         raise StartupFailed(bound.faults)
     _check_tokens(bound, settings)
@@ -208,7 +212,7 @@ def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> Tok
         raise SettingsRefused([fault], settings.profile) from None
 
 
-def _known(clock: Clock) -> dict[Any, Resolver]:
+def dependencies(clock: Clock) -> dict[Any, Resolver]:
     """Return the dependencies that a use case may ask for by type beside those that the kernel makes."""
     from mainstay.adapters.memory.cache import MemoryCache
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mainstay.adapters.observe.metrics import CONTENT_TYPE
 from mainstay.app.assembly import Application
-from mainstay.app.observing import Metrics
+from mainstay.app.observing import Observing
 from mainstay.app.settings.model import Exposure, Settings
 from mainstay.app.siblings import Siblings
 from mainstay.inbound.http.door import Door
@@ -21,7 +22,6 @@ from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.dispatch import dispatch
 
 JSON = "application/json"
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _encode = msgspec.json.encode
 
 
@@ -33,7 +33,7 @@ class Doors(msgspec.Struct, frozen=True):
 
 
 def make_doors(
-    application: Application, *, metrics: Metrics | None, siblings: Siblings | None, documents: Mapping[str, Document]
+    application: Application, *, observing: Observing, siblings: Siblings | None, documents: Mapping[str, Document]
 ) -> Doors:
     """Return the doors of an application."""
     settings = application.settings
@@ -61,8 +61,8 @@ def make_doors(
             "/health": Page(make=_health),
             "/ready": _readiness(application, reasons=open_(settings.expose.readiness)),
         }
-        if metrics is not None and open_(settings.expose.metrics):
-            found["/metrics"] = _metrics(metrics, siblings)
+        if open_(settings.expose.metrics):
+            found["/metrics"] = _metrics(observing, siblings)
         return found
 
     docs = settings.shown(settings.expose.docs)
@@ -118,11 +118,11 @@ def _readiness(application: Application, *, reasons: bool) -> Page:
     return Page(make=make, ready=True)
 
 
-def _metrics(metrics: Metrics, siblings: Siblings | None) -> Page:
+def _metrics(observing: Observing, siblings: Siblings | None) -> Page:
     """One scrape for all workers: whoever is asked adds up what the others tell."""
 
     async def make() -> PageContent:
-        snapshots = [metrics.snapshot()] if siblings is None else await siblings.gather()
-        return 200, METRICS_TYPE, metrics.render(snapshots)
+        snapshots = [observing.metrics.snapshot()] if siblings is None else await siblings.gather()
+        return 200, CONTENT_TYPE, observing.render(snapshots)
 
     return Page(make=make)

@@ -1,66 +1,103 @@
-"""Who listens to what happens: put together in one place, for the server and for its supervisor."""
+"""Who listens to what happens in a process: the log and the figures, put together in one place."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import IO, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-import msgspec
-
+from mainstay.adapters.local.clock import SystemClock
+from mainstay.adapters.observe.fanout import Fanout
+from mainstay.adapters.observe.log import LogObserver
+from mainstay.adapters.observe.metrics import Gauge, Metrics, exposition
+from mainstay.adapters.observe.process import LoopLag, process_gauges
+from mainstay.adapters.observe.sink import Sink
 from mainstay.app.settings import Settings
-from mainstay.ports.observer import Notice, Observation, Observer
+from mainstay.inbound.http.problems import STATUS
+from mainstay.ports.clock import Clock
+from mainstay.ports.observer import Observer
 
-_LEVELS = ("debug", "info", "warning", "error")
+if TYPE_CHECKING:
+    from mainstay.app.assembly import Application
 
-
-class Metrics(Protocol):
-    """Figures of one process, and how those of several become one text."""
-
-    def snapshot(self) -> bytes:
-        """Return this process's figures, in a form of its own."""
-
-    def render(self, snapshots: Sequence[bytes]) -> bytes:
-        """Return the figures of several processes together, in the text format of Prometheus."""
+_STDOUT = 1
+_GAUGES = frozenset({"rows", "writer_queue", "reader_queue", "wal_pages"})
+_LARGEST = frozenset({"rows", "wal_pages"})  # each worker sees the same file: adding them up would be wrong
 
 
-class Observing(msgspec.Struct, frozen=True):
-    """What listens in one process: the observer that everything is told to, and the figures, where they are kept."""
+class Observing:
+    """The listeners of one process. ``watch`` tells the figures what to ask at scrape time."""
 
-    observer: Observer
-    metrics: Metrics | None = None
+    def __init__(self, log: LogObserver, sink: Sink) -> None:
+        self.metrics = Metrics(STATUS, self._gauges, self._running)
+        self.observer: Observer = Fanout((log, self.metrics))
+        self._sink = sink
+        self._lag = LoopLag()
+        self._application: Application | None = None
+
+    def watch(self, application: Application) -> None:
+        """Read figures of an application from now on; call it on the running loop."""
+        self._application = application
+        self._lag.start()
+
+    def close(self) -> None:
+        """Read no more, and let the log's descriptor go."""
+        self._lag.stop()
+        self._sink.close()
+
+    def render(self, snapshots: Iterable[bytes]) -> bytes:
+        """Return the figures of several processes as one text for Prometheus."""
+        return exposition(snapshots)
+
+    def _running(self) -> Mapping[str, int]:
+        application = self._application
+        return {} if application is None else {one.name: one.running for one in application.bound.operations}
+
+    def _gauges(self) -> Iterator[Gauge]:
+        yield from process_gauges()
+        yield from self._lag.gauges()
+        yield Gauge(
+            "mainstay_log_lines_dropped",
+            "Log lines that the reader was too slow for.",
+            self._sink.dropped,
+            kind="counter",
+        )
+        if self._application is not None:
+            yield from _store_gauges(self._application)
+            yield from _relay_gauges(self._application)
 
 
-def make_observing(settings: Settings) -> Observing:
-    """Return what the settings ask for."""
-    return Observing(Notices(settings))
+def _store_gauges(application: Application) -> Iterator[Gauge]:
+    for name, value in application.ports.store.statistics().items():
+        kind = "gauge" if name in _GAUGES else "counter"
+        words = f"Of the store: {name.replace('_', ' ')}."
+        yield Gauge(f"mainstay_store_{name}", words, float(value), "max" if name in _LARGEST else "sum", kind)
 
 
-class Notices(Observer):
-    """Writes notices to a stream, a line each: for a supervisor, which serves no calls."""
+def _relay_gauges(application: Application) -> Iterator[Gauge]:
+    relay = application.relay
+    if relay is None:
+        return
+    counted = relay.counters
+    yield Gauge("mainstay_events_pending", "Events in the outbox, as the relay last saw it.", counted.pending, "max")
+    yield Gauge("mainstay_events_lag_seconds", "How long the oldest of them has waited.", counted.lag, "max")
+    yield Gauge("mainstay_relay_leading", "Workers that deliver events now.", float(counted.leading))
+    for name, value in (("delivered", counted.delivered), ("failed", counted.failed), ("dead", counted.dead)):
+        yield Gauge(f"mainstay_events_{name}", f"Events {name} by the relay.", value, kind="counter")
 
-    def __init__(self, settings: Settings, stream: IO[str] | None = None) -> None:
-        self._stream = stream or sys.stderr
-        form = settings.log.format
-        self._json = form == "json" or (form == "auto" and not self._stream.isatty())
-        self._least = _LEVELS.index(settings.log.level)
 
-    def observe(self, observation: Observation) -> None:
-        """Write a notice; calls are not for this listener."""
-        if not isinstance(observation, Notice) or _LEVELS.index(observation.level) < self._least:
-            return
-        now = datetime.now(UTC)
-        if self._json:
-            line = {
-                "time": now,
-                "level": observation.level,
-                "event": observation.event,
-                "message": observation.message,
-                **observation.facts,
-            }
-            text = msgspec.json.encode(line, enc_hook=repr).decode()
-        else:
-            text = f"{now:%H:%M:%S} {observation.level:<7} {observation.message}"
-        self._stream.write(text + "\n")
-        self._stream.flush()
+def make_log(settings: Settings, clock: Clock) -> tuple[LogObserver, Sink]:
+    """Return the log that the settings ask for: lines for people on a terminal, JSON elsewhere."""
+    sink = Sink(_STDOUT)
+    form = settings.log.format
+    pretty = form == "pretty" or (form == "auto" and os.isatty(_STDOUT))
+    sys.stdout.flush()
+    return LogObserver(
+        sink, clock, STATUS, level="debug" if settings.debug else settings.log.level, pretty=pretty
+    ), sink
+
+
+def make_observing(settings: Settings, clock: Clock | None = None) -> Observing:
+    """Return the listeners that the settings ask for."""
+    return Observing(*make_log(settings, clock or SystemClock()))

@@ -72,11 +72,10 @@ async def serve(
     loop.add_signal_handler(signal.SIGINT, stop.now)
     on_loop(stop)
     siblings = _siblings(application, observing)
-    doors = make_doors(
-        application, metrics=observing.metrics, siblings=siblings, documents=documents_of(application.bound)
-    )
+    doors = make_doors(application, observing=observing, siblings=siblings, documents=documents_of(application.bound))
     await refuse_if_behind(application)
     async with application:
+        observing.watch(application)
         if siblings is not None:
             await siblings.start()
         servers = await _open(application, doors, listening)
@@ -89,12 +88,13 @@ async def serve(
     if not clean:
         text = "calls in flight did not end in time and were cut off"
         application.ports.observer.observe(Notice("warning", "cut_off", text))
+    observing.close()
     return 0
 
 
 def _siblings(application: Application, observing: Observing) -> Siblings | None:
     place = application.place
-    if place.run is None or observing.metrics is None:
+    if place.run is None:
         return None
     return Siblings(place.run, place.index, observing.metrics.snapshot)
 

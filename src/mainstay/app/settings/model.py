@@ -157,7 +157,7 @@ class Settings(Section, frozen=True):
 
     service: str = ""
     path: list[str] = msgspec.field(default_factory=lambda: [".", "src"])
-    debug: bool = False
+    debug: bool = False  # log everything
     http: Http = Http()
     admin: Admin = Admin()
     cors: Cors = Cors()

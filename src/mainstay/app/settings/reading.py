@@ -113,6 +113,8 @@ class Reader:
         raw = value.value
         if value.textual and get_origin(annotation) is list:
             raw = [part.strip() for part in raw.split(",") if part.strip()]
+        elif get_origin(annotation) is list and isinstance(raw, str):
+            raw = [raw]  # one is as good as a list of one
         try:
             values[name] = msgspec.convert(raw, annotation, strict=not value.textual, dec_hook=_secret)
         except msgspec.ValidationError:

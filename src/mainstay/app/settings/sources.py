@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from mainstay.app.settings.faults import SettingFault
-from mainstay.app.settings.model import LOADED_FIELDS, PROFILES, Section, Settings
+from mainstay.app.settings.model import LOADED_FIELDS, PROFILES, Demo, Section, Settings
 from mainstay.model.values import Secret
 
 FILE = "mainstay.toml"
@@ -148,7 +148,8 @@ def variables() -> Iterator[tuple[str, str]]:
             yield from _variable((name,), annotation)
             continue
         for inner, inner_annotation in fields_of(annotation):
-            yield from _variable((name, inner), inner_annotation)
+            if annotation is not Demo:  # commands to print are no matter of an environment
+                yield from _variable((name, inner), inner_annotation)
 
 
 def _variable(path: tuple[str, ...], annotation: Any) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,54 @@
+"""Looking at a service without running it: bound to memory, so that no setting and no database is needed."""
+
+from __future__ import annotations
+
+from mainstay.app.settings import DEVELOPMENT_MARK
+from mainstay.kernel.bind import Bound, bind
+from mainstay.kernel.bound import Ports
+from mainstay.model.service import Service
+from mainstay.model.values import Secret
+from mainstay.ports.observer import Observation, Observer
+
+
+class _Nobody(Observer):
+    """Nobody listens: nothing is run."""
+
+    def observe(self, observation: Observation) -> None:
+        """Take it, and do nothing."""
+
+
+class _AnySecret(dict[str, Secret[str]]):
+    """A secret for every name: whether the real one is set is for the settings to say."""
+
+    def __missing__(self, name: str) -> Secret[str]:
+        return Secret(DEVELOPMENT_MARK + name)
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def get(self, name: str, default: object = None) -> Secret[str]:  # noqa: ARG002 - it has every name
+        """Return a secret."""
+        return self[name]
+
+
+def inspect(service: Service) -> Bound:
+    """Return the service bound to memory. All start-up faults are in its ``faults``."""
+    from mainstay.adapters.crypto.sealer import AeadSealer
+    from mainstay.adapters.local.clock import SystemClock
+    from mainstay.adapters.local.entropy import SystemEntropy
+    from mainstay.adapters.local.ids import SystemIds
+    from mainstay.adapters.memory.limiter import MemoryLimiter
+    from mainstay.adapters.memory.store import MemoryStore
+    from mainstay.app.assembly import dependencies
+
+    clock = SystemClock()
+    ports = Ports(
+        store=MemoryStore(),
+        limiter=MemoryLimiter(clock),
+        clock=clock,
+        ids=SystemIds(),
+        entropy=SystemEntropy(),
+        sealer=AeadSealer([DEVELOPMENT_MARK * 2]),
+        observer=_Nobody(),
+    )
+    return bind(service, ports, known=dependencies(clock), secrets=_AnySecret())

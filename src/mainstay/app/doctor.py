@@ -1,0 +1,197 @@
+"""The doctor: looks at everything that a start needs, changes nothing, and says what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from mainstay.app import devkey
+from mainstay.app.complaint import MENDABLE, lines
+from mainstay.app.settings import SettingFault, Settings, examine
+from mainstay.model.service import Service
+
+OLDEST_PYTHON = (3, 11)
+State = Literal["fine", "warning", "wrong"]
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that was looked at: how it is, and what to do where it is not fine."""
+
+    about: str
+    state: State
+    message: str
+    remedy: str = ""
+
+
+class Patient:
+    """What is looked at, as far as it is known yet: a later examination rests on the ones before it."""
+
+    def __init__(self, settings: Settings, faults: list[SettingFault]) -> None:
+        self.settings = settings
+        self.faults = faults
+        self.service: Service | None = None
+
+
+Examination = Callable[[Patient], Iterator[Finding]]
+
+
+def diagnose(
+    directory: Path | None = None, *, profile: str | None = None, environ: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """Look at everything, and return what was found."""
+    settings, faults = examine(directory, profile=profile, environ=environ)
+    patient = Patient(settings, faults)
+    findings: list[Finding] = []
+    for about, examination in _EXAMINATIONS:
+        try:
+            findings += examination(patient)
+        except MENDABLE as error:
+            findings += _complaints(about, error)
+    return findings
+
+
+def _complaints(about: str, error: Exception) -> Iterator[Finding]:
+    """One finding for each thing that an error lists; what stands below a single one is its remedy."""
+    said = lines(error) or [str(error)]
+    if len(said) > 1 and hasattr(error, "faults"):
+        for line in said[1:]:
+            yield Finding(about, "wrong", line)
+    else:
+        yield Finding(about, "wrong", said[0], "; ".join(line.strip() for line in said[1:]))
+
+
+def _python(_: Patient) -> Iterator[Finding]:
+    version = platform.python_version()
+    if sys.version_info < OLDEST_PYTHON:
+        yield Finding("python", "wrong", f"Python {version} is too old", "use Python 3.11 or newer")
+    else:
+        yield Finding("python", "fine", f"Python {version} ({sys.executable})")
+
+
+def _settings(patient: Patient) -> Iterator[Finding]:
+    settings = patient.settings
+    where = settings.file or f"no mainstay.toml in {settings.root} or above"
+    yield Finding("settings", "fine", f"the {settings.profile} profile ({settings.profile_source}); {where}")
+    for fault in patient.faults:
+        place = f" ({fault.source})" if fault.source else ""
+        yield Finding("settings", "wrong", f"{fault.key}{place}: {fault.problem}", fault.remedy)
+    if settings.is_production:
+        for key, source in settings.sources.items():
+            if source.startswith("mainstay.toml:") and _holds_secret(settings, key) and not source.endswith("_file"):
+                remedy = f"give it by the environment, or name a file that holds it: {key}_file"
+                yield Finding("settings", "warning", f"{key}: a secret stands in mainstay.toml", remedy)
+
+
+def _holds_secret(settings: Settings, key: str) -> bool:
+    if key.startswith("secrets."):
+        return True
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part, None)
+    return type(value).__name__ == "Secret" and key != "database.url"
+
+
+def _files(patient: Patient) -> Iterator[Finding]:
+    state = patient.settings.state
+    if patient.settings.is_production:
+        if state.exists() and os.access(state, os.R_OK):
+            message = f"{state} is a developer's: production needs nothing of it"
+            yield Finding("files", "warning", message, "leave it out of the image (.dockerignore)")
+        return
+    key = state / devkey.FILE
+    if not key.exists():
+        yield Finding("files", "fine", "no development keys yet: the first `mainstay run` makes them")
+        return
+    mode = stat.S_IMODE(state.stat().st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield Finding(
+            "files", "wrong", f"{state}: its mode is {mode:04o}, others may look into it", f"chmod 700 {state}"
+        )
+    devkey.read_keys(state)
+    yield Finding("files", "fine", f"development keys in {key}")
+
+
+def _secret_files(patient: Patient) -> Iterator[Finding]:
+    """Secrets in files that everybody on the machine may read."""
+    for name, value in os.environ.items():
+        if not (name.startswith("MAINSTAY_") and name.endswith("_FILE")):
+            continue
+        path = patient.settings.root / value
+        if path.is_file() and path.stat().st_mode & stat.S_IROTH:
+            yield Finding("files", "warning", f"{name}: everybody on this machine may read {path}", f"chmod 640 {path}")
+
+
+def _keys(patient: Patient) -> Iterator[Finding]:
+    from mainstay.app.credentials import resolve
+
+    settings = patient.settings
+    made = (settings.state / devkey.FILE).exists()
+    given = bool(settings.auth.key.reveal() or settings.auth.keys)
+    if not settings.is_production and not made and not given:
+        return  # they would be made: a doctor changes nothing
+    credentials = resolve(settings)
+    if not credentials.keys:
+        remedy = "set MAINSTAY_AUTH_KEY, auth.issuer and auth.audience, unless nobody logs in"
+        yield Finding("keys", "warning", "there is no key: no token can be verified", remedy)
+    else:
+        names = ", ".join(f"{key.algorithm}" + (f" ({key.kid})" if key.kid else "") for key in credentials.keys)
+        yield Finding(
+            "keys", "fine", f"{names}; issuer {credentials.issuer}, audience {', '.join(credentials.audience)}"
+        )
+
+
+def _service(patient: Patient) -> Iterator[Finding]:
+    from mainstay.app.checking import inspect
+    from mainstay.app.importing import import_service
+    from mainstay.model.faults import StartupFailed
+
+    service = import_service(patient.settings)
+    bound = inspect(service)
+    if bound.faults:
+        raise StartupFailed(bound.faults)
+    patient.service = service
+    yield Finding("service", "fine", f"{service.name} {service.version}: {len(bound.operations)} operations")
+
+
+def _database(patient: Patient) -> Iterator[Finding]:
+    from mainstay.app.migrating import describe
+
+    if patient.service is None:
+        yield Finding(
+            "database", "warning", "not looked at: there is no service to compare it with", "mend the service"
+        )
+    else:
+        state, message, remedy = describe(patient.settings, patient.service)
+        yield Finding("database", state, message, remedy)
+
+
+def _ports(patient: Patient) -> Iterator[Finding]:
+    from mainstay.app.sockets import listen
+
+    settings = patient.settings
+    places = [("http", settings.http.host, settings.http.port)]
+    if settings.admin_open:
+        places.append(("admin", settings.admin.host, settings.admin.port))
+    for name, host, port in places:
+        for one in listen(host, port):
+            one.close()
+        yield Finding("ports", "fine", f"{name}: {host}:{port} is free")
+
+
+_EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
+    ("python", _python),
+    ("settings", _settings),
+    ("files", _files),
+    ("files", _secret_files),
+    ("keys", _keys),
+    ("service", _service),
+    ("database", _database),
+    ("ports", _ports),
+)

@@ -1,0 +1,122 @@
+"""Launching: the sockets first, then one process that serves, or a supervisor and its workers."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from mainstay.app.assembly import assemble
+from mainstay.app.importing import import_service
+from mainstay.app.observing import make_log, make_observing
+from mainstay.app.rundir import RunDirectory
+from mainstay.app.seat import Seat, Spec
+from mainstay.app.serving import Listening, run_loop, serve
+from mainstay.app.settings import Settings
+from mainstay.app.sockets import listen
+from mainstay.app.supervisor import Supervisor
+from mainstay.app.watching import Watcher
+
+Announce = Callable[[str, str | None], None]
+"""Is told the URL of the service and of its admin address, when calls are taken."""
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """How a service is to be served, beside its settings. ``flags`` are those that its workers are to obey too."""
+
+    directory: str
+    flags: Mapping[str, str | int | float | bool]
+    module: str | None = None
+    reload: bool = False
+
+
+def launch(settings: Settings, wanted: Launch, announce: Announce) -> int:
+    """Serve until told to stop, and return the exit code. Raises what ``assemble`` raises, and ``Refusal``."""
+    http = settings.http
+    main = listen(http.host, http.port, http.workers, backlog=http.backlog)
+    admin: list[socket.socket] = []
+    try:
+        if settings.admin_open:
+            admin = listen(settings.admin.host, settings.admin.port, http.workers)
+        said = _Announcement(announce, _url(main[0]), _url(admin[0]) if admin else None)
+        if http.workers == 1 and not wanted.reload:
+            return _serve_alone(settings, wanted, Listening(main[0], admin[0] if admin else None), said)
+        return _supervise(settings, wanted, main, admin, said)
+    finally:
+        for one in (*main, *admin):
+            one.close()
+
+
+class _Announcement:
+    """Told once, however often workers come to be ready."""
+
+    def __init__(self, announce: Announce, url: str, admin: str | None) -> None:
+        self._announce = announce
+        self._places = (url, admin)
+        self._told = False
+
+    def __call__(self) -> None:
+        if not self._told:
+            self._told = True
+            self._announce(*self._places)
+
+
+def _serve_alone(settings: Settings, wanted: Launch, listening: Listening, announce: Callable[[], None]) -> int:
+    observing = make_observing(settings)
+    service = import_service(settings, module=wanted.module)
+    application = assemble(service, settings, observer=observing.observer)
+    return run_loop(serve(application, observing, listening, on_ready=announce))
+
+
+def _supervise(
+    settings: Settings,
+    wanted: Launch,
+    main: list[socket.socket],
+    admin: list[socket.socket],
+    announce: Callable[[], None],
+) -> int:
+    from mainstay.adapters.local.clock import SystemClock
+
+    log, sink = make_log(settings, SystemClock())
+    run = RunDirectory()
+    seats = [Seat(index, one, admin[index] if admin else None) for index, one in enumerate(main)]
+
+    def make(seat: Seat, status: int) -> Spec:
+        return Spec(
+            index=seat.index,
+            workers=len(seats),
+            run=str(run.path),
+            listening=seat.listening.fileno(),
+            admin=None if seat.admin is None else seat.admin.fileno(),
+            status=status,
+            directory=wanted.directory,
+            profile=settings.profile,
+            flags=dict(wanted.flags),
+            module=wanted.module,
+        )
+
+    folders = dict.fromkeys((settings.root / folder).resolve() for folder in (".", *settings.path))
+    http = settings.http
+    supervisor = Supervisor(
+        seats,
+        make,
+        run,
+        log,
+        drain=(http.drain_delay, http.drain_seconds),
+        changes=Watcher(list(folders)).changes if wanted.reload else None,
+        chance=random.random,
+        on_ready=announce,
+    )
+    try:
+        return supervisor.run()
+    finally:
+        run.close()
+        sink.close()
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    named = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{named}:{port}"

@@ -1,0 +1,59 @@
+"""``mainstay routes``: every operation, how it is reached, who may call it, and how often."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mainstay.app.checking import inspect
+from mainstay.app.importing import import_service
+from mainstay.cli.console import Console, table
+from mainstay.cli.project import settings_of
+from mainstay.kernel.bound import BoundOperation
+from mainstay.model.faults import StartupFailed
+from mainstay.model.operation import OperationKind
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--module", metavar="NAME", help="those of one module")
+
+
+def execute(arguments: Any, console: Console) -> int:
+    """Print a line an operation."""
+    service = import_service(settings_of(arguments, strict=False))
+    bound = inspect(service)
+    if bound.faults:
+        raise StartupFailed(bound.faults)
+    chosen = [one for one in bound.operations if arguments.module in (None, one.operation.module)]
+    facts = [_facts(one) for one in sorted(chosen, key=_order)]
+    console.facts(facts, lambda: _text(facts))
+    return 0
+
+
+def _order(one: BoundOperation) -> tuple[bool, str, str]:
+    return one.operation.kind is OperationKind.CONSUMER, one.operation.path, one.operation.method
+
+
+def _facts(one: BoundOperation) -> dict[str, Any]:
+    operation = one.operation
+    event = operation.event
+    return {
+        "name": one.name,
+        "kind": operation.kind.value,
+        "module": operation.module,
+        "method": operation.method or None,
+        "path": operation.path or None,
+        "event": event if isinstance(event, str) or event is None else event.__name__,
+        "allow": "the event's principal" if operation.kind is OperationKind.CONSUMER else repr(operation.allow),
+        "limits": [limit.name for limit in operation.limits],
+        "source": str(operation.source),
+    }
+
+
+def _text(facts: list[dict[str, Any]]) -> str:
+    rows = [
+        (one["method"] or "EVENT", one["path"] or str(one["event"]), f"{one['module']}.{one['name']}", one["allow"])
+        for one in facts
+    ]
+    return table(("METHOD", "PATH", "OPERATION", "ALLOW"), rows)

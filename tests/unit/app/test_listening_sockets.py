@@ -1,0 +1,87 @@
+"""One address for all workers of a service, and for no other server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from mainstay.app.refusal import Refusal
+from mainstay.app.sockets import listen, rejoin
+
+
+@contextlib.contextmanager
+def closing(sockets: list[socket.socket]) -> Iterator[list[socket.socket]]:
+    try:
+        yield sockets
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def port_of(one: socket.socket) -> int:
+    port: int = one.getsockname()[1]
+    return port
+
+
+def test_a_free_port_is_taken_for_port_0() -> None:
+    with closing(listen("127.0.0.1", 0)) as (one,):
+        assert port_of(one) > 0
+
+
+def test_new_connections_are_spread_over_all_workers() -> None:
+    with closing(listen("127.0.0.1", 0, 3)) as sockets:
+        assert len({port_of(one) for one in sockets}) == 1
+        taken = dict.fromkeys(sockets, 0)
+        for _ in range(150):
+            with socket.create_connection(("127.0.0.1", port_of(sockets[0]))):
+                (ready, *_), _, _ = select.select(sockets, [], [], 5)
+                ready.accept()[0].close()
+                taken[ready] += 1
+        assert min(taken.values()) > 10
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_second_server_is_refused_with_the_name_of_the_first(count: int) -> None:
+    with closing(listen("127.0.0.1", 0, count)) as sockets:
+        for second in (1, 2):
+            with pytest.raises(Refusal, match="another server listens on") as refused:
+                listen("127.0.0.1", port_of(sockets[0]), second)
+            assert f"process {os.getpid()}" in refused.value.message
+            assert "--port" in refused.value.remedies[0]
+
+
+def test_the_next_server_starts_at_once_though_connections_linger() -> None:
+    with closing(listen("127.0.0.1", 0)) as (one,):
+        port = port_of(one)
+        client = socket.create_connection(("127.0.0.1", port))
+        select.select([one], [], [], 5)
+        accepted, _ = one.accept()
+        accepted.close()  # the server closes first: its end stays in TIME_WAIT
+        client.close()
+    with closing(listen("127.0.0.1", port, 2)):
+        pass
+
+
+def test_a_worker_joins_again_where_others_listen() -> None:
+    with closing(listen("127.0.0.1", 0, 2)) as sockets:
+        family, address = sockets[1].family, sockets[1].getsockname()
+        sockets[1].close()
+        sockets[1] = rejoin(family, address)
+        assert sockets[1].getsockname() == address
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "999.1.1.1"])
+def test_an_address_that_is_not_ours_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lookup(*_: object, **__: object) -> list[tuple[object, ...]]:
+        if host.startswith("999"):
+            raise socket.gaierror("no such host")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with pytest.raises(Refusal, match="no address of this machine"):
+        listen(host, 0)
