@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from types import ModuleType
 
+from mainstay.adapters.jose import problems as token_problems
+from mainstay.adapters.sql.sqlite import errors as store_problems
 from mainstay.deliver.docs import docs_files
 from mainstay.deliver.openapi import openapi
+from mainstay.inbound.http import problems as door_problems
 from mainstay.inbound.http.problems import STATUS
 from mainstay.inbound.http.targets import Document
+from mainstay.kernel import stages
 from mainstay.kernel.bind import Bound
+from mainstay.kernel.guard import once, signed
+from mainstay.kernel.validate import problems as input_problems
+from mainstay.model.problem import CommitUnknown, Kind, NotCommitted, Problem
+from mainstay.ports import cursor, relations
+
+_SOURCES: tuple[ModuleType, ...] = (
+    door_problems,
+    input_problems,
+    token_problems,
+    store_problems,
+    stages,
+    once,
+    signed,
+    cursor,
+    relations,
+)
+_OPEN = frozenset({Kind.MALFORMED, Kind.UNAUTHENTICATED, Kind.UNAVAILABLE, Kind.TOO_LARGE})
+"""Kinds that any operation may meet before its use case runs, or below it: their codes are those of all sources."""
 
 
 def documents_of(bound: Bound) -> Mapping[str, Document]:
     """Return the documents by their path: the contract and the pages that show it."""
-    contract = openapi(bound, STATUS)
+    contract = openapi(bound, STATUS, codes=_codes())
     documents = {"/openapi.json": _document(contract, "application/json", ())}
     for file in docs_files(bound.service.title):
         documents[file.path] = _document(file.body, file.media_type, file.headers)
     return documents
+
+
+def _codes() -> Mapping[Kind, Sequence[str]]:
+    """Return the codes that doors and adapters answer with, by kind, in a stable order."""
+    found: dict[Kind, set[str]] = {Kind.UNAVAILABLE: {NotCommitted.code, CommitUnknown.code}}
+    for source in _SOURCES:
+        for value in vars(source).values():
+            if isinstance(value, type) and issubclass(value, Problem) and value.kind in _OPEN:
+                found.setdefault(value.kind, set()).add(value.code)
+    return {kind: sorted(codes) for kind, codes in found.items()}
 
 
 def _document(body: bytes, media_type: str, headers: tuple[tuple[str, str], ...]) -> Document:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from mainstay.deliver.openapi.parameters import parameters_of
-from mainstay.deliver.openapi.problems import problem_schema, responses
+from mainstay.deliver.openapi.problems import Codes, problem_schema, responses
 from mainstay.deliver.openapi.schemas import Components, Schema
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
@@ -37,10 +38,12 @@ _HEADERS: dict[str, Schema] = {
 }
 
 
-def openapi(bound: Bound, statuses: Mapping[Kind, int], *, servers: Sequence[str] = ()) -> bytes:
+def openapi(
+    bound: Bound, statuses: Mapping[Kind, int], *, codes: Codes = MappingProxyType({}), servers: Sequence[str] = ()
+) -> bytes:
     """Return the OpenAPI 3.1 document of a service as JSON, the same bytes for the same service.
 
-    ``statuses`` is the REST door's table of statuses by kind of problem.
+    ``statuses`` is the REST door's table of statuses by kind of problem; ``codes`` are those that doors and adapters add.
     """
     service = bound.service
     components = Components(bound.blueprint.shapes, service.case)
@@ -49,7 +52,7 @@ def openapi(bound: Bound, statuses: Mapping[Kind, int], *, servers: Sequence[str
         if operation.operation.kind is not OperationKind.CONSUMER:
             declared = operation.operation
             path = paths.setdefault(declared.path, {})
-            path[declared.method.lower()] = _Operation(bound, operation, components, statuses).make()
+            path[declared.method.lower()] = _Operation(bound, operation, components, statuses, codes).make()
     info: Schema = {"title": service.title, "version": service.version}
     if service.description:
         info["description"] = service.description
@@ -76,12 +79,18 @@ class _Operation:
     """Makes the description of one operation."""
 
     def __init__(
-        self, bound: Bound, operation: BoundOperation, components: Components, statuses: Mapping[Kind, int]
+        self,
+        bound: Bound,
+        operation: BoundOperation,
+        components: Components,
+        statuses: Mapping[Kind, int],
+        codes: Codes,
     ) -> None:
         self._bound = bound
         self._operation = operation
         self._components = components
         self._statuses = statuses
+        self._codes = codes
 
     def make(self) -> Schema:
         declared = self._operation.operation
@@ -99,7 +108,7 @@ class _Operation:
         body = self._body()
         if body is not None:
             made["requestBody"] = body
-        made["responses"] = {**self._success(), **responses(self._operation, self._statuses)}
+        made["responses"] = {**self._success(), **responses(self._operation, self._statuses, self._codes)}
         made["security"] = self._security()
         made["x-mainstay-limits"] = [
             {"name": one.name, "quota": one.quota, "window": one.window, "by": one.by} for one in self._all_limits()

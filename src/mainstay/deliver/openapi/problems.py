@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mainstay.kernel.bound import BoundOperation
@@ -34,8 +34,8 @@ Schema = dict[str, Any]
 
 MEDIA_TYPE = "application/problem+json"
 
-OPEN_KINDS = frozenset({Kind.MALFORMED, Kind.UNAUTHENTICATED, Kind.UNAVAILABLE, Kind.TOO_LARGE})
-"""Kinds whose codes are many and technical: their codes are described, not listed."""
+Codes = Mapping[Kind, Sequence[str]]
+"""Further codes of a kind: those that doors and adapters answer with, whatever the operation."""
 
 
 def problem_schema() -> Schema:
@@ -119,19 +119,20 @@ def _state(bound: BoundOperation) -> Iterator[type[Problem]]:
         yield PreconditionRequired
 
 
-def responses(bound: BoundOperation, statuses: Mapping[Kind, int]) -> dict[str, Schema]:
-    """Return the responses that are problems, in the order of their statuses."""
+def responses(bound: BoundOperation, statuses: Mapping[Kind, int], further: Codes) -> dict[str, Schema]:
+    """Return the responses that are problems, in the order of their statuses, with their codes as an enum."""
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in problems_of(bound):
         by_status.setdefault(statuses[problem.kind], []).append(problem)
-    return {str(status): _response(by_status[status]) for status in sorted(by_status)}
+    return {str(status): _response(by_status[status], further) for status in sorted(by_status)}
 
 
-def _response(problems: list[type[Problem]]) -> Schema:
-    schema: Schema = {"$ref": "#/components/schemas/Problem"}
-    if not any(problem.kind in OPEN_KINDS for problem in problems):
-        codes = sorted({problem.code for problem in problems})
-        schema = {"allOf": [schema, {"properties": {"code": {"enum": codes}}}]}
+def _response(problems: list[type[Problem]], further: Codes) -> Schema:
+    codes = {problem.code for problem in problems}
+    for problem in problems:
+        codes.update(further.get(problem.kind, ()))
+    known: Schema = {"properties": {"code": {"enum": sorted(codes)}}}
+    schema: Schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, known]}
     titles = dict.fromkeys(problem.title for problem in problems)
     made: Schema = {"description": "; ".join(titles) + ".", "content": {MEDIA_TYPE: {"schema": schema}}}
     if any(problem.kind is Kind.TOO_MANY for problem in problems):

@@ -40,7 +40,7 @@ class Components:
         """Return a reference to a component. Two classes of one name are told apart by a number."""
         known = name
         number = 2
-        while known in self._owners and self._owners[known] is not owner:
+        while known in self._owners and self._owners[known] != owner:
             known = f"{name}{number}"
             number += 1
         if known not in self._owners:
