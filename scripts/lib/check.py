@@ -18,6 +18,7 @@ from pathlib import Path
 
 BIN = Path(".venv/bin")
 PYTHON = str(BIN / "python")
+LINT_IMPORTS = (str(BIN / "lint-imports"), "--no-cache", "--no-logo")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ CHECKS = (
     Check("docs", "the documentation builds without a warning", ("scripts/docs", "--quiet")),
     Check("lint", "ruff", (str(BIN / "ruff"), "check", "--quiet", "--output-format=concise", ".")),
     Check("format", "ruff format", (str(BIN / "ruff"), "format", "--check", "--quiet", ".")),
-    Check("layers", "who may import whom", (str(BIN / "lint-imports"), "--no-cache", "--no-logo")),
+    Check("layers", "who may import whom", LINT_IMPORTS),
+    Check("cycles", "no module needs itself", (*LINT_IMPORTS, "--config", "scripts/lib/cycles.toml")),
     Check("core", "the core is free of clock, chance and I/O", (PYTHON, "scripts/lib/core.py")),
     Check("ceilings", "lines a file and a function, complexity", (PYTHON, "scripts/lib/ceilings.py")),
     Check("places", "no registry and no machine is named", (PYTHON, "scripts/lib/places.py")),

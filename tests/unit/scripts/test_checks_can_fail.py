@@ -34,6 +34,10 @@ def project(pytestconfig: pytest.Config, tmp_path: Path) -> Path:
         package / "model/things.py",
         '"""Things."""\n\n\ndef thing(size: int) -> int:\n    """Answer."""\n    return size\n',
     )
+    _write(
+        package / "model/more.py",
+        '"""More things."""\n\nfrom mainstay.model.things import thing\n\nmore: int = thing(1)\n',
+    )
     _write(package / "py.typed", "")
     _write(tmp_path / "tests/plugins/plugin.py", '"""A plugin."""\n')
     _write(tmp_path / "examples/one/mainstay.toml", "")
@@ -101,6 +105,7 @@ FAULTS: list[tuple[str, Callable[[Path], None], str]] = [
         _append("src/mainstay/cli/__init__.py", "\nfrom mainstay import thing\n"),
         "mainstay.cli -> mainstay (l.3)",
     ),
+    ("cycles", _append(THINGS, "\nfrom mainstay.model import more\n"), "No cycles are allowed in mainstay.model"),
     ("core", _append(THINGS, "\nimport random\n"), "random is not for the core"),
     ("core", _append(THINGS, "\nimport sqlalchemy\n"), "sqlalchemy is not for the core"),
     ("core", _append(THINGS, "\nfrom datetime import datetime\nnow = datetime.now()\n"), "datetime.now is not"),
@@ -110,8 +115,8 @@ FAULTS: list[tuple[str, Callable[[Path], None], str]] = [
     ("ceilings", _replace("pyproject.toml", CEILINGS, f'{CEILINGS}\n"x.py" = "once"'), "x.py: listed as an exception"),
     ("places", _append("README.md", f"\n{REGISTRY}\n"), "README.md:3: a package registry's address"),
     ("places", _append("README.md", f"\nSee {PRIVATE_PATH}\n"), "README.md:3: a path of one machine"),
-    ("code-map", _append("src/mainstay/model/more.py", '"""More."""\n'), "`more.py`: More."),
-    ("code-map", _append("src/mainstay/model/more.py", "x = 1\n"), "says in its docstring"),
+    ("code-map", _append("src/mainstay/model/other.py", '"""Other."""\n'), "`other.py`: Other."),
+    ("code-map", _append("src/mainstay/model/other.py", "x = 1\n"), "says in its docstring"),
     ("docs", _append("docs/index.md", "\n[nowhere](missing.md)\n"), "missing.md"),
     ("changelog", _append("changelog.d/+two.news.md", "Something else.\n"), "Invalid news fragment name: +two.news.md"),
     ("lock", _replace("pyproject.toml", "dependencies = [", 'dependencies = [\n  "coverage",'), "FAILED lock"),
