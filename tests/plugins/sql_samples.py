@@ -112,5 +112,5 @@ async def opened(folder: Path, *tables: Table, **options: Any) -> AsyncIterator[
 NOW = datetime(2026, 11, 23, 10, 20, 30, 123456, UTC)
 
 
-def row(entity: type[Any], number: int, **values: Any) -> Any:
-    return entity(id=UUID(int=number), version=1, created_at=NOW, updated_at=NOW, **values)
+def row(entity: type[Any], n: int, /, **values: Any) -> Any:
+    return entity(id=UUID(int=n), version=1, created_at=NOW, updated_at=NOW, **values)

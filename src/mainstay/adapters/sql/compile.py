@@ -22,18 +22,24 @@ CACHED = 512
 
 
 class Statement:
-    """The text of a statement, and how the values of its shape's walk are ordered for the driver."""
+    """The text of a statement, and which values of its shape's walk it takes, in the driver's order.
 
-    __slots__ = ("_order", "sql")
+    Values may be left over: SQLAlchemy takes out of an expression what cannot change its answer.
+    """
 
-    def __init__(self, sql: str, order: tuple[int, ...] | None) -> None:
+    __slots__ = ("_as_walked", "_count", "_order", "sql")
+
+    def __init__(self, sql: str, order: tuple[int, ...]) -> None:
         self.sql = sql
         self._order = order
+        self._count = len(order)
+        self._as_walked = order == tuple(range(len(order)))
 
-    def bindings(self, values: list[Any]) -> Any:
+    def bindings(self, values: list[Any]) -> list[Any]:
         """Return the values in the order of the placeholders."""
-        order = self._order
-        return values if order is None else [values[index] for index in order]
+        if self._as_walked and len(values) == self._count:
+            return values
+        return [values[index] for index in self._order]
 
 
 class Binds:
@@ -54,9 +60,8 @@ class Binds:
 def compiled(element: ClauseElement) -> Statement:
     """Compile a statement whose placeholders are all from ``Binds``."""
     made = element.compile(dialect=sqlite.dialect(paramstyle="qmark"), compile_kwargs={"render_postcompile": True})
-    names: list[str] = list(getattr(made, "positiontup", None) or ())
-    order = tuple(int(name.removeprefix("mainstay_")) for name in names)
-    return Statement(str(made), None if order == tuple(range(len(order))) else order)
+    names: list[str] = getattr(made, "positiontup", None) or []
+    return Statement(str(made), tuple(int(name.removeprefix("mainstay_")) for name in names))
 
 
 class StatementCache:

@@ -38,6 +38,8 @@ def operands(attribute: Attribute) -> Mapping[str, Operand]:
     if attribute.kind in (FieldKind.INTEGER, FieldKind.BOOLEAN, FieldKind.DECIMAL):
         places = attribute.places if attribute.kind is FieldKind.DECIMAL else 0
         made = {op: _number(op, places) for op in OPERATORS}
+    elif attribute.kind is FieldKind.ENUM and issubclass(attribute.base, int):
+        made = {op: _number(op, 0) for op in OPERATORS}
     elif attribute.kind is FieldKind.ENUM:
         made = {op: _typed(op, attribute, _member(attribute.base)) for op in OPERATORS}
     elif exact is None:
@@ -140,24 +142,23 @@ def _text(value: Any) -> str | None:
 
 
 def _member(base: type[Enum]) -> Operand:
-    mixed = issubclass(base, str | int)
-
-    def exact(value: Any) -> Any:
-        if isinstance(value, base):
-            return value.value
-        return value if mixed and isinstance(value, str | int) and not isinstance(value, Enum) else None
-
-    return exact
+    """A member of a StrEnum equals its text; of a plain one, nothing but itself."""
+    if issubclass(base, str):
+        return _text
+    return lambda value: value.value if isinstance(value, base) else None
 
 
 def _float(value: Any) -> float | int | None:
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    if not isinstance(value, int):
+    """SQLite compares a float and an integer of 64 bits exactly; other numbers are rounded to the nearest float."""
+    if isinstance(value, int) and INT_MIN <= value <= INT_MAX:
+        return int(value)
+    if not isinstance(value, int | float | Decimal):
         return None
-    return int(value) if INT_MIN <= value <= INT_MAX else math.copysign(math.inf, value)
+    try:
+        made = float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    return None if math.isnan(made) else made
 
 
 def _moment(value: Any) -> str | None:
