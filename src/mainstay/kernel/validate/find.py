@@ -25,6 +25,7 @@ from mainstay.model.problem import Fault
 from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shapes
 from mainstay.model.service import Case
 
+_EVERYTHING: Find[Any] = Find()
 Given = Mapping[str, list[str]]
 Make = Callable[[str, str], Condition]
 
@@ -150,8 +151,10 @@ class Search:
 
     def read(self, given: Given, known: frozenset[str], who: Principal, faults: list[Fault]) -> Find[Any]:
         """Return the search of a query string; ``known`` are the names of other parameters."""
+        if not given:
+            return _EVERYTHING
         masked = self._masked(who)
-        condition = TRUE if not given else self._condition(given, known, masked, faults)
+        condition = self._condition(given, known, masked, faults)
         return Find(
             condition=condition,
             sort=self._sort(given, masked, faults),
