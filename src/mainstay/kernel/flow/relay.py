@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
@@ -80,8 +81,11 @@ class Relay:
                     if self.counters.leading:
                         more = await self.deliver()
                         await self._housekeeping()
-                except Problem as problem:
-                    self._notice("warning", "relay_waits", f"the relay could not go on: {problem.detail}", problem)
+                except Exception as error:
+                    # Whatever it was (a full disk, a locked file), what is stored is not lost: it is tried again.
+                    more = False
+                    notice = Notice("error", "relay_waits", "events cannot be delivered now; trying again", {}, error)
+                    self._ports.observer.observe(notice)
                 if not more and not self._stopping:
                     await self._pause()
         finally:
@@ -135,6 +139,10 @@ class Relay:
                 return
 
     async def _deliver_one(self, message: OutboxMessage) -> bool:
+        if message.created_at <= self._ports.clock.now() - INBOX_RETENTION:
+            # Its marks may have been purged: a consumer that took it once would take it again.
+            await self._bury(message, "too_old", message.attempts)
+            return True
         for consumer in self._consumers.get(message.event, ()):
             outcome = await self._dispatch(self._call(message, consumer))
             if isinstance(outcome, Problem):
@@ -160,24 +168,28 @@ class Relay:
 
     async def _failed(self, message: OutboxMessage, consumer: BoundOperation, problem: Problem) -> None:
         attempts = message.attempts + 1
-        dead = attempts >= consumer.operation.attempts
-        delay = min(BASE_DELAY * 2 ** (attempts - 1), MAX_DELAY) * (0.5 + self._ports.entropy.uniform())
-        now = self._ports.clock.now()
-        changes = {
-            "attempts": attempts,
-            "due_at": now + timedelta(seconds=delay),
-            "dead": dead,
-            "cause": f"{consumer.name}: {problem.code}",
-            "version": message.version + 1,
-            "updated_at": now,
-        }
-        where = Compare("id", "eq", message.id)
-        await self._write(lambda t: t.rows(OutboxMessage).enqueue(Change(where=where, changes=changes, id=message.id)))
+        cause = f"{consumer.name}: {problem.code}"
         self.counters.failed += 1
-        if dead:
-            self.counters.dead += 1
-            text = f"{message.event} was given up after {attempts} attempts by {consumer.name}: {problem.code}"
-            self._notice("error", "dead_letter", text, problem)
+        if attempts >= consumer.operation.attempts:
+            await self._bury(message, cause, attempts)
+            return
+        delay = min(BASE_DELAY * 2 ** (attempts - 1), MAX_DELAY) * (0.5 + self._ports.entropy.uniform())
+        due = self._ports.clock.now() + timedelta(seconds=delay)
+        await self._change(message, {"attempts": attempts, "due_at": due, "cause": cause})
+
+    async def _bury(self, message: OutboxMessage, cause: str, attempts: int) -> None:
+        """Make a message a dead letter: it is kept, and tried no more."""
+        await self._change(message, {"attempts": attempts, "dead": True, "cause": cause})
+        self.counters.dead += 1
+        facts = {"message": str(message.id), "event": message.event, "attempts": attempts, "cause": cause}
+        notice = Notice("error", "dead_letter", f"{message.event} was given up: {cause}", facts)
+        self._ports.observer.observe(notice)
+
+    async def _change(self, message: OutboxMessage, changes: dict[str, Any]) -> None:
+        changes["version"] = message.version + 1
+        changes["updated_at"] = self._ports.clock.now()
+        change = Change(where=Compare("id", "eq", message.id), changes=changes, id=message.id)
+        await self._write(lambda t: t.rows(OutboxMessage).enqueue(change))
 
     async def _write(self, queue: Callable[[Transaction], None]) -> None:
         transaction = self._ports.store.begin(write=True)
@@ -204,9 +216,6 @@ class Relay:
         except BaseException:
             await transaction.rollback()
             raise
-
-    def _notice(self, level: str, event: str, text: str, error: BaseException) -> None:
-        self._ports.observer.observe(Notice(level, event, text, {}, error))
 
 
 def _remove(message: OutboxMessage) -> Change:
