@@ -52,8 +52,8 @@ def scale(places: int) -> Callable[[Decimal | int], int]:
     def scaled(value: Decimal | int) -> int:
         try:
             return int(_EXACT.to_integral_exact(_EXACT.scaleb(value, places)))
-        except (decimal.Inexact, decimal.InvalidOperation, decimal.Overflow):
-            raise Unstorable(f"a number with more than {places} places would be rounded") from None
+        except (ArithmeticError, ValueError):
+            raise Unstorable(f"a number must be finite and have at most {places} places: it is not rounded") from None
 
     return scaled
 
