@@ -175,8 +175,7 @@ def holds(condition: Condition, row: Any) -> bool:
         case Compare(field, op, value):
             return _compare(getattr(row, field), op, value)
         case Among(field, members):
-            held = getattr(row, field)
-            return held is not None and held in members
+            return getattr(row, field) in members
         case Contains(field, text, at):
             held = getattr(row, field)
             return held is not None and (held.startswith(text) if at == "start" else text in held)

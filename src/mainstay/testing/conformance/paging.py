@@ -41,7 +41,7 @@ def in_order(rows: list[Any], order: str) -> list[Any]:
     rows = sorted(rows, key=lambda row: row.id)
     for part in reversed(order.split(",")):
         values = {row.id: rank(getattr(row, part.lstrip("-"))) for row in rows}
-        rows.sort(key=lambda row: values[row.id], reverse=part.startswith("-"))  # noqa: B023 - used at once
+        rows.sort(key=lambda row: values[row.id], reverse=part.startswith("-"))
     return rows
 
 
