@@ -47,7 +47,7 @@ class Service:
             record: dict[str, str] = json.loads((self.state / "process.json").read_bytes())
         except (OSError, ValueError):
             return None
-        return record if _started(int(record["pid"])) == record["started"] else None
+        return record if record["started"] and _started(int(record["pid"])) == record["started"] else None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
