@@ -9,11 +9,20 @@ from uuid import UUID
 from mainstay.model.blueprint import Planned
 from mainstay.model.conditions import holds
 from mainstay.model.inputs import Find, Page, Patch
+from mainstay.model.merging import write_faults
 from mainstay.model.module import Module, Resource
 from mainstay.model.operation import Operation, OperationKind
 from mainstay.model.policy import Policy, owner_fields, prepare
 from mainstay.model.principal import Principal
-from mainstay.model.problem import Forbidden, Problem, ReferenceConflict, StaleVersion, UniqueConflict, snake_case
+from mainstay.model.problem import (
+    Forbidden,
+    Invalid,
+    Problem,
+    ReferenceConflict,
+    StaleVersion,
+    UniqueConflict,
+    snake_case,
+)
 from mainstay.model.schema import Shape, attribute_of
 from mainstay.model.signature import Parameter, Signature, Source
 from mainstay.ports.repository import Repository
@@ -104,12 +113,18 @@ def _get(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG
 def _create(resource: Resource, policy: Policy) -> Callable[..., Any]:
     entity: Any = resource.entity
     owned = tuple(dict.fromkeys(owner_fields(policy)))
+    specs = entity.__mainstay_fields__.values()
+    guarded = any(spec.write is not None and spec.write.looks_at_row for spec in specs)
 
     async def create_row(body: dict[str, Any], rows: Repository[Any], who: Principal) -> Any:
         row = entity(**body, **{field: who.id for field in owned if field not in body})
         if not holds(policy.reduce(who), row):
             raise Forbidden
-        return await rows.add(row)
+        added = await rows.add(row)
+        faults = write_faults(added, body, who) if guarded else ()  # its owner is known now
+        if faults:
+            raise Invalid(faults=faults)
+        return added
 
     return create_row
 

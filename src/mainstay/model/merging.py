@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from mainstay.model.checking import pointer_step
+from mainstay.model.conditions import FALSE, TRUE, holds
 from mainstay.model.inputs import Patch
+from mainstay.model.principal import Principal
 from mainstay.model.problem import Fault, Invalid
 
 
@@ -22,6 +24,29 @@ class NestedPatch(Patch[Any]):
         self.target = target
 
     __hash__ = None
+
+
+def write_faults(row: Any, names: Iterable[str], who: Principal) -> list[Fault]:
+    """Return a fault for each named field that a caller may not set in this row, by the field's ``write=`` policy."""
+    specs = type(row).__mainstay_fields__
+    faults = []
+    for name in names:
+        policy = specs[name].write if name in specs else None
+        if policy is None:
+            continue
+        condition = policy.reduce(who)
+        if condition is not TRUE and (condition is FALSE or not holds(condition, row)):
+            detail = "may not be set by this caller"
+            faults.append(Fault("forbidden_field", detail, pointer=f"/{pointer_step(name)}"))
+    return faults
+
+
+def applied(row: Any, patch: Patch[Any], who: Principal) -> dict[str, Any]:
+    """Return what a caller's patch changes in a row. Raises ``Invalid``, for fields that it may not set too."""
+    faults = write_faults(row, patch.changes, who)
+    if faults:
+        raise Invalid(faults=faults)
+    return merged(row, patch.changes)
 
 
 def merged(row: Any, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 
 from mainstay.model.conditions import TRUE, Compare, Condition, holds
 from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT, Find, Page, Patch
+from mainstay.model.merging import applied
 from mainstay.model.problem import Conflict, Forbidden, NotFound, PreconditionFailed, StaleVersion
 from mainstay.model.structs import Entity
 from mainstay.ports.asking import narrowed, order_of
@@ -150,7 +151,9 @@ class Repository(Generic[E]):
         """
         unit, plan = self._unit, self._plan
         unit.changing()
-        wanted = checked_changes(plan, row, changes if patch is None else {**patch.changes, **changes})
+        if patch is not None:
+            changes = {**applied(row, patch, unit.frame.who), **changes}
+        wanted = checked_changes(plan, row, changes)
         wanted["version"] = row.version + 1
         wanted["updated_at"] = unit.frame.clock.now()
         changed = msgspec.structs.replace(row, **wanted)
