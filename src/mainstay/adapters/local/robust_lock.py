@@ -39,11 +39,11 @@ class RobustLocks:
             self._init = quick.pthread_mutex_init
             self._consistent = quick.pthread_mutex_consistent
             self._try = quick.pthread_mutex_trylock
-            self._unlock = quick.pthread_mutex_unlock
+            self.release = quick.pthread_mutex_unlock  # give the mutex at an address back
             self._wait_until = slow.pthread_mutex_timedlock
         except AttributeError:
             raise OSError(errno.ENOSYS, "this system has no robust mutexes shared between processes") from None
-        for function in (self._consistent, self._try, self._unlock):
+        for function in (self._consistent, self._try, self.release):
             function.argtypes = [ctypes.c_void_p]
         self._init.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
         self._wait_until.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
@@ -73,10 +73,6 @@ class RobustLocks:
             return True
         self._stuck.add(address)  # not waited for again until it was free once
         return False
-
-    def release(self, address: int) -> None:
-        """Give the mutex back."""
-        self._unlock(address)
 
     def _wait(self, address: int) -> int:
         # The deadline is of the real-time clock: POSIX gives this call no other.

@@ -15,7 +15,7 @@ from mainstay.ports.limiter import Limiter, Verdict
 _MAX_ALIASES = 4096
 _MAX_HOMES = 4096
 
-_Home = tuple[int, bytes, "_Rate"]  # offset of the stripe, hash of the key
+_Home = tuple[int, int, bytes, "_Rate"]  # address of the lock, offset of the stripe, hash of the key
 
 
 class _Rate:
@@ -36,7 +36,8 @@ class _Rate:
     def home(self, name: str) -> _Home:
         """Find out where a key belongs, and remember it: to hash it costs as much as to charge it."""
         key = self._hash(name)
-        home = (self._table.at(int.from_bytes(key, "little") % self._table.stripes), key, self)
+        stripe = self._table.at(int.from_bytes(key, "little") % self._table.stripes)
+        home = (self._table.address + stripe, stripe, key, self)
         if len(self.homes) >= _MAX_HOMES:
             self.homes.clear()
         self.homes[name] = home
@@ -69,6 +70,7 @@ class SharedLimiter(Limiter):
             raise ValueError(f"limiter: max_keys is {max_keys}, expected at least 1")
         self._table = SharedTable(Path(path), max_keys)
         self._monotonic = clock.monotonic
+        self._release = self._table.locks.release
         self._rates: dict[Limit, _Rate] = {}
         # A limit is found by its identity, and kept, or its identity could become another's.
         self._by_identity: dict[int, tuple[Limit, _Rate]] = {}
@@ -93,54 +95,52 @@ class SharedLimiter(Limiter):
             found = self._by_identity.get(id(limit))
             rate = found[1] if found is not None else self._rate(limit)
             homes.append(rate.homes.get(name) or rate.home(name))
-        locks = self._table.locks
+        acquire = self._table.locks.acquire
         held: list[int] = []
         try:
             # In one order in all processes, so that none waits for another in a circle; shared buckets come last.
-            for stripe in [homes[0][0]] if len(homes) == 1 else sorted({home[0] for home in homes}):
-                self._hold(stripe, held)
-            now = int(self._monotonic() * SECOND)
-            slots = [self._slot(home, now, held, keep=keep) for home in homes]
-            return self._take(homes, slots, now, cost, keep=keep)
+            for address in [homes[0][0]] if len(homes) == 1 else sorted({home[0] for home in homes}):
+                if acquire(address):
+                    held.append(address)  # noqa: PERF401 - one by one: what is held when one fails is released
+            return self._take(homes, held, int(self._monotonic() * SECOND), cost, keep=keep)
         finally:
             for address in held:
-                locks.release(address)
+                self._release(address)
 
-    def _take(self, homes: list[_Home], slots: list[int], now: int, cost: int, *, keep: bool) -> list[Verdict]:
-        table = self._table
+    def _take(self, homes: list[_Home], held: list[int], now: int, cost: int, *, keep: bool) -> list[Verdict]:
+        """Charge one after the other, and undo it where one refuses: the stripes are held, nobody sees it."""
+        find, read, write = self._table.find, self._table.read, self._table.write
         verdicts: list[Verdict] = []
-        states: list[int] = []
+        undo: list[tuple[_Rate, int, int]] = []
         refused = False
-        for (_, _, rate), slot in zip(homes, slots, strict=True):
-            before = table.read(slot) if slot >= 0 else 0
+        for home in homes:
+            _, stripe, key, rate = home
+            slot = find(stripe, key)
+            if slot < 0:
+                slot = self._new_slot(home, now, held, keep=keep)
+            before = read(slot) if slot >= 0 else 0
             state, verdict = rate.take(before, now, cost)
-            if keep:
-                table.write(slot, state, rate.idle_at(state))
-            if not verdict.allowed:
-                refused = True
-            states.append(before)
             verdicts.append(verdict)
-        if refused and keep:
-            self._give_back(homes, slots, states, verdicts, now)
-        return verdicts
+            if keep:
+                write(slot, state, rate.idle_at(state))
+                undo.append((rate, slot, before))
+                refused = refused or not verdict[1]
+        return self._give_back(undo, verdicts, now) if refused else verdicts
 
-    def _give_back(
-        self, homes: list[_Home], slots: list[int], states: list[int], verdicts: list[Verdict], now: int
-    ) -> None:
+    def _give_back(self, undo: list[tuple[_Rate, int, int]], verdicts: list[Verdict], now: int) -> list[Verdict]:
         """Undo what was charged to the limits that would have let the call pass, and say how they stand."""
-        for number in reversed(range(len(homes))):  # backwards: a key may stand twice in one call
+        standing = list(verdicts)
+        for number in reversed(range(len(undo))):  # backwards: a key may stand twice in one call
             if verdicts[number].allowed:
-                rate, before = homes[number][2], states[number]
-                self._table.write(slots[number], before, rate.idle_at(before))
-                verdicts[number] = rate.take(before, now, 0)[1]
+                rate, slot, before = undo[number]
+                self._table.write(slot, before, rate.idle_at(before))
+                standing[number] = rate.take(before, now, 0)[1]
+        return standing
 
-    def _slot(self, home: _Home, now: int, held: list[int], *, keep: bool) -> int:
-        """Return the slot of a key (the one that it gets now, or that of the shared bucket), or -1 for a free one."""
+    def _new_slot(self, home: _Home, now: int, held: list[int], *, keep: bool) -> int:
+        """Return the slot that a new key gets, that of the shared bucket, or -1 for a free one only asked for."""
         table = self._table
-        stripe, key, rate = home
-        slot = table.find(stripe, key)
-        if slot >= 0:
-            return slot
+        _, stripe, key, rate = home
         slot = table.place(stripe, now)
         if slot < 0:
             return self._shared_slot(rate, held)
@@ -152,7 +152,9 @@ class SharedLimiter(Limiter):
     def _shared_slot(self, rate: _Rate, held: list[int]) -> int:
         table = self._table
         stripe = table.overflow
-        self._hold(stripe, held)
+        address = table.address + stripe
+        if address not in held and table.locks.acquire(address):
+            held.append(address)
         slot = table.find(stripe, rate.overflow_key)
         if slot >= 0:
             return slot
@@ -161,11 +163,6 @@ class SharedLimiter(Limiter):
             return table.slot(stripe, rate.overflow_key[0] % table.ways)
         table.seat(stripe, slot, rate.overflow_key)
         return slot
-
-    def _hold(self, stripe: int, held: list[int]) -> None:
-        address = self._table.address + stripe
-        if address not in held and self._table.locks.acquire(address):
-            held.append(address)
 
     def _rate(self, limit: Limit) -> _Rate:
         rate = self._rates.get(limit)

@@ -25,11 +25,14 @@ _HEADER = struct.Struct("=8sII16s36s")  # magic, stripes, ways, salt, boot id
 _HEADER_BYTES = 4096
 _MAX_WAYS = 128
 _KEY_BYTES = 8
+_MISALIGNED = _KEY_BYTES - 1  # stripes begin at multiples of 64
 _KEYS_AT = LOCK_BYTES * 2
 _EMPTY = bytes(_KEY_BYTES)
 _HINT = struct.Struct("@q")
 _SLOT = struct.Struct("@qQQ")  # idle at, low and high half of the state; native, so that each word is written at once
 _SLOTS_TO_KEYS = _SLOT.size // _KEY_BYTES
+_LOW = (1 << 64) - 1
+_read_slot, _write_slot = _SLOT.unpack_from, _SLOT.pack_into
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -67,7 +70,7 @@ class SharedTable:
         start = stripe + _KEYS_AT
         end = stripe + self._slots_at
         found = self._find(key, start, end)
-        while found >= 0 and (found - start) % _KEY_BYTES:
+        while found & _MISALIGNED and found >= 0:
             found = self._find(key, found + 1, end)
         return -1 if found < 0 else end + (found - start) * _SLOTS_TO_KEYS
 
@@ -99,12 +102,12 @@ class SharedTable:
 
     def read(self, slot: int) -> int:
         """Return the state in the slot."""
-        _, low, high = _SLOT.unpack_from(self._map, slot)
-        return int(high << 64 | low if high else low)
+        _, low, high = _read_slot(self._map, slot)
+        return high << 64 | low if high else low  # type: ignore[no-any-return]  # the struct says that they are int
 
     def write(self, slot: int, state: int, idle_at: int) -> None:
         """Store the state, and the moment from which the slot may be given away."""
-        _SLOT.pack_into(self._map, slot, idle_at, state & 0xFFFFFFFFFFFFFFFF, state >> 64)
+        _write_slot(self._map, slot, idle_at, state & _LOW, state >> 64)
 
     def _open(self, path: Path) -> tuple[mmap.mmap, bytes] | None:
         try:
