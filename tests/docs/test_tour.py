@@ -62,7 +62,10 @@ def test_the_tour_works_as_printed(pytestconfig: pytest.Config, fresh_copy: Path
     assert any(block.language == "console" and "skip" not in block.words for block in todo)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAINSTAY_", "VIRTUAL_ENV"))}
     path = f"{_curl(fresh_copy.parent / 'bin')}{os.pathsep}{environ['PATH']}"
-    reader = Reader(fresh_copy, {**environ, "PATH": path, "MAINSTAY_HTTP_PORT": str(port)})
+    temporary = fresh_copy.parent / "tmp"  # where uv keeps its locks
+    temporary.mkdir()
+    settings = {"PATH": path, "TMPDIR": str(temporary), "MAINSTAY_HTTP_PORT": str(port)}
+    reader = Reader(fresh_copy, {**environ, **settings})
     try:
         for block in todo:
             reader.follow(block)
