@@ -24,12 +24,16 @@ Announce = Callable[[str, str | None], None]
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """How a service is to be served, beside its settings. ``flags`` are those that its workers are to obey too."""
+    """How a service is to be served, beside its settings. ``flags`` are those that its workers are to obey too.
+
+    ``reload`` starts anew when files change; ``fresh`` puts the seeds into a store that forgets.
+    """
 
     directory: str
     flags: Mapping[str, str | int | float | bool]
     module: str | None = None
     reload: bool = False
+    fresh: bool = False
 
 
 def launch(settings: Settings, wanted: Launch, announce: Announce) -> int:
@@ -67,7 +71,7 @@ def _serve_alone(settings: Settings, wanted: Launch, listening: Listening, annou
     observing = make_observing(settings)
     service = import_service(settings, module=wanted.module)
     application = assemble(service, settings, observer=observing.observer)
-    return run_loop(serve(application, observing, listening, on_ready=announce))
+    return run_loop(serve(application, observing, listening, on_ready=announce, fresh=wanted.fresh))
 
 
 def _supervise(
@@ -95,6 +99,7 @@ def _supervise(
             profile=settings.profile,
             flags=dict(wanted.flags),
             module=wanted.module,
+            fresh=wanted.fresh,
         )
 
     folders = dict.fromkeys((settings.root / folder).resolve() for folder in (".", *settings.path))

@@ -37,6 +37,7 @@ class Spec(msgspec.Struct, frozen=True):
     profile: str
     flags: dict[str, str | int | float | bool]
     module: str | None = None
+    fresh: bool = False
 
 
 class Seat:

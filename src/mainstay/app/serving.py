@@ -15,6 +15,7 @@ from mainstay.app.documents import documents_of
 from mainstay.app.doors import Doors, make_doors
 from mainstay.app.migrating import refuse_if_behind
 from mainstay.app.observing import Observing
+from mainstay.app.seeding import seed
 from mainstay.app.siblings import Siblings
 from mainstay.inbound.http.server import HttpServer
 from mainstay.ports.observer import Notice
@@ -61,10 +62,12 @@ async def serve(
     *,
     on_ready: Callable[[], None],
     on_loop: Callable[[Stop], None] = lambda _: None,
+    fresh: bool = False,
 ) -> int:
     """Serve until SIGTERM (readiness is refused for a time first) or SIGINT (at once). Returns the exit code.
 
-    ``on_loop`` is handed the means to stop from elsewhere, ``on_ready`` is called when calls are taken.
+    ``on_loop`` is handed the means to stop from elsewhere, ``on_ready`` is called when calls are taken. ``fresh`` puts
+    the seeds into a store that forgets.
     """
     stop = Stop()
     loop = asyncio.get_running_loop()
@@ -76,6 +79,8 @@ async def serve(
     await refuse_if_behind(application)
     async with application:
         observing.watch(application)
+        if fresh and not application.ports.store.capabilities.durable:
+            await seed(application.bound)
         if siblings is not None:
             await siblings.start()
         servers = await _open(application, doors, listening)

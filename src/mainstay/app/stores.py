@@ -60,6 +60,7 @@ def sqlite(settings: Settings, clock: Clock) -> Store:
     database = settings.database
     return SqliteStore(
         sqlite_path(settings),
+        create=database.create,
         clock=clock.monotonic,
         synchronous=database.synchronous,
         readers=database.readers,

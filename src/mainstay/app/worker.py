@@ -53,6 +53,7 @@ async def _serve(application: Application, observing: Observing, spec: Spec) -> 
         listening,
         on_ready=lambda: _tell_ready(spec.status),
         on_loop=lambda stop: _follow_supervisor(stop, application.settings),
+        fresh=spec.fresh,
     )
 
 

@@ -41,7 +41,9 @@ def test_a_folder_that_others_may_look_into_is_closed(tmp_path: Path) -> None:
 
 
 def test_processes_that_make_keys_at_once_agree(tmp_path: Path) -> None:
-    code = "import pathlib, sys; from mainstay.app.devkey import *; print(ensure_keys(pathlib.Path(sys.argv[1])).signing)"
+    code = (
+        "import pathlib, sys; from mainstay.app.devkey import *; print(ensure_keys(pathlib.Path(sys.argv[1])).signing)"
+    )
     command = [sys.executable, "-c", code, str(tmp_path / "s")]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
     said = {process.communicate(timeout=60)[0] for process in running}

@@ -230,6 +230,7 @@ class TestProduction:
             ("debug", {"MAINSTAY_DEBUG": "true"}),
             ("database.synchronous", {"MAINSTAY_DATABASE_SYNCHRONOUS": "off"}),
             ("database.synchronous", {"MAINSTAY_DATABASE_SYNCHRONOUS": "normal"}),
+            ("database.create", {"MAINSTAY_DATABASE_CREATE": "true"}),
             ("database.url", {"MAINSTAY_DATABASE_URL": "memory:"}),
             ("database.url", {"MAINSTAY_DATABASE_URL": ""}),
             ("sealing.secret", {"MAINSTAY_SEALING_SECRET": ""}),

@@ -143,6 +143,10 @@ def _production_switches(settings: Settings) -> Iterator[SettingFault]:
             "a loss of power would lose writes that were acknowledged",
             "remove it: production is full",
         )
+    if settings.database.create:
+        yield _fault(
+            settings, "database.create", "tables of production come from reviewed migrations", "mainstay db migrate"
+        )
     if settings.limits.engine == "memory" and settings.http.workers > 1:
         yield _fault(
             settings,

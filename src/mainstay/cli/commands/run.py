@@ -43,6 +43,7 @@ def execute(arguments: Any, console: Console) -> int:
         flags={key: value for key, value in flags.items() if value is not None},
         module=arguments.module,
         reload=arguments.reload,
+        fresh=arguments.demo,
     )
     return launch(settings, wanted, _announcer(settings, console, demo=arguments.demo))
 
