@@ -16,14 +16,14 @@ class Verdict(NamedTuple):
     allowed: bool
     remaining: int  # whole calls left now
     reset: float  # seconds until the quota is whole again (RateLimit ``t``)
-    retry_after: float  # seconds until one more call is allowed; 0 where it is allowed now
+    retry_after: float  # seconds until one more call of that cost is allowed: 0 now, infinite where it never is
 
 
 class Limiter(ABC):
     """Count calls by key, all or nothing: several limits are charged together or, where one refuses, not at all.
 
-    The memory of a limiter is bounded: only idle keys (whose quota is whole again) are evicted; when the table is full of
-    busy ones, new keys share one bucket.
+    The memory of a limiter is bounded: only idle keys (whose quota is whole again) are evicted; when the table is full
+    of busy ones, new keys share one bucket.
     """
 
     @abstractmethod
