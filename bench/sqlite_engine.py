@@ -99,6 +99,7 @@ class Bench:
             done += 1
             given = self._engine.turn()
             if not isinstance(given, Turn):
+                turn = await given
                 break
             turn = given
         took = time.perf_counter() - began

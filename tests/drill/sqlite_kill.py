@@ -27,10 +27,16 @@ import apsw
 CALLS_AT_ONCE = 32
 
 
+def said_by(path: Path, name: str) -> Path:
+    """Return the file of a writer's outcomes: a pipe that is full would stop the writer inside its turn."""
+    return path.with_name(f"said-{name}")
+
+
 async def write(path: Path, name: str) -> None:
     """Work as a service's process does until it is killed, saying each outcome only after the engine has said it."""
     from mainstay.adapters.sql.sqlite import SqliteEngine, Turn
 
+    said = os.open(said_by(path, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     engine = SqliteEngine(path)
     await engine.start()
 
@@ -44,11 +50,11 @@ async def write(path: Path, name: str) -> None:
             await asyncio.sleep(0)
         if number % 7 == 0:
             await turn.rollback()
-            os.write(1, f"- {mark}\n".encode())
+            os.write(said, f"- {mark}\n".encode())
             return
         turn.execute("UPDATE total SET n = ?", (n + 1,))
         await turn.commit()
-        os.write(1, f"+ {mark}\n".encode())
+        os.write(said, f"+ {mark}\n".encode())
 
     async def worker(first: int) -> None:
         for number in range(first, 10**9, CALLS_AT_ONCE):
@@ -68,33 +74,27 @@ def prepare(path: Path) -> None:
 
 def kill_round(path: Path, number: int, processes: int, chance: random.Random) -> tuple[set[str], set[str]]:
     """Let writers work for a moment and kill them; return what was acknowledged and what was refused."""
+    names = [f"{number}.{which}" for which in range(processes)]
     writers = [
-        subprocess.Popen(
-            [sys.executable, __file__, "--write", f"{number}.{which}", "--path", str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,  # a buffer filled by readline would be lost to communicate
-        )
-        for which in range(processes)
+        subprocess.Popen([sys.executable, __file__, "--write", name, "--path", str(path)], stderr=subprocess.PIPE)
+        for name in names
     ]
-    kept, refused = set[str](), set[str]()
-    for writer in writers:
-        assert writer.stdout is not None
-        line = writer.stdout.readline()  # it is up: the moment is counted from here
-        if not line:
-            raise RuntimeError(f"a writer ended by itself: {writer.communicate()[1].decode()[-2000:]}")
-        (kept if line[:1] == b"+" else refused).add(line[2:].decode().strip())
+    for name, writer in zip(names, writers, strict=True):  # the moment is counted from when all are up
+        while writer.poll() is None and not (said_by(path, name).exists() and said_by(path, name).stat().st_size):
+            time.sleep(0.002)
     time.sleep(chance.random() * 0.1)
     for writer in writers:
         writer.kill()
         if chance.random() < 0.5:
             time.sleep(chance.random() * 0.02)  # the others go on while the kernel frees the dead one's locks
-    for writer in writers:
-        out, err = writer.communicate()
+    kept, refused = set[str](), set[str]()
+    for name, writer in zip(names, writers, strict=True):
+        _, err = writer.communicate()
         if err:
-            raise RuntimeError(f"a writer failed: {err.decode()[-2000:]}")
-        for line in out.split(b"\n")[:-1]:
-            (kept if line[:1] == b"+" else refused).add(line[2:].decode())
+            raise RuntimeError(f"a writer ended by itself: {err.decode()[-2000:]}")
+        for line in said_by(path, name).read_text().split("\n")[:-1]:
+            (kept if line[:1] == "+" else refused).add(line[2:])
+        said_by(path, name).unlink()
     return kept, refused
 
 

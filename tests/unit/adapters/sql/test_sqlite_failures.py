@@ -200,7 +200,7 @@ async def test_a_process_that_hangs_in_its_turn_makes_the_others_busy_not_stuck(
         waiting = asyncio.ensure_future(add(engine, 2))
         await asyncio.sleep(0.05)
         holder.kill()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             await waiting
     finally:
         holder.kill()
@@ -240,7 +240,7 @@ async def test_an_error_that_ends_the_writer_thread_leaves_no_call_waiting(
         raise OSError("gone")
 
     monkeypatch.setattr(writer._thread._file_turn, "leave", broken)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         with suppress(WritesStopped):  # where the thread had yet to let the file go after the fixture's commit
             await add(engine, 1)
         with pytest.raises((CommitUnknown, WritesStopped)):

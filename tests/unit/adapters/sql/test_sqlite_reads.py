@@ -93,7 +93,7 @@ async def test_a_long_read_does_not_stall_the_loop(engine: SqliteEngine, single:
         await asyncio.sleep(0.002)
         ticks += 1
     assert await reading == [(3_000_000,)]
-    assert inline < 0.05
+    assert inline < 0.2
     assert ticks > 10
     assert engine.statistics.interrupted == 1
     assert engine.statistics.reads_in_thread == 1
@@ -141,7 +141,7 @@ async def test_reads_go_on_while_a_turn_is_held_and_see_committed_rows_only(engi
 async def test_a_long_read_does_not_hold_up_a_write(engine: SqliteEngine) -> None:
     reading = asyncio.ensure_future(rows_of(engine.read(LONG, (ENDLESS,))))
     await asyncio.sleep(0.01)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(3):
         await add(engine, 3)
     assert not reading.done()
     reading.cancel()
@@ -166,7 +166,7 @@ async def test_a_cancelled_read_ends_and_its_snapshot_stays_usable(engine: Sqlit
     with pytest.raises(asyncio.CancelledError):
         await reading
     await add(engine, 3)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(3):
         assert await rows_of(count(snapshot)) == [(2,)]
         snapshot.close()
 
@@ -180,7 +180,7 @@ async def test_closing_a_snapshot_cuts_its_read_short_and_gives_the_connection_b
     with pytest.raises(StatementFailed):
         await reading
     second = engine.snapshot()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(3):
         assert await rows_of(count(second)) == [(2,)]
     second.close()
 
@@ -216,7 +216,7 @@ async def test_a_cancelled_wait_for_a_connection_leaves_no_hole(make: Make) -> N
     await asyncio.sleep(0)
     held.close()
     waiting[0].cancel()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(3):
         assert await waiting[1] == [(2,)]
     first.close()
     second.close()
@@ -357,7 +357,7 @@ async def test_stopping_cuts_long_reads_short(tmp_path: Path) -> None:
     await engine.start()
     reading = asyncio.ensure_future(rows_of(engine.read(LONG, (ENDLESS,))))
     await asyncio.sleep(0.01)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(3):
         await engine.stop()
         with pytest.raises(Unavailable):
             await reading

@@ -151,7 +151,7 @@ def test_the_file_goes_round_fairly(tmp_path: Path) -> None:
     results = [json.loads(writer.communicate(timeout=20)[0]) for writer in writers]
     turns = [taken for taken, _ in results]
     assert min(turns) * 3 > max(turns) > 10, results
-    assert max(longest for _, longest in results) < 0.25, results
+    assert max(longest for _, longest in results) < 0.5, results
 
 
 def test_a_process_that_asks_again_at_once_stands_behind_the_one_that_waits(tmp_path: Path) -> None:

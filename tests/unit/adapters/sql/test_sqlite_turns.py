@@ -52,7 +52,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
 
 @pytest.fixture
 async def engine(make: Make) -> SqliteEngine:
-    return await with_schema(await make(turn_seconds=0.2))
+    return await with_schema(await make())
 
 
 async def with_schema(engine: SqliteEngine) -> SqliteEngine:
@@ -106,7 +106,7 @@ async def test_a_free_turn_in_an_open_group_is_given_at_once(engine: SqliteEngin
 
 async def test_a_group_that_nobody_joins_ends_at_once(make: Make) -> None:
     engine = await with_schema(await make(group_seconds=60))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(3):
         await add_one(engine, 1)
 
 
@@ -181,7 +181,8 @@ async def test_a_failed_statement_leaves_its_turn_and_its_neighbours_alone(engin
     assert ids(engine) == [1, 5]
 
 
-async def test_a_turn_held_too_long_is_rolled_back_alone(engine: SqliteEngine) -> None:
+async def test_a_turn_held_too_long_is_rolled_back_alone(make: Make) -> None:
+    engine = await with_schema(await make(turn_seconds=0.1))
     first = await take(engine)
     add(first, 1)
     end = first.commit()
@@ -203,8 +204,8 @@ async def test_a_turn_held_too_long_is_rolled_back_alone(engine: SqliteEngine) -
 
 
 async def test_short_turns_never_run_into_the_bound(make: Make) -> None:
-    engine = await with_schema(await make(turn_seconds=0.05))
-    for id in range(20):
+    engine = await with_schema(await make(turn_seconds=0.2))
+    for id in range(30):
         turn = await take(engine)
         add(turn, id)
         await asyncio.sleep(0.01)
@@ -233,7 +234,7 @@ async def test_a_waiter_cancelled_in_the_tick_that_gave_it_the_turn_gives_it_bac
     await asyncio.sleep(0)
     end = holder.commit()
     chosen.cancel()
-    async with asyncio.timeout(0.15):
+    async with asyncio.timeout(2):
         await asyncio.gather(end, last)
     with pytest.raises(asyncio.CancelledError):
         await chosen
@@ -251,7 +252,7 @@ async def test_a_turn_whose_owner_ends_is_rolled_back_alone(engine: SqliteEngine
     await asyncio.sleep(0.05)
     waiting = asyncio.ensure_future(add_one(engine, 2))
     owner.cancel()
-    async with asyncio.timeout(0.1):
+    async with asyncio.timeout(2):
         await waiting
     assert ids(engine) == [2, 9]
 
