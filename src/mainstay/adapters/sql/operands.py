@@ -162,7 +162,12 @@ def _float(value: Any) -> float | int | None:
 
 
 def _moment(value: Any) -> str | None:
-    return moment(value) if isinstance(value, datetime) and value.tzinfo is not None else None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        return None
+    try:
+        return moment(value)
+    except OverflowError:  # in UTC it lies before the year 1 or after 9999, and so before or after all that is stored
+        return "" if value.year == 1 else "~"
 
 
 def _date(value: Any) -> str | None:

@@ -126,7 +126,7 @@ class Statements:
             binds = Binds()
             values: dict[str, Any] = {name: binds.next() for name in names}
             if bump:
-                values["version"] = self._built.c.version + sa.literal_column("1")
+                values["version"] = plain(self._built.c.version).op("+")(sa.literal_column("1"))
             return self._versioned(sa.update(self._built).values(values), shape, version is not None, binds)
 
         statement = self._cache.get(("update", names, shape, version is not None, bump), make)

@@ -36,7 +36,10 @@ class Stored(UserDefinedType[Any]):
 
 
 class ColumnType(TypeDecorator[Any]):
-    """The root of the types. ``sqlite`` is SQLite's storage class; ``marked`` says that it alone does not tell."""
+    """The root of the types. ``sqlite`` is SQLite's storage class; ``marked`` says that it alone does not tell.
+
+    ``impl`` is the type of SQLAlchemy whose operators a column has in expressions.
+    """
 
     impl = sa.Text
     cache_ok = True
@@ -82,24 +85,28 @@ class Text(ColumnType):
 class Integer(ColumnType):
     """An integer of 64 bits."""
 
+    impl = sa.BigInteger
     kind, sqlite, marked = "integer", "INTEGER", False
 
 
 class Float(ColumnType):
     """A binary floating-point number of 64 bits."""
 
+    impl = sa.Float
     kind, sqlite, marked = "float", "REAL", False
 
 
 class Bytes(ColumnType):
     """Bytes as they are."""
 
+    impl = sa.LargeBinary
     kind, sqlite, marked = "bytes", "BLOB", False
 
 
 class Boolean(ColumnType):
     """True or false: 1 or 0 in SQLite."""
 
+    impl = sa.Boolean
     kind, sqlite = "boolean", "INTEGER"
 
 
@@ -146,6 +153,7 @@ class Json(ColumnType):
 class Decimal(ColumnType):
     """A decimal number with so many places: in SQLite an integer, scaled by ten to the power of ``places``."""
 
+    impl = sa.Numeric
     kind, sqlite = "decimal", "INTEGER"
 
     def __init__(self, places: int, digits: int = 18) -> None:
