@@ -285,7 +285,7 @@ async def test_dependencies_are_found_by_their_type(build: Build) -> None:
     @module.query("GET /all", allow=anyone)
     async def everything(who: Principal, clock: Clock, ids: Ids, chance: Entropy, log: Log, unit: UnitOfWork) -> None:
         seen.update(who=who, now=clock.now(), id=ids.next(), chance=chance.uniform(), begun=unit.begun)
-        log.info("looked", "had a look", at="all")
+        log.info("looked", "had a look", at="all")  # noqa: PLE1205 - not the logging module's
 
     world = await build(module)
     assert code(await world.send("everything")) == "ok"

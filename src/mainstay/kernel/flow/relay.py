@@ -80,7 +80,7 @@ class Relay:
                     self.counters.leading = await self._lease.hold()
                     if self.counters.leading:
                         more = await self.deliver()
-                        await self._housekeeping()
+                        await self.housekeeping()
                 except Exception as error:
                     # Whatever it was (a full disk, a locked file), what is stored is not lost: it is tried again.
                     more = False
@@ -200,7 +200,7 @@ class Relay:
             await transaction.rollback()
             raise
 
-    async def _housekeeping(self) -> None:
+    async def housekeeping(self) -> None:
         """Purge what is past its time: idempotency records and inbox marks."""
         if self._ports.clock.monotonic() - self._cleaned < HOUSEKEEPING:
             return
