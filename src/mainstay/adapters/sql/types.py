@@ -41,7 +41,7 @@ class ColumnType(TypeDecorator[Any]):
     ``impl`` is the type of SQLAlchemy whose operators a column has in expressions.
     """
 
-    impl = sa.Text
+    impl: Any = sa.Text
     cache_ok = True
     kind: ClassVar[str] = ""
     sqlite: ClassVar[str] = "TEXT"
