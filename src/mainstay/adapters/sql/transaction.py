@@ -266,12 +266,18 @@ class CommandTransaction(Transaction):
         return self._turn
 
     async def _wait(self, given: Awaitable[Turn]) -> Turn:
+        """Wait for the turn until the deadline. A call that is driven without a Task cannot use ``asyncio.timeout``."""
         self._taking = asyncio.get_running_loop().create_future()
+        waiting = asyncio.ensure_future(given)
         try:
-            async with asyncio.timeout(None if self._left is None else max(self._left(), 0)):
-                turn = await given
-        except TimeoutError:
-            raise DeadlineExceeded("the call waited for the database's writer until its deadline") from None
+            await asyncio.wait({waiting}, timeout=None if self._left is None else max(self._left(), 0))
+            if not waiting.done():
+                raise DeadlineExceeded("the call waited for the database's writer until its deadline")
+            turn = waiting.result()
+        except BaseException:
+            if not waiting.cancel() and not waiting.cancelled() and waiting.exception() is None:
+                waiting.result().abandon()  # it was given in the moment of giving up
+            raise
         finally:
             self._taking.set_result(None)
             self._taking = None
