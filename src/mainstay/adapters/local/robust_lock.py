@@ -14,7 +14,7 @@ import time
 BYTES = 64  # room for a mutex: glibc and musl take 40 to 48
 _PROCESS_SHARED = 1
 _ROBUST = 1
-_PATIENCE_NS = 50_000_000
+_PATIENCE_NS = 1_000_000_000  # longer than a busy or throttled host keeps a running process from its turn
 
 
 class _Timespec(ctypes.Structure):
@@ -24,7 +24,7 @@ class _Timespec(ctypes.Structure):
 class RobustLocks:
     """The mutexes at given addresses of shared memory.
 
-    ``acquire`` waits at most 50 ms: a holder that was stopped, not killed, must not stop the others. What such a lock
+    ``acquire`` waits at most a second: a holder that was stopped, not killed, must not stop the others. What such a lock
     guards is then used without it.
 
     Raises ``OSError`` on a system without robust mutexes.

@@ -110,7 +110,6 @@ def test_four_processes_admit_the_quota_exactly(tmp_path: Path, limits: int) -> 
         counts = [int(line(process)) for process in hammering]
 
     assert sum(counts) == 4000
-    assert all(count > 0 for count in counts)
 
 
 def test_nothing_is_lost_or_locked_when_hammering_processes_are_killed(tmp_path: Path) -> None:
@@ -127,7 +126,7 @@ def test_nothing_is_lost_or_locked_when_hammering_processes_are_killed(tmp_path:
                 counted += process.stdout.read().count("1\n")
 
     with opened(path) as limiter:
-        assert seconds_of(lambda: limiter.charge([(PLENTY, "two")])) < 0.045
+        assert seconds_of(lambda: limiter.charge([(PLENTY, "two")])) < 0.9
         used = PLENTY.quota - limiter.peek([(PLENTY, "one")])[0].remaining - 1
     # A process that is killed between the charge and its print has used one call that nobody counted.
     assert counted <= used <= counted + 2 * rounds
@@ -141,7 +140,7 @@ def test_a_killed_holder_leaves_the_lock_free(tmp_path: Path) -> None:
         tell(holder)
         holder.wait()
 
-        assert seconds_of(lambda: limiter.charge([(DAILY, "one")])) < 0.045
+        assert seconds_of(lambda: limiter.charge([(DAILY, "one")])) < 0.9
         assert admitted(limiter, DAILY, "one", 4100) == 3999
 
 
@@ -151,8 +150,8 @@ def test_a_stopped_holder_delays_the_others_once(tmp_path: Path) -> None:
         assert line(holder) == "held"
         holder.send_signal(signal.SIGSTOP)
 
-        assert 0.045 < seconds_of(lambda: limiter.charge([(DAILY, "one")])) < 2
-        assert seconds_of(lambda: admitted(limiter, DAILY, "one", 20)) < 0.5
+        assert 0.9 < seconds_of(lambda: limiter.charge([(DAILY, "one")])) < 10
+        assert seconds_of(lambda: admitted(limiter, DAILY, "one", 20)) < 0.9
 
         holder.send_signal(signal.SIGCONT)
         tell(holder)
