@@ -24,8 +24,8 @@ class _Timespec(ctypes.Structure):
 class RobustLocks:
     """The mutexes at given addresses of shared memory.
 
-    ``acquire`` waits at most a second: a holder that was stopped, not killed, must not stop the others. What such a lock
-    guards is then used without it.
+    ``acquire`` waits at most a second: a holder that was stopped, not killed, must not stop the others. What such a
+    lock guards is then used without it.
 
     Raises ``OSError`` on a system without robust mutexes.
     """

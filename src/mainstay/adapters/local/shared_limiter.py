@@ -58,8 +58,8 @@ class SharedLimiter(Limiter):
     that of a key whose quota is whole again; where the stripe has neither, it shares one bucket with the other
     newcomers of its limit.
 
-    A process that was stopped while it held a stripe delays each of the others once, by a second; until it goes on, that
-    stripe is used without its lock, and counts there may be short by the calls that meet.
+    A process that was stopped while it held a stripe delays each of the others once, by a second; until it goes on,
+    that stripe is used without its lock, and counts there may be short by the calls that meet.
 
     ``clock.monotonic()`` must be the same in all the processes, as it is on Linux. Raises ``ValueError`` where
     ``max_keys`` is less than 1, ``OSError`` where the file cannot be made or the system has no robust mutexes.
