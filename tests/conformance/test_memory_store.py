@@ -6,10 +6,21 @@ from pathlib import Path
 
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.ports.store import Store
+from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.bulk import BulkConformance
+from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
 from mainstay.testing.conformance.filters import FiltersConformance
+from mainstay.testing.conformance.isolation import IsolationConformance
 from mainstay.testing.conformance.paging import PagingConformance
+from mainstay.testing.conformance.policies import PoliciesConformance
+from mainstay.testing.conformance.preconditions import PreconditionsConformance
+from mainstay.testing.conformance.random_operations import RandomOperationsConformance
+from mainstay.testing.conformance.random_pages import RandomPagesConformance
+from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.store import StoreConformance
+from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
@@ -35,4 +46,48 @@ class TestPaging(_Memory, PagingConformance):
 
 
 class TestValues(_Memory, ValuesConformance):
+    pass
+
+
+class TestPolicies(_Memory, PoliciesConformance):
+    pass
+
+
+class TestRelations(_Memory, RelationsConformance):
+    pass
+
+
+class TestBulk(_Memory, BulkConformance):
+    pass
+
+
+class TestAggregates(_Memory, AggregatesConformance):
+    pass
+
+
+class TestUnitOfWork(_Memory, UnitOfWorkConformance):
+    pass
+
+
+class TestIsolation(_Memory, IsolationConformance):
+    pass
+
+
+class TestPreconditions(_Memory, PreconditionsConformance):
+    pass
+
+
+class TestStore(_Memory, StoreConformance):
+    pass
+
+
+class TestClaims(_Memory, ClaimsConformance):
+    pass
+
+
+class TestRandomOperations(_Memory, RandomOperationsConformance):
+    pass
+
+
+class TestRandomPages(_Memory, RandomPagesConformance):
     pass

@@ -159,6 +159,8 @@ class Repository(Generic[E]):
         changed = msgspec.structs.replace(row, **wanted)
         reach = unit.reach(plan)
         if reach is not TRUE and not holds(reach, changed):
+            if not holds(reach, row):
+                raise self._missing()
             raise Forbidden(f"the change would take the {plan.shape.name} out of the caller's reach")
         for reference in plan.references:
             named = wanted.get(reference.field)

@@ -1,0 +1,144 @@
+"""Commands at the same time: serialisable, with no update lost and no rule broken between them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mainstay.model.problem import NotFound, SerializationConflict, StaleVersion, UniqueConflict
+from mainstay.testing.conformance.model import Reader, Shelf
+from mainstay.testing.conformance.world import Hands, StoreSuite, World
+
+
+class IsolationConformance(StoreSuite):
+    """Races, run as tasks of one loop; a serialisation conflict is run again, as the kernel does."""
+
+    async def test_no_update_is_lost(self, world: World) -> None:
+        (row,) = await world.add(Reader(name="0"))
+
+        async def increment(hands: Hands) -> None:
+            now = await hands.rows(Reader).get(row.id)
+            await asyncio.sleep(0)
+            await hands.rows(Reader).update(now, name=str(int(now.name) + 1))
+
+        await asyncio.gather(*(world.run(increment) for _ in range(25)))
+        kept = await world.get(Reader, row.id)
+        assert (kept.name, kept.version) == ("25", 26)
+
+    async def test_a_rule_over_two_rows_is_kept(self, world: World) -> None:
+        """Two are on call; each goes home when the other stays (write skew)."""
+        doctors = await world.add(Reader(name="on call"), Reader(name="on call"))
+
+        async def go_home(hands: Hands, mine: int) -> None:
+            if await hands.rows(Reader).count(name="on call") < 2:
+                return
+            await asyncio.sleep(0)
+            me = await hands.rows(Reader).get(doctors[mine].id)
+            await hands.rows(Reader).update(me, name="home")
+
+        await asyncio.gather(*(world.run(lambda hands, n=n: go_home(hands, n)) for n in (0, 1)))  # type: ignore[misc]  # a default binds the loop variable
+        assert sorted(row.name for row in await world.all(Reader)) == ["home", "on call"]
+
+    async def test_a_count_that_decides_stays_true(self, world: World) -> None:
+        """At most three rows: each of ten adds one where there are fewer (phantoms)."""
+
+        async def join(hands: Hands) -> None:
+            if await hands.rows(Reader).count() < 3:
+                await asyncio.sleep(0)
+                await hands.rows(Reader).add(Reader(name="r"))
+
+        await asyncio.gather(*(world.run(join) for _ in range(10)))
+        assert len(await world.all(Reader)) == 3
+
+    async def test_of_two_that_change_what_both_read_before_one_is_stale(self, world: World) -> None:
+        (row,) = await world.add(Shelf(name="a"))
+
+        async def rename(name: str) -> str:
+            try:
+                async with world.command() as hands:
+                    await hands.rows(Shelf).update(row, name=name)
+                    await asyncio.sleep(0)
+            except (StaleVersion, SerializationConflict) as problem:
+                return type(problem).__name__
+            return name
+
+        told = await asyncio.gather(*(rename(name) for name in "bcd"))
+        kept = await world.get(Shelf, row.id)
+        assert kept.version == 2
+        assert [name for name in told if len(name) == 1] == [kept.name]
+
+    async def test_of_two_that_take_a_unique_value_one_has_it(self, world: World) -> None:
+        async def take() -> bool:
+            async def work(hands: Hands) -> None:
+                await hands.rows(Shelf).add(Shelf(name="a"))
+                await asyncio.sleep(0)
+
+            try:
+                await world.run(work)
+            except UniqueConflict:
+                return False
+            return True
+
+        assert sorted(await asyncio.gather(*(take() for _ in range(5)))) == [False] * 4 + [True]
+        assert len(await world.all(Shelf)) == 1
+
+    async def test_of_two_that_delete_a_row_one_does(self, world: World) -> None:
+        (row,) = await world.add(Shelf(name="a"))
+
+        async def delete() -> bool:
+            async def work(hands: Hands) -> None:
+                await hands.rows(Shelf).delete(row.id)
+                await asyncio.sleep(0)
+
+            try:
+                await world.run(work)
+            except NotFound:
+                return False
+            return True
+
+        assert sorted(await asyncio.gather(*(delete() for _ in range(3)))) == [False, False, True]
+
+    async def test_one_that_fails_takes_no_neighbour_along(self, world: World) -> None:
+        async def work(number: int) -> None:
+            async with world.command() as hands:
+                await hands.rows(Shelf).add(Shelf(name=f"{number}"))
+                await hands.unit.flush()
+                await asyncio.sleep(0)
+                if number % 3 == 0:
+                    raise ZeroDivisionError
+
+        told = await asyncio.gather(*(work(number) for number in range(12)), return_exceptions=True)
+        assert [number for number in range(12) if told[number] is not None] == [0, 3, 6, 9]
+        names = {row.name for row in await world.all(Shelf)}
+        assert names == {f"{number}" for number in range(12) if number % 3}
+
+    async def test_one_that_is_cancelled_leaves_nothing_and_holds_nobody_up(self, world: World) -> None:
+        entered = asyncio.Event()
+
+        async def hang(hands: Hands) -> None:
+            await hands.rows(Shelf).add(Shelf(name="a"))
+            await hands.unit.flush()
+            entered.set()
+            await asyncio.Event().wait()
+
+        holder = asyncio.create_task(world.run(hang))
+        await entered.wait()
+        waiting = asyncio.create_task(world.add(Shelf(name="b")))
+        given_up = asyncio.create_task(world.add(Shelf(name="c")))
+        await asyncio.sleep(0.01)
+        given_up.cancel()
+        holder.cancel()
+        await asyncio.wait_for(waiting, 10)
+        for task in (holder, given_up):
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert [row.name for row in await world.all(Shelf)] == ["b"]
+
+    async def test_queries_do_not_wait_for_a_command(self, world: World) -> None:
+        await world.add(Shelf(name="a"))
+        async with world.command() as hands:
+            await hands.rows(Shelf).add(Shelf(name="b"))
+            await hands.unit.flush()
+            async with asyncio.timeout(10):
+                assert [row.name for row in await world.all(Shelf)] == ["a"]
