@@ -61,7 +61,7 @@ def expected(attribute: Attribute) -> str:
 def check_value(attribute: Attribute, value: Any, pointer: str, faults: list[Fault]) -> None:
     """Append the faults of one value of a field."""
     if value is None:
-        if not attribute.optional:
+        if not attribute.optional and attribute.kind is not FieldKind.ANY:
             faults.append(Fault("null", "may not be null", pointer=pointer))
         return
     if isinstance(value, Secret):

@@ -177,6 +177,8 @@ def attribute_of(name: str, annotation: Any, spec: FieldSpec = EMPTY) -> Attribu
         )
     if kind is None:
         raise TypeError(f"{name}: {annotation!r} is no type of the model")
+    if origin is tuple and get_args(base)[1:] not in ((), (...,)):
+        raise TypeError(f"{name}: {annotation!r} has values of several types: name them in a Dto")
     if kind in (FieldKind.LIST, FieldKind.MAP) and get_args(base):
         items = attribute_of(name, get_args(base)[0 if kind is FieldKind.LIST else -1])
     formats = [e.name for e in extra if isinstance(e, Format)]
