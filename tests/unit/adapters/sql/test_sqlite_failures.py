@@ -171,8 +171,26 @@ async def test_a_file_held_by_someone_else_is_busy_and_nothing_is_begun(engine: 
     with pytest.raises(WriterBusy) as caught:
         await add(engine, 1)
     assert caught.value.retry_after
+    await asyncio.sleep(0.3)  # the last try of the thread ends with nobody left to wait for it
+    assert engine.health() is None
     other.execute("COMMIT")
     await add(engine, 2)
+    assert ids(engine) == [2]
+    other.close()
+
+
+async def test_a_call_that_comes_late_waits_its_own_time_for_a_held_file(engine: SqliteEngine, tmp_path: Path) -> None:
+    other = apsw.Connection(str(tmp_path / "db"))
+    other.execute("BEGIN IMMEDIATE")
+    early = asyncio.ensure_future(add(engine, 1))
+    await asyncio.sleep(0.3)
+    late = asyncio.ensure_future(add(engine, 2))
+    with pytest.raises(WriterBusy):
+        await early
+    assert not late.done()
+    other.execute("COMMIT")
+    async with asyncio.timeout(5):
+        await late
     assert ids(engine) == [2]
     other.close()
 

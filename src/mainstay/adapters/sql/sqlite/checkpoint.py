@@ -59,7 +59,7 @@ class Checkpointer:
         except apsw.BusyError:
             self._restart_at = self._statistics.wal_pages + self._limit // 8  # a reader is in the way: not every group
         finally:
-            writer.set_busy_timeout(int(self._options.busy_seconds * 1000))
+            writer.set_busy_timeout(sql.BUSY_MS)
 
     def too_long(self) -> bool:
         """Whether the log has outgrown its limit, so that old snapshots have to go."""

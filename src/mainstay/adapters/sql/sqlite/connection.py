@@ -21,6 +21,8 @@ BEGIN_SNAPSHOT: Final = "BEGIN -- snapshot"
 END_SNAPSHOT: Final = "ROLLBACK -- snapshot"
 DATA_VERSION: Final = "PRAGMA data_version"
 
+BUSY_MS: Final = 250  # of one try to begin; the writer tries again as long as calls may wait
+
 _CONTROL = frozenset(
     {apsw.SQLITE_TRANSACTION, apsw.SQLITE_SAVEPOINT, apsw.SQLITE_ATTACH, apsw.SQLITE_DETACH, apsw.SQLITE_PRAGMA}
 )
@@ -50,6 +52,7 @@ def open_writer(options: Options) -> apsw.Connection:
     connection.wal_autocheckpoint(0)  # checkpoints are the Checkpointer's: none inside a commit that callers wait for
     connection.pragma("synchronous", options.synchronous)
     connection.pragma("journal_size_limit", options.wal_limit_bytes)
+    connection.set_busy_timeout(BUSY_MS)
     return connection
 
 

@@ -22,11 +22,12 @@ class Watchdog:
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """Start a span now, in place of one that may be open."""
-        self._since = monotonic()
+    def begin(self, since: float | None = None) -> None:
+        """Start a span, now or at the given ``monotonic`` time, in place of one that may be open."""
+        now = monotonic()
+        self._since = now if since is None else since
         if self._timer is None:
-            self._set(self._seconds)
+            self._set(self._since + self._seconds - now)
 
     def end(self) -> None:
         """End the span."""

@@ -35,6 +35,7 @@ from mainstay.adapters.sql.sqlite.turn import Turn
 from mainstay.adapters.sql.sqlite.watchdog import Watchdog
 from mainstay.model.problem import CommitUnknown, NotCommitted
 
+_Waiting = tuple[asyncio.Task[Any] | None, float]  # the owner of the turn to come, and when the call came
 _TROUBLE_SECONDS: Final = 10.0  # that a failed BEGIN counts against health; it may be over with nobody to notice
 
 
@@ -64,7 +65,8 @@ class GroupWriter:
         self.phase = Phase.IDLE
         self._options = options
         self._statistics = statistics
-        self._queue: OrderedDict[asyncio.Future[Turn], asyncio.Task[Any] | None] = OrderedDict()
+        self._queue: OrderedDict[asyncio.Future[Turn], _Waiting] = OrderedDict()
+        self._opening_since = 0.0
         self._group: Group | None = None
         self._closing: Group | None = None
         self._trouble = ""
@@ -179,7 +181,7 @@ class GroupWriter:
     async def _wait(self, owner: asyncio.Task[Any] | None) -> Turn:
         self._check_open()  # again: much may have happened before the caller awaits
         future: asyncio.Future[Turn] = self._loop.create_future()
-        self._queue[future] = owner
+        self._queue[future] = owner, monotonic()
         self._statistics.turn_waits += 1
         if self.phase is Phase.IDLE:
             self._open()
@@ -215,7 +217,7 @@ class GroupWriter:
     def _advance(self) -> None:
         group = self._group
         while group is not None and self._queue and self._admits(group):
-            future, owner = self._queue.popitem(last=False)
+            future, (owner, _) = self._queue.popitem(last=False)
             if future.done():
                 continue
             try:
@@ -242,8 +244,12 @@ class GroupWriter:
     def _open(self) -> None:
         self.phase = Phase.OPENING
         self._idle.clear()
-        self._open_watch.begin()
+        self._watch_opening()
         self._thread.open_group()
+
+    def _watch_opening(self) -> None:
+        self._opening_since = monotonic()
+        self._open_watch.begin()
 
     def _close(self, group: Group) -> None:
         self._group, self._closing = None, group
@@ -279,14 +285,17 @@ class GroupWriter:
         return bool(self._queue)
 
     def _opened(self, fault: BaseException | None) -> None:
+        if isinstance(fault, apsw.BusyError) and self._queue:
+            self._thread.open_group()  # again, until it works or each call has waited as long as it may
+            return
         self._open_watch.end()
+        if isinstance(fault, apsw.BusyError):
+            self._rest()
+            return
         if fault is not None:
-            if isinstance(fault, apsw.BusyError):
-                self._refuse_waiting(held_elsewhere)
-            else:
-                self._trouble = f"a transaction could not be begun: {fault}"
-                self._trouble_until = monotonic() + _TROUBLE_SECONDS
-                self._refuse_waiting(stopped)
+            self._trouble = f"a transaction could not be begun: {fault}"
+            self._trouble_until = monotonic() + _TROUBLE_SECONDS
+            self._refuse_waiting(stopped)
             self._rest()
             return
         self._trouble_until = 0.0
@@ -309,7 +318,7 @@ class GroupWriter:
                 self._refuse_waiting(stopped)
         if again:
             self.phase = Phase.OPENING
-            self._open_watch.begin()
+            self._watch_opening()
         else:
             self._rest()
 
@@ -340,5 +349,15 @@ class GroupWriter:
             self.forsake(self.active, TurnTooLong(retry_after=1))
 
     def _opening_overdue(self) -> None:
-        self._refuse_waiting(held_elsewhere)
-        self._open_watch.begin()  # calls that come while the file is still held have their own bound
+        """Refuse the calls that have waited for the file as long as they may."""
+        now = since = monotonic()
+        while self._queue:
+            future = next(iter(self._queue))
+            since = max(self._queue[future][1], self._opening_since)
+            if since + self._options.busy_seconds > now:
+                break
+            del self._queue[future]
+            if not future.done():
+                future.set_exception(held_elsewhere())
+            since = now
+        self._open_watch.begin(since)
