@@ -29,14 +29,14 @@ class AsgiApp:
     """ASGI 3: ``http`` and ``lifespan``. ``start`` and ``stop`` are awaited at the ends of the server's life."""
 
     def __init__(self, door: Door, *, start: Hook | None = None, stop: Hook | None = None) -> None:
-        self._door = door
+        self.door = door
         self._start = start
         self._stop = stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the server's life. Other scopes are refused with ``RuntimeError``, as ASGI has it."""
         if scope["type"] == "http":
-            await _Request(self._door, receive, send).serve(scope)
+            await _Request(self.door, receive, send).serve(scope)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -48,7 +48,7 @@ class AsgiApp:
             hook = self._start if event == "startup" else self._stop
             try:
                 if event == "shutdown":
-                    self._door.draining = True
+                    self.door.draining = True
                 if hook is not None:
                     await hook()
             except Exception as error:

@@ -13,7 +13,8 @@ _METHOD = re.compile(rb"\r?\n?[A-Za-z]{1,20} [/*h]")
 
 
 def fault_of(error: httptools.HttpParserError, data: bytes) -> Problem:
-    """Return the problem of a parser's error. ``data`` is the input that it came from.
+    """Return the problem of a parser's error. ``data`` is the input that begins with it, empty where that is
+    not known.
 
     What a callback raised is that problem itself; an unexpected exception becomes ``Internal``, with it as the cause.
     """
@@ -27,6 +28,6 @@ def fault_of(error: httptools.HttpParserError, data: bytes) -> Problem:
     if isinstance(error, httptools.HttpParserInvalidMethodError):
         return MethodUnknown() if _METHOD.match(data) else RequestMalformed("the request line is not that of HTTP")
     reason = str(error)  # one of llhttp's fixed texts: nothing of the input is in it
-    if "version" in reason.lower() or "PRI" in reason:
+    if reason.startswith(("Invalid HTTP version", "Pause on PRI")):
         return VersionNotSupported()
     return RequestMalformed(reason or None)

@@ -77,7 +77,7 @@ class Intake:
         except httptools.HttpParserUpgrade as upgrade:
             self._go_on_after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._break(fault_of(error, data))
+            self._break(fault_of(error, b"" if self._ended else data))
         if self._url is not None or not (self._ended or self.incoming is not None):
             self.partial = True
             self._bound_head()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import Any, cast
 
 from mainstay.inbound.http.connections import Connections
@@ -18,6 +19,7 @@ from mainstay.inbound.http.sending import Parts, send
 from mainstay.inbound.http.wire import CHUNKED, CLOSE, CONTINUE, KEEP, beginning, length_line, whole
 from mainstay.kernel.call import Reply
 
+_RECENT = 1  # beats: a connection that was used since is not closed under a request that may be on its way
 _DRAIN = 64 << 10  # of a body that nobody wants, this much is read to keep the connection
 
 
@@ -32,6 +34,7 @@ class HttpProtocol(asyncio.Protocol):
         "_held",
         "_held_size",
         "_intake",
+        "_left",
         "_loop",
         "_reading",
         "_shared",
@@ -53,6 +56,7 @@ class HttpProtocol(asyncio.Protocol):
         self._held: deque[bytes] = deque()
         self._held_size = 0
         self._reading = True
+        self._left = False
         self._drained: asyncio.Future[None] | None = None  # set while the client does not take what was written
         self._since = 0  # the beat at which the present wait for the client began
         self._stalled = 0  # the beat at which writing was paused
@@ -80,6 +84,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client has left, or has said all: an exchange that changes something is still answered."""
+        self._left = True
         self._intake.end(RequestMalformed("the connection ended before the body"))
         current = self._current
         if current is None or _may_cancel(current):
@@ -164,13 +169,14 @@ class HttpProtocol(asyncio.Protocol):
         if inflow.complete and exchange.direct and not inflow.over:
             call.body = inflow.take()
         elif exchange.expects:
-            inflow.wanted = self._ask_for_body
+            inflow.wanted = partial(self._ask_for_body, exchange)
 
-    def _ask_for_body(self) -> None:
-        exchange = self._current
-        if self._transport is not None and exchange is not None and exchange.inflow is not None:
-            exchange.expects = False
-            if not exchange.inflow.size:
+    def _ask_for_body(self, exchange: Exchange) -> None:
+        """Tell the client to go on (100), unless it has."""
+        inflow, exchange.expects = exchange.inflow, False
+        if inflow is not None:
+            inflow.wanted = None
+            if self._transport is not None and not inflow.size:
                 self._transport.write(CONTINUE)
 
     def _done(self, task: asyncio.Future[Any]) -> None:
@@ -274,11 +280,15 @@ class HttpProtocol(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        if unread and transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
-            self._loop.call_later(self._door.options.linger, transport.close)
-        else:
+        if not unread or self._left or transport.is_closing() or not transport.can_write_eof():
             transport.close()
+            return
+        try:
+            transport.write_eof()
+        except OSError:  # the client has reset the connection
+            transport.abort()
+        else:
+            self._loop.call_later(self._door.options.linger, transport.close)
 
     def pause_writing(self) -> None:
         """The client does not take what was written."""
@@ -309,14 +319,18 @@ class HttpProtocol(asyncio.Protocol):
             if now - self._since > options.header_timeout:
                 intake.refuse(ReadTimeout("the head did not arrive in time"))
                 self._go_on()
-        elif self._current is None and now - self._since > options.keep_alive_timeout:
+        elif self._current is None and now - self._since > (
+            _RECENT if self._shared.retiring else options.keep_alive_timeout
+        ):
             self._close()
 
     def retire(self) -> None:
-        """Close now if idle; else after the answers to what has begun."""
-        intake = self._intake
-        if self._current is None and not (intake.partial or intake.incoming or intake.ready or self._held):
-            self._close()
+        """Close now if idle; else after the answers to what has begun.
+
+        A client that was here a moment ago may be sending already: it has a moment to do so, and is told then.
+        """
+        if self._beat.now - self._since > _RECENT:
+            self.sweep()
 
     def abort(self) -> None:
         """Cut the connection off."""
