@@ -1,0 +1,225 @@
+"""The same workloads as FastAPI's users write them: its documentation's patterns, and the usual libraries."""
+
+import logging
+import os
+import time
+import uuid
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import jwt
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import Counter, Histogram
+from pydantic import AwareDatetime, BaseModel, ConfigDict, EmailStr, Field
+from pythonjsonlogger.json import JsonFormatter
+from slowapi import Limiter
+from slowapi.util import get_remote_address
+from sqlalchemy import Numeric, event, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+SECRET = os.environ["BENCH_SECRET"]
+engine = create_async_engine(os.environ["BENCH_DATABASE"])
+sessions = async_sessionmaker(engine, expire_on_commit=False)
+
+logger = logging.getLogger("bench")
+_handler = logging.StreamHandler()
+_handler.setFormatter(JsonFormatter())
+logger.addHandler(_handler)
+logger.setLevel(logging.INFO)
+logger.propagate = False
+
+CALLS = Counter("calls", "Calls.", ["route", "status"])
+SECONDS = Histogram("call_seconds", "Seconds.", ["route"])
+
+
+@event.listens_for(engine.sync_engine, "connect")
+def _pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Item(Base):
+    __tablename__ = "items"
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(default=_now)
+    updated_at: Mapped[datetime] = mapped_column(default=_now)
+    sku: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    price: Mapped[Decimal] = mapped_column(Numeric(12, 2))
+    stock: Mapped[int]
+
+
+class Outbox(Base):
+    __tablename__ = "outbox"
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    event: Mapped[str]
+    payload: Mapped[str]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    sku: str = Field(min_length=1, max_length=40, pattern=r"^[A-Z0-9-]+$")
+    quantity: int = Field(ge=1, le=100)
+    price: float = Field(ge=0)
+
+
+class Form(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(min_length=1, max_length=100)
+    email: EmailStr
+    age: int = Field(ge=0, le=150)
+    score: float = Field(ge=0, le=1)
+    active: bool
+    country: str = Field(min_length=2, max_length=2)
+    tags: list[str] = Field(max_length=10)
+    note: str | None = Field(max_length=500, default=None)
+    born: AwareDatetime
+    reference: uuid.UUID
+    parts: list[Part] = Field(min_length=1, max_length=20)
+
+
+class Taken(BaseModel):
+    name: str
+    parts: int
+    total: float
+
+
+class MakeItem(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    sku: str = Field(min_length=1, max_length=40)
+    name: str = Field(min_length=1, max_length=200)
+    price: Decimal = Field(ge=0, max_digits=12, decimal_places=2)
+    stock: int = Field(ge=0)
+
+
+class ItemOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+    id: uuid.UUID
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    sku: str
+    name: str
+    price: Decimal
+    stock: int
+
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI):
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    async with sessions() as session:
+        if await session.get(Item, uuid.UUID(int=1)) is None:
+            for number in range(1, 201):
+                item = Item(id=uuid.UUID(int=number), sku=f"SEED-{number}", name=f"Item {number}")
+                item.price, item.stock = Decimal(number) / 4, number
+                session.add(item)
+            await session.commit()
+    yield
+
+
+app = FastAPI(lifespan=lifespan)
+limiter = Limiter(key_func=get_remote_address)
+app.state.limiter = limiter
+bearer = HTTPBearer()
+
+
+async def observe(request: Request, call_next):
+    request_id = request.headers.get("x-request-id") or uuid.uuid4().hex
+    started = time.perf_counter()
+    response = await call_next(request)
+    seconds = time.perf_counter() - started
+    route = request.scope.get("route")
+    path = route.path if route else "-"
+    CALLS.labels(path, response.status_code).inc()
+    SECONDS.labels(path).observe(seconds)
+    response.headers["x-request-id"] = request_id
+    logger.info(
+        "call",
+        extra={
+            "request_id": request_id,
+            "method": request.method,
+            "path": request.url.path,
+            "status": response.status_code,
+            "duration_ms": round(seconds * 1000, 3),
+        },
+    )
+    return response
+
+
+if os.environ.get("BENCH_OBSERVED"):  # the chain of W3 has metrics and a log; the other workloads go without
+    app.middleware("http")(observe)
+
+
+async def session() -> Any:
+    async with sessions() as one:
+        yield one
+
+
+def manager(credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)]) -> dict[str, Any]:
+    try:
+        claims = jwt.decode(credentials.credentials, SECRET, algorithms=["HS256"], audience="bench", issuer="bench")
+    except jwt.InvalidTokenError as error:
+        raise HTTPException(401, "invalid token") from error
+    if "manager" not in claims.get("roles", []):
+        raise HTTPException(403, "forbidden")
+    return claims
+
+
+@app.get("/hello")
+async def hello() -> dict[str, str]:
+    return {"message": "hello"}
+
+
+def _taken(form: Form) -> Taken:
+    return Taken(name=form.name, parts=len(form.parts), total=sum(p.price * p.quantity for p in form.parts))
+
+
+@app.post("/forms", status_code=201)
+async def take_form(form: Form) -> Taken:
+    return _taken(form)
+
+
+@app.post("/chain", status_code=201)
+@limiter.limit("100000000/minute")
+async def chain(request: Request, form: Form, who: Annotated[dict[str, Any], Depends(manager)]) -> Taken:
+    return _taken(form)
+
+
+@app.get("/items/{item_id}")
+async def get_item(item_id: uuid.UUID, db: Annotated[AsyncSession, Depends(session)]) -> ItemOut:
+    item = await db.get(Item, item_id)
+    if item is None:
+        raise HTTPException(404, "not found")
+    return ItemOut.model_validate(item)
+
+
+@app.get("/items")
+async def list_items(db: Annotated[AsyncSession, Depends(session)], limit: int = 50) -> list[ItemOut]:
+    rows = await db.scalars(select(Item).order_by(Item.id).limit(limit))
+    return [ItemOut.model_validate(row) for row in rows]
+
+
+@app.post("/items", status_code=201)
+async def make_item(body: MakeItem, db: Annotated[AsyncSession, Depends(session)]) -> ItemOut:
+    item = Item(sku=body.sku, name=body.name, price=body.price, stock=body.stock)
+    db.add(item)
+    await db.flush()
+    db.add(Outbox(event="bench.ItemMade", payload=f'{{"item_id": "{item.id}"}}'))
+    await db.commit()
+    return ItemOut.model_validate(item)
