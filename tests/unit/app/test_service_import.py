@@ -35,11 +35,10 @@ number = 3
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     """Importing changes the interpreter: put it back."""
-    path, modules = list(sys.path), set(sys.modules)
+    path = list(sys.path)
     yield
     sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
+    sys.modules.pop("team_service", None)
 
 
 def settings_of(folder: Path, code: str, service: str = "team_service:shop") -> Settings:

@@ -1,0 +1,101 @@
+"""The doctor sees what is wrong, says how to mend it, and changes nothing."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mainstay.app.devkey import ensure_keys
+from mainstay.app.doctor import Finding, diagnose
+
+SERVICE = """
+from mainstay import Module, Service, authenticated
+desk = Module("desk")
+
+@desk.query("GET /who", allow=authenticated)
+async def who() -> str:
+    return "you"
+
+team = Service("team", modules=[desk])
+"""
+SECRET = "Zx8-q3fTn0_7Lk2VbRmYc5Wd9HsJpAeU"
+DEVELOPMENT = {"MAINSTAY_PROFILE": "development", "MAINSTAY_HTTP_PORT": "0", "MAINSTAY_DATABASE_URL": "memory:"}
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    path = list(sys.path)
+    yield
+    sys.path[:] = path
+    sys.modules.pop("desk_service", None)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "desk_service.py").write_text(SERVICE)
+    (tmp_path / "mainstay.toml").write_text('service = "desk_service:team"\n')
+    return tmp_path
+
+
+def wrong(findings: list[Finding], state: str = "wrong") -> list[str]:
+    return [f"{one.about}: {one.message} -> {one.remedy}" for one in findings if one.state == state]
+
+
+def test_nothing_is_wrong_and_nothing_is_changed(project: Path) -> None:
+    before = sorted(project.rglob("*"))
+    findings = diagnose(project, environ=DEVELOPMENT)
+    assert wrong(findings) == []
+    assert {one.about for one in findings} == {"python", "settings", "files", "service", "database", "ports"}
+    assert [path for path in sorted(project.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
+def test_everything_that_is_wrong_is_told_in_one_go(project: Path) -> None:
+    ensure_keys(project / ".mainstay")
+    (project / ".mainstay" / "dev-key.json").chmod(0o644)
+    (project / "desk_service.py").write_text(SERVICE.replace(", allow=authenticated", ""))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        environ = {**DEVELOPMENT, "MAINSTAY_HTTP_PORT": port, "MAINSTAY_LOG_LEVEL": "loud"}
+        told = "\n".join(wrong(diagnose(project, environ=environ)))
+    for part in ("log.level (MAINSTAY_LOG_LEVEL)", "chmod 600", "desk_service.py:5: who", f"127.0.0.1:{port} already"):
+        assert part in told
+
+
+def test_code_that_does_not_import_is_told_with_its_line(project: Path) -> None:
+    (project / "desk_service.py").write_text("x = (")
+    findings = diagnose(project, environ=DEVELOPMENT)
+    assert any("desk_service.py:1" in text for text in wrong(findings))
+    assert any("not looked at" in text for text in wrong(findings, "warning"))
+
+
+def test_no_service_is_named(tmp_path: Path) -> None:
+    assert any("MAINSTAY_SERVICE" in text for text in wrong(diagnose(tmp_path, environ=DEVELOPMENT)))
+
+
+def test_production_is_looked_at_more_strictly(project: Path) -> None:
+    told = "\n".join(wrong(diagnose(project, environ={"MAINSTAY_HTTP_PORT": "0", "MAINSTAY_ADMIN_PORT": "0"})))
+    assert "MAINSTAY_SEALING_SECRET" in told
+    assert "database.url" in told
+
+
+def test_production_warns_of_what_is_not_for_it(project: Path) -> None:
+    ensure_keys(project / ".mainstay")
+    with (project / "mainstay.toml").open("a") as file:
+        file.write(f'[sealing]\nsecret = "{SECRET}"\n[database]\nurl = "memory:"\n')
+    findings = diagnose(project, environ={"MAINSTAY_HTTP_PORT": "0", "MAINSTAY_ADMIN_PORT": "0"})
+    told = "\n".join(wrong(findings, "warning"))
+    assert "sealing.secret: a secret stands in mainstay.toml" in told
+    assert "there is no key" in told
+    assert ".dockerignore" in told
+    assert SECRET not in "".join(map(repr, findings))
+
+
+def test_a_secrets_file_that_everybody_may_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "key").write_text(SECRET)
+    (project / "key").chmod(0o644)
+    monkeypatch.setenv("MAINSTAY_SEALING_SECRET_FILE", str(project / "key"))
+    assert any("chmod 640" in text for text in wrong(diagnose(project, environ=DEVELOPMENT), "warning"))
