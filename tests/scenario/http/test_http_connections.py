@@ -13,6 +13,7 @@ from http_sample import Sample
 Serve = Callable[..., Served]
 
 GET = b"GET /hello HTTP/1.1\r\nHost: t\r\n\r\n"
+LONG = GET[:-2] + b"X-Pad: " + b"x" * 8000 + b"\r\n\r\n"
 POST = b"POST /items HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
 BODY = b'{"name":"a"}'
 
@@ -70,14 +71,14 @@ def test_a_client_that_sends_ahead_is_held_back(serve: Serve, sample: Sample) ->
     sent = 0
     with pytest.raises(TimeoutError):
         while True:
-            sent += wire.socket.send(GET * 3000)
+            sent += wire.socket.send(LONG * 12)
     (connection,) = served.server._shared.open
     assert connection._held_size < 600_000  # one read of the loop beyond the bound
     assert len(sample.calls) == 1
     sample.gate.set()
     wire.socket.settimeout(5)
     assert wire.hear().json == {"slow": True}
-    assert wire.count(b'{"hello":"world"}', sent // len(GET))
+    assert wire.count(b'{"hello":"world"}', sent // len(LONG))
 
 
 @pytest.mark.parametrize("pieces", [1, 7])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from types import coroutine
 from typing import Any, TypeVar, cast
 
 from mainstay.kernel.bound import BoundOperation
@@ -23,26 +22,37 @@ Dispatch = Callable[[Call], Coroutine[Any, Any, Outcome]]
 _MARGIN = 0.002  # a loop's timers are of whole milliseconds: the deadline must have passed when the timer fires
 
 
-@coroutine
-def _resume(running: Coroutine[Any, Any, T], waiting: Any) -> Generator[Any, Any, T]:
-    """Go on with a coroutine that yielded ``waiting``, for a Task: what the Task sends or throws is passed on."""
-    try:
-        while True:
-            try:
-                sent = yield waiting
-            except GeneratorExit:
-                running.close()
-                raise
-            except BaseException as error:
-                waiting = running.throw(error)
-            else:
-                waiting = running.send(sent)
-    except StopIteration as stop:
-        return cast("T", stop.value)
+class _GoingOn(Coroutine[Any, Any, T]):
+    """A coroutine that has been run to its first wait, for a Task to go on with.
 
+    It is no coroutine function, because one that is cancelled before its first step never runs: the cancellation must
+    reach what has begun.
+    """
 
-async def _going_on(running: Coroutine[Any, Any, T], waiting: Any) -> T:
-    return await _resume(running, waiting)
+    __slots__ = ("_running", "_waiting")
+
+    def __init__(self, running: Coroutine[Any, Any, T], waiting: Any) -> None:
+        self._running = running
+        self._waiting: Any = (waiting,)
+
+    def send(self, value: Any) -> Any:
+        """Give the Task what is waited for first; then go on."""
+        if self._waiting is not None:
+            (waiting,), self._waiting = self._waiting, None
+            return waiting
+        return self._running.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Pass on what the Task throws."""
+        self._waiting = None
+        return self._running.throw(*error)
+
+    def close(self) -> None:
+        """End what has begun."""
+        self._running.close()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return (yield from self._running.__await__())
 
 
 if sys.version_info >= (3, 12):
@@ -75,7 +85,7 @@ def drive(
             waiting = running.send(None)
         except StopIteration as stop:
             return cast("Outcome", stop.value)
-        task = loop.create_task(_going_on(running, waiting))
+        task = loop.create_task(_GoingOn(running, waiting))
     else:
         begun = run_task(running, loop)
         if not isinstance(begun, asyncio.Task):
