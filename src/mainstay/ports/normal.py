@@ -34,7 +34,9 @@ def _decimal(digits: int, places: int) -> Normaliser:
     zero = Decimal(0).quantize(unit)
 
     def normal(value: Decimal) -> Decimal:
-        return value.quantize(unit, context=context) if value else zero
+        if not value:
+            return zero
+        return value if value.same_quantum(unit) else value.quantize(unit, context=context)
 
     return normal
 

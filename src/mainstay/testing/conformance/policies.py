@@ -159,6 +159,15 @@ class PoliciesConformance(StoreSuite):
                 await hands.bulk(Remark).add_all(mixed)
         assert await world.all(Remark) == [remark]
 
+    async def test_many_references_are_checked_too(self, world: World, notes: dict[str, list[Note]]) -> None:
+        async with world.command(ALICE) as hands:
+            mine = await hands.bulk(Note).add_all([Note(text="n") for _ in range(600)])
+            await hands.bulk(Remark).add_all([Remark(note_id=note.id) for note in mine])
+        with pytest.raises(ReferenceConflict):
+            async with world.command(ALICE) as hands:
+                await hands.bulk(Remark).add_all([Remark(note_id=note.id) for note in (*mine, notes["bob"][0])])
+        assert len(await world.all(Remark)) == 600
+
     async def test_a_policy_may_rest_on_a_claim(self, world: World) -> None:
         north, south, nowhere = await world.add(
             Parcel(region="north"), Parcel(region="south"), Parcel(region=None), who=SUPPORT

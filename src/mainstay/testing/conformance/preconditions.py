@@ -83,6 +83,20 @@ class PreconditionsConformance(StoreSuite):
                 await hands.rows(Shelf).update(third, name="mine")
                 await hands.rows(Shelf).update(named, name="b")
 
+    async def test_each_of_several_rows_that_are_named_is_compared(self, world: World) -> None:
+        one = await shelf_of_version(world, 1)
+        (two,) = await world.add(Shelf(name="b1"))
+        async with world.command(named=[one.id, two.id], if_match=(1,)) as hands:
+            one = await hands.rows(Shelf).update(one, name="a2")
+            two = await hands.rows(Shelf).update(two, name="b2")
+            await hands.rows(Shelf).update(one, name="a3")
+            await hands.rows(Shelf).update(two, name="b3")
+        assert sorted(row.name for row in await world.all(Shelf)) == ["a3", "b3"]
+        with pytest.raises(PreconditionFailed):
+            async with world.command(named=[one.id, two.id], if_match=(3,)) as hands:
+                await hands.rows(Shelf).delete(one.id)
+                await hands.rows(Shelf).update(two, name="b4")  # read in version 2
+
     async def test_the_call_may_change_the_row_again(self, world: World) -> None:
         shelf = await shelf_of_version(world, 1)
         async with world.command(named=[shelf.id], if_match=(1,)) as hands:
