@@ -257,6 +257,8 @@ def _named(value: Any) -> str:
 
 def _fits(value: Any, target: Any) -> bool:
     """Say whether a value is of a declared type that is no struct; structs in it count as they are."""
+    if target is Any:
+        return True
     if _is_union(target):
         return any(_fits(value, member) for member in get_args(target))
     if isinstance(target, type) and get_origin(target) is None:
@@ -265,7 +267,7 @@ def _fits(value: Any, target: Any) -> bool:
     try:
         msgspec.convert(value, target)
     except (msgspec.ValidationError, TypeError):
-        return target is Any
+        return False
     return True
 
 

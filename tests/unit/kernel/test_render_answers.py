@@ -1,0 +1,422 @@
+"""From what a use case returns to a reply: bytes, status, version, and nothing that the caller may not see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from bound_input import Desk
+
+from mainstay import (
+    Dto,
+    Entity,
+    Event,
+    File,
+    Find,
+    Many,
+    Module,
+    Page,
+    Principal,
+    Repository,
+    Secret,
+    Stream,
+    anyone,
+    field,
+    owner,
+    related,
+    role,
+)
+from mainstay.model.problem import Internal
+
+BOSS = Principal(id=UUID(int=1), roles=frozenset({"boss"}))
+CLERK = Principal(id=UUID(int=2))
+ONE = UUID(int=11)
+
+
+class Line(Entity):
+    order_id: UUID
+    text: str = "t"
+    cost: int = field(default=3, read=role("boss"))
+
+
+class Order(Entity):
+    customer_id: UUID
+    total: Decimal = Decimal("1.50")
+    cost: int = field(default=7, read=role("boss"))
+    mine: str = field(default="m", read=owner("customer_id"))
+    pin: Secret[str] | None = None
+    token: str = field(default="t", secret=True)
+    inward: str = field(default="i", write_only=True)
+    lines: Many[Line] = related("order_id")
+
+
+class Plain(Entity):
+    name: str
+    size: int | None = None
+    kids: Many[Kid] = related("plain_id")
+
+
+class Kid(Entity):
+    plain_id: UUID
+
+
+class Note(Dto):
+    text: str
+
+
+class Holder(Dto):
+    note: Note | None = None
+    order: Order | None = None
+    orders: list[Order | None] = field(default_factory=list)
+    by_name: dict[str, Order | None] = field(default_factory=dict)
+    anything: Any = None
+    words: set[str] = field(default_factory=set)
+    loose: dict = field(default_factory=dict)  # type: ignore[type-arg]  # a map of anything
+
+
+class Tagged(Dto, tag="tagged", omit_defaults=True):
+    a: int = 1
+    b: int = field(default=2, read=role("boss"))
+
+
+class Tree(Dto):
+    n: int
+    kids: list[Tree] = field(default_factory=list)
+
+
+class Happened(Event):
+    id: int
+
+
+module = Module("answers")
+module.resource(Order, path="/orders", read=anyone, create=anyone, delete=anyone)
+module.resource(Plain, path="/plains", read=anyone)
+
+
+def declare(returns: Any, route: str, name: str, status: int = 200) -> None:
+    async def use_case() -> None:
+        """Answer."""
+
+    use_case.__name__ = name
+    use_case.__annotations__["return"] = returns
+    module.command(f"POST /{route}", allow=anyone, status=status)(use_case)
+
+
+declare(None, "none", "none")
+declare(None, "accepted", "accepted", 202)
+declare(Note, "note", "note")
+declare(Note | None, "maybe", "maybe")
+declare(Holder, "holder", "holder")
+declare(Tagged, "tagged", "tagged")
+declare(Tree, "tree", "tree")
+declare(list[Order], "orders-list", "orders")
+declare(list[int], "numbers", "numbers")
+declare(Page[str], "words", "words")
+declare(int, "number", "number")
+declare(str | int, "either", "either")
+declare(dict[str, Order], "named", "named")
+declare(Any, "whatever", "whatever")
+declare(Stream[Order], "stream", "stream")
+declare(Stream[int], "count", "counting")
+declare(File, "file", "file")
+
+
+@module.on(Happened)
+async def heard(event: Happened) -> None:
+    """Hear."""
+
+
+@module.query("GET /found", allow=anyone)
+async def found(find: Find[Order], orders: Repository[Order]) -> list[Order]:
+    """Find a list."""
+    return (await orders.page(find)).items
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    return Desk(module)
+
+
+def order(**more: Any) -> Order:
+    return Order(id=ONE, version=3, customer_id=CLERK.id, pin=Secret("1234"), **more)
+
+
+EVERYTHING = {"find": Find()}
+
+
+def shown(desk: Desk, name: str, value: Any, **call: Any) -> Any:
+    return json.loads(desk.render(name, value, **call).body)
+
+
+def test_what_hides_nothing_is_encoded_as_it_is(desk: Desk) -> None:
+    reply = desk.render("get_plain", Plain(id=ONE, version=2, name="æ"), inputs=EVERYTHING)
+    assert json.loads(reply.body) == {
+        "id": str(ONE),
+        "version": 2,
+        "created_at": "1970-01-01T00:00:00Z",
+        "updated_at": "1970-01-01T00:00:00Z",
+        "name": "æ",
+        "size": None,
+    }
+    assert (reply.status, reply.version, reply.view, reply.location) == (200, 2, "", None)
+
+
+def test_hidden_fields_are_never_shown(desk: Desk) -> None:
+    for who in (BOSS, CLERK, Principal.system):
+        text = desk.render("get_order", order(), inputs=EVERYTHING, principal=who).body
+        assert {"pin", "token", "inward"}.isdisjoint(json.loads(text))
+        assert b"1234" not in text
+
+
+def test_masked_fields_are_shown_to_whom_their_policy_lets(desk: Desk) -> None:
+    boss = desk.render("get_order", order(), inputs=EVERYTHING, principal=BOSS)
+    clerk = desk.render("get_order", order(), inputs=EVERYTHING, principal=CLERK)
+    assert (json.loads(boss.body).get("cost"), json.loads(boss.body).get("mine")) == (7, None)
+    assert (json.loads(clerk.body).get("cost"), json.loads(clerk.body).get("mine")) == (None, "m")
+    assert (boss.view, clerk.view) == ("m=mine", "m=cost")
+    assert boss.version == 3
+
+
+def test_masks_on_rows_are_asked_of_each_row(desk: Desk) -> None:
+    rows = [order(), msgspec_replace(order(), customer_id=BOSS.id)]
+    items = shown(desk, "list_orders", Page(items=rows, count=2), inputs=EVERYTHING, principal=CLERK)["items"]
+    assert ["mine" in item for item in items] == [True, False]
+
+
+def msgspec_replace(row: Any, **changes: Any) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(row, **changes)
+
+
+def test_only_the_fields_that_were_asked_for_are_shown(desk: Desk) -> None:
+    reply = desk.render("get_order", order(), inputs={"find": Find(fields=("total",))}, principal=CLERK)
+    assert (reply.body, reply.view, reply.version) == (b'{"total":"1.50"}', "f=total", 3)
+    page = Page(items=[order()], next="abc", count=1)
+    reply = desk.render("list_orders", page, inputs={"find": Find(fields=("id",))}, principal=CLERK)
+    assert reply.body == f'{{"items":[{{"id":"{ONE}"}}],"next":"abc","count":1}}'.encode()
+    assert reply.next == "abc"
+
+
+def test_a_long_view_is_told_by_its_digest(desk: Desk) -> None:
+    names = ("id", "version", "created_at", "updated_at", "customer_id", "total", "cost", "mine")
+    reply = desk.render("get_order", order(), inputs={"find": Find(fields=names)}, principal=CLERK)
+    other = desk.render("get_order", order(), inputs={"find": Find(fields=names[1:])}, principal=CLERK)
+    assert len(reply.view) == 16
+    assert reply.view != other.view
+
+
+def test_relations_are_shown_where_they_were_loaded(desk: Desk) -> None:
+    loaded = order(lines=[Line(id=ONE, order_id=ONE)])
+    assert "lines" not in shown(desk, "get_order", order(), inputs=EVERYTHING)
+    assert "cost" not in shown(desk, "get_order", loaded, inputs=EVERYTHING, principal=CLERK)["lines"][0]
+    assert shown(desk, "get_order", loaded, inputs=EVERYTHING, principal=BOSS)["lines"][0]["cost"] == 3
+    fields = {"find": Find(fields=("id",), include=("lines",))}
+    assert set(shown(desk, "get_order", loaded, inputs=fields)) == {"id", "lines"}
+
+
+def test_what_is_shown_of_related_rows_is_part_of_the_view(desk: Desk) -> None:
+    views = {
+        desk.render("get_plain", Plain(id=ONE, name="a", kids=kids), inputs=EVERYTHING).view
+        for kids in ([], [Kid(plain_id=ONE)], [Kid(plain_id=ONE, version=1)])
+    }
+    assert len(views) == 3
+    assert all(view.startswith("b=") for view in views)
+    loaded = order(lines=[])
+    assert "m=cost" in desk.render("get_order", loaded, inputs=EVERYTHING, principal=CLERK).view
+
+
+def test_structs_inside_a_dto_are_shown_by_their_own_rules(desk: Desk) -> None:
+    holder = Holder(
+        note=Note(text="x"),
+        order=order(),
+        orders=[order(), None],
+        by_name={"a": order(), "b": None},
+        anything={"k": [order(), Secret, (1, {2})][:1], "s": frozenset({2, 1}), "t": (1,)},
+        words={"b", "a"},
+        loose={"o": order()},
+    )
+    text = desk.render("holder", holder, principal=CLERK).body
+    assert b"1234" not in text
+    assert b"inward" not in text
+    assert b'"cost"' not in text
+    answer = json.loads(text)
+    assert answer["note"] == {"text": "x"}
+    assert answer["orders"][0]["mine"] == answer["by_name"]["a"]["mine"] == answer["loose"]["o"]["mine"] == "m"
+    assert (answer["orders"][1], answer["by_name"]["b"]) == (None, None)
+    assert (answer["words"], answer["anything"]["s"], answer["anything"]["t"]) == (["a", "b"], [1, 2], [1])
+
+
+def test_a_set_of_mixed_values_has_one_order(desk: Desk) -> None:
+    assert shown(desk, "whatever", {"s": {1, "a", None}}) == {"s": ["a", 1, None]}
+
+
+def test_tags_and_omitted_defaults_are_kept_where_fields_are_masked(desk: Desk) -> None:
+    assert shown(desk, "tagged", Tagged(a=5, b=6), principal=CLERK) == {"type": "tagged", "a": 5}
+    assert shown(desk, "tagged", Tagged(b=6), principal=CLERK) == {"type": "tagged"}
+    assert shown(desk, "tagged", Tagged(b=6), principal=BOSS) == {"type": "tagged", "b": 6}
+
+
+def test_a_struct_may_hold_itself(desk: Desk) -> None:
+    tree = Tree(n=1, kids=[Tree(n=2, kids=[Tree(n=3)])])
+    assert shown(desk, "tree", tree) == {"n": 1, "kids": [{"n": 2, "kids": [{"n": 3, "kids": []}]}]}
+
+
+def test_statuses_and_locations(desk: Desk) -> None:
+    created = desk.render("create_order", order(), principal=CLERK)
+    assert (created.status, created.location, created.version) == (201, str(ONE), 3)
+    assert (desk.render("none", None).status, desk.render("accepted", None).status) == (204, 202)
+    assert desk.render("delete_order", None).status == 204
+    assert desk.render("maybe", None).body == b"null"
+    assert desk.render("heard", None).status == 204
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "answer"),
+    [
+        ("number", 5, 5),
+        ("either", "x", "x"),
+        ("either", 5, 5),
+        ("numbers", [1, 2], [1, 2]),
+        ("words", Page(items=["a"], next="n"), {"items": ["a"], "next": "n"}),
+        ("whatever", None, None),
+        ("whatever", {"a": [1]}, {"a": [1]}),
+        ("maybe", Note(text="x"), {"text": "x"}),
+    ],
+)
+def test_values_of_other_types(desk: Desk, name: str, value: Any, answer: Any) -> None:
+    assert shown(desk, name, value) == answer
+
+
+def test_structs_in_a_map_are_shown_by_their_own_rules(desk: Desk) -> None:
+    answer = shown(desk, "named", {"a": order()}, principal=CLERK)
+    assert (answer["a"]["mine"], "cost" in answer["a"], "pin" in answer["a"]) == ("m", False, False)
+
+
+class Sub(Note):
+    extra: str = "leak"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("none", 1),
+        ("note", None),
+        ("note", "x"),
+        ("note", Sub(text="x")),
+        ("note", order()),
+        ("maybe", 5),
+        ("number", "5"),
+        ("number", True),
+        ("either", 1.5),
+        ("orders", None),
+        ("orders", [order(), None]),
+        ("orders", (order(),)),
+        ("orders", [Note(text="x")]),
+        ("numbers", ["x"]),
+        ("words", Page(items=[1])),
+        ("words", []),
+        ("named", {"a": Note(text="x")}),
+        ("file", b"x"),
+        ("stream", [order()]),
+        ("whatever", Secret("x")),
+        ("whatever", object()),
+        ("whatever", "\ud800"),
+        ("note", Note(text="\ud800")),
+    ],
+)
+def test_what_is_not_of_the_declared_type_is_an_error_of_ours(desk: Desk, name: str, value: Any) -> None:
+    with pytest.raises(Internal) as caught:
+        desk.render(name, value)
+    assert caught.value.detail == "Something went wrong on our side"
+    assert str(caught.value.__cause__).startswith(name)
+
+
+async def items(*values: Any) -> AsyncIterator[Any]:
+    for value in values:
+        yield value
+
+
+class Bare:
+    """An iterator that cannot be closed."""
+
+    def __init__(self, *values: Any) -> None:
+        self._values = list(values)
+
+    def __aiter__(self) -> Bare:
+        return self
+
+    async def __anext__(self) -> Any:
+        if not self._values:
+            raise StopAsyncIteration
+        return self._values.pop(0)
+
+
+async def lines(reply: Any) -> list[bytes]:
+    return [line async for line in reply.stream]
+
+
+async def test_a_stream_is_a_line_an_item(desk: Desk) -> None:
+    reply = desk.render("counting", Stream(items(1, 2)))
+    assert await lines(reply) == [b"1\n", b"2\n"]
+    assert await lines(desk.render("counting", Stream(Bare(1)))) == [b"1\n"]
+    told = await lines(desk.render("stream", Stream(items(order())), principal=CLERK))
+    assert json.loads(told[0])["mine"] == "m"
+    assert b"1234" not in told[0]
+
+
+async def test_a_stream_of_what_hides_nothing_is_encoded_as_it_is() -> None:
+    here = Module("streams")
+
+    async def stream() -> None:
+        """Stream."""
+
+    stream.__annotations__["return"] = Stream[Note]
+    here.query("GET /stream", allow=anyone)(stream)
+    desk = Desk(here)
+    assert await lines(desk.render("stream", Stream(items(Note(text="x"))))) == [b'{"text":"x"}\n']
+    with pytest.raises(Internal) as caught:
+        await lines(desk.render("stream", Stream(items(5))))
+    assert "stream returned int" in str(caught.value.__cause__)
+
+
+def test_a_file_is_passed_on(desk: Desk) -> None:
+    file = File(content=b"x", media_type="text/plain")
+    assert desk.render("file", file).file is file
+
+
+def test_lists_found_by_a_search_show_the_fields_asked_for(desk: Desk) -> None:
+    assert shown(desk, "found", [order()], inputs={"find": Find(fields=("total",))}) == [{"total": "1.50"}]
+
+
+def test_an_answer_without_a_json_form_is_a_start_up_fault() -> None:
+    here = Module("odd")
+
+    class Odd:
+        """No type of the model."""
+
+    async def odd() -> None:
+        """Answer with an odd thing."""
+
+    odd.__annotations__["return"] = Odd
+    here.query("GET /odd", allow=anyone)(odd)
+    desk = Desk(here)
+    assert "its answer cannot be rendered" in str(desk.blueprint.faults[0])
+    with pytest.raises(Internal):
+        desk.render("odd", Odd())
+
+
+def test_media_types_of_answers(desk: Desk) -> None:
+    from mainstay.kernel.validate import media_of
+
+    gives = {name: media_of(desk.planned[name].signature).gives for name in ("file", "stream", "note", "none")}
+    assert gives == {
+        "file": "application/octet-stream",
+        "stream": "application/x-ndjson",
+        "note": "application/json",
+        "none": "application/json",
+    }
