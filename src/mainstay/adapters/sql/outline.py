@@ -14,10 +14,10 @@ import msgspec
 from mainstay.adapters.sql.columns import BoundColumn, Columns, UnknownField
 from mainstay.model.conditions import (
     OPERATORS,
-    All,
+    AllOf,
     Always,
     Among,
-    Any_,
+    AnyOf,
     Compare,
     CompareFields,
     Condition,
@@ -131,11 +131,11 @@ def _not(condition: Not, columns: Columns, bound: list[Any]) -> Outline:
     return "not", outline(condition.of, columns, bound)
 
 
-def _all(condition: All, columns: Columns, bound: list[Any]) -> Outline:
+def _all(condition: AllOf, columns: Columns, bound: list[Any]) -> Outline:
     return ("and", *[outline(part, columns, bound) for part in condition.parts])
 
 
-def _any(condition: Any_, columns: Columns, bound: list[Any]) -> Outline:
+def _any(condition: AnyOf, columns: Columns, bound: list[Any]) -> Outline:
     return ("or", *[outline(part, columns, bound) for part in condition.parts])
 
 
@@ -146,6 +146,6 @@ _WALKS: dict[type[Condition], Callable[[Any, Columns, list[Any]], Outline]] = {
     Contains: _contains,
     CompareFields: _compare_fields,
     Not: _not,
-    All: _all,
-    Any_: _any,
+    AllOf: _all,
+    AnyOf: _any,
 }

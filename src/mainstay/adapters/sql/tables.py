@@ -94,7 +94,7 @@ def column_type(attribute: Attribute) -> types.ColumnType:
                 f"digits={attribute.digits}, places={attribute.places} cannot be stored exactly: "
                 f"use at most {MAX_DIGITS} digits, and no more places than digits"
             )
-        return types.Decimal(attribute.places, attribute.digits)
+        return types.Decimal(digits=attribute.digits, places=attribute.places)
     if kind is FieldKind.ENUM:
         return types.Enum(attribute.base, _enum_storage(attribute.base))
     if kind in _DOCUMENTS:

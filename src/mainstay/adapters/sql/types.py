@@ -156,7 +156,7 @@ class Decimal(ColumnType):
     impl = sa.Numeric
     kind, sqlite = "decimal", "INTEGER"
 
-    def __init__(self, places: int, digits: int = 18) -> None:
+    def __init__(self, *, digits: int = 18, places: int) -> None:
         super().__init__()
         self.places = places
         self.digits = digits
@@ -172,7 +172,7 @@ class Decimal(ColumnType):
         return values.unscale(self.places)
 
     def __repr__(self) -> str:
-        return f"Decimal({self.places}, {self.digits})"
+        return f"Decimal(digits={self.digits}, places={self.places})"
 
 
 class Enum(ColumnType):
@@ -209,7 +209,7 @@ def read_meanings(table_sql: str) -> dict[str, ColumnType]:
         kind, places = match["kind"], match["places"]
         name = match["quoted"] or match["plain"]
         if kind == "decimal" and places is not None:
-            found[name] = Decimal(int(places))
+            found[name] = Decimal(places=int(places))
         elif kind in _BY_KIND:
             found[name] = _BY_KIND[kind]()
     return found

@@ -1,0 +1,19 @@
+"""Migrations: the schema follows the model by reviewed files in the team's tree, carried out with Alembic.
+
+A database is changed by one runner at a time, in one transaction: it is the old one or the new one, never between.
+These functions wait for the disk: call them in a thread where an event loop runs, and not while a store has the file
+open in the same process. Alembic is imported by the functions that need it, and not before.
+"""
+
+from mainstay.adapters.sql.migrations.commands import (
+    Planned,
+    Status,
+    check_compatible,
+    migrate,
+    plan,
+    rollback,
+    status,
+)
+from mainstay.adapters.sql.migrations.files import MigrationFault
+
+__all__ = ["MigrationFault", "Planned", "Status", "check_compatible", "migrate", "plan", "rollback", "status"]

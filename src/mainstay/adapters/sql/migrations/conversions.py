@@ -1,0 +1,61 @@
+"""Changes of a column's type that keep its values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mainstay.adapters.sql.types import ColumnType, Decimal, Enum
+
+_TEXTS = frozenset({"text", "uuid", "datetime", "date", "time"})
+
+
+class Conversion(NamedTuple):
+    """How values are brought over: an SQL expression of the column ``{0}`` (none: as they are), and what to look at."""
+
+    expression: str = ""
+    warning: str = ""
+
+
+def conversion(table: str, column: str, there: object, wanted: object) -> Conversion | None:
+    """Return how the values of a column become those of another type, or None where nothing safe is known.
+
+    The expression is run before the type is changed, while SQLite still holds the old storage class.
+    """
+    if not isinstance(there, ColumnType) or not isinstance(wanted, ColumnType):
+        return None
+    old, new = _kind(there), _kind(wanted)
+    if old in _NUMBERS and new in _NUMBERS:
+        return _rescaled(_places(wanted) - _places(there))
+    if old in _TEXTS and new in _TEXTS:
+        if new == "text":
+            return Conversion()
+        return Conversion(warning=f"values of {table}.{column} stay as they are: each must be a {new} already")
+    if (old, new) == ("text", "json"):
+        return Conversion("json_quote({0})")
+    if (old, new) in (("integer", "boolean"), ("boolean", "integer")):
+        warning = "values stay as they are: each must be 0 or 1" if new == "boolean" else ""
+        return Conversion(warning=warning)
+    if (old, new) in (("integer", "text"), ("integer", "float")):
+        return Conversion()  # the copy of the table casts them
+    return None
+
+
+_NUMBERS = frozenset({"integer", "decimal"})
+
+
+def _kind(column: ColumnType) -> str:
+    if isinstance(column, Enum):
+        return "integer" if column.storage == "INTEGER" else "text"
+    return column.kind
+
+
+def _places(column: ColumnType) -> int:
+    return column.places if isinstance(column, Decimal) else 0
+
+
+def _rescaled(shift: int) -> Conversion:
+    if shift > 0:
+        return Conversion(f"{{0}} * {10**shift}")
+    if shift < 0:
+        return Conversion(f"{{0}} / {10**-shift}", "digits behind the last place that is kept are cut off")
+    return Conversion()

@@ -1,0 +1,35 @@
+"""The revision of a database, read without Alembic: a service asks for it at every start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from mainstay.adapters.sql.migrations.files import MigrationFault, Revision
+
+VERSION_TABLE = "mainstay_migration"
+"""The table that holds the name of the revision that the database is at."""
+
+
+def read_revision(database: Path) -> str | None:
+    """Return the revision that a database is at. Raises ``MigrationFault`` where the file is no database."""
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.set_busy_timeout(5000)
+        found = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()  # noqa: S608 - a constant
+    except apsw.NotADBError as error:
+        raise MigrationFault(f"{database} is no SQLite database") from error
+    except apsw.SQLError:
+        return None  # there is no such table
+    finally:
+        connection.close()
+    return str(found[0][0]) if found else None
+
+
+def pending_of(chain: list[Revision], current: str | None) -> list[str] | None:
+    """Return the revisions that a database lacks, or None where it is at one that the chain does not have."""
+    names = [revision.name for revision in chain]
+    if current is None:
+        return names
+    return names[names.index(current) + 1 :] if current in names else None

@@ -1,0 +1,94 @@
+"""Revision files as text: the same for the same change, and made to be read."""
+
+from __future__ import annotations
+
+import tokenize
+from collections import deque
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any, Literal
+
+from alembic.autogenerate import render_python_code
+
+from mainstay.adapters.sql.migrations.difference import Difference
+from mainstay.adapters.sql.types import ColumnType
+
+_FILE = '''"""{title}.
+
+Read it before you commit it: what it does to rows that are there is yours to decide.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from mainstay.sql import types
+
+revision = "{name}"
+down_revision = {follows}
+
+
+def upgrade() -> None:
+{up}
+
+
+def downgrade() -> None:
+{down}
+'''
+
+
+def file_text(found: Difference, name: str, follows: str | None, message: str, context: Any) -> str:
+    """Return the text of a revision file."""
+    warnings = "".join(f"    # REVIEW: {warning}\n" for warning in found.warnings)
+    return _FILE.format(
+        title=message[:1].upper() + message[1:],
+        name=name,
+        follows="None" if follows is None else f'"{follows}"',
+        up=warnings + _code(found.up, context),
+        down=_code(found.down, context),
+    )
+
+
+def _code(all_ops: Any, context: Any) -> str:
+    text = render_python_code(all_ops, render_as_batch=True, render_item=_render, migration_context=context)
+    lines = [line.rstrip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return _double_quoted("\n".join(_laid_out(lines))).rstrip() or "    pass"
+
+
+def _laid_out(lines: list[str]) -> Iterator[str]:
+    """Lay a function out: a column a line for a new table, an alteration in one line, a blank around blocks."""
+    rest = deque(lines)
+    before = ""
+    while rest:
+        line = rest.popleft()
+        text = line if line.startswith("    ") else f"    {line}"
+        top = not text.startswith("     ")
+        if before and top and (_block(text) or _block(before)):
+            yield ""
+        before = text if top else before
+        if text.startswith("    op.create_table("):
+            yield "    op.create_table("
+            yield f"        {text.strip().removeprefix('op.create_table(')}"
+            while (part := rest.popleft().strip()) != ")":
+                yield f"        {part.rstrip(',')},"
+            yield "    )"
+            continue
+        while rest and text.endswith(","):
+            text = f"{text} {rest.popleft().strip()}"
+        yield text
+
+
+def _block(line: str) -> bool:
+    return line.startswith(("    op.create_table(", "    with "))
+
+
+def _double_quoted(code: str) -> str:
+    """Write strings as formatters do, so that a file is not changed by the first one that runs over it."""
+    lines = code.splitlines(keepends=True)
+    for token in reversed(list(tokenize.generate_tokens(StringIO(f"if 1:\n{code}\n").readline))):
+        if token.type == tokenize.STRING and token.string[0] == "'" and not {'"', "\\"} & set(token.string):
+            row, (start, end) = token.start[0] - 2, (token.start[1], token.end[1])
+            lines[row] = f'{lines[row][:start]}"{token.string[1:-1]}"{lines[row][end:]}'
+    return "".join(lines)
+
+
+def _render(kind: str, item: Any, _: Any) -> str | Literal[False]:
+    return f"types.{item!r}" if kind == "type" and isinstance(item, ColumnType) else False
