@@ -31,14 +31,14 @@ class Condition(msgspec.Struct, frozen=True):
             return self if other.value else other
         if isinstance(self, Always):
             return other if self.value else self
-        return All((*_parts(self, All), *_parts(other, All)))
+        return AllOf((*_parts(self, AllOf), *_parts(other, AllOf)))
 
     def __or__(self, other: Condition) -> Condition:
         if isinstance(other, Always):
             return other if other.value else self
         if isinstance(self, Always):
             return self if self.value else other
-        return Any_((*_parts(self, Any_), *_parts(other, Any_)))
+        return AnyOf((*_parts(self, AnyOf), *_parts(other, AnyOf)))
 
     def __invert__(self) -> Condition:
         if isinstance(self, Always):
@@ -96,19 +96,19 @@ class Not(Condition, frozen=True):
     of: Condition
 
 
-class All(Condition, frozen=True):
+class AllOf(Condition, frozen=True):
     """Every part holds."""
 
     parts: tuple[Condition, ...]
 
 
-class Any_(Condition, frozen=True):
+class AnyOf(Condition, frozen=True):
     """At least one part holds."""
 
     parts: tuple[Condition, ...]
 
 
-def _parts(condition: Condition, kind: type[All | Any_]) -> tuple[Condition, ...]:
+def _parts(condition: Condition, kind: type[AllOf | AnyOf]) -> tuple[Condition, ...]:
     return condition.parts if isinstance(condition, kind) else (condition,)
 
 
@@ -125,9 +125,9 @@ def key(condition: Condition) -> Any:
             return ("cf", left, op, right)
         case Not(of):
             return ("not", key(of))
-        case All(parts):
+        case AllOf(parts):
             return ("and", *map(key, parts))
-        case Any_(parts):
+        case AnyOf(parts):
             return ("or", *map(key, parts))
         case Always(value):
             return value
@@ -147,7 +147,7 @@ def values(condition: Condition) -> Iterator[tuple[str, Any]]:
             yield field, text
         case Not(of):
             yield from values(of)
-        case All(parts) | Any_(parts):
+        case AllOf(parts) | AnyOf(parts):
             for part in parts:
                 yield from values(part)
 
@@ -162,7 +162,7 @@ def fields(condition: Condition) -> Iterator[str]:
             yield right
         case Not(of):
             yield from fields(of)
-        case All(parts) | Any_(parts):
+        case AllOf(parts) | AnyOf(parts):
             for part in parts:
                 yield from fields(part)
 
@@ -184,9 +184,9 @@ def holds(condition: Condition, row: Any) -> bool:
             return other is not None and _compare(getattr(row, left), op, other)
         case Not(of):
             return not holds(of, row)
-        case All(parts):
+        case AllOf(parts):
             return all(holds(part, row) for part in parts)
-        case Any_(parts):
+        case AnyOf(parts):
             return any(holds(part, row) for part in parts)
     raise TypeError(f"{type(condition).__name__} is no condition")
 

@@ -15,10 +15,10 @@ import msgspec
 from mainstay.model.conditions import (
     FALSE,
     TRUE,
-    All,
+    AllOf,
     Always,
     Among,
-    Any_,
+    AnyOf,
     Compare,
     CompareFields,
     Condition,
@@ -384,12 +384,12 @@ def _fill(condition: Condition, who: Principal) -> Condition:
             return Contains(field, given, at) if isinstance(given, str) else FALSE
         case Not(of):
             return FALSE if _lacks(of, who) else ~_fill(of, who)
-        case All(parts):
+        case AllOf(parts):
             result: Condition = TRUE
             for part in parts:
                 result = result & _fill(part, who)
             return result
-        case Any_(parts):
+        case AnyOf(parts):
             result = FALSE
             for part in parts:
                 result = result | _fill(part, who)
@@ -406,6 +406,6 @@ def _lacks(condition: Condition, who: Principal) -> bool:
             return any(isinstance(m, _OfCaller) and m.of(who) is None for m in members)
         case Not(of):
             return _lacks(of, who)
-        case All(parts) | Any_(parts):
+        case AllOf(parts) | AnyOf(parts):
             return any(_lacks(part, who) for part in parts)
     return False

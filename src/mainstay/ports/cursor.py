@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mainstay.model.conditions import FALSE, All, Any_, Compare, Condition, key
+from mainstay.model.conditions import FALSE, AllOf, AnyOf, Compare, Condition, key
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import Malformed
 from mainstay.model.schema import Attribute
@@ -29,14 +29,14 @@ def after(plan: EntityPlan, order: Sequence[Sort], start: Sequence[Any]) -> Cond
     for by, value in zip(order, start, strict=True):
         beyond = _beyond(by, value, plan.shape.by_name[by.field].optional)
         if beyond is not FALSE:
-            alternatives.append(All((*equal, beyond)) if equal else beyond)
+            alternatives.append(AllOf((*equal, beyond)) if equal else beyond)
         equal.append(Compare(by.field, "eq", value))
     first = order[0]
     if len(order) == 1 or start[0] is None or (first.descending and plan.shape.by_name[first.field].optional):
-        return Any_(tuple(alternatives)) if len(alternatives) != 1 else alternatives[0]
+        return AnyOf(tuple(alternatives)) if len(alternatives) != 1 else alternatives[0]
     # Implied by the alternatives, and what lets a store begin at the right place of an index.
     bound = Compare(first.field, "le" if first.descending else "ge", start[0])
-    return All((bound, Any_(tuple(alternatives))))
+    return AllOf((bound, AnyOf(tuple(alternatives))))
 
 
 def _beyond(by: Sort, value: Any, optional: bool) -> Condition:
@@ -46,7 +46,7 @@ def _beyond(by: Sort, value: Any, optional: bool) -> Condition:
     if value is None:
         return FALSE
     below = Compare(by.field, "lt", value)
-    return Any_((below, Compare(by.field, "eq", None))) if optional else below
+    return AnyOf((below, Compare(by.field, "eq", None))) if optional else below
 
 
 def _context(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort]) -> bytes:

@@ -9,9 +9,9 @@ from typing import Any
 from mainstay.model.conditions import (
     FALSE,
     TRUE,
-    All,
+    AllOf,
     Always,
-    Any_,
+    AnyOf,
     Compare,
     CompareFields,
     Condition,
@@ -28,12 +28,12 @@ def after_change(condition: Condition, changes: Mapping[str, Any]) -> Condition:
     match condition:
         case Not(of):
             return ~after_change(of, changes)
-        case All(parts):
+        case AllOf(parts):
             result: Condition = TRUE
             for part in parts:
                 result = result & after_change(part, changes)
             return result
-        case Any_(parts):
+        case AnyOf(parts):
             result = FALSE
             for part in parts:
                 result = result | after_change(part, changes)

@@ -29,7 +29,7 @@ from mainstay import (
 )
 from mainstay.kernel.validate import InputLimits, operators_of
 from mainstay.model.conditions import TRUE, Among, Compare, Contains
-from mainstay.model.conditions import All as Every
+from mainstay.model.conditions import AllOf as Every
 from mainstay.model.inputs import Sort
 from mainstay.model.schema import attribute_of
 

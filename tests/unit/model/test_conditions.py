@@ -71,10 +71,10 @@ def _shifted(condition: c.Condition) -> c.Condition:
             return c.Among(field, tuple(m + 7 for m in members))
         case c.Not(of):
             return c.Not(_shifted(of))
-        case c.All(parts):
-            return c.All(tuple(map(_shifted, parts)))
-        case c.Any_(parts):
-            return c.Any_(tuple(map(_shifted, parts)))
+        case c.AllOf(parts):
+            return c.AllOf(tuple(map(_shifted, parts)))
+        case c.AnyOf(parts):
+            return c.AnyOf(tuple(map(_shifted, parts)))
     return condition
 
 

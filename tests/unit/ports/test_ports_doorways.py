@@ -11,7 +11,7 @@ import pytest
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.kernel.plans import plan_entities
 from mainstay.model.blueprint import draw
-from mainstay.model.conditions import TRUE, All, Compare
+from mainstay.model.conditions import TRUE, AllOf, Compare
 from mainstay.model.fields import field, related
 from mainstay.model.inputs import Many, Sort
 from mainstay.model.module import Module
@@ -94,7 +94,7 @@ async def test_a_cursor_whose_values_no_longer_fit_their_fields_is_refused() -> 
 
 def test_behind_a_row_begins_at_the_right_place_of_an_index() -> None:
     beyond = after(PLANS[Book], (Sort("title"), Sort("id")), ["t", ALICE.id])
-    assert isinstance(beyond, All)
+    assert isinstance(beyond, AllOf)
     assert beyond.parts[0] == Compare("title", "ge", "t")
     assert after(PLANS[Book], (Sort("id", True),), [ALICE.id]) == Compare("id", "lt", ALICE.id)
 

@@ -12,10 +12,10 @@ from mainstay.adapters.memory.state import State
 from mainstay.model.conditions import (
     OPERATORS,
     TRUE,
-    All,
+    AllOf,
     Always,
     Among,
-    Any_,
+    AnyOf,
     Compare,
     CompareFields,
     Condition,
@@ -44,10 +44,10 @@ def predicate(condition: Condition) -> Predicate:
         case Not(of):
             inner = predicate(of)
             return lambda row: not inner(row)
-        case All(parts):
+        case AllOf(parts):
             every = [predicate(part) for part in parts]
             return lambda row: all(part(row) for part in every)
-        case Any_(parts):
+        case AnyOf(parts):
             some = [predicate(part) for part in parts]
             return lambda row: any(part(row) for part in some)
     raise TypeError(f"{type(condition).__name__} is no condition")
@@ -103,7 +103,7 @@ def _near(state: State, where: Condition) -> Iterable[Any] | None:
             return _present(state, dict.fromkeys(members))
         case Compare(field, "eq", value) if value is not None and field in state.unique:
             return _present(state, (state.unique[field].get(value),))
-        case All(parts):
+        case AllOf(parts):
             found = (_near(state, part) for part in parts)
             return next((near for near in found if near is not None), None)
     return None

@@ -22,10 +22,10 @@ from mainstay.adapters.sql.store import SqliteStore
 from mainstay.model.conditions import (
     FALSE,
     TRUE,
-    All,
+    AllOf,
     Always,
     Among,
-    Any_,
+    AnyOf,
     Compare,
     CompareFields,
     Condition,
@@ -149,8 +149,8 @@ def conditions() -> st.SearchStrategy[Condition]:
         leaves(),
         lambda below: st.one_of(
             st.builds(Not, below),
-            st.builds(All, st.lists(below, max_size=3).map(tuple)),
-            st.builds(Any_, st.lists(below, max_size=3).map(tuple)),
+            st.builds(AllOf, st.lists(below, max_size=3).map(tuple)),
+            st.builds(AnyOf, st.lists(below, max_size=3).map(tuple)),
         ),
         max_leaves=5,
     )
