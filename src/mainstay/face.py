@@ -1,0 +1,109 @@
+"""The public face: every name that a team imports from ``mainstay``, and where it comes from."""
+
+from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, starts_with
+from mainstay.model.fields import field, header, related
+from mainstay.model.inputs import File, Find, Many, Page, Patch, RawBody, Sort, Stream, Upload
+from mainstay.model.limits import Limit, limit
+from mainstay.model.module import Module
+from mainstay.model.operation import signed
+from mainstay.model.policy import Policy, anyone, authenticated, check, owner, role, scope, where
+from mainstay.model.principal import Principal
+from mainstay.model.problem import (
+    Conflict,
+    Fault,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    Problem,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
+from mainstay.model.service import Service
+from mainstay.model.structs import Dto, Entity, Event
+from mainstay.model.values import UNASSIGNED, Email, Secret, Url
+from mainstay.ports.aggregates import Aggregates, avg_of, count_of, max_of, min_of, sum_of
+from mainstay.ports.ask import Ask
+from mainstay.ports.bulk import Bulk
+from mainstay.ports.cache import Cache
+from mainstay.ports.clock import Clock
+from mainstay.ports.events import Events
+from mainstay.ports.ids import Ids
+from mainstay.ports.log import Log
+from mainstay.ports.repository import Repository
+from mainstay.ports.unit_of_work import UnitOfWork
+
+__all__ = [
+    "UNASSIGNED",
+    "Aggregates",
+    "Ask",
+    "Bulk",
+    "Cache",
+    "Clock",
+    "Conflict",
+    "Dto",
+    "Email",
+    "Entity",
+    "Event",
+    "Events",
+    "Fault",
+    "File",
+    "Find",
+    "Forbidden",
+    "Gone",
+    "Ids",
+    "Invalid",
+    "Limit",
+    "Log",
+    "Many",
+    "Module",
+    "NotFound",
+    "Page",
+    "Patch",
+    "Policy",
+    "PreconditionFailed",
+    "Principal",
+    "Problem",
+    "RawBody",
+    "Repository",
+    "Secret",
+    "Service",
+    "Sort",
+    "Stream",
+    "TooMany",
+    "Unauthenticated",
+    "Unavailable",
+    "UnitOfWork",
+    "Upload",
+    "Url",
+    "all_of",
+    "any_of",
+    "anyone",
+    "authenticated",
+    "avg_of",
+    "check",
+    "contains",
+    "count_of",
+    "field",
+    "ge",
+    "gt",
+    "header",
+    "in_",
+    "le",
+    "limit",
+    "lt",
+    "max_of",
+    "min_of",
+    "ne",
+    "not_",
+    "owner",
+    "related",
+    "role",
+    "scope",
+    "signed",
+    "starts_with",
+    "sum_of",
+    "where",
+]
