@@ -24,6 +24,7 @@ from mainstay.inbound.http.targets import (
     Document,
     Documents,
     DocumentTarget,
+    Nothing,
     OperationTarget,
     Page,
     Pages,
@@ -88,7 +89,6 @@ class Door:
         method: bytes,
         target: bytes,
         headers: dict[bytes, bytes],
-        *,
         address: str,
         peer: str,
         root: str = "",
@@ -100,28 +100,33 @@ class Door:
         field says so; ``root`` is the path that the door is mounted at.
         """
         at = self._static.get(target)
-        if at is not None and method in at and self._trust is None and not streaming and TELLING.isdisjoint(headers):
-            found, arguments, path = at[method]
-            exchange = Exchange(method, headers, peer, self._token(), self._common, target, root, found)
-            if not found.strict:
-                if found.bound is not None:
-                    exchange.call = Call(
-                        operation=found.bound,
-                        method=found.method if method != b"HEAD" else "HEAD",
-                        target=path,
-                        peer=peer,
-                        request_id=exchange.request_id,
-                        arguments=arguments,
-                        headers=partial(field_of, headers),
-                    )
-                return exchange
-        else:
+        match = None if at is None else at.get(method)
+        if streaming or self._trust is not None or not TELLING.isdisjoint(headers):
             exchange = self._identify(method, headers, address, peer, root)
+        else:
+            exchange = Exchange(method, headers, peer, self._token(), self._common, target, root)
+            if match is not None and not match.target.strict:
+                self._aim(exchange, match)
+                return exchange
         try:
-            self._open(exchange, target, streaming)
+            self._open(exchange, target, match, streaming)
         except Problem as problem:
             exchange.answer = self.refuse(exchange, problem)
         return exchange
+
+    def _aim(self, exchange: Exchange, match: Match[Target]) -> None:
+        """Set the target and, where that is an operation, the call."""
+        exchange.target = found = match.target
+        if found.bound is not None:
+            exchange.call = Call(
+                operation=found.bound,
+                method="HEAD" if exchange.method == b"HEAD" else found.method,
+                target=match.path or exchange.path.decode(),
+                peer=exchange.peer,
+                request_id=exchange.request_id,
+                arguments=match.arguments,
+                headers=partial(field_of, exchange.headers),
+            )
 
     def _identify(self, method: bytes, headers: dict[bytes, bytes], address: str, peer: str, root: str) -> Exchange:
         """Begin an exchange: the caller's address, the request's id, what each answer to it carries."""
@@ -131,24 +136,20 @@ class Door:
         request_id = request_id_of(headers.get(b"x-request-id")) or self._token()
         return Exchange(method, headers, peer, request_id, common, root=root)
 
-    def _open(self, exchange: Exchange, target: bytes, streaming: bool) -> None:
+    def _open(self, exchange: Exchange, target: bytes, match: Match[Target] | None, streaming: bool) -> None:
         """Find what a request is for, and take the facts of its call from its head."""
-        match, query = self._search(exchange, target)
-        found = match.target
-        exchange.target = found
-        if found is None or found.bound is None:
+        query = b""
+        if match is None:
+            match, query = self._search(exchange, target)
+        else:
+            exchange.path = target
+        self._aim(exchange, match)
+        call, headers, found = exchange.call, exchange.headers, match.target
+        if call is None or not isinstance(found, OperationTarget):
             self._length(exchange, streaming)
             return
-        exchange.call = call = Call(
-            operation=found.bound,
-            method=found.method if exchange.method != b"HEAD" else "HEAD",
-            target=match.path or exchange.path.decode(),
-            peer=exchange.peer,
-            request_id=exchange.request_id,
-            arguments=match.arguments,
-            headers=partial(field_of, exchange.headers),
-            traceparent=trace(exchange),
-        )
+        if b"traceparent" in headers:
+            call.traceparent = trace(exchange)
         if query:
             call.query = decode_query(query)
         length = body_length(exchange)
@@ -282,7 +283,7 @@ class Door:
         return self._answers.problem(exchange, Internal(request_id=exchange.request_id))
 
 
-_NOTHING: Match[Any] = Match(None, {}, "")
+_NOTHING: Match[Any] = Match(Nothing(), {}, "")
 
 
 def _trust(options: HttpOptions) -> ProxyTrust | None:

@@ -39,9 +39,12 @@ class Intake:
         "_ended",
         "_fed",
         "_headers",
-        "_options",
+        "_max_bytes",
+        "_max_fields",
+        "_max_target",
         "_parser",
         "_peer",
+        "_receive",
         "_url",
         "closed",
         "fault",
@@ -52,7 +55,10 @@ class Intake:
 
     def __init__(self, door: Door, address: str) -> None:
         self._door = door
-        self._options = door.options
+        self._receive = door.receive
+        self._max_bytes = door.options.max_header_bytes
+        self._max_fields = door.options.max_headers
+        self._max_target = door.options.max_target_bytes
         self._address = address
         self._peer = door.peer_of(address)
         self._url: bytes | None = None
@@ -107,13 +113,12 @@ class Intake:
         """Take the end of a head: it becomes an exchange."""
         url, headers, parser = self._url, self._headers, self._parser
         self._url = None
-        if self._fed > self._options.max_header_bytes or len(headers) > self._options.max_headers:
+        if self._fed > self._max_bytes or len(headers) > self._max_fields:
             self._check_size(headers)
-        exchange = self._door.receive(parser.get_method(), url or b"", headers, address=self._address, peer=self._peer)
-        keep = parser.should_keep_alive()
-        if not keep or b"connection" in headers or b"host" not in headers:
-            self._check_version(exchange, keep)
         self._fed = 0
+        exchange = self._receive(parser.get_method(), url or b"", headers, self._address, self._peer)
+        if b"connection" in headers or b"host" not in headers or not parser.should_keep_alive():
+            self._check_version(exchange, parser.should_keep_alive())
         self.ready.append(exchange)
         if exchange.inflow is not None:
             self.incoming = exchange
@@ -122,10 +127,8 @@ class Intake:
 
     def _check_size(self, headers: dict[bytes, bytes]) -> None:
         size = sum(len(name) + len(value) + 4 for name, value in headers.items())
-        if size > self._options.max_header_bytes or len(headers) > self._options.max_headers:
-            raise HeadersTooLarge(
-                f"at most {self._options.max_headers} header fields of {self._options.max_header_bytes} bytes together"
-            )
+        if size > self._max_bytes or len(headers) > self._max_fields:
+            raise HeadersTooLarge(f"at most {self._max_fields} header fields of {self._max_bytes} bytes together")
 
     def _check_version(self, exchange: Exchange, keep: bool) -> None:
         version = self._parser.get_http_version()
@@ -197,11 +200,10 @@ class Intake:
 
     def _bound_head(self) -> None:
         """Refuse a head that grows over its bounds before it is complete."""
-        options = self._options
-        if self._url is not None and len(self._url) > options.max_target_bytes:
-            self._break(TargetTooLong(f"path and query are longer than {options.max_target_bytes} bytes"))
-        elif self._fed > options.max_header_bytes + options.max_target_bytes + SLICE:
-            self._break(HeadersTooLarge(f"the header fields are larger than {options.max_header_bytes} bytes"))
+        if self._url is not None and len(self._url) > self._max_target:
+            self._break(TargetTooLong(f"path and query are longer than {self._max_target} bytes"))
+        elif self._fed > self._max_bytes + self._max_target + SLICE:
+            self._break(HeadersTooLarge(f"the header fields are larger than {self._max_bytes} bytes"))
 
     def _bound_body(self, incoming: Exchange) -> None:
         """End a body that is over its bound, or whose framing outweighs it."""

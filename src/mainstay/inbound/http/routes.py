@@ -77,7 +77,11 @@ class Routes(Generic[T]):
         at = self._static.get(path)
         if at is not None and method in at:
             return at[method]
-        for node, values in self._ends(path):
+        segments = _segments(path)
+        found = _straight(self._root, segments, method)
+        if found is not None:
+            return found
+        for node, values in _walk(self._root, segments, 0, []):
             end = node.ends.get(method)
             if end is not None:
                 return Match(end[0], dict(zip(end[1], values, strict=True)), "")
@@ -85,17 +89,13 @@ class Routes(Generic[T]):
 
     def allowed(self, path: bytes) -> tuple[str, ...]:
         """Return the methods that the path takes, OPTIONS among them, in order; () where nothing is at the path."""
-        methods = {method.decode() for node, _ in self._ends(path) for method in node.ends}
+        methods = {method.decode() for node, _ in _walk(self._root, _segments(path), 0, []) for method in node.ends}
         return tuple(sorted(methods | {"OPTIONS"})) if methods else ()
 
     def methods(self) -> tuple[str, ...]:
         """Return the methods that some path takes."""
         methods = {route.method for route in self._declared}
         return tuple(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
-
-    def _ends(self, path: bytes) -> Iterable[tuple[_Node[T], list[str]]]:
-        segments = [decode_segment(segment) for segment in path.split(b"/")[1:]]
-        return _walk(self._root, segments, 0, [])
 
     def conflicts(self) -> list[tuple[Declared[T], Declared[T]]]:
         """Return the pairs of routes of which the second can never be reached."""
@@ -111,6 +111,27 @@ class Routes(Generic[T]):
 
 def _is_name(segment: str) -> bool:
     return segment.startswith("{") and segment.endswith("}")
+
+
+def _segments(path: bytes) -> list[str]:
+    if b"%" not in path and path.isascii():
+        return path.decode("ascii").split("/")[1:]
+    return [decode_segment(segment) for segment in path.split(b"/")[1:]]
+
+
+def _straight(node: _Node[T], segments: list[str], method: bytes) -> Match[T] | None:
+    """Follow the segments, a literal wherever there is one: the usual case, without looking back."""
+    values = []
+    for segment in segments:
+        following = node.literal.get(segment)
+        if following is None:
+            following = node.any
+            if following is None or not segment:
+                return None
+            values.append(segment)
+        node = following
+    end = node.ends.get(method)
+    return None if end is None else Match(end[0], dict(zip(end[1], values, strict=True)), "")
 
 
 def _walk(node: _Node[Any], segments: list[str], at: int, values: list[str]) -> Iterable[tuple[_Node[Any], list[str]]]:

@@ -96,7 +96,14 @@ class PageTarget:
         self.page = page
 
 
-Target = OperationTarget | DocumentTarget | PageTarget
+class Nothing:
+    """The target of a request that the door itself has answered."""
+
+    bound = None
+    strict = query = False
+
+
+Target = OperationTarget | DocumentTarget | PageTarget | Nothing
 
 
 def location_of(bound: BoundOperation, operations: Sequence[BoundOperation]) -> str | None:
