@@ -1,18 +1,161 @@
-"""Migrations, as starting a service needs them."""
+"""The database and its migrations, as starting and looking after a service need them.
+
+Everything here waits for the disk and wants the file for itself: it is called before a store is opened, or in a process
+that opens none.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from mainstay.app.assembly import Application
+from mainstay.app.refusal import Refusal
 from mainstay.app.settings import Settings
+from mainstay.app.stores import scheme_of, sqlite_path
 from mainstay.model.service import Service
+from mainstay.ports.store import Table
+
+if TYPE_CHECKING:
+    from mainstay.adapters.sql.migrations import Planned, Status
+
+T = TypeVar("T")
 
 
-async def refuse_if_behind(application: Application) -> None:
-    """Raise ``Refusal`` where the database lacks what the service needs."""
+class Migrations:
+    """The migrations of one service. Every method raises ``Refusal`` with what is in the way and what to do."""
+
+    def __init__(self, settings: Settings, tables: Sequence[Table]) -> None:
+        self.database = sqlite_path(settings)
+        self.directory = settings.root / settings.database.migrations
+        self._tables = tuple(tables)
+
+    def plan(self, *, message: str | None = None, preview: bool = False) -> Planned | None:
+        """Write the file that brings the schema to the model; None where nothing has changed."""
+        from mainstay.adapters.sql.migrations import plan
+
+        return _told(lambda: plan(self.directory, self._tables, message=message, preview=preview))
+
+    def migrate(self) -> list[str]:
+        """Bring the database to the last revision, and return those that were run."""
+        from mainstay.adapters.sql.migrations import migrate
+
+        return _told(lambda: migrate(self.database, self.directory))
+
+    def rollback(self, steps: int) -> list[str]:
+        """Take back the last revisions, and return them."""
+        from mainstay.adapters.sql.migrations import rollback
+
+        return _told(lambda: rollback(self.database, self.directory, steps))
+
+    def status(self) -> Status:
+        """Return where the database stands."""
+        from mainstay.adapters.sql.migrations import status
+
+        return _told(lambda: status(self.database, self.directory, self._tables))
+
+    def is_fresh(self) -> bool:
+        """Whether there is nothing in the database yet, so that migrating it can hurt nobody."""
+        return not self.database.exists() or self.database.stat().st_size == 0 or not self._schema()
+
+    def has_files(self) -> bool:
+        """Whether there is any migration."""
+        return self.directory.is_dir() and any(self.directory.glob("*.py"))
+
+    def check(self) -> None:
+        """Return where a service of this model may run on this database."""
+        from mainstay.adapters.sql.migrations import check_compatible
+
+        _told(lambda: check_compatible(self.database, self.directory, self._tables))
+        missing = self.missing()
+        if missing:
+            raise Refusal(
+                f"{self.database} lacks what the model has: {', '.join(missing[:5])}{' ...' if missing[5:] else ''}",
+                "the model was changed since the last migration: mainstay db plan, then mainstay db migrate",
+            )
+
+    def missing(self) -> list[str]:
+        """Return the tables and columns of the model that the database has not: a call to them would fail.
+
+        It is quicker by far than the whole comparison, which ``status`` makes.
+        """
+        from mainstay.adapters.sql.tables import build_metadata
+
+        schema = self._schema()
+        found = []
+        for name, table in build_metadata(self._tables).tables.items():
+            there = schema.get(name)
+            if there is None:
+                found.append(f"table {name}")
+            else:
+                found += [f"column {name}.{column.name}" for column in table.columns if column.name not in there]
+        return found
+
+    def _schema(self) -> dict[str, set[str]]:
+        """Return the columns of each table that is there."""
+        try:
+            connection = sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=ro", uri=True)
+        except sqlite3.OperationalError as error:
+            raise Refusal(f"{self.database} cannot be opened: {error}") from None
+        try:
+            rows = connection.execute(
+                "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c"
+                " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            ).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise Refusal(f"{self.database} is no database that can be read: {error}") from None
+        finally:
+            connection.close()
+        schema: dict[str, set[str]] = {}
+        for table, column in rows:
+            schema.setdefault(table, set()).add(column)
+        return schema
+
+
+def _told(work: Callable[[], T]) -> T:
+    """Do it, and turn what the migrations complain of into a refusal."""
+    from mainstay.adapters.sql.migrations import MigrationFault
+
+    try:
+        return work()
+    except MigrationFault as fault:
+        raise Refusal(str(fault)) from fault
+
+
+def migrations_of(settings: Settings, tables: Sequence[Table]) -> Migrations | None:
+    """Return the migrations of a database that has any: memory and throw-away files have none."""
+    if scheme_of(settings) != "sqlite" or settings.database.create:
+        return None
+    return Migrations(settings, tables)
 
 
 def describe(settings: Settings, service: Service) -> tuple[Literal["fine", "warning", "wrong"], str, str]:
-    """Say how the database is: state, message, remedy."""
-    return "fine", "", ""
+    """Say how the database is, for the doctor: state, message, remedy."""
+    from mainstay.app.checking import inspect
+
+    if not settings.database.url.reveal():
+        return "warning", "not looked at: database.url is not set", ""
+    migrations = migrations_of(settings, inspect(service).tables)
+    if migrations is None:
+        return "fine", f"{scheme_of(settings)}, without migrations", ""
+    path = migrations.database
+    folder = _folder_fault(path)
+    if folder is not None:
+        return "wrong", folder, f"mkdir -p {path.parent}"
+    if not migrations.has_files():
+        return "wrong", f"there is no migration in {migrations.directory}", "mainstay db plan"
+    if not path.exists():
+        state: Literal["warning", "wrong"] = "wrong" if settings.is_production else "warning"
+        return state, f"{path} is not there yet", "mainstay db migrate"
+    found = migrations.status()
+    if found.pending:
+        return "wrong", f"{path} is behind: {', '.join(found.pending)}", "mainstay db migrate"
+    migrations.check()
+    if found.drift:
+        return "warning", f"{path} differs from the model: {'; '.join(found.drift[:3])}", "mainstay db plan"
+    return "fine", f"{path} is at {found.current}", ""
+
+
+def _folder_fault(path: Path) -> str | None:
+    return None if path.parent.is_dir() else f"{path.parent}: there is no such folder"

@@ -13,7 +13,7 @@ import msgspec
 from mainstay.app.assembly import Application
 from mainstay.app.documents import documents_of
 from mainstay.app.doors import Doors, make_doors
-from mainstay.app.migrating import refuse_if_behind
+from mainstay.app.migrating import migrations_of
 from mainstay.app.observing import Observing
 from mainstay.app.seeding import seed
 from mainstay.app.siblings import Siblings
@@ -76,7 +76,9 @@ async def serve(
     on_loop(stop)
     siblings = _siblings(application, observing)
     doors = make_doors(application, observing=observing, siblings=siblings, documents=documents_of(application.bound))
-    await refuse_if_behind(application)
+    migrations = migrations_of(application.settings, application.bound.tables)
+    if migrations is not None:
+        await asyncio.to_thread(migrations.check)
     async with application:
         observing.watch(application)
         if fresh and not application.ports.store.capabilities.durable:

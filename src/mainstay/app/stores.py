@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from mainstay.app.devkey import ensure_state
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
 from mainstay.app.settings import Settings
@@ -58,8 +59,13 @@ def sqlite(settings: Settings, clock: Clock) -> Store:
     from mainstay.adapters.sql.store import SqliteStore
 
     database = settings.database
+    path = sqlite_path(settings)
+    if path.is_relative_to(settings.state):
+        ensure_state(settings.state)
+    if not path.parent.is_dir():
+        raise Refusal(f"database.url: {path.parent}: there is no such folder", f"mkdir -p {path.parent}")
     return SqliteStore(
-        sqlite_path(settings),
+        path,
         create=database.create,
         clock=clock.monotonic,
         synchronous=database.synchronous,

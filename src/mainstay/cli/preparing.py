@@ -1,10 +1,102 @@
-"""What is done before a service is served: its database brought up to date, where the profile and the user allow it."""
+"""What is done before a service is served: its database brought up to date, where profile and user allow it."""
 
 from __future__ import annotations
 
+from mainstay.app.assembly import Application, assemble
+from mainstay.app.complaint import MENDABLE
+from mainstay.app.importing import import_service
+from mainstay.app.migrating import Migrations, migrations_of
+from mainstay.app.observing import make_observing
+from mainstay.app.refusal import Refusal
+from mainstay.app.seeding import seed
+from mainstay.app.serving import run_loop
 from mainstay.app.settings import Settings
 from mainstay.cli.console import Console
+from mainstay.model.service import Service
 
 
 def prepare(settings: Settings, console: Console, *, module: str | None, demo: bool, reload: bool) -> None:
     """Migrate and seed as wanted. Raises ``Refusal`` where the database is behind and may not be migrated here."""
+    try:
+        service = import_service(settings, module=module)
+        application = _assemble(service, settings)
+    except MENDABLE:
+        if reload and not demo:
+            return  # the worker says the same, and waits until it is mended
+        raise
+    migrations = migrations_of(settings, application.bound.tables)
+    if migrations is not None:
+        _bring_up(migrations, settings, console, demo=demo)
+    if demo and application.ports.store.capabilities.durable:
+        seed_database(application)
+
+
+def _bring_up(migrations: Migrations, settings: Settings, console: Console, *, demo: bool) -> None:
+    """Migrate in development: by itself where nothing can be lost, else where the user says yes."""
+    if settings.profile == "development":
+        by_itself = demo or migrations.is_fresh()
+        if not migrations.has_files() and (demo or console.can_ask()):
+            _plan(migrations, console)
+        if migrations.has_files():
+            status = migrations.status()
+            if status.pending and (by_itself or _agrees(console, status.pending)):
+                for revision in migrations.migrate():
+                    _note(console, f"migrated to {revision}")
+    migrations.check()
+
+
+def _plan(migrations: Migrations, console: Console) -> None:
+    planned = migrations.plan()
+    if planned is not None:
+        _note(console, f"wrote the first migration, to be reviewed and committed: {planned.path}")
+
+
+def _agrees(console: Console, pending: tuple[str, ...]) -> bool:
+    return console.can_ask() and console.ask(f"The database is behind by {', '.join(pending)}. Migrate it now?")
+
+
+def _note(console: Console, text: str) -> None:
+    """Tell a person; a program that reads JSON is told facts only."""
+    if not console.is_json:
+        console.say(text)
+
+
+def seed_database(application: Application) -> list[str]:
+    """Run the seeds on the application's database, and return their names."""
+
+    async def run() -> int:
+        await application.start(deliver=False)
+        try:
+            names.extend(await seed(application.bound))
+        finally:
+            await application.stop()
+        return 0
+
+    names: list[str] = []
+    run_loop(run())
+    return names
+
+
+def _assemble(service: Service, settings: Settings) -> Application:
+    return assemble(service, settings, observer=make_observing(settings).observer)
+
+
+def open_application(settings: Settings) -> Application:
+    """Return the project's application, not started. Raises what ``assemble`` raises."""
+    return _assemble(import_service(settings), settings)
+
+
+def migrations_needed(settings: Settings) -> Migrations:
+    """Return the migrations of the project. Raises ``Refusal`` where its database has none."""
+    from mainstay.app.checking import inspect
+    from mainstay.model.faults import StartupFailed
+
+    bound = inspect(import_service(settings))
+    if bound.faults:
+        raise StartupFailed(bound.faults)
+    found = migrations_of(settings, bound.tables)
+    if found is None:
+        raise Refusal(
+            "the database of these settings has no migrations", "set database.url to a file: sqlite:///shop.sqlite"
+        )
+    return found

@@ -74,7 +74,7 @@ def test_production_shows_them_on_the_admin_address_only(run: Any, mainstay: Cal
         "MAINSTAY_ADMIN_PORT": "0",
         "MAINSTAY_HTTP_DRAIN_DELAY": "0",
     }
-    migrated = mainstay("db", "plan", "--name", "first")
+    migrated = mainstay("db", "plan", MAINSTAY_DATABASE_CREATE="false")
     assert migrated.returncode == 0, migrated.stderr
     assert mainstay("db", "migrate", **environ).returncode == 0
     service = run(**environ)

@@ -76,6 +76,7 @@ class Database(Section, frozen=True):
 
     url: Secret[str] = Secret("")
     synchronous: Literal["full", "normal", "off"] = "full"
+    migrations: Name = "migrations"  # the folder of the migration files, beside mainstay.toml
     create: bool = False  # make the tables that are missing, without migrations: for throw-away files
     readers: Annotated[int, Meta(ge=1, le=64)] = 4
     busy_seconds: Seconds = 5.0

@@ -3,15 +3,104 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from mainstay.app.refusal import Refusal
 from mainstay.cli.console import Console
+from mainstay.cli.preparing import migrations_needed, open_application, seed_database
+from mainstay.cli.project import settings_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    plan = actions.add_parser("plan", help="write the migration that brings the schema to the model")
+    plan.add_argument("-m", "--message", help="a few words for the file's name")
+    plan.add_argument("--preview", action="store_true", help="show it, and write nothing")
+    plan.add_argument("--check", action="store_true", help="only say whether there is something to plan: code 1 if so")
+    actions.add_parser("migrate", help="bring the database to the last migration")
+    rollback = actions.add_parser("rollback", help="take back the last migration")
+    rollback.add_argument("--steps", type=int, default=1, metavar="N", help="how many (1)")
+    actions.add_parser("status", help="say where the database stands: code 1 where it is behind or differs")
+    actions.add_parser("seed", help="run the service's seeds, which leave alone what is there")
 
 
 def execute(arguments: Any, console: Console) -> int:
     """Do what the action says."""
+    return _ACTIONS[arguments.action](arguments, console)
+
+
+def _plan(arguments: Any, console: Console) -> int:
+    preview = arguments.preview or arguments.check
+    migrations = migrations_needed(settings_of(arguments, strict=False))
+    planned = migrations.plan(message=arguments.message, preview=preview)
+    if planned is None:
+        console.facts({"planned": None}, lambda: "nothing to plan: the migrations make what the model says")
+        return 0
+    facts = {
+        "planned": planned.name,
+        "path": str(planned.path),
+        "written": not preview,
+        "warnings": list(planned.warnings),
+        "text": planned.text,
+    }
+    lines = [planned.text] if arguments.preview else []
+    lines += [f"look at this: {warning}" for warning in planned.warnings]
+    lines.append(f"there is something to plan: {planned.name}" if preview else f"wrote {planned.path}: review it")
+    console.facts(facts, lambda: "\n".join(lines))
+    return 1 if arguments.check else 0
+
+
+def _migrate(arguments: Any, console: Console) -> int:
+    done = migrations_needed(settings_of(arguments)).migrate()
+    said = (
+        "\n".join(f"migrated to {revision}" for revision in done)
+        or "nothing to do: the database is at the last migration"
+    )
+    console.facts({"migrated": done}, lambda: said)
     return 0
+
+
+def _rollback(arguments: Any, console: Console) -> int:
+    done = migrations_needed(settings_of(arguments)).rollback(arguments.steps)
+    console.facts({"rolled_back": done}, lambda: "\n".join(f"took back {revision}" for revision in done))
+    return 0
+
+
+def _status(arguments: Any, console: Console) -> int:
+    migrations = migrations_needed(settings_of(arguments, strict=False))
+    found = migrations.status()
+    facts = {
+        "database": str(migrations.database),
+        "current": found.current,
+        "head": found.head,
+        "pending": list(found.pending),
+        "drift": list(found.drift),
+    }
+    lines = [f"{migrations.database} is at {found.current or 'no revision'}, the last is {found.head or 'none'}"]
+    lines += [f"pending: {revision}" for revision in found.pending]
+    lines += [f"differs: {text}" for text in found.drift]
+    console.facts(facts, lambda: "\n".join(lines))
+    return 1 if found.pending or found.drift or found.head is None else 0
+
+
+def _seed(arguments: Any, console: Console) -> int:
+    settings = settings_of(arguments)
+    application = open_application(settings)
+    if not application.ports.store.capabilities.durable:
+        raise Refusal("the store of these settings forgets: there is nothing to seed", "mainstay run --demo seeds it")
+    if not settings.database.create:
+        migrations_needed(settings).check()
+    names = seed_database(application)
+    console.facts({"seeded": names}, lambda: "\n".join(f"ran {name}" for name in names) or "the service has no seeds")
+    return 0
+
+
+_ACTIONS: Mapping[str, Callable[[Any, Console], int]] = {
+    "plan": _plan,
+    "migrate": _migrate,
+    "rollback": _rollback,
+    "status": _status,
+    "seed": _seed,
+}

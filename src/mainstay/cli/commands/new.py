@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mainstay.app.devkey import ensure_keys
+from mainstay.app.settings import load
 from mainstay.cli.console import Console
+from mainstay.cli.preparing import migrations_needed
 from mainstay.cli.templating import ProjectName, check_target, write_project
 
 
@@ -20,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: Any, console: Console) -> int:
     """Write the project, and say what to do next."""
     name = ProjectName(arguments.name)
-    target = arguments.path or (arguments.directory or Path()) / name.name
+    target = (arguments.path or (arguments.directory or Path()) / name.name).resolve()
     check_target(target)
     written = write_project(name, target)
     ensure_keys(target / ".mainstay")
@@ -32,7 +34,9 @@ def execute(arguments: Any, console: Console) -> int:
 
 
 def _first_migration(target: Path) -> list[Path]:
-    return []
+    """Plan it from the project itself, as its team will plan the next."""
+    planned = migrations_needed(load(target, environ={}, profile="development")).plan()
+    return [] if planned is None else [planned.path]
 
 
 def _text(name: ProjectName, target: Path, names: list[str]) -> str:
