@@ -54,7 +54,8 @@ class Statements:
         for key in sorted(self._built.foreign_keys, key=lambda each: each.parent.name):
             target = others[key.column.table.name]
             there: Any = sa.select(sa.literal_column("1")).where(plain(target._built.c.id) == Binds().next())
-            links.append(Link(key.parent.name, names.index(key.parent.name), compiled(there).sql))
+            field = str(key.parent.name)  # a plain string: the name of a column is one that no encoder knows
+            links.append(Link(field, names.index(field), compiled(there).sql))
         self.links = tuple(links)
 
     def get(self, id_: UUID, where: Condition) -> Bound:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from mainstay.model.problem import ReferenceConflict, UniqueConflict
@@ -64,6 +65,7 @@ class ConstraintsConformance(StoreSuite):
         with pytest.raises(ReferenceConflict) as raised:
             await world.add(Book(shelf_id=ABSENT, title="t"))
         assert raised.value.members["field"] == "shelf_id"
+        assert msgspec.json.encode(raised.value.members) == b'{"field":"shelf_id"}'
         assert [(f.code, f.pointer) for f in raised.value.faults] == [("reference_not_found", "/shelf_id")]
         (shelf,) = await world.add(Shelf(name="a"))
         (book,) = await world.add(Book(shelf_id=shelf.id, title="t"))
