@@ -1,0 +1,193 @@
+"""Initial schema.
+
+Read it before you commit it: what it does to rows that are there is yours to decide.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from mainstay.sql import types
+
+revision = "0001_initial_schema"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "mailbox_letter",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("customer_id", types.Uuid(), nullable=False),
+        sa.Column("subject", types.Text(), nullable=False),
+        sa.Column("text", types.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mailbox_letter")),
+        sqlite_strict=True,
+    )
+
+    op.create_index(op.f("ix_mailbox_letter_customer_id"), "mailbox_letter", ["customer_id"], unique=False)
+
+    op.create_table(
+        "mainstay_idempotency",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("scope", types.Text(), nullable=False),
+        sa.Column("fingerprint", types.Text(), nullable=False),
+        sa.Column("reply", types.Bytes(), nullable=False),
+        sa.Column("expires_at", types.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mainstay_idempotency")),
+        sa.UniqueConstraint("scope", name=op.f("uq_mainstay_idempotency_scope")),
+        sqlite_strict=True,
+    )
+
+    op.create_index(op.f("ix_mainstay_idempotency_expires_at"), "mainstay_idempotency", ["expires_at"], unique=False)
+
+    op.create_table(
+        "mainstay_inbox",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("mark", types.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mainstay_inbox")),
+        sa.UniqueConstraint("mark", name=op.f("uq_mainstay_inbox_mark")),
+        sqlite_strict=True,
+    )
+
+    op.create_table(
+        "mainstay_lease",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("name", types.Text(), nullable=False),
+        sa.Column("holder", types.Text(), nullable=False),
+        sa.Column("until", types.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mainstay_lease")),
+        sa.UniqueConstraint("name", name=op.f("uq_mainstay_lease_name")),
+        sqlite_strict=True,
+    )
+
+    op.create_table(
+        "mainstay_outbox",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("event", types.Text(), nullable=False),
+        sa.Column("key", types.Text(), nullable=True),
+        sa.Column("payload", types.Text(), nullable=False),
+        sa.Column("principal", types.Text(), nullable=False),
+        sa.Column("request_id", types.Text(), nullable=False),
+        sa.Column("traceparent", types.Text(), nullable=True),
+        sa.Column("attempts", types.Integer(), nullable=False),
+        sa.Column("due_at", types.DateTime(), nullable=False),
+        sa.Column("dead", types.Boolean(), nullable=False),
+        sa.Column("cause", types.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mainstay_outbox")),
+        sqlite_strict=True,
+    )
+
+    op.create_index(op.f("ix_mainstay_outbox_due_at"), "mainstay_outbox", ["due_at"], unique=False)
+
+    op.create_table(
+        "store_category",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("slug", types.Text(), nullable=False),
+        sa.Column("title", types.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_store_category")),
+        sa.UniqueConstraint("slug", name=op.f("uq_store_category_slug")),
+        sqlite_strict=True,
+    )
+
+    op.create_table(
+        "store_customer",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("user_id", types.Uuid(), nullable=False),
+        sa.Column("name", types.Text(), nullable=False),
+        sa.Column("email", types.Text(), nullable=False),
+        sa.Column("note", types.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_store_customer")),
+        sa.UniqueConstraint("email", name=op.f("uq_store_customer_email")),
+        sa.UniqueConstraint("user_id", name=op.f("uq_store_customer_user_id")),
+        sqlite_strict=True,
+    )
+
+    op.create_table(
+        "store_order",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("customer_id", types.Uuid(), nullable=False),
+        sa.Column("status", types.Text(), nullable=False),
+        sa.Column("total", types.Decimal(digits=12, places=2), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_store_order")),
+        sqlite_strict=True,
+    )
+
+    op.create_index(op.f("ix_store_order_customer_id"), "store_order", ["customer_id"], unique=False)
+
+    op.create_table(
+        "store_product",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("sku", types.Text(), nullable=False),
+        sa.Column("name", types.Text(), nullable=False),
+        sa.Column("category_id", types.Uuid(), nullable=False),
+        sa.Column("price", types.Decimal(digits=12, places=2), nullable=False),
+        sa.Column("stock", types.Integer(), nullable=False),
+        sa.Column("purchase_price", types.Decimal(digits=12, places=2), nullable=True),
+        sa.ForeignKeyConstraint(["category_id"], ["store_category.id"], name=op.f("fk_store_product_category_id"), ondelete="RESTRICT"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_store_product")),
+        sa.UniqueConstraint("sku", name=op.f("uq_store_product_sku")),
+        sqlite_strict=True,
+    )
+
+    op.create_index(op.f("ix_store_product_category_id"), "store_product", ["category_id"], unique=False)
+    op.create_index(op.f("ix_store_product_name"), "store_product", ["name"], unique=False)
+
+    op.create_table(
+        "store_order_line",
+        sa.Column("id", types.Uuid(), nullable=False),
+        sa.Column("version", types.Integer(), nullable=False),
+        sa.Column("created_at", types.DateTime(), nullable=False),
+        sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("order_id", types.Uuid(), nullable=False),
+        sa.Column("customer_id", types.Uuid(), nullable=False),
+        sa.Column("product_id", types.Uuid(), nullable=False),
+        sa.Column("sku", types.Text(), nullable=False),
+        sa.Column("quantity", types.Integer(), nullable=False),
+        sa.Column("price", types.Decimal(digits=12, places=2), nullable=False),
+        sa.ForeignKeyConstraint(["order_id"], ["store_order.id"], name=op.f("fk_store_order_line_order_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["product_id"], ["store_product.id"], name=op.f("fk_store_order_line_product_id"), ondelete="RESTRICT"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_store_order_line")),
+        sqlite_strict=True,
+    )
+
+    op.create_index(op.f("ix_store_order_line_customer_id"), "store_order_line", ["customer_id"], unique=False)
+    op.create_index(op.f("ix_store_order_line_order_id"), "store_order_line", ["order_id"], unique=False)
+    op.create_index(op.f("ix_store_order_line_product_id"), "store_order_line", ["product_id"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_table("store_order_line")
+    op.drop_table("store_product")
+    op.drop_table("store_order")
+    op.drop_table("store_customer")
+    op.drop_table("store_category")
+    op.drop_table("mainstay_outbox")
+    op.drop_table("mainstay_lease")
+    op.drop_table("mainstay_inbox")
+    op.drop_table("mainstay_idempotency")
+    op.drop_table("mailbox_letter")
