@@ -30,7 +30,8 @@ class Intake:
     """Parses what a client sends. ``ready`` holds the exchanges to be answered, in order.
 
     ``incoming`` is the last of them while its body arrives; ``partial`` says that a head has begun to arrive; ``fault``
-    is what is wrong with the input behind them all; where it is ``closed`` no input is taken any more.
+    is what is wrong with the input behind them all; where it is ``closed`` no input is taken any more. ``simple`` says
+    that the last input ended a request and began nothing else.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Intake:
         "incoming",
         "partial",
         "ready",
+        "simple",
     )
 
     def __init__(self, door: Door, address: str) -> None:
@@ -70,10 +72,12 @@ class Intake:
         self.partial = False
         self.fault: Exchange | None = None
         self.closed = False
+        self.simple = False
         self._parser: Any = httptools.HttpRequestParser(self)
 
     def parse(self, data: bytes) -> None:
         """Take input. It never raises: what is wrong with it becomes ``fault``, or the end of ``incoming``."""
+        self.simple = False
         if self.closed:
             return
         self._fed += len(data)
@@ -84,13 +88,11 @@ class Intake:
             self._go_on_after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._break(fault_of(error, b"" if self._ended else data))
-        if self._url is not None or not (self._ended or self.incoming is not None):
-            self.partial = True
-            self._bound_head()
-        else:
+        if self._ended and self._url is None and self.incoming is None:
             self.partial = False
-            if self.incoming is not None:
-                self._bound_body(self.incoming)
+            self.simple = bool(self.ready) and self.fault is None
+        else:
+            self._bound()
 
     def on_url(self, url: bytes) -> None:
         """Take (a part of) the request target: a request begins."""
@@ -198,8 +200,14 @@ class Intake:
         self.fault = self._door.broken(method, self._url or b"", self._headers, self._peer, problem)
         self._url = None
 
-    def _bound_head(self) -> None:
-        """Refuse a head that grows over its bounds before it is complete."""
+    def _bound(self) -> None:
+        """Refuse a head that grows over its bounds before it is complete, and a body that is over its own."""
+        if self._url is None and (self._ended or self.incoming is not None):
+            self.partial = False
+            if self.incoming is not None:
+                self._bound_body(self.incoming)
+            return
+        self.partial = True
         if self._url is not None and len(self._url) > self._max_target:
             self._break(TargetTooLong(f"path and query are longer than {self._max_target} bytes"))
         elif self._fed > self._max_bytes + self._max_target + SLICE:

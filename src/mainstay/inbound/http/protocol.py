@@ -98,6 +98,10 @@ class HttpProtocol(asyncio.Protocol):
         partial = intake.partial
         if not self._held and len(data) <= SLICE and (self._current is None or intake.incoming is not None):
             intake.parse(data)
+            if intake.simple and self._current is None and self._drained is None:
+                self._begin(intake.ready.popleft())
+                if not intake.ready:
+                    return
         elif not intake.closed:
             self._held.append(data)
             self._held_size += len(data)
