@@ -53,9 +53,9 @@ class ColumnType(TypeDecorator[Any]):
         return self.kind
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the column text. Raises ``NotImplementedError`` for a database without an adapter."""
-        if dialect.name != "sqlite":
-            raise NotImplementedError(f"there is no column text of {self.kind} for {dialect.name}")
+        """Return the column text. Raises ``TypeError`` for a database without an adapter."""
+        if dialect.name not in ("sqlite", "default"):
+            raise TypeError(f"there is no column text of {self.kind} for {dialect.name}")
         return Stored(f"{self.sqlite} /* {self.meaning} */" if self.marked else self.sqlite)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's form

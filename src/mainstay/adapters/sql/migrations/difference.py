@@ -156,7 +156,7 @@ def attributes_type(op: ops.AlterColumnOp) -> Any:
 
 
 def _kind(column_type: Any) -> str:
-    return getattr(column_type, "meaning", str(column_type))
+    return column_type.meaning if isinstance(column_type, ColumnType) else str(column_type)
 
 
 def _prepare_down(table: ops.ModifyTableOps) -> None:
