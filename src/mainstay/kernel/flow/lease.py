@@ -1,4 +1,8 @@
-"""A lease: at most one replica does a piece of work, and another takes over when it falls silent."""
+"""A lease: at most one replica does a piece of work, and another takes over when it dies or falls silent.
+
+A holder that lives holds a claim of its own name too. Claims end with their process, so that who finds that one free
+knows that the holder is dead, and need not wait for the end of its term. One that is stuck loses the lease by its term.
+"""
 
 from __future__ import annotations
 
@@ -32,27 +36,45 @@ class Lease:
         if self._held_until is None and self._looked is not None and now < self._looked + RENEW:
             return False
         self._looked = now
-        self._held_until = now + TERM if await self._take(now) else None
-        return self._held_until is not None
+        await self._ports.store.claims.take(
+            self._mark(self._holder)
+        )  # anew: who looked for us may have had it just then
+        other = await self._take(now)
+        if other is not None and await self._died(other):
+            other = await self._take(now, dead=other)
+        self._held_until = now + TERM if other is None else None
+        return other is None
 
-    async def _take(self, now: datetime) -> bool:
+    def _mark(self, holder: str) -> bytes:
+        return f"lease:{self._name}:{holder}".encode()
+
+    async def _died(self, holder: str) -> bool:
+        """Whether a holder's claim is free. It is let go again: a live one must be able to take it."""
+        claims = self._ports.store.claims
+        if not holder or not await claims.take(self._mark(holder)):
+            return False
+        await claims.drop(self._mark(holder))
+        return True
+
+    async def _take(self, now: datetime, dead: str | None = None) -> str | None:
+        """Take or renew. Returns who holds the lease instead, or None where it is ours."""
         transaction = self._ports.store.begin(write=True)
         try:
             rows = transaction.rows(RelayLease)
             found = await rows.fetch(Query(where=Compare("name", "eq", self._name), limit=1))
-            free = not found or found[0].holder == self._holder or found[0].until <= now
-            if free:
+            other = found[0].holder if found else self._holder
+            if other in (self._holder, dead) or found[0].until <= now:
                 self._write(rows, found[0] if found else None, now)
                 await transaction.commit()
-            else:
-                await transaction.rollback()
+                return None
+            await transaction.rollback()
         except (UniqueConflict, StaleVersion, NotFound, SerializationConflict):
             await transaction.rollback()
-            return False
+            return ""  # whoever was quicker
         except BaseException:
             await transaction.rollback()
             raise
-        return free
+        return other
 
     def _write(self, rows: Rows[RelayLease], row: RelayLease | None, now: datetime) -> None:
         if row is None:
@@ -76,9 +98,14 @@ class Lease:
 
     async def release(self) -> None:
         """Give the lease back, so that another need not wait for the end of its term."""
-        if self._held_until is None:
-            return
-        self._held_until = None
+        held, self._held_until = self._held_until, None
+        try:
+            if held is not None:
+                await self._give_back()
+        finally:
+            await self._ports.store.claims.drop(self._mark(self._holder))
+
+    async def _give_back(self) -> None:
         transaction = self._ports.store.begin(write=True)
         mine = Compare("name", "eq", self._name) & Compare("holder", "eq", self._holder)
         try:
