@@ -34,6 +34,9 @@ class SetClock(Clock):
     def monotonic(self) -> float:
         return self.at
 
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
 
 def verifier(*keys: Key, clock: Clock | None = None, **options: Any) -> JwtVerifier:
     settings: dict[str, Any] = {"issuer": ISSUER, "audience": AUDIENCE, "leeway": 5, **options}

@@ -25,10 +25,8 @@ async def seed(bound: Bound) -> list[str]:
     names = []
     for function in bound.service.seeds:
         call = Call(operation=_bind(bound, function), protocol="seed", principal=Principal.system)
-        invoke = call.operation.invoke
-        assert invoke is not None
         try:
-            await invoke(call)
+            await call.operation.invoke(call)
         except Problem as problem:
             place = call.operation.operation.source
             raise Refusal(

@@ -71,7 +71,7 @@ class LocalAsk(Ask):
         allowed = authorise(bound.operation.allow)
         if allowed is not None:
             allowed(call)
-        await bound.invoke(call)  # type: ignore[misc]  # bound before the first call
+        await bound.invoke(call)
         return call.result
 
 

@@ -29,6 +29,10 @@ Render = Callable[[Call, Any], Reply]
 Invoke = Callable[[Call], Awaitable[Reply]]
 
 
+async def _unbound(call: Call) -> Reply:
+    raise RuntimeError(f"{call.operation.name} is not bound yet")
+
+
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """The adapters of one running service, one for each port that the core takes."""
 
@@ -67,5 +71,5 @@ class BoundOperation(msgspec.Struct, kw_only=True, eq=False):
     ports: Ports
     plans: Mapping[type[Entity], EntityPlan]
     stages: tuple[Stage, ...] = ()
-    invoke: Invoke | None = None
+    invoke: Invoke = _unbound
     running: int = 0  # calls under way, read at scrape time

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 
+from mainstay.kernel.bound import BoundOperation, Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.model.problem import DeadlineExceeded, Internal, Problem
-from mainstay.ports.observer import CallEnded
+from mainstay.ports.observer import CallEnded, Notice
 
 Outcome = Reply | Problem
 
@@ -30,42 +31,61 @@ async def dispatch(call: Call) -> Outcome:
                 await waiting
         if call.reply is not None:
             return call.reply
-        return await bound.invoke(call)  # type: ignore[misc]  # bound before the first call
+        return await bound.invoke(call)
     except Problem as raised:
         problem = raised
         error = raised.__cause__ if isinstance(raised, Internal) else None
         return raised
-    except CancelledError as cancelled:
-        error = cancelled
-        if call.deadline is not None and clock.monotonic() >= call.deadline:
-            problem = DeadlineExceeded(f"the call took longer than {bound.deadline:g} s")
-            return problem
-        problem = Internal("the caller left")
-        raise
     except Exception as unexpected:
         error = unexpected
         problem = Internal(request_id=call.request_id)
         return problem
+    except BaseException as left:
+        error = left
+        problem = _left(call, left)
+        if isinstance(problem, DeadlineExceeded):
+            return problem
+        raise
     finally:
         bound.running -= 1
         if call.claim is not None:
-            await bound.ports.store.claims.drop(call.claim)
-        bound.ports.observer.observe(
-            CallEnded(
-                bound.name,
-                call.protocol,
-                call.method,
-                call.target,
-                bound.status,
-                None if problem is None else problem.kind,
-                None if problem is None else problem.code,
-                clock.monotonic() - started,
-                call.principal,
-                call.peer,
-                call.request_id,
-                call.traceparent,
-                call.replayed,
-                call.attempts,
-                error,
-            )
-        )
+            await _release(call.claim, bound.ports)
+        bound.ports.observer.observe(_ended(call, bound, problem, error, clock.monotonic() - started))
+
+
+def _left(call: Call, left: BaseException) -> Problem:
+    """Return what a call that was not let end is observed as: past its deadline, or without anyone to answer."""
+    late = call.deadline is not None and call.operation.ports.clock.monotonic() >= call.deadline
+    if late and isinstance(left, CancelledError):
+        return DeadlineExceeded(f"the call took longer than {call.operation.deadline:g} s")
+    return Internal("the caller left")
+
+
+async def _release(claim: bytes, ports: Ports) -> None:
+    """Let a claim go. Where that fails the outcome of the call stands; the claim ends with its holder at the latest."""
+    try:
+        await ports.store.claims.drop(claim)
+    except Exception as error:
+        ports.observer.observe(Notice("error", "claim_kept", "a claim could not be released", {}, error))
+
+
+def _ended(
+    call: Call, bound: BoundOperation, problem: Problem | None, error: BaseException | None, seconds: float
+) -> CallEnded:
+    return CallEnded(
+        bound.name,
+        call.protocol,
+        call.method,
+        call.target,
+        bound.status,
+        None if problem is None else problem.kind,
+        None if problem is None else problem.code,
+        seconds,
+        call.principal,
+        call.peer,
+        call.request_id,
+        call.traceparent,
+        call.replayed,
+        call.attempts,
+        error,
+    )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from mainstay.kernel.providers import Make, Resolver, resolve
 from mainstay.kernel.scope import Scope
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import SerializationConflict
+from mainstay.ports.observer import Notice
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
 
 MAX_ATTEMPTS = 5
@@ -85,7 +85,7 @@ def _query(plan: Plan) -> Invoke:
             await _end(unit, scope)
             raise
         if reply.stream is not None:  # the snapshot lives as long as the stream
-            reply.stream = _closing(reply.stream, unit, scope)
+            reply.stream = Snapshot(reply.stream, call.result.items, unit, scope)
             return reply
         await _end(unit, scope)
         return reply
@@ -94,23 +94,62 @@ def _query(plan: Plan) -> Invoke:
 
 
 async def _end(unit: UnitOfWork, scope: Scope) -> None:
-    if unit.begun:
-        await unit.rollback()
-    if scope.stack is not None:
-        await scope.close()
-
-
-async def _closing(items: Any, unit: UnitOfWork, scope: Scope) -> Any:
     try:
-        async for item in items:
-            yield item
+        if unit.begun:
+            await unit.rollback()
     finally:
-        await _end(unit, scope)
+        if scope.stack is not None:
+            await _clean(scope)
+
+
+async def _clean(scope: Scope) -> None:
+    """Clean up what was made for the call. Where that fails the outcome stands: it may be committed already."""
+    try:
+        await scope.close()
+    except Exception as error:
+        facts = {"operation": scope.call.operation.name, "request_id": scope.call.request_id}
+        notice = Notice("error", "cleanup_failed", "what was made for a call could not be cleaned up", facts, error)
+        scope.call.operation.ports.observer.observe(notice)
+
+
+class Snapshot(AsyncIterator[bytes]):
+    """A stream with the transaction that it reads in, which ends with it: at its last item, at a fault, or closed."""
+
+    __slots__ = ("_parts", "_rows", "_scope", "_unit")
+
+    def __init__(self, parts: AsyncIterator[bytes], rows: AsyncIterator[Any], unit: UnitOfWork, scope: Scope) -> None:
+        self._parts: AsyncIterator[bytes] | None = parts
+        self._rows = rows
+        self._unit = unit
+        self._scope = scope
+
+    async def __anext__(self) -> bytes:
+        """Return the next part."""
+        if self._parts is None:
+            raise StopAsyncIteration
+        try:
+            return await anext(self._parts)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """End the stream, begun or not, and the transaction that it reads in."""
+        parts, self._parts = self._parts, None
+        if parts is None:
+            return
+        try:
+            for iterator in (parts, self._rows):  # the first does not close the second where it was never begun
+                closer = getattr(iterator, "aclose", None)
+                if closer is not None:
+                    await closer()
+        finally:
+            await _end(self._unit, self._scope)
 
 
 def _command(plan: Plan) -> Invoke:
     run = _attempt(plan)
-    entropy = plan.bound.ports.entropy
+    clock, entropy = plan.bound.ports.clock, plan.bound.ports.entropy
 
     async def invoke(call: Call) -> Reply:
         given = call.inputs
@@ -121,7 +160,7 @@ def _command(plan: Plan) -> Invoke:
             except SerializationConflict:
                 if not plan.repeatable or call.attempts >= MAX_ATTEMPTS:
                     raise
-            await asyncio.sleep(BASE_DELAY * 2 ** (call.attempts - 1) * (0.5 + entropy.uniform()))
+            await clock.sleep(BASE_DELAY * 2 ** (call.attempts - 1) * (0.5 + entropy.uniform()))
 
     return invoke
 
@@ -156,7 +195,7 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
             raise
         finally:
             if scope.stack is not None:
-                await scope.close()
+                await _clean(scope)
         if scope.emitted:
             ring()
         return reply

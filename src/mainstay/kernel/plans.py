@@ -6,6 +6,7 @@ from mainstay.kernel.flow.records import RECORDS
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.policy import Policy, owner_fields, prepare
 from mainstay.model.problem import snake_case
+from mainstay.model.schema import Shape
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.ports.unit_of_work import EntityPlan, Reference
 
@@ -30,7 +31,7 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
             shape=shape,
             table=f"{module}_{snake_case(entity.__name__)}",
             module=module,
-            policy=_prepared(blueprint, policy),
+            policy=_prepared(blueprint, policy, shape),
             owners=tuple(dict.fromkeys(owner_fields(policy))) if policy is not None else (),
             references=_references(blueprint, entity),
             checked=tuple(a for a in shape.attributes if a.name not in STANDARD_FIELDS),
@@ -41,8 +42,8 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
     return plans
 
 
-def _prepared(blueprint: Blueprint, policy: Policy | None) -> Policy | None:
-    return prepare(policy) if policy is not None and not blueprint.faults else policy
+def _prepared(blueprint: Blueprint, policy: Policy | None, shape: Shape) -> Policy | None:
+    return prepare(policy, shape.types) if policy is not None and not blueprint.faults else policy
 
 
 def _references(blueprint: Blueprint, entity: type[Entity]) -> tuple[Reference, ...]:

@@ -53,7 +53,7 @@ def plan_resource(module: Module, resource: Resource, shape: Shape) -> list[Plan
             name=resource.operation_name(verb),
             kind=_KINDS.get(verb, OperationKind.COMMAND),
             module=module.name,
-            function=_MAKERS[verb](resource, prepare(policy)),
+            function=_MAKERS[verb](resource, prepare(policy, shape.types)),
             source=resource.source,
             method=method,
             path=path,

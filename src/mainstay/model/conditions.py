@@ -224,9 +224,16 @@ def _term(op: str) -> Callable[[Any], Any]:
 eq, ne, gt, ge, lt, le = map(_term, OPERATORS)
 
 
+def listed(members: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return members that were given one by one, or as one collection."""
+    if len(members) == 1 and isinstance(members[0], (list, tuple, set, frozenset)):
+        return tuple(members[0])
+    return members
+
+
 def in_(*members: Any) -> Any:
-    """Rows whose field is one of the members."""
-    return Term(lambda name: Among(name, tuple(members)))
+    """Rows whose field is one of the members, given one by one or as one collection."""
+    return Term(lambda name: Among(name, listed(members)))
 
 
 def contains(text: str) -> Any:

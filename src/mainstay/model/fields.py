@@ -103,31 +103,7 @@ def field(
     "null". Access: ``immutable`` is set once; ``read_only`` never comes from a body; ``write_only`` and ``secret``
     never go into an answer; ``read`` and ``write`` are policies that mask the field. Faults are reported at start-up.
     """
-    return FieldSpec(
-        default=default,
-        default_factory=default_factory,
-        unique=unique,
-        index=index,
-        ge=ge,
-        gt=gt,
-        le=le,
-        lt=lt,
-        min_length=min_length,
-        max_length=max_length,
-        pattern=pattern,
-        digits=digits,
-        places=places,
-        references=references,
-        on_delete=on_delete,
-        immutable=immutable,
-        read_only=read_only,
-        write_only=write_only,
-        secret=secret,
-        read=read,
-        write=write,
-        examples=examples,
-        description=description,
-    )
+    return FieldSpec(**locals())  # the parameters are those of the spec, one for one
 
 
 def related(key: str) -> Any:

@@ -8,23 +8,13 @@ only is decided by the reduction itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from mainstay.model.conditions import (
-    FALSE,
-    TRUE,
-    AllOf,
-    Always,
-    Among,
-    AnyOf,
-    Compare,
-    CompareFields,
-    Condition,
-    Contains,
-    Not,
-)
+from mainstay.model.conditions import FALSE, TRUE, Compare, Condition
+from mainstay.model.predicates import condition_of, fill, typed
 from mainstay.model.principal import Principal
 
 
@@ -149,17 +139,10 @@ class Where(RowPolicy, frozen=True):
 
     def template(self) -> Condition:
         """Run the predicate on symbols. Raises ``TypeError`` where it has no SQL form, saying what to write instead."""
-        made = self.predicate(_Row(), _Who())
-        if isinstance(made, bool):
-            return Always(made)
-        if isinstance(made, _Name):
-            return Compare(made.name_, "eq", True)
-        if not isinstance(made, Condition):
-            raise TypeError(f"the predicate gives {type(made).__name__}, not a comparison of the row's fields")
-        return made
+        return condition_of(self.predicate)
 
     def reduce(self, who: Principal) -> Condition:
-        return TRUE if who.is_system else _fill(self.template(), who)
+        return TRUE if who.is_system else fill(self.template(), who)
 
     def __repr__(self) -> str:
         return f"where({getattr(self.predicate, '__name__', 'predicate')})"
@@ -171,7 +154,7 @@ class Prepared(RowPolicy, frozen=True):
     condition: Condition
 
     def reduce(self, who: Principal) -> Condition:
-        return TRUE if who.is_system else _fill(self.condition, who)
+        return TRUE if who.is_system else fill(self.condition, who)
 
 
 class Both(Policy, frozen=True):
@@ -263,17 +246,20 @@ def check(function: Callable[[Principal], bool]) -> Policy:
     return Check(function)
 
 
-def prepare(policy: Policy) -> Policy:
-    """Return the policy with every predicate run once, so that reducing it runs none."""
+def prepare(policy: Policy, types: Mapping[str, Any] = MappingProxyType({})) -> Policy:
+    """Return the policy with every predicate run once, so that reducing it runs none.
+
+    ``types`` are those of the row's fields: a claim is compared as a value of its field's type.
+    """
     match policy:
         case Where():
-            return Prepared(policy.template())
+            return Prepared(typed(policy.template(), types))
         case Both(left, right):
-            return Both(prepare(left), prepare(right))
+            return Both(prepare(left, types), prepare(right, types))
         case Either(left, right):
-            return Either(prepare(left), prepare(right))
+            return Either(prepare(left, types), prepare(right, types))
         case Inverse(of):
-            return Inverse(prepare(of))
+            return Inverse(prepare(of, types))
     return policy
 
 
@@ -284,128 +270,3 @@ def owner_fields(policy: Policy) -> Iterator[str]:
     elif isinstance(policy, Both | Either):
         yield from owner_fields(policy.left)
         yield from owner_fields(policy.right)
-
-
-class _OfCaller(msgspec.Struct, frozen=True):
-    """A value that is taken from the principal when the policy is reduced."""
-
-    path: tuple[str, ...]
-
-    def of(self, who: Principal) -> Any:
-        value: Any = who
-        for step in self.path:
-            value = value.get(step) if isinstance(value, Mapping) else getattr(value, step)
-        return value
-
-
-class _Who:
-    """The symbol of the caller in a predicate."""
-
-    def __init__(self, path: tuple[str, ...] = ()) -> None:
-        self._path = path
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in Principal.__struct_fields__:
-            raise AttributeError(f"a principal has no {name}: {', '.join(Principal.__struct_fields__)}")
-        return _Who((name,)) if name == "claims" else _OfCaller((name,))
-
-    def __getitem__(self, name: str) -> Any:
-        return _OfCaller((*self._path, name))
-
-    def get(self, name: str) -> Any:
-        return self[name]
-
-
-class _Row:
-    """The symbol of the row in a predicate: every attribute is the name of a field."""
-
-    def __getattr__(self, name: str) -> Any:
-        return _Name(name)
-
-
-class _Name:
-    """The symbol of a row's field."""
-
-    __hash__ = None  # type: ignore[assignment]  # a symbol compares to a condition, so it can be no key
-
-    def __init__(self, name: str) -> None:
-        self.name_ = name
-
-    def _compare(self, op: str, other: Any) -> Condition:
-        if isinstance(other, _Name):
-            return CompareFields(self.name_, op, other.name_)
-        return Compare(self.name_, op, other)
-
-    def __eq__(self, other: object) -> Any:
-        return self._compare("eq", other)
-
-    def __ne__(self, other: object) -> Any:
-        return self._compare("ne", other)
-
-    def __lt__(self, other: Any) -> Condition:
-        return self._compare("lt", other)
-
-    def __le__(self, other: Any) -> Condition:
-        return self._compare("le", other)
-
-    def __gt__(self, other: Any) -> Condition:
-        return self._compare("gt", other)
-
-    def __ge__(self, other: Any) -> Condition:
-        return self._compare("ge", other)
-
-    def __invert__(self) -> Condition:
-        return Not(Compare(self.name_, "eq", True))
-
-    def __bool__(self) -> bool:
-        raise TypeError("combine comparisons with &, | and ~: and, or, not and if have no SQL form")
-
-    def in_(self, *members: Any) -> Condition:
-        return Among(self.name_, members)
-
-    def contains(self, text: Any) -> Condition:
-        return Contains(self.name_, text)
-
-    def starts_with(self, text: Any) -> Condition:
-        return Contains(self.name_, text, "start")
-
-
-def _fill(condition: Condition, who: Principal) -> Condition:
-    """Put the caller's values into a template. A claim that the caller lacks matches no row, negated or not."""
-    match condition:
-        case Compare(field, op, _OfCaller() as value):
-            given = value.of(who)
-            return FALSE if given is None else Compare(field, op, given)
-        case Among(field, members):
-            filled = tuple(m.of(who) if isinstance(m, _OfCaller) else m for m in members)
-            return Among(field, tuple(m for m in filled if m is not None))
-        case Contains(field, _OfCaller() as text, at):
-            given = text.of(who)
-            return Contains(field, given, at) if isinstance(given, str) else FALSE
-        case Not(of):
-            return FALSE if _lacks(of, who) else ~_fill(of, who)
-        case AllOf(parts):
-            result: Condition = TRUE
-            for part in parts:
-                result = result & _fill(part, who)
-            return result
-        case AnyOf(parts):
-            result = FALSE
-            for part in parts:
-                result = result | _fill(part, who)
-            return result
-    return condition
-
-
-def _lacks(condition: Condition, who: Principal) -> bool:
-    """Say whether a condition rests on a claim that the caller does not have."""
-    match condition:
-        case Compare(_, _, _OfCaller() as value) | Contains(_, _OfCaller() as value, _):
-            return value.of(who) is None
-        case Among(_, members):
-            return any(isinstance(m, _OfCaller) and m.of(who) is None for m in members)
-        case Not(of):
-            return _lacks(of, who)
-        case AllOf(parts) | AnyOf(parts):
-            return any(_lacks(part, who) for part in parts)
-    return False

@@ -115,6 +115,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     def __hash__(self) -> int:
         return id(self.type)
 
+    @property
+    def types(self) -> dict[str, Any]:
+        """The class of each field's values."""
+        return {a.name: a.base for a in self.attributes if a.kind in COMPARABLE}
+
 
 def shape_of(struct: type[msgspec.Struct]) -> Shape:
     """Resolve a struct's annotations and take them apart.

@@ -20,3 +20,7 @@ class Clock(ABC):
     @abstractmethod
     def monotonic(self) -> float:
         """Return seconds that never go back, from an origin of no meaning."""
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Wait until at least so much monotonic time has passed; others run meanwhile, even where it is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -46,6 +47,11 @@ class FixedClock(Clock):
 
     def monotonic(self) -> float:
         return self._monotonic
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass at once, and others run."""
+        self.advance(max(0.0, seconds))
+        await asyncio.sleep(0)
 
 
 def _zoned(at: datetime) -> datetime:

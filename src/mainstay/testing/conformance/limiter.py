@@ -42,6 +42,10 @@ class SettableClock(Clock):
         """Return the monotonic time in seconds."""
         return self.at
 
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass at once."""
+        self.at += seconds
+
 
 class LimiterConformance(ABC):
     """The suite. ``max_keys`` of ``make_limiter`` is how many keys the limiter must hold, and how many it may."""
