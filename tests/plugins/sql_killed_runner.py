@@ -6,6 +6,7 @@ the runner ended (null: it came to its end) and what the database holds behind i
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -60,6 +61,8 @@ def held(database: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    importlib.import_module("mainstay.adapters.sql.migrations.runner")  # once, in the parent, for all children
+    importlib.import_module("mainstay.adapters.sql.migrations.database")
     original, files, folder = map(Path, sys.argv[1:4])
     for statement in range(1, 1000):
         copy = folder / f"{statement}.db"
