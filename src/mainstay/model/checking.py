@@ -22,6 +22,7 @@ Broken = tuple[str, str] | None
 """The code and the detail of a broken rule."""
 
 NULL_CHARACTER = ("null_character", "may not contain U+0000")
+NOT_FINITE = ("not_finite", "must be a finite number")
 SURROGATE = ("surrogate", "may not contain a lone surrogate")
 
 _PYTHON: dict[FieldKind, tuple[type, ...]] = {
@@ -76,16 +77,19 @@ def check_value(attribute: Attribute, value: Any, pointer: str, faults: list[Fau
         faults.append(Fault(fault[0], fault[1], pointer=pointer))
     elif attribute.items is not None:
         _check_items(attribute.items, attribute.kind, value, pointer, faults)
+    elif attribute.kind in _BARE and (fault := _any(attribute, value)) is not None:
+        faults.append(Fault(fault[0], fault[1], pointer=pointer))
 
 
 _WITH_BOOL = frozenset({FieldKind.BOOLEAN, FieldKind.ANY})
+_BARE = frozenset({FieldKind.LIST, FieldKind.MAP})
 
 
 def _check_items(items: Attribute, kind: FieldKind, value: Any, pointer: str, faults: list[Fault]) -> None:
     if kind is FieldKind.LIST:
         for index, item in enumerate(value):
             check_value(items, item, f"{pointer}/{index}", faults)
-    elif kind is FieldKind.MAP:
+    else:
         for name, item in value.items():
             below = f"{pointer}/{pointer_step(name)}"
             if isinstance(name, str) and not isinstance(name, Enum) and (fault := text_fault(name)) is not None:
@@ -140,7 +144,7 @@ def _integer(attribute: Attribute, value: int) -> Broken:
 
 def _float(attribute: Attribute, value: float) -> Broken:
     if not math.isfinite(value):
-        return "not_finite", "must be a finite number"
+        return NOT_FINITE
     return bounds_fault(attribute, value)
 
 
@@ -150,7 +154,7 @@ def decimal_fault(attribute: Attribute, value: Decimal) -> Broken:
     Zeros behind the last place do not count. Nothing here depends on the precision of the thread's decimal context.
     """
     if not value.is_finite():
-        return "not_finite", "must be a finite number"
+        return NOT_FINITE
     whole = attribute.digits - attribute.places
     if value and value.adjusted() >= whole:
         return "too_many_digits", f"must have at most {whole} digits before the point"
@@ -204,19 +208,22 @@ def _datetime(_attribute: Attribute, value: datetime) -> Broken:
 
 def _any(_attribute: Attribute, value: Any) -> Broken:
     """Check a JSON value of no declared type, whatever it is nested of."""
-    if isinstance(value, str):
-        return text_fault(value)
-    if isinstance(value, int):
-        return None if INT_MIN <= value <= INT_MAX else ("too_large", "must fit 64 bits")
-    if isinstance(value, float):
-        return _float(_attribute, value)
-    parts: list[Any] = []
-    if isinstance(value, Mapping):
-        parts = [*value, *value.values()]
-    elif isinstance(value, list | tuple | set | frozenset):
-        parts = list(value)
-    for part in parts:
-        if (fault := _any(_attribute, part)) is not None:
+    pending = [value]
+    while pending:
+        held = pending.pop()
+        fault = None
+        if isinstance(held, str):
+            fault = text_fault(held)
+        elif isinstance(held, int):
+            fault = None if INT_MIN <= held <= INT_MAX else ("too_large", "must fit 64 bits")
+        elif isinstance(held, float):
+            fault = None if math.isfinite(held) else NOT_FINITE
+        elif isinstance(held, list | tuple | set | frozenset):
+            pending.extend(held)
+        elif isinstance(held, Mapping):
+            pending.extend(held)
+            pending.extend(held.values())
+        if fault is not None:
             return fault
     return None
 

@@ -68,7 +68,7 @@ def merged(row: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _merge(held: Any, change: Any, pointer: str, faults: list[Fault]) -> Any:
     if not isinstance(change, NestedPatch):
-        return _without_nulls(change) if isinstance(change, dict) else change
+        return change
     if change.target is None:
         return _merge_map(held, change.changes, pointer, faults)
     inner = {
@@ -94,7 +94,3 @@ def _merge_map(held: Any, changes: Mapping[str, Any], pointer: str, faults: list
         else:
             result[name] = _merge(result.get(name), value, f"{pointer}/{pointer_step(name)}", faults)
     return result
-
-
-def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
-    return {k: _without_nulls(v) if isinstance(v, dict) else v for k, v in value.items() if v is not None}

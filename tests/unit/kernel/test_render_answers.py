@@ -35,6 +35,7 @@ from mainstay.model.problem import Internal
 BOSS = Principal(id=UUID(int=1), roles=frozenset({"boss"}))
 CLERK = Principal(id=UUID(int=2))
 ONE = UUID(int=11)
+BOSSES = role("boss")
 
 
 class Line(Entity):
@@ -46,7 +47,8 @@ class Line(Entity):
 class Order(Entity):
     customer_id: UUID
     total: Decimal = Decimal("1.50")
-    cost: int = field(default=7, read=role("boss"))
+    cost: int = field(default=7, read=BOSSES)
+    gain: int = field(default=8, read=BOSSES)
     mine: str = field(default="m", read=owner("customer_id"))
     pin: Secret[str] | None = None
     token: str = field(default="t", secret=True)
@@ -114,6 +116,8 @@ declare(Holder, "holder", "holder")
 declare(Tagged, "tagged", "tagged")
 declare(Tree, "tree", "tree")
 declare(list[Order], "orders-list", "orders")
+declare(list[Note], "notes", "notes")
+declare(Page[Note], "note-page", "note_page")
 declare(list[int], "numbers", "numbers")
 declare(Page[str], "words", "words")
 declare(int, "number", "number")
@@ -177,7 +181,7 @@ def test_masked_fields_are_shown_to_whom_their_policy_lets(desk: Desk) -> None:
     clerk = desk.render("get_order", order(), inputs=EVERYTHING, principal=CLERK)
     assert (json.loads(boss.body).get("cost"), json.loads(boss.body).get("mine")) == (7, None)
     assert (json.loads(clerk.body).get("cost"), json.loads(clerk.body).get("mine")) == (None, "m")
-    assert (boss.view, clerk.view) == ("m=mine", "m=cost")
+    assert (boss.view, clerk.view) == ("m=mine", "m=cost,gain")
     assert boss.version == 3
 
 
@@ -227,7 +231,7 @@ def test_what_is_shown_of_related_rows_is_part_of_the_view(desk: Desk) -> None:
     assert len(views) == 3
     assert all(view.startswith("b=") for view in views)
     loaded = order(lines=[])
-    assert "m=cost" in desk.render("get_order", loaded, inputs=EVERYTHING, principal=CLERK).view
+    assert "m=cost,gain" in desk.render("get_order", loaded, inputs=EVERYTHING, principal=CLERK).view
 
 
 def test_structs_inside_a_dto_are_shown_by_their_own_rules(desk: Desk) -> None:
@@ -283,6 +287,9 @@ def test_statuses_and_locations(desk: Desk) -> None:
         ("either", 5, 5),
         ("numbers", [1, 2], [1, 2]),
         ("words", Page(items=["a"], next="n"), {"items": ["a"], "next": "n"}),
+        ("notes", [Note(text="x")], [{"text": "x"}]),
+        ("notes", [], []),
+        ("note_page", Page(items=[Note(text="x")], next="n"), {"items": [{"text": "x"}], "next": "n"}),
         ("whatever", None, None),
         ("whatever", {"a": [1]}, {"a": [1]}),
         ("maybe", Note(text="x"), {"text": "x"}),

@@ -77,6 +77,8 @@ class Whole(Dto):
     tags: set[str] = field(default_factory=set, max_length=2)
     row: tuple[int, ...] = field(default=(), max_length=3)
     anything: Any = None
+    bare: list = field(default_factory=list)  # type: ignore[type-arg]  # a list of anything
+    table: dict = field(default_factory=dict)  # type: ignore[type-arg]  # a map of anything
     guarded: int = field(default=0, write=role("boss"))
     nest: Whole | None = None
 
@@ -143,6 +145,8 @@ GOOD = {
     "tags": st.lists(st.sampled_from(["a", "b"]), max_size=3),
     "row": st.lists(st.integers(-3, 3), max_size=3),
     "anything": ANY_JSON,
+    "bare": st.lists(ANY_JSON, max_size=2),
+    "table": st.dictionaries(st.text(max_size=2), ANY_JSON, max_size=2),
     "guarded": st.sampled_from([0, 1]),
 }
 

@@ -69,6 +69,7 @@ class Crate(Entity, rows=owner("keeper_id")):
     checked: bool = field(default=False, read_only=True)
     address: Address | None = None
     facts: dict[str, int] = field(default_factory=dict, max_length=2)
+    labels: dict[str, str] | None = None
     places: dict[str, Address] = field(default_factory=dict)
     extra: Any = None
     tags: list[Address] = field(default_factory=list)
@@ -102,6 +103,11 @@ module.resource(Crate, path="/crates", read=anyone, create=authenticated, update
 @module.command("POST /one-range", allow=anyone)
 async def one_range(body: Range) -> None:
     """Take a range."""
+
+
+@module.command("POST /defaults", allow=anyone)
+async def defaults(body: Range = Range(low=0, high=9)) -> None:  # noqa: B008 - it is frozen
+    """Take a range, if need be."""
 
 
 @module.command("POST /ranges", allow=anyone)
@@ -220,6 +226,76 @@ def test_a_body_may_be_absent_where_all_members_have_defaults(desk: Desk, body: 
     assert desk.inputs("ping", body)["tags"] is not first["tags"]
 
 
+def test_a_body_may_have_a_default_as_a_whole(desk: Desk) -> None:
+    assert desk.inputs("defaults") == {"body": Range(low=0, high=9)}
+    assert desk.inputs("defaults", b'{"low":1,"high":2}') == {"body": Range(low=1, high=2)}
+
+
+class Corner(Dto):
+    must: int | None
+    amount: Decimal | None = field(default=None, gt=0)
+    bare: list = field(default_factory=list)  # type: ignore[type-arg]  # a list of anything
+    table: dict = field(default_factory=dict)  # type: ignore[type-arg]  # a map of anything
+    few: set[int] = field(default_factory=set, min_length=2, max_length=3)
+    sizes: dict[Size, int] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    amounts: list[Decimal | None] = field(default_factory=list)
+    vault: list[Secret[str]] = field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("members", "faults"),
+    [
+        ({}, [("missing", "/must")]),
+        ({"must": None, "amount": "0.5", "amounts": ["1", None]}, []),
+        (
+            {"must": 1, "amount": "0", "amounts": ["NaN", "1E+40"]},
+            [
+                ("too_small", "/amount"),
+                ("not_finite", "/amounts/0"),
+                ("too_many_digits", "/amounts/1"),
+            ],
+        ),
+        ({"must": 1, "bare": [1, {"a": "\x00"}]}, [("null_character", "/bare/1/a")]),
+        ({"must": 1, "bare": 5, "table": 5}, [("type", "/bare"), ("type", "/table")]),
+        (
+            {"must": 1, "table": {"a": [2**64], "b\x00": 1}},
+            [("too_large", "/table/a/0"), ("null_character", "/table/b\x00")],
+        ),
+        ({"must": 1, "few": [1, 1, 1, 1, 2]}, []),
+        ({"must": 1, "few": [1, 1]}, [("too_short", "/few")]),
+        ({"must": 1, "few": [1, 2, 3, 4]}, [("too_long", "/few")]),
+        ({"must": 1, "sizes": {"s": 1}, "words": ["\\u0000"], "vault": ["\\u0000"]}, []),
+        ({"must": 1, "sizes": {"m": 1}}, [("key", "/sizes")]),
+        (
+            {"must": 1, "words": ["a\x00"], "vault": ["b\x00", 5]},
+            [
+                ("null_character", "/words/0"),
+                ("null_character", "/vault/0"),
+                ("type", "/vault/1"),
+            ],
+        ),
+    ],
+)
+def test_corners_of_containers(members: dict[str, Any], faults: list[tuple[str, str]]) -> None:
+    here = Module("corners")
+
+    async def take(body: Any) -> None:
+        """Take one."""
+
+    take.__annotations__["body"] = Corner
+    here.command("POST /corners", allow=anyone)(take)
+    desk = Desk(here)
+    if faults:
+        assert desk.faults("take", encoded(**members)) == faults
+    else:
+        assert isinstance(desk.inputs("take", encoded(**members))["body"], Corner)
+
+
+def test_numbers_that_no_type_holds_are_too_large(desk: Desk) -> None:
+    assert desk.faults("one_range", b'{"low":1e999,"high":1}') == [("too_large", "/low")]
+
+
 def test_each_call_has_inputs_of_its_own(desk: Desk) -> None:
     assert desk.inputs("one_range", encoded(low=1, high=2)) == {"body": Range(low=1, high=2)}
     assert desk.inputs("ping", b'{"times":2}') is not desk.inputs("ping", b'{"times":2}')
@@ -311,6 +387,7 @@ def test_objects_inside_a_patch_merge_into_the_row(desk: Desk) -> None:
         desk,
         address={"city": "Port"},
         facts={"a": None, "b": 2},
+        labels={"l": "x"},
         places={"home": {"city": "Hill"}, "away": None, "new": {"street": "New"}},
         extra={"x": {"y": None, "z": 1}, "q": [1]},
     )
@@ -325,6 +402,7 @@ def test_objects_inside_a_patch_merge_into_the_row(desk: Desk) -> None:
     assert applied(row, patch, BOSS) == {
         "address": Address(street="Long", city="Port"),
         "facts": {"c": 3, "b": 2},
+        "labels": {"l": "x"},
         "places": {"home": Address(street="H", city="Hill"), "new": Address(street="New")},
         "extra": {"x": {"k": 2, "z": 1}, "p": 0, "q": [1]},
     }
@@ -367,7 +445,6 @@ def test_a_patch_of_what_is_no_row(desk: Desk) -> None:
 
 def test_nested_patches_compare_by_their_changes() -> None:
     assert NestedPatch({"a": 1}) == Patch(a=1)
-    assert NestedPatch({"a": {"b": None, "c": {"d": 1, "e": None}}}).changes["a"]["c"] == {"d": 1, "e": None}
     row = Crate(keeper_id=BOSS.id, label="x")
     changes = {"extra": NestedPatch({"a": {"b": None, "c": {"d": 1, "e": None}}}), "label": "y"}
     assert merged(row, changes) == {"extra": {"a": {"c": {"d": 1}}}, "label": "y"}

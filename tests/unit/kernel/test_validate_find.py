@@ -198,6 +198,13 @@ def test_what_may_not_be_read_is_answered_as_what_is_not_there(desk: Desk, hidde
     assert told(hidden) == told("nosuch")
 
 
+def test_where_nothing_is_masked_all_may_search() -> None:
+    here = Module("lines")
+    here.resource(Line, path="/lines", read=anyone)
+    find = Desk(here).inputs("list_lines", query=[("sort", "order_id")])["find"]
+    assert find.sort == (Sort("order_id"),)
+
+
 def test_who_may_read_a_field_may_search_by_it(desk: Desk) -> None:
     find = found(desk, ("cost[gte]", "1"), ("sort", "cost"), ("fields", "cost"), who=BOSS)
     assert find.condition == Compare("cost", "ge", 1)

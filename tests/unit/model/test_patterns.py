@@ -39,6 +39,7 @@ REAL = {
     "anything on a line": (r"[^\n\r]*", ["", "æøå 😀"], ["a\n"]),
     "escapes": (r"\x41\u00e6\t\.\-?".replace(r"\-?", "-?"), ["Aæ\t.", "Aæ\t.-"], ["A"]),
     "lazy": (r"[a-z]+?\d", ["ab1"], ["ab"]),
+    "once": (r"a{1}b{1,1}", ["ab"], ["aab"]),
     "nothing": (r"", [""], ["a"]),
     "empty branch": (r"(?:a|b|)", ["", "a"], ["ab"]),
 }
@@ -136,7 +137,8 @@ def test_what_is_not_in_the_subset_is_refused_with_what_to_write(pattern: str, s
 
 
 def test_an_intricate_pattern_is_refused_in_bounded_time() -> None:
-    patterns = ["(?:a{1,500}){1,500}", "(?:a|[ab]c{0,300}d){0,300}", "(?:(?:(?:a{9}){9}){9}){9}"]
+    assert linear_fault("a*a{150}b") is None
+    patterns = ["a*a{300}b", "(?:a{1,500}){1,500}", "(?:a|[ab]c{0,300}d){0,300}", "(?:(?:(?:a{9}){9}){9}){9}"]
     started = time.perf_counter()
     faults = [linear_fault(pattern) for pattern in patterns]
     assert None not in faults

@@ -87,7 +87,16 @@ class _Value:
         else:
             self._look_scalar(raw, pointer, run)
         if len(run.faults) == before and not self.decodes(raw):
-            run.add("invalid", f"must be {expected(self.attribute)} as the contract has it", pointer)
+            run.add(*self._whole_fault(raw), pointer)
+
+    def _whole_fault(self, raw: msgspec.Raw) -> tuple[str, str]:
+        """Return code and detail of a value whose parts are fine one by one."""
+        if self.attribute.kind is FieldKind.MAP:
+            return "key", "has a name that is not allowed here"
+        bounds = self.attribute.spec.max_length
+        if bounds is not None and len(_ITEMS.decode(raw)) > bounds:
+            return "too_long", f"must be at most {bounds} long"
+        return "too_short", "must have more items that differ"
 
     def decodes(self, raw: msgspec.Raw) -> bool:
         try:
@@ -111,10 +120,9 @@ class _Value:
             run.add("type", "must be an array", pointer)
             return
         _check_length(self.attribute, items, pointer, run)
-        if self.items is None:
-            return
+        look = _look_any if self.items is None else self.items.look
         for index, item in enumerate(items):
-            self.items.look(item, f"{pointer}/{index}", run)
+            look(item, f"{pointer}/{index}", run)
             if run.full or run.visits >= run.limits.visits:
                 return
 
@@ -125,11 +133,11 @@ class _Value:
             run.add("type", "must be an object", pointer)
             return
         _check_length(self.attribute, members, pointer, run)
+        look = _look_any if self.items is None else self.items.look
         for name, member in members.items():
             if "\x00" in name:
                 run.add(*NULL_CHARACTER, pointer + step(name))
-            if self.items is not None:
-                self.items.look(member, pointer + step(name), run)
+            look(member, pointer + step(name), run)
             if run.full or run.visits >= run.limits.visits:
                 return
 
@@ -239,9 +247,9 @@ class _Struct:
             run.add(*rule_fault(error), pointer)
 
 
-def rule_fault(error: msgspec.ValidationError) -> tuple[str, str]:
+def rule_fault(error: Exception | None) -> tuple[str, str]:
     """Return code and detail of what a struct's own rule raised; the text is the team's."""
-    cause = error.__cause__
+    cause = None if error is None else error.__cause__
     if isinstance(cause, ValueError | TypeError) and str(cause):
         return "rule", str(cause)
     return "invalid", "must be an object as the contract has it"

@@ -19,8 +19,6 @@ from mainstay.model.schema import Attribute, FieldKind, Shapes
 
 Fine = Callable[[Any], bool]
 
-_CAREFUL_DIGITS = 20
-
 
 def null_free(value: Any) -> bool:
     """Say whether no string in a decoded value contains U+0000."""
@@ -60,7 +58,8 @@ class Extras:
 
     def _value(self, attribute: Attribute) -> Fine | None:
         kind = attribute.kind
-        if attribute.secret or kind is FieldKind.ANY:
+        bare = kind in (FieldKind.LIST, FieldKind.MAP) and attribute.items is None
+        if attribute.secret or bare or kind is FieldKind.ANY:
             return _slowly(attribute)
         if kind is FieldKind.DECIMAL:
             return _decimal(attribute)
@@ -108,8 +107,6 @@ def _slowly(attribute: Attribute) -> Fine:
 def _decimal(attribute: Attribute) -> Fine:
     """Check a Decimal by two comparisons and a remainder: 0.2 us, against 1.5 us of taking it apart."""
     slowly = _slowly(attribute)
-    if attribute.digits > _CAREFUL_DIGITS or attribute.metas:
-        return slowly
     spec = attribute.spec
     limit = Decimal(10) ** (attribute.digits - attribute.places)
     step = Decimal(1).scaleb(-attribute.places)

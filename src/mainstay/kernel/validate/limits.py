@@ -12,9 +12,9 @@ class InputLimits(msgspec.Struct, frozen=True, kw_only=True):
     upload: int = 16 * 1024 * 1024
     depth: int = 64  # of JSON
     faults: int = 100  # told at once
-    visits: int = 20_000  # values looked at one by one to tell their faults
+    visits: int = 5_000  # values looked at one by one to tell their faults
     parameters: int = 100  # pairs of the query string
-    filters: int = 20
+    filters: int = 100
     sorts: int = 5
     members: int = 100  # of one [in] filter
     includes: int = 10

@@ -53,7 +53,7 @@ def bind_reader(
     count = Counters(shapes).of(struct)
     fine = Extras(shapes).of(struct)
     may = Guards(shapes, prepare).of(struct)
-    refuse = _Refusal(struct, shapes, prepare, limits, finish)
+    refuse = _Refusal(struct, shapes, prepare, limits)
     closed, size, depth = is_closed(shapes, struct), limits.body, limits.depth
 
     def read(body: bytes, who: Principal) -> Any:
@@ -64,8 +64,8 @@ def bind_reader(
         try:
             value = decode(body)
             made = value if finish is None else finish(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise refuse(body, who) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise refuse(body, who, error) from None
         expected = count if isinstance(count, int) else count(value)
         if body.count(b":") != expected and keys_bound(body) != expected:
             refuse_duplicates(body, limits.faults)
@@ -94,34 +94,18 @@ def _look_open(body: bytes, depth: int) -> None:
 class _Refusal:
     """Finds out what to say of a body that was refused."""
 
-    def __init__(
-        self, struct: Any, shapes: Shapes, prepare: Prepare, limits: InputLimits, finish: Finish | None
-    ) -> None:
+    def __init__(self, struct: Any, shapes: Shapes, prepare: Prepare, limits: InputLimits) -> None:
         self._struct = struct
         self._limits = limits
-        self._finish = finish
         self._collector = Collector(shapes, limits, prepare)
         self._collector.of(struct)
-        self._decoder = msgspec.json.Decoder(struct, dec_hook=decode_custom)
 
-    def __call__(self, body: bytes, who: Principal) -> Exception:
-        try:
-            refuse_text(body, self._limits.depth)
-            refuse_duplicates(body, self._limits.faults)
-        except RecursionError:
-            return JsonTooDeep(f"arrays and objects may be nested {self._limits.depth} deep")
-        faults = self._collector.faults(self._struct, body, who) or [self._rule(body)]
-        return Invalid(faults=faults)
-
-    def _rule(self, body: bytes) -> Fault:
-        """Say what a rule of the whole says of members that are fine one by one."""
-        try:
-            value = self._decoder.decode(body)
-            if self._finish is not None:
-                self._finish(value)
-        except msgspec.ValidationError as error:
-            return Fault(*rule_fault(error), pointer="")
-        return Fault("invalid", "does not fit the contract", pointer="")
+    def __call__(self, body: bytes, who: Principal, error: Exception | None = None) -> Invalid:
+        """Return all faults, or raise what is wrong with the body as text; ``error`` is what decoding it raised."""
+        refuse_text(body, self._limits.depth)
+        refuse_duplicates(body, self._limits.faults)
+        faults = self._collector.faults(self._struct, body, who)
+        return Invalid(faults=faults or [Fault(*rule_fault(error), pointer="")])
 
 
 def as_bytes(body: Mapping[str, Any]) -> bytes:

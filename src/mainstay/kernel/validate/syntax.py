@@ -14,11 +14,14 @@ from typing import Any
 import msgspec
 
 from mainstay.kernel.validate.problems import BodyMissing, DuplicateKey, JsonEncoding, JsonSyntax, JsonTooDeep
+from mainstay.model.checking import SURROGATE
 from mainstay.model.problem import Fault
 
 _WHITESPACE = b" \t\n\r"
 # A string is matched up to the end of the text where it is not closed, so that nothing is scanned twice.
-_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_PAIRS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SHOWN = 64  # characters of a name that the caller made up
 
@@ -31,19 +34,20 @@ def step(name: str) -> str:
 
 
 def too_deep(body: bytes, limit: int) -> bool:
-    """Say whether arrays and objects are nested deeper than ``limit``."""
+    """Say whether arrays and objects are nested deeper than ``limit``.
+
+    Of the brackets outside strings, the innermost pairs are taken away ``limit`` times: what is left is deeper, or
+    belongs to a text that is no JSON.
+    """
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
-    depth = 0
-    for token in _TOKENS.finditer(body):
-        first = body[token.start()]
-        if first in b"[{":
-            depth += 1
-            if depth > limit:
-                return True
-        elif first in b"]}":
-            depth -= 1
-    return False
+    rest = _STRINGS.sub(b"", body).translate(_PAIRS, _NO_BRACKETS)
+    for _ in range(limit):
+        left = rest.replace(b"[]", b"")
+        if len(left) == len(rest):
+            break
+        rest = left
+    return b"[]" in rest or rest.count(b"[") > limit
 
 
 def refuse_text(body: bytes, limit: int) -> None:
@@ -110,14 +114,14 @@ def _lone(text: str) -> bool:
 
 
 def _surrogates(text: str) -> list[Fault]:
+    """Return the fault of the first text with a lone surrogate: more are not looked for."""
     faults = []
     for value, pointer in _values(_tree(text)):
         names = [name for name, _ in value] if isinstance(value, tuple) else []
-        if (isinstance(value, str) and _lone(value)) or any(map(_lone, names)):
+        if any(map(_lone, names)) or (isinstance(value, str) and _lone(value)):
             readable = pointer.encode("utf-8", "replace").decode()
-            faults.append(Fault("surrogate", "may not contain a lone surrogate", pointer=readable))
-            break
-    return faults
+            faults.append(Fault(*SURROGATE, pointer=readable))
+    return faults[:1]
 
 
 def keys_bound(body: bytes) -> int:
