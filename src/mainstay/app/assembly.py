@@ -178,7 +178,7 @@ def assemble(
 def _limiter(settings: Settings, clock: Clock, place: Place) -> Limiter:
     engine = settings.limits.engine
     if engine == "auto":
-        engine = "shared" if place.run is not None else "memory"
+        engine = "shared" if place.run is not None or settings.limits.path else "memory"
     made: Limiter = find("limiter", engine)(settings, clock, place.run)
     return made
 

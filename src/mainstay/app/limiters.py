@@ -17,9 +17,11 @@ def memory(settings: Settings, clock: Clock, run: Path | None) -> Limiter:  # no
 
 
 def shared(settings: Settings, clock: Clock, run: Path | None) -> Limiter:
-    """Count in a file of the run directory, for all workers of this host."""
+    """Count in a file for all processes of this host: the one of the settings, or one of the run directory."""
     from mainstay.adapters.local.shared_limiter import SharedLimiter
 
+    if settings.limits.path:
+        return SharedLimiter(settings.root / settings.limits.path, clock, max_keys=settings.limits.keys)
     if run is None:
         return memory(settings, clock, run)  # one process, counting for itself, is all of them
     return SharedLimiter(run / "limits", clock, max_keys=settings.limits.keys)

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -43,8 +43,16 @@ class Spec(msgspec.Struct, frozen=True):
 class Seat:
     """One worker's place: its sockets stay while processes come and go."""
 
-    def __init__(self, index: int, listening: socket.socket, admin: socket.socket | None) -> None:
+    def __init__(
+        self,
+        index: int,
+        listening: socket.socket,
+        admin: socket.socket | None,
+        *,
+        command: Sequence[str] = (sys.executable, "-P", "-m", "mainstay.app.worker"),
+    ) -> None:
         self.index = index
+        self._command = tuple(command)
         self.listening = listening
         self.admin = admin
         self.process: subprocess.Popen[bytes] | None = None
@@ -59,8 +67,8 @@ class Seat:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         spec = make(self, writing)
         passed = [self.listening.fileno(), writing, *([self.admin.fileno()] if self.admin is not None else [])]
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mainstay.app.worker"],
+        self.process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
+            self._command,
             stdin=subprocess.PIPE,
             pass_fds=passed,
             process_group=0,  # what the terminal sends to all comes from the supervisor alone

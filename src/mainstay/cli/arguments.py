@@ -74,11 +74,27 @@ def command_parser(name: str) -> Parser:
     return parser
 
 
-def _add_common(group: Any) -> None:
-    group.add_argument("--format", choices=("text", "json"), default="text", help="how facts are printed")
-    group.add_argument("--profile", help="development, test or production; else MAINSTAY_PROFILE, else production")
-    group.add_argument("-C", "--directory", type=Path, metavar="DIR", help="the project's folder (the current one)")
-    group.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
+def action_parser(actions: Any, name: str, summary: str) -> Parser:
+    """Return the parser of an action of a command: what all commands have may stand behind it as well."""
+    parser: Parser = actions.add_parser(
+        name,
+        help=summary,
+        description=summary.capitalize() + ".",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    _add_common(parser.add_argument_group("options of every command"), repeated=True)
+    return parser
+
+
+def _add_common(group: Any, *, repeated: bool = False) -> None:
+    """Add the options that all commands have; where they are ``repeated``, what was given before stays."""
+    unset: dict[str, Any] = {"default": argparse.SUPPRESS} if repeated else {}
+    form = unset or {"default": "text"}
+    group.add_argument("--format", choices=("text", "json"), help="how facts are printed", **form)
+    group.add_argument("--profile", help="development, test or production (MAINSTAY_PROFILE; production)", **unset)
+    group.add_argument("-C", "--directory", type=Path, metavar="DIR", help="the project's folder (here)", **unset)
+    group.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error", **unset)
 
 
 def find_command(argv: Sequence[str]) -> int | None:

@@ -113,9 +113,13 @@ class Sealing(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
-    """How rate limits are counted: ``auto`` shares one table among the workers of a host where there are several."""
+    """How rate limits are counted: ``auto`` shares one table among the workers of a host where there are several.
+
+    ``path`` is the file of that table, for processes that no supervisor of ours started (an ASGI server's workers).
+    """
 
     engine: Literal["auto", "memory", "shared"] = "auto"
+    path: str = ""
     keys: Annotated[int, Meta(ge=1024, le=10**8)] = 65_536
 
 

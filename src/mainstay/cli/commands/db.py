@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mainstay.app.refusal import Refusal
+from mainstay.cli.arguments import action_parser
 from mainstay.cli.console import Console
 from mainstay.cli.preparing import migrations_needed, open_application, seed_database
 from mainstay.cli.project import settings_of
@@ -15,15 +16,17 @@ from mainstay.cli.project import settings_of
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    plan = actions.add_parser("plan", help="write the migration that brings the schema to the model")
-    plan.add_argument("-m", "--message", help="a few words for the file's name")
-    plan.add_argument("--preview", action="store_true", help="show it, and write nothing")
-    plan.add_argument("--check", action="store_true", help="only say whether there is something to plan: code 1 if so")
-    actions.add_parser("migrate", help="bring the database to the last migration")
-    rollback = actions.add_parser("rollback", help="take back the last migration")
+    plan = action_parser(actions, "plan", "write the migration that brings the schema to the model")
+    plan.add_argument("-m", "--message", default=None, help="a few words for the file's name")
+    plan.add_argument("--preview", action="store_true", default=False, help="show it, and write nothing")
+    plan.add_argument(
+        "--check", action="store_true", default=False, help="write nothing; code 1 where there is a change"
+    )
+    action_parser(actions, "migrate", "bring the database to the last migration")
+    rollback = action_parser(actions, "rollback", "take back the last migration")
     rollback.add_argument("--steps", type=int, default=1, metavar="N", help="how many (1)")
-    actions.add_parser("status", help="say where the database stands: code 1 where it is behind or differs")
-    actions.add_parser("seed", help="run the service's seeds, which leave alone what is there")
+    action_parser(actions, "status", "say where the database stands: code 1 where it is behind or differs")
+    action_parser(actions, "seed", "run the service's seeds, which leave alone what is there")
 
 
 def execute(arguments: Any, console: Console) -> int:

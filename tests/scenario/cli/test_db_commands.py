@@ -1,0 +1,156 @@
+"""``mainstay db``, and what ``run`` does with a database that is behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIELD = "text: str = field(max_length=100, unique=True)"
+MIGRATED = {"MAINSTAY_DATABASE_CREATE": "false"}
+
+
+@pytest.fixture
+def db(mainstay: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a db action with --format json; the exit code, and what it printed."""
+
+    def action(*arguments: str, code: int = 0) -> Any:
+        ended = mainstay("db", *arguments, "--format", "json", **MIGRATED)
+        assert ended.returncode == code, ended.stderr
+        return json.loads(ended.stdout) if ended.stdout else ended.stderr
+
+    return action
+
+
+def test_from_plan_to_roll_back(project: Path, db: Callable[..., Any]) -> None:
+    assert db("status", code=1)["head"] is None
+    first = db("plan")
+    assert first["planned"] == "0001_initial_schema"
+    assert (project / "migrations" / "0001_initial_schema.py").is_file()
+    assert db("plan")["planned"] is None
+    assert db("plan", "--check")["planned"] is None
+    assert db("status", code=1)["pending"] == ["0001_initial_schema"]
+    assert db("migrate") == {"migrated": ["0001_initial_schema"]}
+    assert db("migrate") == {"migrated": []}
+    assert db("status")["current"] == "0001_initial_schema"
+    assert db("seed") == {"seeded": ["first_note"]}
+    assert db("seed") == {"seeded": ["first_note"]}
+    assert db("rollback") == {"rolled_back": ["0001_initial_schema"]}
+    assert "mainstay db migrate" in db("seed", code=1)
+
+
+def test_a_change_of_the_model_is_planned_and_until_then_not_served(
+    project: Path, db: Callable[..., Any], mainstay: Callable[..., Any]
+) -> None:
+    db("plan")
+    db("migrate")
+    code = project / "team_service.py"
+    code.write_text(code.read_text().replace(FIELD, FIELD + '\n    colour: str = field(max_length=20, default="red")'))
+    ended = mainstay("run", **MIGRATED)
+    assert ended.returncode == 1
+    assert "column notes_note.colour" in ended.stderr
+    assert "mainstay db plan" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert db("plan", "--check", code=1)["written"] is False
+    planned = db("plan", "-m", "paint it")
+    assert planned["planned"] == "0002_paint_it"
+    for workers in ("1", "2"):
+        ended = mainstay("run", "--workers", workers, **MIGRATED)
+        assert ended.returncode == 1
+        assert "1 migration behind (0002_paint_it): run mainstay db migrate" in ended.stderr
+
+
+def test_a_fresh_database_of_development_is_migrated_by_itself(
+    project: Path, db: Callable[..., Any], run: Callable[..., Any]
+) -> None:
+    db("plan")
+    service = run(**MIGRATED)
+    assert service.request("/notes", "POST", {"text": "x"})[0] == 201
+
+
+def test_the_demo_plans_migrates_and_seeds_and_its_requests_work(
+    project: Path, run: Callable[..., Any], waiting: Callable[..., Any]
+) -> None:
+    with (project / "mainstay.toml").open("a") as file:
+        file.write('[demo]\nrequests = ["{url}/version"]\n[[demo.tokens]]\nname = "reader"\nsubject = "somebody"\n')
+    service = run("--demo", **MIGRATED)
+    facts = service.facts()
+    assert facts["requests"] == [f"{facts['url']}/version"]
+    assert facts["tokens"]["reader"].count(".") == 2
+    assert service.request("/notes", "POST", {"text": "first"})[0] == 409  # the seed was there first
+    assert (project / "migrations" / "0001_initial_schema.py").is_file()
+
+
+def test_production_migrates_nothing_by_itself(
+    project: Path, db: Callable[..., Any], mainstay: Callable[..., Any]
+) -> None:
+    db("plan")
+    production = {
+        "MAINSTAY_PROFILE": "production",
+        "MAINSTAY_SEALING_SECRET": "Zx8-q3fTn0_7Lk2VbRmYc5Wd9HsJpAeU",
+        "MAINSTAY_ADMIN_PORT": "0",
+    }
+    ended = mainstay("run", **production)
+    assert ended.returncode == 1
+    assert "behind" in ended.stderr
+    assert not (project / "team.db").exists()
+    refused = mainstay("run", "--demo", **production)
+    assert refused.returncode == 2
+    assert "development" in refused.stderr
+
+
+@pytest.mark.parametrize(("answer", "served"), [(b"y\n", True), (b"n\n", False)])
+def test_development_offers_to_migrate_at_a_terminal(
+    project: Path, db: Callable[..., Any], answer: bytes, served: bool
+) -> None:
+    db("plan")
+    db("migrate")
+    code = project / "team_service.py"
+    code.write_text(code.read_text().replace(FIELD, FIELD + '\n    colour: str = field(max_length=20, default="red")'))
+    db("plan")
+    said, code_ = at_a_terminal(
+        project, [sys.executable, "-m", "mainstay", "run"], b"Migrate it now?", answer, b"serving"
+    )
+    assert (b"serving" in said) is served
+    assert (code_ == 0) is served
+
+
+def at_a_terminal(folder: Path, command: list[str], question: bytes, answer: bytes, end: bytes) -> tuple[bytes, int]:
+    """Run a command at a pseudo-terminal, answer its question, and interrupt it once it has said ``end``."""
+    terminal, inside = pty.openpty()
+    environ = {**os.environ, **MIGRATED, "MAINSTAY_PROFILE": "development", "CI": ""}
+    process = subprocess.Popen(
+        command, cwd=folder, env=environ, stdin=inside, stdout=inside, stderr=inside, start_new_session=True
+    )
+    os.close(inside)
+    said, answered, stopped = b"", False, False
+    deadline = time.monotonic() + 40
+    try:
+        while time.monotonic() < deadline:
+            if select.select([terminal], [], [], 0.2)[0]:
+                try:
+                    said += os.read(terminal, 4096)
+                except OSError:
+                    break  # the other end is closed: it has ended
+            if not answered and question in said:
+                answered = True
+                os.write(terminal, answer)
+            if answered and not stopped and end in said:
+                stopped = True
+                process.send_signal(signal.SIGINT)
+        return said, process.wait(10)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(terminal)

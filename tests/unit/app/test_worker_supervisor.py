@@ -1,0 +1,162 @@
+"""The supervisor with workers that are made to die: it starts them again, ever later, and says that all is not well."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mainstay.app import seat as seats
+from mainstay.app.rundir import RunDirectory
+from mainstay.app.seat import REFUSED, Seat, Spec, read_status
+from mainstay.app.sockets import listen
+from mainstay.app.supervisor import Supervisor
+from mainstay.ports.observer import Notice, Observation, Observer
+
+READY = "import json, os, sys, time; spec = json.loads(os.read(0, 65536)); os.write(spec['status'], b'+');"
+STAY = READY + "sys.stdin.buffer.read()"
+DIE = READY + "os._exit(3)"
+REFUSE = f"import sys; sys.exit({REFUSED})"
+
+
+class Heard(Observer):
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    def observe(self, observation: Observation) -> None:
+        assert isinstance(observation, Notice)
+        self.notices.append(observation)
+
+    def of(self, event: str) -> list[str]:
+        return [one.message for one in self.notices if one.event == event]
+
+
+class Stage:
+    """A supervisor in the main thread, and a watcher that ends it."""
+
+    def __init__(self, run: RunDirectory, workers: list[str], **more: Any) -> None:
+        self.run = run
+        self.heard = Heard()
+        self.sockets = listen("127.0.0.1", 0, len(workers))
+        self.seats = [
+            Seat(index, one, None, command=(sys.executable, "-S", "-E", "-c", code))
+            for index, (one, code) in enumerate(zip(self.sockets, workers, strict=True))
+        ]
+        self.supervisor = Supervisor(self.seats, self.spec, run, self.heard, drain=(0, 1), chance=lambda: 0.0, **more)
+
+    def spec(self, seat: Seat, status: int) -> Spec:
+        return Spec(
+            index=seat.index,
+            workers=len(self.seats),
+            run=str(self.run.path),
+            listening=seat.listening.fileno(),
+            admin=None,
+            status=status,
+            directory="",
+            profile="test",
+            flags={},
+        )
+
+    def until(self, done: Callable[[], Any]) -> int:
+        """Supervise until something has come to pass; fails after a bounded time."""
+        seen: list[bool] = []
+
+        def watch() -> None:
+            deadline = time.monotonic() + 20
+            while not done() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            seen.append(bool(done()))
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        code = self.supervisor.run()
+        watcher.join()
+        assert seen == [True], self.heard.notices
+        return code
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunDirectory]:
+    made = RunDirectory(tmp_path)
+    yield made
+    made.close()
+
+
+def test_all_seats_are_filled_and_it_is_told_once(run: RunDirectory) -> None:
+    told: list[str] = []
+    stage = Stage(run, [STAY, STAY, STAY], on_ready=lambda: told.append("ready"))
+    assert stage.until(lambda: told) == 0
+    status = read_status(run.path)
+    assert status is not None
+    assert (status.workers, status.ready, status.failing) == (3, 3, [])
+    assert stage.heard.notices == []
+    assert all(one.process is None for one in stage.seats)
+
+
+def test_one_that_keeps_dying_is_started_ever_later_and_makes_the_host_unready(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seats, "MAX_DELAY", 1.0)
+    stage = Stage(run, [STAY, DIE])
+    assert stage.until(lambda: (status := read_status(run.path)) is not None and status.failing == [1]) == 0
+    delays = [message.rpartition(" in ")[2] for message in stage.heard.of("worker_died")]
+    assert delays[:4] == ["0.1 s", "0.2 s", "0.5 s", "0.5 s"]
+    assert stage.seats[0].failures == 0
+
+
+def test_one_that_lives_again_is_forgiven(run: RunDirectory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(seats, "STEADY_SECONDS", 0.5)
+    mark = tmp_path / "died"
+    once = (
+        READY
+        + f"p = {str(mark)!r}; there = os.path.exists(p); open(p, 'w').close(); there or os._exit(3);"
+        + STAY[len(READY) :]
+    )
+    stage = Stage(run, [STAY, once])
+    assert stage.until(lambda: mark.exists() and stage.seats[1].ready and stage.seats[1].failures == 0) == 0
+    assert len(stage.heard.of("worker_died")) == 1
+
+
+def test_where_the_first_refuses_to_start_no_other_is_tried(run: RunDirectory) -> None:
+    stage = Stage(run, [REFUSE, STAY])
+    assert stage.supervisor.run() == 1
+    assert stage.heard.notices == []
+    assert stage.seats[1].process is None
+
+
+def test_one_that_does_not_end_is_killed(run: RunDirectory) -> None:
+    deaf = (
+        "import signal; signal.signal(15, signal.SIG_IGN); signal.signal(2, signal.SIG_IGN);" + READY + "time.sleep(60)"
+    )
+    stage = Stage(run, [deaf])
+    began = time.monotonic()
+    assert stage.until(lambda: stage.seats[0].ready) == 0
+    assert time.monotonic() - began < 15
+    assert stage.heard.of("worker_killed")
+
+
+def test_a_change_starts_it_anew_and_a_refusal_waits_for_the_next_change(run: RunDirectory) -> None:
+    pending: list[list[Path]] = []
+    started: list[int] = []
+    stage = Stage(run, [STAY], changes=lambda: pending.pop() if pending else [], on_ready=lambda: started.append(1))
+
+    def step() -> bool:
+        if len(started) == 1 and not stage.heard.of("reloading"):
+            stage.seats[0]._command = (sys.executable, "-S", "-c", REFUSE)
+            pending.append([Path("a.py")])
+            while not stage.heard.of("waiting"):
+                time.sleep(0.01)
+            stage.seats[0]._command = (sys.executable, "-S", "-c", STAY)
+            pending.append([Path("a.py")])
+        return len(started) == 2
+
+    assert stage.until(step) == 0
+    assert stage.heard.of("reloading") == ["a.py changed: starting anew"] * 2
+    assert stage.heard.of("worker_died") == []
