@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -133,6 +134,8 @@ class Sample:
         return Reply(body=msgspec.json.encode(facts))
 
     async def _file(self, call: Call) -> Reply:
+        if call.query and call.query[0][0] == "path":
+            return Reply(file=File(content=Path(call.query[0][1]), media_type="text/csv"))
         content = call.query[0][1].encode() if call.query else b"a,b\n"
         return Reply(file=File(content=content, media_type="text/csv", filename="żółw 1.csv"))
 

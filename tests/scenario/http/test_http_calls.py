@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,3 +172,18 @@ def test_a_stream_is_sent_item_by_item_and_closed(ask: Any, sample: Sample) -> N
     assert "Content-Length" not in answer
     assert ask("HEAD", "/ticker?n=3").body == b""
     assert sample.streams_closed in (1, 2)
+
+
+def test_a_file_of_the_disk_is_sent_with_its_length(ask: Any, tmp_path: Path) -> None:
+    path = tmp_path / "big.csv"
+    path.write_bytes(b"0123456789" * 20_000)
+    answer = ask("GET", f"/file?path={path}")
+    assert (answer.status, answer["Content-Length"], answer.body) == (200, "200000", path.read_bytes())
+    assert ask("HEAD", f"/file?path={path}")["Content-Length"] == "200000"
+
+
+def test_a_file_that_is_not_there_is_a_500_that_is_told(ask: Any, sample: Sample) -> None:
+    answer = ask("GET", "/file?path=/nowhere/at/all.csv")
+    assert (answer.status, answer.json["code"]) == (500, "internal_error")
+    assert b"nowhere" not in answer.body
+    assert isinstance(sample.recorder.seen[-1].error, FileNotFoundError)

@@ -228,7 +228,12 @@ class HttpProtocol(asyncio.Protocol):
         inflow.drop()
 
     async def _send_parts(self, exchange: Exchange, answer: Answer, connection: bytes) -> None:
-        parts = await Parts.of(answer)
+        try:
+            parts = await Parts.of(answer)
+        except OSError as error:
+            failed = self._door.failed(exchange, error)
+            self._write(whole(failed, exchange.method, self._beat.date, connection))
+            return
         try:
             chunked = parts.length is None and not exchange.http10
             framing = CHUNKED if chunked else b"" if parts.length is None else length_line(parts.length)
