@@ -8,51 +8,86 @@ from mainstay.adapters.sql.store import SqliteStore
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
 from mainstay.testing.conformance.bulk import BulkConformance
+from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
 from mainstay.testing.conformance.filters import FiltersConformance
+from mainstay.testing.conformance.isolation import IsolationConformance
 from mainstay.testing.conformance.paging import PagingConformance
 from mainstay.testing.conformance.policies import PoliciesConformance
+from mainstay.testing.conformance.preconditions import PreconditionsConformance
+from mainstay.testing.conformance.random_operations import RandomOperationsConformance
+from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.store import StoreConformance
+from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
-class OnSqlite:
+class _Sqlite:
     def make_store(self, folder: Path) -> Store:
         return SqliteStore(folder / "test.db", create=True, synchronous="off")
 
 
-class TestRepository(OnSqlite, RepositoryConformance):
+class TestAggregates(_Sqlite, AggregatesConformance):
     pass
 
 
-class TestConstraints(OnSqlite, ConstraintsConformance):
+class TestBulk(_Sqlite, BulkConformance):
     pass
 
 
-class TestFilters(OnSqlite, FiltersConformance):
+class TestClaims(_Sqlite, ClaimsConformance):
     pass
 
 
-class TestPaging(OnSqlite, PagingConformance):
+class TestConstraints(_Sqlite, ConstraintsConformance):
     pass
 
 
-class TestValues(OnSqlite, ValuesConformance):
+class TestFilters(_Sqlite, FiltersConformance):
     pass
 
 
-class TestPolicies(OnSqlite, PoliciesConformance):
+class TestIsolation(_Sqlite, IsolationConformance):
     pass
 
 
-class TestBulk(OnSqlite, BulkConformance):
+class TestPaging(_Sqlite, PagingConformance):
     pass
 
 
-class TestAggregates(OnSqlite, AggregatesConformance):
+class TestPolicies(_Sqlite, PoliciesConformance):
     pass
 
 
-class TestRelations(OnSqlite, RelationsConformance):
+class TestPreconditions(_Sqlite, PreconditionsConformance):
+    pass
+
+
+class TestRandomOperations(_Sqlite, RandomOperationsConformance):
+    pass
+
+
+class TestRandomPages(_Sqlite, RandomPagesConformance):
+    pass
+
+
+class TestRelations(_Sqlite, RelationsConformance):
+    pass
+
+
+class TestRepository(_Sqlite, RepositoryConformance):
+    pass
+
+
+class TestStore(_Sqlite, StoreConformance):
+    pass
+
+
+class TestUnitOfWork(_Sqlite, UnitOfWorkConformance):
+    pass
+
+
+class TestValues(_Sqlite, ValuesConformance):
     pass
