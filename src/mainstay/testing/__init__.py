@@ -1,1 +1,58 @@
-"""What teams test with: the harness, scenario tables and the conformance suite of each port."""
+"""What a team tests its service with. The pytest fixtures are a plugin: ``mainstay.testing.plugin``.
+
+The names are fetched at their first use: no part of pytest is imported here.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mainstay.testing.answer import Answer
+    from mainstay.testing.client import Client
+    from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
+    from mainstay.testing.people import as_principal
+    from mainstay.testing.recorder import Recorder
+    from mainstay.testing.scenario import Scenario
+    from mainstay.testing.unit import MemoryUnit, memory_unit
+
+_PLACES = {
+    "Answer": "answer",
+    "Client": "client",
+    "ClearSealer": "fixed",
+    "FixedClock": "fixed",
+    "MemoryUnit": "unit",
+    "Recorder": "recorder",
+    "Scenario": "scenario",
+    "SeededEntropy": "fixed",
+    "SequentialIds": "fixed",
+    "as_principal": "people",
+    "memory_unit": "unit",
+}
+
+__all__ = [
+    "Answer",
+    "ClearSealer",
+    "Client",
+    "FixedClock",
+    "MemoryUnit",
+    "Recorder",
+    "Scenario",
+    "SeededEntropy",
+    "SequentialIds",
+    "as_principal",
+    "memory_unit",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch a public name (PEP 562)."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Name what there is."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,232 @@
+"""A client in the same process: requests go through the whole pipeline of a service, and no socket."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import msgspec
+
+from mainstay.adapters.memory.limiter import MemoryLimiter
+from mainstay.adapters.memory.store import MemoryStore
+from mainstay.app.assembly import dependencies
+from mainstay.app.documents import documents_of
+from mainstay.app.seeding import seed
+from mainstay.inbound.http.asgi import AsgiApp
+from mainstay.inbound.http.door import Door
+from mainstay.kernel.bind import Bound, bind
+from mainstay.kernel.bound import Ports
+from mainstay.kernel.dispatch import dispatch
+from mainstay.kernel.flow.records import OutboxMessage
+from mainstay.kernel.flow.relay import Relay
+from mainstay.model.conditions import Condition
+from mainstay.model.faults import StartupFailed
+from mainstay.model.operation import source_of
+from mainstay.model.principal import Principal
+from mainstay.model.service import Provision, Service
+from mainstay.model.structs import Entity
+from mainstay.ports.ids import Ids
+from mainstay.ports.store import Store
+from mainstay.testing.answer import Answer
+from mainstay.testing.backstage import Backstage
+from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
+from mainstay.testing.people import KnownPeople
+from mainstay.testing.recorder import Recorder
+
+if TYPE_CHECKING:
+    import httpx2
+
+E = TypeVar("E", bound=Entity)
+_ROUNDS = 100  # of deliveries that bring forth further events
+
+
+class Client:
+    """A service on memory (or another store), with a clock that the test decides.
+
+    An asynchronous context manager::
+
+        async with Client(shop) as client:
+            answer = await client.post("/orders", who=as_principal("ann"), json={"sku": "TEA", "quantity": 2})
+            assert answer.status == 201
+
+    A ``store`` is one that was not started, and whose deadlines go by the same ``clock``. ``replace`` stands in for
+    what the service is provided with, by type. Events wait until ``deliver()``. An exception that would be answered by
+    500 is raised in the test, unless ``raise_errors`` is false.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        store: Store | None = None,
+        clock: FixedClock | None = None,
+        ids: Ids | None = None,
+        replace: Mapping[Any, Any] | None = None,
+        secrets: Mapping[str, Any] | None = None,
+        raise_errors: bool = True,
+    ) -> None:
+        self.clock = clock or FixedClock()
+        self.recorder = Recorder()
+        self.raise_errors = raise_errors
+        self._people = KnownPeople()
+        ports = Ports(
+            store=store or MemoryStore(),
+            limiter=MemoryLimiter(self.clock),
+            clock=self.clock,
+            ids=ids or SequentialIds(),
+            entropy=SeededEntropy(),
+            sealer=ClearSealer(),
+            observer=self.recorder,
+            tokens=self._people,
+        )
+        self.bound: Bound = bind(_with(service, replace or {}), ports, known=dependencies(self.clock), secrets=secrets)
+        if self.bound.faults:
+            raise StartupFailed(self.bound.faults)
+        self._backstage = Backstage(ports.store, self.bound.plans, ports.clock, ports.ids, ports.sealer)
+        self._relay: Relay = self.bound.relay("test")
+        self._stack = AsyncExitStack()
+        self._http: httpx2.AsyncClient | None = None
+
+    async def __aenter__(self) -> Client:
+        import httpx2
+
+        async with AsyncExitStack() as stack:
+            store = self.bound.ports.store
+            await store.start(self.bound.tables)
+            stack.push_async_callback(store.stop)
+            stack.push_async_callback(self.bound.providers.stop)
+            await self.bound.providers.start()
+            transport = httpx2.ASGITransport(self.app())
+            http = httpx2.AsyncClient(transport=transport, base_url="http://testserver")
+            self._http = await stack.enter_async_context(http)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def app(self) -> AsgiApp:
+        """Return the service as an ASGI 3 application, for tools that drive one."""
+        ports = self.bound.ports
+        served = [one for one in self.bound.operations if one.operation.method]
+        documents = documents_of(self.bound)
+        return AsgiApp(
+            Door(served, dispatch, ids=ports.ids, clock=ports.clock, observer=ports.observer, documents=documents)
+        )
+
+    def token(self, who: Principal) -> str:
+        """Return a bearer token of a caller, good for this client's service."""
+        return self._people.token(who)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        who: Principal | None = None,
+        json: Any = msgspec.UNSET,
+        body: bytes | None = None,
+        query: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> Answer:
+        """Send a request for a caller (None: nobody known) and return the answer.
+
+        ``json`` is encoded as the body; ``body`` is sent as it is; ``key`` is the ``Idempotency-Key``.
+        """
+        if self._http is None:
+            raise RuntimeError("the client is not open: async with Client(service) as client")
+        sent = {"accept": "application/json", **{name.lower(): value for name, value in (headers or {}).items()}}
+        if who is not None:
+            sent.setdefault("authorization", f"Bearer {self.token(who)}")
+        if key is not None:
+            sent["idempotency-key"] = key
+        if json is not msgspec.UNSET:
+            body = msgspec.json.encode(json)
+            sent.setdefault("content-type", "application/json")
+        params: list[tuple[str, Any]] = list(query.items() if isinstance(query, Mapping) else query or ())
+        got = await self._http.request(method, path, content=body, params=params or None, headers=sent)
+        unexpected = self.recorder.unexpected()
+        if unexpected is not None and self.raise_errors:
+            raise unexpected
+        return Answer(status=got.status_code, headers=dict(got.headers.items()), body=got.content)
+
+    async def get(self, path: str, **more: Any) -> Answer:
+        """Send GET, with the keywords of ``request``."""
+        return await self.request("GET", path, **more)
+
+    async def post(self, path: str, **more: Any) -> Answer:
+        """Send POST, with the keywords of ``request``."""
+        return await self.request("POST", path, **more)
+
+    async def put(self, path: str, **more: Any) -> Answer:
+        """Send PUT, with the keywords of ``request``."""
+        return await self.request("PUT", path, **more)
+
+    async def patch(self, path: str, **more: Any) -> Answer:
+        """Send PATCH, with the keywords of ``request``."""
+        return await self.request("PATCH", path, **more)
+
+    async def delete(self, path: str, **more: Any) -> Answer:
+        """Send DELETE, with the keywords of ``request``."""
+        return await self.request("DELETE", path, **more)
+
+    async def given(self, *rows: Any) -> list[Any]:
+        """Add rows as the system, in one transaction, and return them as they are stored."""
+        return await self._backstage.given(*rows)
+
+    async def stored(
+        self, entity: type[E], /, *conditions: Condition, sort: str | None = None, **fields: Any
+    ) -> list[E]:
+        """Return the rows that match, as the system sees them, in the order of their adding unless told otherwise."""
+        return await self._backstage.stored(entity, *conditions, sort=sort, **fields)
+
+    async def seed(self) -> list[str]:
+        """Run the service's seeds, and return their names."""
+        return await seed(self.bound)
+
+    async def waiting(self) -> list[tuple[str, Any]]:
+        """Return the committed events that are not delivered yet: their names and their content, in order."""
+        messages = await self._backstage.stored(OutboxMessage, dead=False)
+        return [(message.event, msgspec.json.decode(message.payload)) for message in messages]
+
+    async def deliver(self) -> int:
+        """Deliver what is due to its consumers, and what they emit in turn; return how many events were delivered.
+
+        A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
+        come by the client's clock.
+        """
+        before = self._relay.counters.delivered
+        for _ in range(_ROUNDS):
+            done = self._relay.counters.delivered
+            await self._relay.deliver()
+            unexpected = self.recorder.unexpected()
+            if unexpected is not None and self.raise_errors:
+                raise unexpected
+            if self._relay.counters.delivered == done:
+                break
+        return self._relay.counters.delivered - before
+
+
+def _with(service: Service, replace: Mapping[Any, Any]) -> Service:
+    """Return the service with other provisions for some types."""
+    if not replace:
+        return service
+    changed = copy.copy(service)
+    kept = [provision for provision in service.provisions if provision.type not in replace]
+    changed.provisions = [*kept, *(_provision(type_, value) for type_, value in replace.items())]
+    return changed
+
+
+def _provision(type_: Any, value: Any) -> Provision:
+    def factory() -> Any:
+        return value
+
+    return Provision(type=type_, factory=factory, scope="service", outside=False, source=source_of(factory))
