@@ -111,33 +111,40 @@ async def measure(names: list[str], profile: str | None, count: int) -> dict[str
             first = await once(requests[name])
             if not first.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
                 raise AssertionError(first)
-            found[name] = _round(protocol, wire, requests[name], count, profile == name)
+            found[name] = await _rounds(protocol, wire, requests[name], count, profile == name)
         protocol.connection_lost(None)
         observing.close()
     return found
 
 
-def _round(protocol: Any, wire: Wire, data: bytes, count: int, profiled: bool) -> float:
+async def _rounds(protocol: Any, wire: Wire, data: bytes, count: int, profiled: bool) -> float:
     best = float("inf")
     gc.collect()
     for _ in range(7):
-        before, started = wire.answers, time.process_time()
-        for _ in range(count):
-            protocol.data_received(data)
-        best = min(best, (time.process_time() - started) / count * 1e6)
-        if wire.answers - before != count:
-            raise AssertionError(f"{wire.answers - before} answers to {count} requests: not all were answered at once")
+        best = min(best, await _round(protocol, wire, data, count))
     if profiled:
         import cProfile
         import pstats
 
         profiler = cProfile.Profile()
         profiler.enable()
-        for _ in range(count):
-            protocol.data_received(data)
+        await _round(protocol, wire, data, count)
         profiler.disable()
-        pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(28)
+        pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
     return best
+
+
+async def _round(protocol: Any, wire: Wire, data: bytes, count: int) -> float:
+    loop = asyncio.get_running_loop()
+    started = time.process_time()
+    for _ in range(count):
+        before = wire.answers
+        protocol.data_received(data)
+        if wire.answers == before:  # a read that a busy machine made long was moved to a thread
+            wire.waiting = loop.create_future()
+            await wire.waiting
+            wire.waiting = None
+    return (time.process_time() - started) / count * 1e6
 
 
 def main() -> int:
