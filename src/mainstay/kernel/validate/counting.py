@@ -7,6 +7,7 @@ none was given twice; else the text is looked at exactly.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -53,7 +54,7 @@ class Counters:
                 if isinstance(below, int) and not attribute.optional:
                     fixed += below
                 elif below:
-                    parts.append(_required(info.name, below))
+                    parts.append(_required(info.name, below, optional=attribute.optional))
             else:
                 default = info.default_factory() if info.default is msgspec.NODEFAULT else info.default
                 parts.append(_optional(info.name, default, below))
@@ -69,7 +70,8 @@ class Counters:
             return count_any
         items: int | Count = count_any if attribute.items is None else self._value(attribute.items)
         if attribute.kind is FieldKind.LIST:
-            return _items(items) if items else 0
+            nulls = attribute.items is None or attribute.items.optional
+            return _items(items, nulls=nulls) if items else 0
         if attribute.kind is FieldKind.MAP:
             return _entries(items)
         return 0
@@ -81,8 +83,11 @@ def _apply(below: int | Count, value: Any) -> int:
     return below if isinstance(below, int) else below(value)
 
 
-def _required(name: str, below: int | Count) -> Count:
-    return lambda value: _apply(below, getattr(value, name))
+def _required(name: str, below: int | Count, *, optional: bool) -> Count:
+    get = attrgetter(name)
+    if optional or isinstance(below, int):
+        return lambda value: _apply(below, get(value))
+    return lambda value: below(get(value))
 
 
 def _optional(name: str, default: Any, below: int | Count) -> Count:
@@ -93,10 +98,10 @@ def _optional(name: str, default: Any, below: int | Count) -> Count:
     return count
 
 
-def _items(below: int | Count) -> Count:
-    if isinstance(below, int):
-        return lambda values: below * len(values) if None not in values else 0
-    return lambda values: sum(_apply(below, value) for value in values)
+def _items(below: int | Count, *, nulls: bool) -> Count:
+    if nulls or not isinstance(below, int):
+        return lambda values: sum(_apply(below, value) for value in values)
+    return lambda values: below * len(values)
 
 
 def _entries(below: int | Count) -> Count:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -48,13 +49,18 @@ class Extras:
             return known[0] if known else lambda value: known[0] is None or known[0](value)
         made: list[Fine | None] = []
         self._made[struct] = made
+        shape = self._shapes.of(struct)
         checks = []
-        for attribute in self._shapes.of(struct).attributes:
-            check = self._value(attribute)
+        for info in msgspec.structs.fields(struct):
+            check = self._optional(shape.by_name[info.name])
             if check is not None:
-                checks.append((attribute.name, check))
+                checks.append((info.name, _unless(msgspec.UNSET, check) if info.default is msgspec.UNSET else check))
         made.append(_struct(checks) if checks else None)
         return made[0]
+
+    def _optional(self, attribute: Attribute) -> Fine | None:
+        check = self._value(attribute)
+        return _unless(None, check) if check is not None and attribute.optional else check
 
     def _value(self, attribute: Attribute) -> Fine | None:
         kind = attribute.kind
@@ -66,9 +72,7 @@ class Extras:
         if kind is FieldKind.STRUCT:
             return self.of(attribute.base)
         own = None if is_covered(attribute) else _slowly(_without_items(attribute))
-        if attribute.items is None:
-            return own
-        below = self._value(attribute.items)
+        below = None if attribute.items is None else self._optional(attribute.items)
         if below is None:
             return own
         return _both(own, _entries(below) if kind is FieldKind.MAP else _items(below))
@@ -108,21 +112,24 @@ def _decimal(attribute: Attribute) -> Fine:
     """Check a Decimal by two comparisons and a remainder: 0.2 us, against 1.5 us of taking it apart."""
     slowly = _slowly(attribute)
     spec = attribute.spec
+    if spec.gt is not None or spec.lt is not None:
+        return slowly
     limit = Decimal(10) ** (attribute.digits - attribute.places)
     step = Decimal(1).scaleb(-attribute.places)
-    low = max([-limit + step, *(Decimal(str(b)) for b in (spec.ge, spec.gt) if b is not None)])
-    high = min([limit - step, *(Decimal(str(b)) for b in (spec.le, spec.lt) if b is not None)])
-    exclusive = spec.gt is not None or spec.lt is not None
+    low = limit.copy_negate() + step if spec.ge is None else max(step - limit, Decimal(str(spec.ge)))
+    high = limit - step if spec.le is None else min(limit - step, Decimal(str(spec.le)))
 
     def fine(value: Any) -> bool:
         try:
-            if low <= value <= high and not value % step and not exclusive:
-                return True
-        except (InvalidOperation, TypeError):  # not a number, or null
-            pass
-        return slowly(value)
+            return (low <= value <= high and not value % step) or slowly(value)
+        except InvalidOperation:  # not a number, or more digits than the context has
+            return slowly(value)
 
     return fine
+
+
+def _unless(absent: Any, check: Fine) -> Fine:
+    return lambda value: value is absent or check(value)
 
 
 def _both(one: Fine | None, other: Fine) -> Fine:
@@ -130,23 +137,23 @@ def _both(one: Fine | None, other: Fine) -> Fine:
 
 
 def _items(below: Fine) -> Fine:
-    return lambda values: values is None or all(map(below, values))
+    return lambda values: all(map(below, values))
 
 
 def _entries(below: Fine) -> Fine:
-    return lambda entries: entries is None or all(map(below, entries.values()))
+    return lambda entries: all(map(below, entries.values()))
 
 
 def _struct(checks: list[tuple[str, Fine]]) -> Fine:
     every = tuple(checks)
-    unset = msgspec.UNSET
+    if len(every) == 1:
+        name, check = every[0]
+        get = attrgetter(name)
+        return lambda value: check(get(value))
 
     def fine(value: Any) -> bool:
-        if value is None:
-            return True
-        for name, check in every:
-            held = getattr(value, name)
-            if held is not unset and not check(held):
+        for name, check in every:  # noqa: SIM110 - all() of a generator takes half as long again
+            if not check(getattr(value, name)):
                 return False
         return True
 

@@ -71,7 +71,7 @@ def bind_reader(
             refuse_duplicates(body, limits.faults)
         if (
             (fine is not None and not fine(value))
-            or (b"\\u0000" in body and not null_free(value))
+            or (b"\\" in body and b"\\u0000" in body and not null_free(value))
             or (may is not None and not may(value, who))
         ):
             raise refuse(body, who)
