@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from mainstay.deliver.openapi.parameters import parameters_of
+from mainstay.deliver.openapi.examples import NONE, Examples
+from mainstay.deliver.openapi.parameters import answers_entity, parameters_of
 from mainstay.deliver.openapi.problems import Codes, problem_schema, responses
 from mainstay.deliver.openapi.schemas import Components, Schema
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
 from mainstay.model.inputs import File
 from mainstay.model.limits import Limit
-from mainstay.model.naming import camel_case
+from mainstay.model.naming import wire_name
 from mainstay.model.operation import OperationKind, Signed
 from mainstay.model.policy import Anyone, owner_fields
 from mainstay.model.problem import Kind
 from mainstay.model.schema import attribute_of
+from mainstay.model.service import Case
 from mainstay.model.signature import Parameter, Source
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_RULES = (
+    "Errors are problem documents (RFC 9457): decide by their code. Unknown parameters and fields are refused. "
+    "Text has no U+0000 and no lone surrogates; an integer is written without fraction and exponent. A page says in next the cursor of the one behind it."
+)
+_JSON = frozenset({"application/json", "application/merge-patch+json"})
+_SCHEMES: dict[str, Schema] = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
+}
 _HEADERS: dict[str, Schema] = {
     "ETag": {"description": "The version of what is shown (RFC 9110).", "schema": {"type": "string"}},
     "Link": {"description": 'rel="next" names the next page (RFC 8288).', "schema": {"type": "string"}},
@@ -43,19 +54,20 @@ def openapi(
 ) -> bytes:
     """Return the OpenAPI 3.1 document of a service as JSON, the same bytes for the same service.
 
-    ``statuses`` is the REST door's table of statuses by kind of problem; ``codes`` are those that doors and adapters add.
+    ``statuses`` is the REST door's table of statuses by kind of problem; ``codes`` those that doors and adapters add.
     """
     service = bound.service
     components = Components(bound.blueprint.shapes, service.case)
     paths: dict[str, Schema] = {}
     for operation in bound.operations:
         if operation.operation.kind is not OperationKind.CONSUMER:
-            declared = operation.operation
-            path = paths.setdefault(declared.path, {})
-            path[declared.method.lower()] = _Operation(bound, operation, components, statuses, codes).make()
+            path = paths.setdefault(_path(operation.operation.path, service.case), {})
+            made = _Operation(bound, operation, components, statuses, codes).make()
+            path[operation.operation.method.lower()] = made
+    _add_examples(paths, Examples(components.schemas))
     info: Schema = {"title": service.title, "version": service.version}
-    if service.description:
-        info["description"] = service.description
+    info["description"] = "\n\n".join(text for text in (service.description, _RULES) if text)
+    schemes = {name for path in paths.values() for made in path.values() for one in made["security"] for name in one}
     document: Schema = {
         "openapi": "3.1.0",
         "jsonSchemaDialect": _DIALECT,
@@ -66,13 +78,28 @@ def openapi(
         "components": {
             "schemas": {**dict(sorted(components.schemas.items())), "Problem": problem_schema()},
             "headers": _HEADERS,
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
-            },
+            "securitySchemes": {name: _SCHEMES[name] for name in sorted(schemes)},
         },
     }
     return msgspec.json.encode(document)
+
+
+def _path(path: str, case: Case) -> str:
+    """Return a route with the names in its braces as they stand on the wire."""
+    parts = (f"{{{wire_name(part[1:-1], case)}}}" if part.startswith("{") else part for part in path.split("/"))
+    return "/".join(parts)
+
+
+def _add_examples(paths: Mapping[str, Schema], examples: Examples) -> None:
+    """Give every body and every answer in JSON an example, where one can be made."""
+    for made in (operation for path in paths.values() for operation in path.values()):
+        bodies = made.get("requestBody", {"content": {}})["content"]
+        answers = [c for r in made["responses"].values() for t, c in r.get("content", {}).items() if t in _JSON]
+        pairs = [(content, examples.least) for type_, content in bodies.items() if type_ in _JSON]
+        for content, make in [*pairs, *((content, examples.whole) for content in answers)]:
+            value = make(content["schema"])
+            if value is not NONE:
+                content["example"] = value
 
 
 class _Operation:
@@ -108,7 +135,7 @@ class _Operation:
         body = self._body()
         if body is not None:
             made["requestBody"] = body
-        made["responses"] = {**self._success(), **responses(self._operation, self._statuses, self._codes)}
+        made["responses"] = self._responses()
         made["security"] = self._security()
         made["x-mainstay-limits"] = [
             {"name": one.name, "quota": one.quota, "window": one.window, "by": one.by} for one in self._all_limits()
@@ -116,7 +143,13 @@ class _Operation:
         return made
 
     def _name(self, name: str) -> str:
-        return camel_case(name) if self._bound.service.case == "camel" else name
+        return wire_name(name, self._bound.service.case)
+
+    def _responses(self) -> Schema:
+        made = self._success()
+        if self._operation.operation.kind is OperationKind.QUERY and answers_entity(self._operation):
+            made["304"] = {"description": "It is still what If-None-Match names.", "headers": _headers(["ETag"])}
+        return {**made, **responses(self._operation, self._statuses, self._codes)}
 
     def _all_limits(self) -> list[Limit]:
         return [*self._bound.service.limits, *self._operation.operation.limits]
@@ -169,7 +202,7 @@ class _Operation:
         if form != "none" and status != 204:
             made["content"] = self._content(form, type_)
         headers = ["RateLimit", "RateLimit-Policy"] if self._all_limits() else []
-        if form == "value" and hasattr(type_, "__mainstay_rows__"):
+        if answers_entity(self._operation):
             headers.append("ETag")
         if form == "page":
             headers.append("Link")
@@ -178,26 +211,34 @@ class _Operation:
         if declared.kind is OperationKind.COMMAND and declared.idempotency != "none":
             headers.append("Idempotency-Replayed")
         if headers:
-            made["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
+            made["headers"] = _headers(headers)
         return {str(status): made}
 
     def _content(self, form: str, type_: Any) -> Schema:
         if form == "file" or type_ is File:
             return {"application/octet-stream": {"schema": {}}}
         if form == "page":
-            return {"application/json": {"schema": self._components.page(type_)}}
+            return {"application/json": {"schema": self._components.page(type_, part=self._chosen())}}
         item = self._value(type_)
         if form == "stream":
             return {"application/x-ndjson": {"schema": item}}
         return {"application/json": {"schema": {"type": "array", "items": item} if form == "list" else item}}
 
+    def _chosen(self) -> bool:
+        """Whether a caller chooses the fields of the answer."""
+        return bool(self._operation.signature.of(Source.FIND))
+
     def _value(self, type_: Any) -> Schema:
         if inspect.isclass(type_) and issubclass(type_, msgspec.Struct):
-            return self._components.answer(type_)
+            return self._components.part(type_) if self._chosen() else self._components.answer(type_)
         try:
             return self._components.value(attribute_of("answer", type_))
         except TypeError:
             return {}
+
+
+def _headers(names: Iterable[str]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _multipart(taken: Parameter) -> Schema:

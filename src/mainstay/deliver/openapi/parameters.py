@@ -4,17 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from mainstay.deliver.openapi.schemas import Components, Schema
+from mainstay.deliver.openapi.schemas import Components, Schema, filtered
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
+from mainstay.kernel.validate.find import is_sortable, operators_of
+from mainstay.kernel.validate.limits import InputLimits
 from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT
 from mainstay.model.naming import wire_name, wire_names
 from mainstay.model.operation import OperationKind
-from mainstay.model.schema import COMPARABLE, FieldKind, Shape
+from mainstay.model.schema import Attribute, Shape
 from mainstay.model.signature import Parameter, Source
+from mainstay.model.structs import Entity
+
+LIMITS = InputLimits()
 
 _PLACES = {Source.PATH: "path", Source.QUERY: "query", Source.HEADER: "header"}
-_ORDERED = COMPARABLE - {FieldKind.BOOLEAN, FieldKind.BYTES, FieldKind.UUID, FieldKind.ENUM}
+_TAG = r'(W/)?"[!#-~]*"'
+_TAGS = rf"^(\*|{_TAG}( ?, ?{_TAG})*)$"
+_KEY = r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\--\[\]-~]{1,255})$'
+_TAG_EXAMPLE = '"3-1f2e3d4c"'
+_KEY_EXAMPLE = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
+_SPOKEN = {
+    "": "is this",
+    "ne": "is not this, or is null",
+    "in": "is one of these, separated by commas",
+    "gt": "is greater than this",
+    "gte": "is at least this",
+    "lt": "is less than this",
+    "lte": "is at most this",
+    "contains": "contains this text",
+    "starts": "begins with this text",
+    "null": "is null (true) or is not (false)",
+}
 
 
 def parameters_of(bound: Bound, operation: BoundOperation, components: Components) -> list[Schema]:
@@ -25,78 +46,105 @@ def parameters_of(bound: Bound, operation: BoundOperation, components: Component
     for parameter in operation.signature.of(Source.FIND):
         shape = bound.blueprint.shapes.of(parameter.target)
         names = wire_names(parameter.target, case)
-        made.extend(_view(shape, names))
-        if declared.verb != "get":
-            made.extend(_search(shape, names, components))
-    if declared.kind is OperationKind.COMMAND and declared.idempotency != "none":
-        made.append(_idempotency_key(declared.idempotency == "required"))
-    if declared.kind is OperationKind.COMMAND and operation.signature.of(Source.PATH):
-        made.append(_header("If-Match", "Only if it is of this version: an ETag (RFC 9110).", declared.precondition))
+        if declared.verb == "get":
+            made.extend(_view(shape, names))
+        else:
+            made.extend([*_page(shape, names), *_view(shape, names), *_filters(shape, names, components)])
+    if declared.kind is OperationKind.COMMAND:
+        made.extend(_of_command(operation))
+    elif answers_entity(operation):
+        text = "An ETag that is known: 304 without a body where it is still right (RFC 9110)."
+        made.append(_header("If-None-Match", text, _TAGS, _TAG_EXAMPLE))
+    return made
+
+
+def answers_entity(operation: BoundOperation) -> bool:
+    """Whether the answer is one row, and so has a version."""
+    form, type_ = operation.signature.answer
+    return form == "value" and isinstance(type_, type) and issubclass(type_, Entity)
+
+
+def _of_command(operation: BoundOperation) -> list[Schema]:
+    declared, made = operation.operation, []
+    if declared.idempotency != "none":
+        text = "A key of the client's making: the request has its effect once, however often it is sent."
+        made.append(_header("Idempotency-Key", text, _KEY, _KEY_EXAMPLE, required=declared.idempotency == "required"))
+    if operation.signature.of(Source.PATH):
+        text = "Only if it is of this version: an ETag (RFC 9110)."
+        made.append(_header("If-Match", text, _TAGS, _TAG_EXAMPLE, required=declared.precondition))
     return made
 
 
 def _one(parameter: Parameter, components: Components, name: str) -> Schema:
     place = _PLACES[parameter.source]
     made: Schema = {"name": parameter.header or name, "in": place, "required": place == "path" or parameter.required}
-    if parameter.attribute is not None:
-        made["schema"] = components.value(parameter.attribute)
-    if not parameter.required and parameter.default is not None and isinstance(parameter.default, str | int | float):
+    attribute = parameter.attribute
+    if attribute is not None:
+        made["schema"] = components.value(attribute)
+        if place == "query" and made["schema"].get("type") == "array":
+            made.update(style="form", explode=True)
+    if not parameter.required and isinstance(parameter.default, str | int | float):
         made["schema"] = {**made["schema"], "default": parameter.default}
     return made
 
 
-def _header(name: str, description: str, required: bool) -> Schema:
-    schema: Schema = {"type": "string"}
+def _header(name: str, description: str, pattern: str, example: str, *, required: bool = False) -> Schema:
+    schema: Schema = {"type": "string", "pattern": pattern, "examples": [example]}
     return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
-
-
-def _idempotency_key(required: bool) -> Schema:
-    text = "A key of the client's making: the request has its effect once, however often it is sent."
-    made = _header("Idempotency-Key", text, required)
-    made["schema"] = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
-    return made
 
 
 def _query(name: str, schema: Schema, description: str) -> Schema:
     return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 
-def _names(values: list[str]) -> Schema:
-    """A comma-separated list of names."""
-    one = "(" + "|".join(values) + ")"
-    return {"type": "string", "pattern": f"^{one}(,{one})*$"}
+def _names(name: str, values: list[str], description: str, **bounds: Any) -> Schema:
+    """A list of names, separated by commas."""
+    schema: Schema = {"type": "array", "items": {"type": "string", "enum": values}, "minItems": 1, **bounds}
+    return {**_query(name, schema, description), "style": "form", "explode": False}
+
+
+def _shown(shape: Shape) -> list[Attribute]:
+    """The fields that everybody may read. What others may filter and choose beside these, they know from their role."""
+    return [a for a in shape.attributes if not a.hidden and a.spec.read is None]
 
 
 def _view(shape: Shape, names: dict[str, str]) -> list[Schema]:
-    shown = [names[a.name] for a in shape.attributes if not a.hidden and a.spec.read is None]
-    made = [_query("fields", _names(shown), "The fields to give, separated by commas.")]
+    made = [_names("fields", [names[a.name] for a in _shown(shape)], "The fields to give, separated by commas.")]
     if shape.relations:
         related = [names[r.name] for r in shape.relations]
-        made.append(_query("include", _names(related), "The relations to give with it, separated by commas."))
+        made.append(_names("include", related, "The relations to give with it, separated by commas."))
     return made
 
 
-def _search(shape: Shape, names: dict[str, str], components: Components) -> list[Schema]:
-    found = [a for a in shape.attributes if a.kind in COMPARABLE and not a.hidden and a.spec.read is None]
-    keys = [f"-?{names[a.name]}" for a in found]
-    made = [
-        _query("sort", _names(keys), "The order: names, separated by commas; - before a name turns it round."),
-        _query(
-            "limit",
-            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-            "How many to give at most.",
-        ),
-        _query("cursor", {"type": "string"}, "Where the page before ended: its next."),
-        _query("count", {"enum": ["exact"]}, "Count them all."),
+def _page(shape: Shape, names: dict[str, str]) -> list[Schema]:
+    keys = [f"{sign}{names[a.name]}" for a in _shown(shape) if is_sortable(a) for sign in ("", "-")]
+    order = "The order: names, each once, separated by commas; - before a name turns it round."
+    size = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    return [
+        _names("sort", keys, order, maxItems=LIMITS.sorts, uniqueItems=True),
+        _query("limit", size, "How many to give at most."),
+        _query("cursor", {"type": "string", "minLength": 1}, "Where the page before ended: its next."),
+        _query("count", {"type": "string", "enum": ["exact"]}, "Count them all."),
     ]
-    for attribute in found:
-        plain = components.value(attribute)
-        schema: dict[str, Any] = {k: v for k, v in plain.items() if k not in ("readOnly", "description", "examples")}
-        name = names[attribute.name]
-        made.append(_query(name, schema, f"Those whose {name} is this."))
-        if attribute.kind in _ORDERED:
-            made.extend(
-                _query(f"{name}[{op}]", schema, f"Those whose {name} is {text} this.")
-                for op, text in (("gte", "at least"), ("lte", "at most"))
-            )
-    return made
+
+
+def _filters(shape: Shape, names: dict[str, str], components: Components) -> list[Schema]:
+    """Return the filters: first each field's own, which are asked for most, then those with an operator."""
+    found = [(names[a.name], a, operators_of(a)) for a in _shown(shape)]
+    plain = [_filter(name, a, "", components) for name, a, operators in found if operators]
+    return [
+        *plain,
+        *(_filter(name, a, op, components) for name, a, operators in found for op in operators if op != "eq"),
+    ]
+
+
+def _filter(name: str, attribute: Attribute, operator: str, components: Components) -> Schema:
+    told = f"{name}[{operator}]" if operator else name
+    text = f"Those whose {name} {_SPOKEN[operator]}."
+    value = filtered(components, attribute)
+    if operator == "null":
+        return _query(told, {"type": "string", "enum": ["true", "false"]}, text)
+    if operator == "in":
+        schema: Schema = {"type": "array", "items": value, "minItems": 1, "maxItems": LIMITS.members}
+        return {**_query(told, schema, text), "style": "form", "explode": False}
+    return _query(told, value, text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import CodeType
+from typing import Any, get_origin
 
+from mainstay.deliver.openapi.parameters import answers_entity
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.guard.once import IdempotencyInFlight, IdempotencyKeyRequired, IdempotencyKeyReused
 from mainstay.kernel.stages import CredentialsMissing
+from mainstay.kernel.validate.problems import InvalidParameter, UnknownParameter
 from mainstay.model.operation import OperationKind
 from mainstay.model.policy import Anyone, Authenticated
 from mainstay.model.problem import (
@@ -22,13 +25,19 @@ from mainstay.model.problem import (
     PreconditionFailed,
     PreconditionRequired,
     Problem,
+    ReferenceConflict,
+    StaleVersion,
     TooLarge,
     TooMany,
     Unauthenticated,
     Unavailable,
+    UniqueConflict,
     UnsupportedMedia,
 )
 from mainstay.model.signature import Source
+from mainstay.ports.bulk import Bulk
+from mainstay.ports.cursor import CursorInvalid
+from mainstay.ports.repository import MoreThanOne, Repository
 
 Schema = dict[str, Any]
 
@@ -69,7 +78,7 @@ def problem_schema() -> Schema:
 
 def problems_of(bound: BoundOperation) -> list[type[Problem]]:
     """Return the problems that an operation may answer with, those of the pipeline and those that it declares."""
-    found = [*_COMMON, *_access(bound), *_input(bound), *_state(bound), *bound.operation.raises]
+    found = [*_COMMON, *_access(bound), *_input(bound), *_state(bound), *_rows(bound), *bound.operation.raises]
     return list(dict.fromkeys(found))
 
 
@@ -91,12 +100,15 @@ def _access(bound: BoundOperation) -> Iterator[type[Problem]]:
         yield CredentialsMissing
         if not isinstance(operation.allow, Authenticated):
             yield Forbidden
-    if operation.verb in ("create", "update"):
-        yield Forbidden
 
 
 def _input(bound: BoundOperation) -> Iterator[type[Problem]]:
     signature = bound.signature
+    yield UnknownParameter
+    if signature.of(Source.QUERY, Source.HEADER, Source.FIND):
+        yield InvalidParameter
+    if signature.of(Source.FIND) and bound.operation.verb != "get":
+        yield CursorInvalid
     if signature.of(Source.PATH):
         yield NotFound
     if bound.media.accepts:
@@ -105,9 +117,43 @@ def _input(bound: BoundOperation) -> Iterator[type[Problem]]:
         yield Invalid
 
 
+def _rows(bound: BoundOperation) -> Iterator[type[Problem]]:
+    """Yield what repositories raise. A resource says itself which conflicts it may meet; a use case may meet all."""
+    targets = [p.target for p in bound.signature.of(Source.DEPENDENCY)]
+    ports = {get_origin(target) or target for target in targets}
+    command = bound.operation.kind is OperationKind.COMMAND
+    if command and ports & {Repository, Bulk}:
+        yield Forbidden
+    if not bound.operation.verb and Repository in ports:
+        names = code_names(bound.operation.function)
+        if names & {"get", "one"} or not names & _VERBS:
+            yield NotFound
+        if "one" in names or not names & _VERBS:
+            yield MoreThanOne
+    if command and not bound.operation.verb and ports & {Repository, Bulk}:
+        yield from (UniqueConflict, ReferenceConflict, StaleVersion, Invalid)
+
+
+_VERBS = frozenset({"get", "one", "page", "stream", "count", "add", "update", "delete"})
+
+
+def code_names(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names that a function's own code uses, those of functions inside it too."""
+    found: set[str] = set()
+    waiting = [getattr(function, "__code__", None)]
+    while waiting:
+        code = waiting.pop()
+        if isinstance(code, CodeType):
+            found.update(code.co_names)
+            waiting.extend(code.co_consts)
+    return frozenset(found)
+
+
 def _state(bound: BoundOperation) -> Iterator[type[Problem]]:
     operation = bound.operation
     if operation.kind is not OperationKind.COMMAND:
+        if answers_entity(bound):
+            yield PreconditionFailed
         return
     if operation.idempotency != "none":
         yield from (IdempotencyInFlight, IdempotencyKeyReused)
@@ -124,17 +170,26 @@ def responses(bound: BoundOperation, statuses: Mapping[Kind, int], further: Code
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in problems_of(bound):
         by_status.setdefault(statuses[problem.kind], []).append(problem)
-    return {str(status): _response(by_status[status], further) for status in sorted(by_status)}
+    return {str(status): _response(by_status[status], status, further) for status in sorted(by_status)}
 
 
-def _response(problems: list[type[Problem]], further: Codes) -> Schema:
+def _example(problem: type[Problem], status: int) -> Schema:
+    told: Schema = {"title": problem.title, "status": status, "detail": problem.title, "code": problem.code}
+    if problem.hint is not None:
+        told["hint"] = problem.hint
+    return {"value": told}
+
+
+def _response(problems: list[type[Problem]], status: int, further: Codes) -> Schema:
     codes = {problem.code for problem in problems}
     for problem in problems:
         codes.update(further.get(problem.kind, ()))
     known: Schema = {"properties": {"code": {"enum": sorted(codes)}}}
     schema: Schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, known]}
     titles = dict.fromkeys(problem.title for problem in problems)
-    made: Schema = {"description": "; ".join(titles) + ".", "content": {MEDIA_TYPE: {"schema": schema}}}
+    examples = {problem.code: _example(problem, status) for problem in problems}
+    content = {MEDIA_TYPE: {"schema": schema, "examples": dict(sorted(examples.items()))}}
+    made: Schema = {"description": "; ".join(titles) + ".", "content": content}
     if any(problem.kind is Kind.TOO_MANY for problem in problems):
         made["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
     return made
