@@ -52,10 +52,12 @@ def _beyond(by: Sort, value: Any, optional: bool) -> Condition:
 def _context(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort]) -> bytes:
     """What a cursor is bound to: operation, entity, filters, order, tenant, and the form of the use case's conditions.
 
-    Not the values of these: they may hold the time of the call.
+    Not the values of these: they may hold the time of the call. Where a row policy says who sees which rows, to the
+    caller too: a cursor holds values of a row, and another's position among one's own rows would tell of them.
     """
     filters, given = asked
-    parts = (frame.operation, plan.shape.name, filters, key(given), tuple(order), frame.who.tenant)
+    whose = (frame.who.tenant, None if plan.policy is None else frame.who.id)
+    parts = (frame.operation, plan.shape.name, filters, key(given), tuple(order), whose)
     return repr(parts).encode()
 
 

@@ -96,8 +96,10 @@ class Repository(Generic[E]):
         given = narrowed(plan, conditions, fields)
         asked = (find.condition, given)
         where = narrowed(plan, (find.condition,), {}) & given & unit.reach(plan)
-        text = cursor or find.cursor
-        beyond = where & after(plan, order, open_cursor(unit.frame, plan, asked, order, text)) if text else where
+        text = find.cursor if cursor is None else cursor
+        beyond = where
+        if text is not None:
+            beyond = where & after(plan, order, open_cursor(unit.frame, plan, asked, order, text))
         rows = self._rows()
         items: list[Any] = await rows.fetch(Query(where=beyond, sort=order, limit=size + 1))
         following = None
