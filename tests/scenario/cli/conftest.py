@@ -190,6 +190,13 @@ def run(project: Path) -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture
+def start() -> Iterator[Callable[..., Running]]:
+    """Start ``mainstay run`` in any folder."""
+    with contextlib.ExitStack() as stack:
+        yield lambda folder, *arguments, **environ: stack.enter_context(Running(folder, *arguments, **environ))
+
+
+@pytest.fixture
 def waiting() -> Callable[..., Any]:
     return until
 

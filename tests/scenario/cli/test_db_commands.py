@@ -62,7 +62,7 @@ def test_a_change_of_the_model_is_planned_and_until_then_not_served(
     assert "mainstay db plan" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert db("plan", "--check", code=1)["written"] is False
-    planned = db("plan", "-m", "paint it")
+    planned = db("plan", "paint it")
     assert planned["planned"] == "0002_paint_it"
     for workers in ("1", "2"):
         ended = mainstay("run", "--workers", workers, **MIGRATED)

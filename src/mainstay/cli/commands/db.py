@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     plan = action_parser(actions, "plan", "write the migration that brings the schema to the model")
-    plan.add_argument("-m", "--message", default=None, help="a few words for the file's name")
+    plan.add_argument("message", nargs="?", default=None, help="a few words for the file's name")
     plan.add_argument("--preview", action="store_true", default=False, help="show it, and write nothing")
     plan.add_argument(
         "--check", action="store_true", default=False, help="write nothing; code 1 where there is a change"
