@@ -68,7 +68,7 @@ def _build_table(metadata: sa.MetaData, table: Table, tables: Sequence[Table], f
     built = sa.Table(table.name, metadata, *parts, sqlite_strict=True)
     for name in indexed_fields(table):
         if name in built.c:
-            sa.Index(None, built.c[name])
+            sa.Index(None, built.c[name], built.c.id)  # the id ends every order: a page is read off the index
 
 
 def _column(attribute: Attribute) -> sa.Column[Any]:
