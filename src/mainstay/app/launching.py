@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -85,32 +86,13 @@ def _supervise(
 
     log, sink = make_log(settings, SystemClock())
     run = RunDirectory()
-    seats = [Seat(index, one, admin[index] if admin else None) for index, one in enumerate(main)]
-
-    def make(seat: Seat, status: int) -> Spec:
-        return Spec(
-            index=seat.index,
-            workers=len(seats),
-            run=str(run.path),
-            listening=seat.listening.fileno(),
-            admin=None if seat.admin is None else seat.admin.fileno(),
-            status=status,
-            directory=wanted.directory,
-            profile=settings.profile,
-            flags=dict(wanted.flags),
-            module=wanted.module,
-            fresh=wanted.fresh,
-        )
-
-    folders = dict.fromkeys((settings.root / folder).resolve() for folder in (".", *settings.path))
-    http = settings.http
     supervisor = Supervisor(
-        seats,
-        make,
+        [Seat(index, one, admin[index] if admin else None) for index, one in enumerate(main)],
+        lambda seat, status: _spec(settings, wanted, run, seat, status),
         run,
         log,
-        drain=(http.drain_delay, http.drain_seconds),
-        changes=Watcher(list(folders)).changes if wanted.reload else None,
+        drain=(settings.http.drain_delay, settings.http.drain_seconds),
+        changes=Watcher(_folders(settings)).changes if wanted.reload else None,
         chance=random.random,
         on_ready=announce,
     )
@@ -119,6 +101,27 @@ def _supervise(
     finally:
         run.close()
         sink.close()
+
+
+def _spec(settings: Settings, wanted: Launch, run: RunDirectory, seat: Seat, status: int) -> Spec:
+    return Spec(
+        index=seat.index,
+        workers=settings.http.workers,
+        run=str(run.path),
+        listening=seat.listening.fileno(),
+        admin=None if seat.admin is None else seat.admin.fileno(),
+        status=status,
+        directory=wanted.directory,
+        profile=settings.profile,
+        flags=dict(wanted.flags),
+        module=wanted.module,
+        fresh=wanted.fresh,
+    )
+
+
+def _folders(settings: Settings) -> list[Path]:
+    """Return the folders of the team's code, each once."""
+    return list(dict.fromkeys((settings.root / folder).resolve() for folder in (".", *settings.path)))
 
 
 def _url(listening: socket.socket) -> str:

@@ -11,11 +11,11 @@ from mainstay.kernel.bound import BoundOperation, Media
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.outbox import bind_outbox
 from mainstay.kernel.invoke import Plan, bind_invoke
-from mainstay.kernel.providers import Unresolved
+from mainstay.kernel.providers import Resolver, Unresolved
 from mainstay.model.operation import Operation, OperationKind, source_of
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Problem
-from mainstay.model.signature import Source, signature_of
+from mainstay.model.signature import Signature, Source, signature_of
 
 DEADLINE = 600.0  # seconds
 
@@ -38,23 +38,15 @@ async def seed(bound: Bound) -> list[str]:
 
 def _bind(bound: Bound, function: Callable[..., Any]) -> BoundOperation:
     """Bind a seed as a command that no protocol can reach."""
-    source = source_of(function)
     operation = Operation(
         name=f"seed:{function.__name__}",
         kind=OperationKind.COMMAND,
         module="",
         function=function,
-        source=source,
+        source=source_of(function),
         external=True,  # it is run once: it may do anything
     )
-    try:
-        signature = signature_of(operation)
-        others = [parameter.name for parameter in signature.parameters if parameter.source is not Source.DEPENDENCY]
-        if others:
-            raise Unresolved(f"{', '.join(others)}: a seed has no input, only dependencies")
-        resolvers = {p.name: bound.providers.resolver(p.target) for p in signature.parameters}
-    except (NameError, TypeError, Unresolved) as error:
-        raise Refusal(f"{source}: the seed {function.__name__}: {error}") from None
+    signature, resolvers = _needs(bound, operation)
     ports = bound.ports
     made = BoundOperation(
         operation=operation,
@@ -68,14 +60,26 @@ def _bind(bound: Bound, function: Callable[..., Any]) -> BoundOperation:
         ports=ports,
         plans=bound.plans,
     )
-    outbox = bind_outbox(bound.blueprint.event_names, ports.ids, ports.clock)
-    plan = Plan(
-        bound=made,
-        render=lambda _call, _result: Reply(),
-        resolvers=resolvers,
-        outbox=outbox,
-        bell=bound.bell,
-        repeatable=False,
+    made.invoke = bind_invoke(
+        Plan(
+            bound=made,
+            render=lambda _call, _result: Reply(),
+            resolvers=resolvers,
+            outbox=bind_outbox(bound.blueprint.event_names, ports.ids, ports.clock),
+            bell=bound.bell,
+            repeatable=False,
+        )
     )
-    made.invoke = bind_invoke(plan)
     return made
+
+
+def _needs(bound: Bound, operation: Operation) -> tuple[Signature, dict[str, Resolver]]:
+    """Return what a seed asks for. Raises ``Refusal`` with its place where that cannot be given."""
+    try:
+        signature = signature_of(operation)
+        others = [parameter.name for parameter in signature.parameters if parameter.source is not Source.DEPENDENCY]
+        if others:
+            raise Unresolved(f"{', '.join(others)}: a seed has no input, only dependencies")
+        return signature, {p.name: bound.providers.resolver(p.target) for p in signature.parameters}
+    except (NameError, TypeError, Unresolved) as error:
+        raise Refusal(f"{operation.source}: the seed {operation.function.__name__}: {error}") from None
