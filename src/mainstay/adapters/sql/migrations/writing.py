@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import tokenize
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from alembic.autogenerate import render_python_code
 
 from mainstay.adapters.sql.migrations.difference import Difference
 from mainstay.adapters.sql.types import ColumnType
+
+WIDTH = 120
+"""The characters of a line."""
 
 _FILE = '''"""{title}.
 
@@ -37,7 +41,7 @@ def downgrade() -> None:
 
 def file_text(found: Difference, name: str, follows: str | None, message: str, context: Any) -> str:
     """Return the text of a revision file."""
-    warnings = "".join(f"    # REVIEW: {warning}\n" for warning in found.warnings)
+    warnings = "".join(f"{_comment(warning)}\n" for warning in found.warnings)
     return _FILE.format(
         title=message[:1].upper() + message[1:],
         name=name,
@@ -47,10 +51,22 @@ def file_text(found: Difference, name: str, follows: str | None, message: str, c
     )
 
 
+def _comment(warning: str) -> str:
+    return textwrap.fill(
+        f"REVIEW: {warning}",
+        WIDTH,
+        initial_indent="    # ",
+        subsequent_indent="    #   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _code(all_ops: Any, context: Any) -> str:
     text = render_python_code(all_ops, render_as_batch=True, render_item=_render, migration_context=context)
     lines = [line.rstrip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return _double_quoted("\n".join(_laid_out(lines))).rstrip() or "    pass"
+    code = _double_quoted("\n".join(_laid_out(lines))).replace(", schema=None) as batch_op:", ") as batch_op:")
+    return "\n".join(each for line in code.splitlines() for each in fitted(line)).rstrip() or "    pass"
 
 
 def _laid_out(lines: list[str]) -> Iterator[str]:
@@ -74,6 +90,38 @@ def _laid_out(lines: list[str]) -> Iterator[str]:
         while rest and text.endswith(","):
             text = f"{text} {rest.popleft().strip()}"
         yield text
+
+
+def fitted(line: str) -> Iterator[str]:
+    """Break a call that is too long for a line: its arguments in a line of their own, or else in one each."""
+    start = line.find("(") + 1
+    ending = ")," if line.endswith("),") else ")"
+    if len(line) <= WIDTH or not start or not line.endswith(ending):
+        yield line
+        return
+    indent = " " * (len(line) - len(line.lstrip()))
+    inside = line[start : -len(ending)]
+    yield line[:start]
+    if len(indent) + 4 + len(inside) <= WIDTH:
+        yield f"{indent}    {inside}"
+    else:
+        for argument in _arguments(inside):
+            yield from fitted(f"{indent}    {argument},")
+    yield f"{indent}{ending}"
+
+
+def _arguments(inside: str) -> Iterator[str]:
+    """Split the arguments of a call at the commas that stand in no bracket and no string."""
+    depth, quoted, begin = 0, False, 0
+    for at, character in enumerate(inside):
+        if character == '"' and inside[at - 1] != "\\":
+            quoted = not quoted
+        elif not quoted:
+            depth += (character in "([{") - (character in ")]}")
+            if character == "," and depth == 0:
+                yield inside[begin:at].strip()
+                begin = at + 1
+    yield inside[begin:].strip()
 
 
 def _block(line: str) -> bool:
