@@ -5,6 +5,7 @@ Read it before you commit it: what it does to rows that are there is yours to de
 
 import sqlalchemy as sa
 from alembic import op
+
 from mainstay.sql import types
 
 revision = "0001_initial_schema"
@@ -25,7 +26,7 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
 
-    op.create_index(op.f("ix_mailbox_letter_customer_id"), "mailbox_letter", ["customer_id"], unique=False)
+    op.create_index(op.f("ix_mailbox_letter_customer_id"), "mailbox_letter", ["customer_id", "id"], unique=False)
 
     op.create_table(
         "mainstay_idempotency",
@@ -42,7 +43,9 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
 
-    op.create_index(op.f("ix_mainstay_idempotency_expires_at"), "mainstay_idempotency", ["expires_at"], unique=False)
+    op.create_index(
+        op.f("ix_mainstay_idempotency_expires_at"), "mainstay_idempotency", ["expires_at", "id"], unique=False
+    )
 
     op.create_table(
         "mainstay_inbox",
@@ -90,7 +93,7 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
 
-    op.create_index(op.f("ix_mainstay_outbox_due_at"), "mainstay_outbox", ["due_at"], unique=False)
+    op.create_index(op.f("ix_mainstay_outbox_due_at"), "mainstay_outbox", ["due_at", "id"], unique=False)
 
     op.create_table(
         "store_category",
@@ -134,7 +137,7 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
 
-    op.create_index(op.f("ix_store_order_customer_id"), "store_order", ["customer_id"], unique=False)
+    op.create_index(op.f("ix_store_order_customer_id"), "store_order", ["customer_id", "id"], unique=False)
 
     op.create_table(
         "store_product",
@@ -148,14 +151,16 @@ def upgrade() -> None:
         sa.Column("price", types.Decimal(digits=12, places=2), nullable=False),
         sa.Column("stock", types.Integer(), nullable=False),
         sa.Column("purchase_price", types.Decimal(digits=12, places=2), nullable=True),
-        sa.ForeignKeyConstraint(["category_id"], ["store_category.id"], name=op.f("fk_store_product_category_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["category_id"], ["store_category.id"], name=op.f("fk_store_product_category_id"), ondelete="RESTRICT"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_store_product")),
         sa.UniqueConstraint("sku", name=op.f("uq_store_product_sku")),
         sqlite_strict=True,
     )
 
-    op.create_index(op.f("ix_store_product_category_id"), "store_product", ["category_id"], unique=False)
-    op.create_index(op.f("ix_store_product_name"), "store_product", ["name"], unique=False)
+    op.create_index(op.f("ix_store_product_category_id"), "store_product", ["category_id", "id"], unique=False)
+    op.create_index(op.f("ix_store_product_name"), "store_product", ["name", "id"], unique=False)
 
     op.create_table(
         "store_order_line",
@@ -169,15 +174,19 @@ def upgrade() -> None:
         sa.Column("sku", types.Text(), nullable=False),
         sa.Column("quantity", types.Integer(), nullable=False),
         sa.Column("price", types.Decimal(digits=12, places=2), nullable=False),
-        sa.ForeignKeyConstraint(["order_id"], ["store_order.id"], name=op.f("fk_store_order_line_order_id"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["product_id"], ["store_product.id"], name=op.f("fk_store_order_line_product_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["order_id"], ["store_order.id"], name=op.f("fk_store_order_line_order_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["product_id"], ["store_product.id"], name=op.f("fk_store_order_line_product_id"), ondelete="RESTRICT"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_store_order_line")),
         sqlite_strict=True,
     )
 
-    op.create_index(op.f("ix_store_order_line_customer_id"), "store_order_line", ["customer_id"], unique=False)
-    op.create_index(op.f("ix_store_order_line_order_id"), "store_order_line", ["order_id"], unique=False)
-    op.create_index(op.f("ix_store_order_line_product_id"), "store_order_line", ["product_id"], unique=False)
+    op.create_index(op.f("ix_store_order_line_customer_id"), "store_order_line", ["customer_id", "id"], unique=False)
+    op.create_index(op.f("ix_store_order_line_order_id"), "store_order_line", ["order_id", "id"], unique=False)
+    op.create_index(op.f("ix_store_order_line_product_id"), "store_order_line", ["product_id", "id"], unique=False)
 
 
 def downgrade() -> None:

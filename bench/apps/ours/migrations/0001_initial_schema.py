@@ -42,7 +42,9 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
 
-    op.create_index(op.f("ix_mainstay_idempotency_expires_at"), "mainstay_idempotency", ["expires_at"], unique=False)
+    op.create_index(
+        op.f("ix_mainstay_idempotency_expires_at"), "mainstay_idempotency", ["expires_at", "id"], unique=False
+    )
 
     op.create_table(
         "mainstay_inbox",
@@ -90,7 +92,7 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
 
-    op.create_index(op.f("ix_mainstay_outbox_due_at"), "mainstay_outbox", ["due_at"], unique=False)
+    op.create_index(op.f("ix_mainstay_outbox_due_at"), "mainstay_outbox", ["due_at", "id"], unique=False)
 
 
 def downgrade() -> None:
