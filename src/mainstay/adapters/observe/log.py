@@ -66,12 +66,14 @@ class LogObserver(Observer):
 
     def __init__(self, sink: Sink, clock: Clock, statuses: Mapping[Kind, int], *, level: str, pretty: bool) -> None:
         self._write = sink.write
-        self._clock = clock
+        self._time = clock.time
         self._statuses = statuses
         self._level = LEVELS[level]
         self._encode = msgspec.json.Encoder(enc_hook=_plain).encode
-        self._second = 0
+        self._second = -1
         self._prefix = ""
+        self._millisecond = -1
+        self._text = ""
         self._format = pretty_line if pretty else self._json_line
 
     def observe(self, observation: Observation) -> None:
@@ -85,27 +87,31 @@ class LogObserver(Observer):
         return self._encode(line) + b"\n"
 
     def _now(self) -> str:
-        now = self._clock.time()
-        second = int(now)
-        if second != self._second:
-            self._prefix = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
-            self._second = second
-        return f"{self._prefix}.{int((now - second) * 1000):03d}Z"
+        """Return the time as RFC 3339 text; the calls of one millisecond share it."""
+        millisecond = int(self._time() * 1000)
+        if millisecond != self._millisecond:
+            second, rest = divmod(millisecond, 1000)
+            if second != self._second:
+                self._prefix = strftime("%Y-%m-%dT%H:%M:%S.", gmtime(second))
+                self._second = second
+            self._millisecond = millisecond
+            self._text = f"{self._prefix}{rest:03d}Z"
+        return self._text
 
     def _call(self, call: CallEnded) -> None:
-        failed = call.error is not None and call.kind in (Kind.INTERNAL, None)
+        error = call.error
+        failed = error is not None and call.kind in (Kind.INTERNAL, None)
         if not failed and self._level > 20:
             return
         who = call.principal
         trace = call.traceparent
-        error = call.error
         line = CallLine(
             self._now(),
             "error" if failed else "info",
             "call",
             call.operation,
             call.status if call.kind is None else self._statuses[call.kind],
-            round(call.seconds * 1000, 3),
+            int(call.seconds * 1e6) / 1000,
             call.request_id,
             call.protocol,
             call.method,
@@ -117,8 +123,8 @@ class LogObserver(Observer):
             trace[3:35] if trace is not None else None,
             call.replayed,
             call.attempts or 1,
-            None if error is None or not failed else type(error).__name__,
-            None if error is None or not failed else _trace(error),
+            type(error).__name__ if failed else None,
+            _trace(error) if failed and error is not None else None,
         )
         self._write(self._format(line))
 
