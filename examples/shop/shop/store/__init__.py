@@ -1,4 +1,4 @@
-"""The store: catalog, customers, orders and reports. Its entities are its own; other modules ask it, or hear its events."""
+"""The store: catalog, customers, orders and reports. Other modules ask it, or hear its events."""
 
 from mainstay import Module
 
