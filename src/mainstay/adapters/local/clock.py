@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime
+from time import monotonic as _monotonic
+from time import time as _time
 
 from mainstay.ports.clock import Clock
 
@@ -18,8 +19,8 @@ class SystemClock(Clock):
         return datetime.now(UTC)
 
     # The functions themselves: every call of the service asks for the time, more than once.
-    time = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
+    time = staticmethod(_time)
+    monotonic = staticmethod(_monotonic)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
