@@ -90,6 +90,12 @@ class Seat:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
 
+    def close(self) -> None:
+        """Let go of the sockets. A worker that has them goes on to listen."""
+        self.listening.close()
+        if self.admin is not None:
+            self.admin.close()
+
     def reap(self) -> int | None:
         """Return the exit code of a process that has ended, once; below 0 it is the signal that killed it."""
         if self.process is None or (code := self.process.poll()) is None:

@@ -182,13 +182,18 @@ class Supervisor:
             self._stop(number)
 
     def _stop(self, number: int) -> None:
-        """Tell all workers to end: at once by SIGINT, after a time of refusing readiness by SIGTERM."""
+        """Tell all workers to end: at once by SIGINT, after a time of refusing readiness by SIGTERM.
+
+        The sockets are closed here: each listens for as long as its worker keeps it, and not a moment longer, so that
+        no connection is taken in that nobody would answer.
+        """
         self._stopping = True
         passed = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
         delay, seconds = self._drain
         self._kill_at = time.monotonic() + (0.0 if passed == signal.SIGINT else delay) + seconds + _GRACE
         for seat in self._seats:
             seat.restart_at = None
+            seat.close()
             seat.signal(passed)
 
     def _kill(self) -> None:
@@ -219,9 +224,7 @@ class Supervisor:
             if seat.process is not None:
                 seat.process.wait()
                 seat.reap()
-            for listening in (seat.listening, seat.admin):
-                if listening is not None:
-                    listening.close()
+            seat.close()
 
     def _write_status(self) -> None:
         failing = [seat.index for seat in self._seats if seat.failures >= FAILING]
