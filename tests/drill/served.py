@@ -47,6 +47,7 @@ class Service:
     def __init__(self, folder: Path, *, workers: int = 1, package: Path | None = None, **environ: str) -> None:
         self.folder = folder
         self.workers = workers
+        self.package = package
         self.port = free_port()
         self.database = folder / "ledger.sqlite3"
         self.process: subprocess.Popen[bytes] | None = None
