@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import schemathesis
+from hypothesis import strategies as st
 from schemathesis.openapi.checks import RejectedPositiveData
+
+schemathesis.openapi.format("entity-tags", st.from_regex(r'\A(\*|(W/)?"[!#-~]{0,20}"(, "[!#-~]{0,20}")?)\Z'))
 
 STATE_DECIDES = frozenset(
     {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import threading
@@ -260,10 +261,8 @@ class SocketClient(Client):
 
     @staticmethod
     def _one(wire: Wire, method: str, request: bytes) -> Answered:
-        try:
+        with contextlib.suppress(ConnectionError):  # it was refused before it was all sent: the answer is there
             wire.say(request)
-        except ConnectionError:
-            pass  # it was refused before it was all sent: the answer is there to be read
         return wire.hear(method)
 
 

@@ -28,7 +28,8 @@ from mainstay.model.signature import Parameter, Source
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _RULES = (
     "Errors are problem documents (RFC 9457): decide by their code. Unknown parameters and fields are refused. "
-    "Text has no U+0000 and no lone surrogates; an integer is written without fraction and exponent. A page says in next the cursor of the one behind it."
+    "Text has no U+0000 and no lone surrogates; an integer is written without fraction and exponent. "
+    "A page says in next the cursor of the one behind it."
 )
 _JSON = frozenset({"application/json", "application/merge-patch+json"})
 _SCHEMES: dict[str, Schema] = {

@@ -20,10 +20,17 @@ LIMITS = InputLimits()
 
 _PLACES = {Source.PATH: "path", Source.QUERY: "query", Source.HEADER: "header"}
 _TAG = r'(W/)?"[!#-~]*"'
-_TAGS = rf"^(\*|{_TAG}( ?, ?{_TAG})*)$"
-_KEY = r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\--\[\]-~]{1,255})$'
-_TAG_EXAMPLE = '"3-1f2e3d4c"'
-_KEY_EXAMPLE = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
+_TAG_LIST: Schema = {
+    "type": "string",
+    "format": "entity-tags",
+    "pattern": rf"^(\*|{_TAG}( ?, ?{_TAG})*)$",
+    "examples": ['"3-1f2e3d4c"'],
+}
+_KEY: Schema = {
+    "type": "string",
+    "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\--\[\]-~]{1,255})$',
+    "examples": ['"8e03978e-40d5-43dd-bc93-6894a57f9324"'],
+}
 _SPOKEN = {
     "": "is this",
     "ne": "is not this, or is null",
@@ -54,7 +61,7 @@ def parameters_of(bound: Bound, operation: BoundOperation, components: Component
         made.extend(_of_command(operation))
     elif answers_entity(operation):
         text = "An ETag that is known: 304 without a body where it is still right (RFC 9110)."
-        made.append(_header("If-None-Match", text, _TAGS, _TAG_EXAMPLE))
+        made.append(_header("If-None-Match", text, _TAG_LIST))
     return made
 
 
@@ -68,10 +75,10 @@ def _of_command(operation: BoundOperation) -> list[Schema]:
     declared, made = operation.operation, []
     if declared.idempotency != "none":
         text = "A key of the client's making: the request has its effect once, however often it is sent."
-        made.append(_header("Idempotency-Key", text, _KEY, _KEY_EXAMPLE, required=declared.idempotency == "required"))
+        made.append(_header("Idempotency-Key", text, _KEY, required=declared.idempotency == "required"))
     if operation.signature.of(Source.PATH):
         text = "Only if it is of this version: an ETag (RFC 9110)."
-        made.append(_header("If-Match", text, _TAGS, _TAG_EXAMPLE, required=declared.precondition))
+        made.append(_header("If-Match", text, _TAG_LIST, required=declared.precondition))
     return made
 
 
@@ -88,8 +95,7 @@ def _one(parameter: Parameter, components: Components, name: str) -> Schema:
     return made
 
 
-def _header(name: str, description: str, pattern: str, example: str, *, required: bool = False) -> Schema:
-    schema: Schema = {"type": "string", "pattern": pattern, "examples": [example]}
+def _header(name: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
     return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
 
 

@@ -178,7 +178,7 @@ class Components:
             notes["description"] = " ".join(said)
         if spec.examples:
             notes["examples"] = list(spec.examples)
-        if attribute.name in STANDARD_FIELDS or spec.read_only:
+        if spec.read_only:
             notes["readOnly"] = True
         if attribute.hidden:
             notes["writeOnly"] = True
