@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_origin
 from uuid import UUID
 
 import pytest
@@ -105,7 +105,9 @@ def declare(returns: Any, route: str, name: str, status: int = 200) -> None:
 
     use_case.__name__ = name
     use_case.__annotations__["return"] = returns
-    module.command(f"POST /{route}", allow=anyone, status=status)(use_case)
+    streams = get_origin(returns) is Stream
+    declared = module.query(f"GET /{route}", allow=anyone) if streams else None
+    (declared or module.command(f"POST /{route}", allow=anyone, status=status))(use_case)
 
 
 declare(None, "none", "none")

@@ -137,11 +137,6 @@ async def hook(body: RawBody) -> None:
     """Take bytes."""
 
 
-@module.command("PATCH /addresses", allow=anyone)
-async def patch_address(patch: Patch[Address]) -> None:
-    """Take a patch of something that is no row."""
-
-
 @module.on(Happened)
 async def heard(event: Happened, crates: Repository[Crate]) -> None:
     """Hear an event."""
@@ -433,14 +428,6 @@ def test_a_write_policy_on_rows_is_asked_of_the_row(desk: Desk) -> None:
     with pytest.raises(Invalid) as caught:
         applied(Crate(keeper_id=BOSS.id, label="x"), patch, CLERK)
     assert places(caught.value.faults) == [("forbidden_field", "/own")]
-
-
-def test_a_patch_of_what_is_no_row(desk: Desk) -> None:
-    assert desk.inputs("patch_address", b'{"city":"P"}')["patch"] == Patch(city="P")
-    assert desk.faults("patch_address", b'{"city":null,"street":"' + b"x" * 21 + b'"}') == [
-        ("too_long", "/street"),
-        ("null", "/city"),
-    ]
 
 
 def test_nested_patches_compare_by_their_changes() -> None:

@@ -142,8 +142,7 @@ def header_part(parameters: Sequence[Parameter], limits: InputLimits) -> Part:
             elif len(text) > limits.text:
                 faults.append(Fault("too_long", f"may have {limits.text} characters", parameter=scalar.told))
             else:
-                texts = [part.strip() for part in text.split(",")] if scalar.many else [text]
-                inputs[scalar.name] = scalar.take(texts, faults)
+                inputs[scalar.name] = scalar.take([text], faults)
         raise_faults(faults, limits)
 
     return part
