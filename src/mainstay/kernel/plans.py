@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from mainstay.kernel.flow.records import RECORDS
 from mainstay.model.blueprint import Blueprint
+from mainstay.model.checks import KERNEL
+from mainstay.model.naming import table_name
 from mainstay.model.policy import Policy, owner_fields, prepare
-from mainstay.model.problem import snake_case
 from mainstay.model.schema import Shape
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.ports.unit_of_work import EntityPlan, Reference
 
-KERNEL = "mainstay"
-"""The module name of the kernel's own entities."""
-
 
 def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
-    """Return the plan of each entity of a service, and of the kernel's own rows, in a stable order.
-
-    The table of an entity is "module_entity", so that two modules may use the same name.
-    """
+    """Return the plan of each entity of a service, and of the kernel's own rows, in a stable order."""
     plans: dict[type[Entity], EntityPlan] = {}
     for entity in blueprint.entities():
         try:
@@ -29,7 +24,7 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
         policy = entity.__mainstay_rows__
         plans[entity] = EntityPlan(
             shape=shape,
-            table=f"{module}_{snake_case(entity.__name__)}",
+            table=table_name(module, entity),
             module=module,
             policy=_prepared(blueprint, policy, shape),
             owners=tuple(dict.fromkeys(owner_fields(policy))) if policy is not None else (),

@@ -113,7 +113,8 @@ def _own_entities(blueprint: Blueprint) -> None:
     named: dict[type[Entity], list[tuple[int, str]]] = {}
     for module in blueprint.service.modules:
         for entity in (*module.entities, *(r.entity for r in module.resources)):
-            named.setdefault(entity, []).append((0, module.name))
+            if isinstance(entity, type) and issubclass(entity, Entity):
+                named.setdefault(entity, []).append((0, module.name))
     for planned in blueprint.planned:
         for annotation in (*(p.type for p in planned.signature.parameters), planned.signature.returns):
             for entity in entities_in(annotation):

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from mainstay.model.blueprint import Blueprint, Planned, draw, entities_in
 from mainstay.model.conditions import fields as condition_fields
+from mainstay.model.field_checks import check_field, check_patterns
 from mainstay.model.module import Resource
-from mainstay.model.operation import Operation, OperationKind, Signed, Source
-from mainstay.model.patterns import linear_fault
+from mainstay.model.naming import table_name
+from mainstay.model.operation import Signed, Source
+from mainstay.model.operation_checks import check_operation, path_fault
 from mainstay.model.policy import Owner, Policy, Where
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.service import Service
 from mainstay.model.signature import Source as From
-from mainstay.model.structs import Entity
+from mainstay.model.structs import STANDARD_FIELDS, Entity
 
-_NUMERIC = frozenset({FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.DECIMAL})
-_SIZED = frozenset({FieldKind.STRING, FieldKind.BYTES, FieldKind.LIST, FieldKind.MAP})
-_ON_DELETE = frozenset({"restrict", "cascade", "null"})
+KERNEL = "mainstay"
+"""The module name of the kernel's own rows: no team's module may have it."""
 
 
 def check_service(service: Service) -> Blueprint:
@@ -31,49 +33,18 @@ def check_service(service: Service) -> Blueprint:
 def check_blueprint(blueprint: Blueprint) -> None:
     """Note every fault of the model's own rules. Dependencies are checked where they are bound."""
     for planned in blueprint.planned:
-        _check_operation(blueprint, planned)
+        check_operation(blueprint, planned)
     for _, resource in blueprint.resources:
         _check_resource(blueprint, resource)
+    _check_modules(blueprint)
     _check_names(blueprint)
+    _check_tables(blueprint)
     _check_boundaries(blueprint)
     for entity in blueprint.entities():
         _check_entity(blueprint, entity)
+    _check_structs(blueprint)
     for planned in blueprint.planned:
         _check_inputs(blueprint, planned)
-
-
-def _check_operation(blueprint: Blueprint, planned: Planned) -> None:
-    operation, signature = planned.operation, planned.signature
-    if operation.kind is OperationKind.CONSUMER:
-        _check_consumer(blueprint, operation)
-        return
-    if operation.allow is None:
-        hint = "say allow=anyone, authenticated, role(...) or another policy: what nobody allowed is denied"
-        blueprint.fault(operation.source, operation.name, "it has no allow=", hint)
-    elif not isinstance(operation.allow, Policy):
-        blueprint.fault(operation.source, operation.name, f"allow={operation.allow!r} is no policy")
-    elif operation.allow.looks_at_row:
-        hint = "a row policy belongs to its entity: class Order(Entity, rows=owner(...)); or to store.resource(...)"
-        blueprint.fault(operation.source, operation.name, "allow= names a policy on rows", hint)
-    if (operation.method == "GET") != (operation.kind is OperationKind.QUERY):
-        hint = "a query is GET; a command is POST, PUT, PATCH or DELETE"
-        blueprint.fault(operation.source, operation.name, f"a {operation.kind.value} on {operation.method}", hint)
-    bodies = signature.of(From.BODY, From.PATCH, From.UPLOAD, From.RAW)
-    if len(bodies) > 1 or (bodies and signature.of(From.MEMBER)):
-        names = ", ".join(p.name for p in (*bodies, *signature.of(From.MEMBER)))
-        hint = "put the scalars into the Dto"
-        blueprint.fault(operation.source, operation.name, f"{names}: a call has one body", hint)
-    if operation.kind is OperationKind.QUERY and bodies:
-        blueprint.fault(operation.source, operation.name, f"{bodies[0].name}: a query takes no body")
-    if isinstance(operation.allow, Signed) and not signature.of(From.RAW):
-        blueprint.fault(operation.source, operation.name, "allow=signed(...) needs a RawBody parameter to check")
-
-
-def _check_consumer(blueprint: Blueprint, operation: Operation) -> None:
-    event = operation.event
-    if isinstance(event, str) and event not in blueprint.events:
-        known = ", ".join(sorted(blueprint.events)) or "none"
-        blueprint.fault(operation.source, operation.name, f'no event is named "{event}"', f"known are: {known}")
 
 
 def _check_resource(blueprint: Blueprint, resource: Resource) -> None:
@@ -82,12 +53,42 @@ def _check_resource(blueprint: Blueprint, resource: Resource) -> None:
     if all(policy is None for policy in verbs.values()):
         hint = "give at least one of read=, create=, update=, delete="
         blueprint.fault(resource.source, subject, "it serves nothing", hint)
-    if not resource.path.startswith("/") or "{" in resource.path:
+    if not resource.path.startswith("/") or "{" in resource.path or path_fault(resource.path) is not None:
         blueprint.fault(resource.source, subject, 'the path of a resource is plain, for example "/products"')
+    if not (isinstance(resource.entity, type) and issubclass(resource.entity, Entity)):
+        blueprint.fault(resource.source, subject, f"{resource.entity!r} is no entity")
+        return
     shape = _shape(blueprint, resource.entity)
     for verb, policy in verbs.items():
         if policy is not None and shape is not None:
             _check_policy(blueprint, policy, shape, resource.source, f"{subject} {verb}=")
+        if isinstance(policy, Policy) and any(isinstance(part, Signed) for part in policy.parts()):
+            message = "signed(...) is for a command that takes a RawBody"
+            blueprint.fault(resource.source, f"{subject} {verb}=", message)
+
+
+def _check_modules(blueprint: Blueprint) -> None:
+    """A module's name is its own."""
+    seen: dict[str, Source] = {}
+    for module in blueprint.service.modules:
+        if module.name == KERNEL:
+            blueprint.fault(module.source, module.name, f'the name "{KERNEL}" is the kernel\'s: give another')
+        if module.name in seen:
+            message = f"another module is named {module.name}, at {seen[module.name]}"
+            blueprint.fault(module.source, module.name, message)
+        seen.setdefault(module.name, module.source)
+
+
+def _check_tables(blueprint: Blueprint) -> None:
+    """Two entities may not share a table."""
+    tables: dict[str, type[Entity]] = {}
+    for entity in blueprint.entities():
+        table = table_name(blueprint.owners[entity], entity)
+        other = tables.setdefault(table, entity)
+        if other is not entity:
+            place = f"{blueprint.owners[other]}.{other.__name__}"
+            message = f"its table {table} is that of {place} too"
+            blueprint.fault(entity, entity.__name__, message, "give one of them another name")
 
 
 def _check_names(blueprint: Blueprint) -> None:
@@ -144,8 +145,10 @@ def _check_entity(blueprint: Blueprint, entity: type[Entity]) -> None:
         return
     if entity.__mainstay_rows__ is not None:
         _check_policy(blueprint, entity.__mainstay_rows__, shape, entity, f"{entity.__name__} rows=")
+    for name in STANDARD_FIELDS:
+        if entity.__mainstay_fields__[name] is not Entity.__mainstay_fields__[name]:
+            blueprint.fault(entity, f"{entity.__name__}.{name}", "every entity has this field already: name another")
     for attribute in shape.attributes:
-        _check_field(blueprint, entity, attribute)
         for policy in (attribute.spec.read, attribute.spec.write):
             if policy is not None:
                 _check_policy(blueprint, policy, shape, entity, f"{entity.__name__}.{attribute.name}")
@@ -156,7 +159,10 @@ def _check_entity(blueprint: Blueprint, entity: type[Entity]) -> None:
             blueprint.fault(entity, f"{entity.__name__}.{relation.name}", f"{target.name} has no field {key}")
 
 
-def _check_policy(blueprint: Blueprint, policy: Policy, shape: Shape, source: Any, subject: str) -> None:
+def _check_policy(blueprint: Blueprint, policy: Any, shape: Shape, source: Any, subject: str) -> None:
+    if not isinstance(policy, Policy):
+        blueprint.fault(source, subject, f"{policy!r} is no policy")
+        return
     for part in policy.parts():
         if isinstance(part, Owner):
             attribute = shape.by_name.get(part.field)
@@ -179,39 +185,33 @@ def _check_predicate(blueprint: Blueprint, part: Where, shape: Shape, subject: s
             blueprint.fault(part.predicate, subject, f"the row predicate names {name}, which {shape.name} has not")
 
 
-def _check_field(blueprint: Blueprint, struct: Any, attribute: Attribute) -> None:
-    spec = attribute.spec
-    subject = f"{struct.__name__}.{attribute.name}"
-    bounds = (spec.ge, spec.gt, spec.le, spec.lt)
-    if any(b is not None for b in bounds) and attribute.kind not in _NUMERIC:
-        blueprint.fault(struct, subject, f"ge, gt, le, lt are for numbers, not for {attribute.kind.value}")
-    if (spec.digits, spec.places) != (None, None) and attribute.kind is not FieldKind.DECIMAL:
-        blueprint.fault(struct, subject, f"digits and places are for Decimal, not for {attribute.kind.value}")
-    if attribute.kind is FieldKind.DECIMAL and not 0 <= attribute.places <= attribute.digits <= 18:
-        blueprint.fault(struct, subject, "a Decimal has 1 to 18 digits, and no more places than digits")
-    if (spec.min_length, spec.max_length) != (None, None) and attribute.kind not in _SIZED:
-        blueprint.fault(struct, subject, f"min_length and max_length are not for {attribute.kind.value}")
-    if spec.on_delete not in _ON_DELETE:
-        blueprint.fault(struct, subject, f'on_delete="{spec.on_delete}"', 'it is "restrict", "cascade" or "null"')
-    if spec.on_delete == "null" and not attribute.optional:
-        blueprint.fault(struct, subject, 'on_delete="null" needs a type with | None')
-    if spec.references is not None and attribute.kind is not FieldKind.UUID:
-        blueprint.fault(struct, subject, "the field of a reference is a UUID")
-    if spec.pattern is not None:
-        _check_pattern(blueprint, struct, subject, attribute)
-
-
-def _check_pattern(blueprint: Blueprint, struct: Any, subject: str, attribute: Attribute) -> None:
-    if attribute.kind is not FieldKind.STRING:
-        blueprint.fault(struct, subject, f"a pattern is for str, not for {attribute.kind.value}")
-        return
-    fault = linear_fault(attribute.spec.pattern or "")
-    if fault is not None:
-        blueprint.fault(struct, subject, f"pattern {attribute.spec.pattern!r}: {fault}")
-
-
 def _check_inputs(blueprint: Blueprint, planned: Planned) -> None:
-    for parameter in planned.signature.of(From.BODY, From.EVENT):
-        shape = _shape(blueprint, parameter.target)
+    for parameter in planned.signature.parameters:
+        if parameter.attribute is not None:
+            for message, hint in check_patterns(parameter.attribute):
+                operation = planned.operation
+                blueprint.fault(operation.source, operation.name, f"parameter {parameter.name}: {message}", hint)
+
+
+def _check_structs(blueprint: Blueprint) -> None:
+    """Check the fields of every struct that comes in: of entities, Dtos and events, and of what they hold."""
+    inputs = [p.target for planned in blueprint.planned for p in planned.signature.of(From.BODY, From.EVENT)]
+    pending: list[Any] = [*blueprint.entities(), *inputs]
+    seen: set[Any] = set()
+    while pending:
+        struct = pending.pop(0)
+        if struct in seen:
+            continue
+        seen.add(struct)
+        shape = _shape(blueprint, struct)
         for attribute in shape.attributes if shape is not None else ():
-            _check_field(blueprint, parameter.target, attribute)
+            check_field(blueprint, struct, attribute)
+            pending.extend(_held(attribute))
+
+
+def _held(attribute: Attribute) -> Iterator[Any]:
+    """Walk the structs that a field's value holds."""
+    if attribute.kind is FieldKind.STRUCT:
+        yield attribute.base
+    if attribute.items is not None:
+        yield from _held(attribute.items)

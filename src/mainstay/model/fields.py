@@ -48,6 +48,10 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[Any, ...] = ()
     description: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.default is not MISSING and self.default_factory is not None:
+            raise TypeError("field: it has default= and default_factory=, and takes one of them")
+
     @property
     def required(self) -> bool:
         """Whether a value must be given."""

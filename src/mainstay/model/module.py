@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -216,6 +217,8 @@ class Module:
 
     def _add(self, function: Callable[..., Any], kind: OperationKind, name: str | None, **declared: Any) -> None:
         self._open()
+        if not inspect.isfunction(function):
+            raise TypeError(f"{function!r}: a use case is an async function")
         summary, description = describe(function)
         self.operations.append(
             Operation(

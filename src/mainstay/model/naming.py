@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mainstay.model.problem import snake_case
 from mainstay.model.service import Case
 
 
@@ -23,3 +24,8 @@ def wire_names(struct: Any, case: Case) -> dict[str, str]:
     """Return the wire name of each field of a struct. A name that the struct itself was given on the wire stays."""
     pairs = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
     return {name: wire_name(name, case) if name == told else told for name, told in pairs}
+
+
+def table_name(module: str, entity: Any) -> str:
+    """Return the name of an entity's table: "module_entity", so that two modules may use the same name."""
+    return f"{module}_{snake_case(entity.__name__)}"

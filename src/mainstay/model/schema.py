@@ -9,14 +9,14 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 
 from mainstay.model.fields import EMPTY, FieldSpec, Relation
 from mainstay.model.inputs import many_of
-from mainstay.model.structs import DECIMAL_DIGITS, DECIMAL_PLACES, Entity
+from mainstay.model.structs import DECIMAL_DIGITS, DECIMAL_PLACES, Entity, settle
 from mainstay.model.values import Format, Secret
 
 
@@ -127,7 +127,7 @@ def shape_of(struct: type[msgspec.Struct]) -> Shape:
     Raises ``NameError`` or ``TypeError`` where one does not resolve (a name that exists for the type checker only, for
     example); the caller adds the place.
     """
-    hints = get_type_hints(struct, include_extras=True)
+    hints = settle(struct)
     specs: Any = getattr(struct, "__mainstay_fields__", {})
     declared: Any = getattr(struct, "__mainstay_relations__", {})
     attributes: list[Attribute] = []
@@ -137,6 +137,8 @@ def shape_of(struct: type[msgspec.Struct]) -> Shape:
         target = many_of(annotation)
         if name in declared:
             relations.append(_relation(name, annotation, target, declared[name]))
+        elif target is not None:
+            raise TypeError(f"{name}: Many[...] needs = related(...), which names the field that refers to this row")
         else:
             attributes.append(attribute_of(name, annotation, specs.get(name, EMPTY)))
     return Shape(

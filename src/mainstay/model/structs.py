@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from inspect import get_annotations
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, ClassVar, Union, dataclass_transform, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, dataclass_transform, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,11 @@ from mainstay.model.values import INT_MAX, INT_MIN, UNASSIGNED
 
 _SIZED = (str, bytes, list, tuple, set, frozenset, dict)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def wrapped_pattern(pattern: str) -> str:
+    """Return a pattern of the model as one of Python that matches the whole string, with classes of ASCII."""
+    return rf"^(?a:{pattern})\Z"
 
 
 def _bounds(spec: FieldSpec) -> dict[str, Any]:
@@ -46,7 +52,7 @@ def bounded(annotation: Any, spec: FieldSpec) -> Any:
     if origin in (list, set, frozenset, tuple, dict):
         annotation = origin[tuple(a if a is ... else bounded(a, EMPTY) for a in get_args(annotation))]
     if (origin or annotation) in _SIZED and (spec.min_length, spec.max_length, spec.pattern) != (None, None, None):
-        pattern = rf"^(?a:{spec.pattern})\Z" if spec.pattern is not None and annotation is str else None
+        pattern = wrapped_pattern(spec.pattern) if spec.pattern is not None and annotation is str else None
         return Annotated[
             annotation, msgspec.Meta(min_length=spec.min_length, max_length=spec.max_length, pattern=pattern)
         ]
@@ -97,6 +103,21 @@ def _resolve(annotation: Any, module: str, local: dict[str, Any]) -> Any:
         return annotation
 
 
+def settle(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Resolve the annotations of a struct that its class body could not, and return all of them.
+
+    A name that is declared further down resolves only now; its bounds are put into the annotation as for any other, so
+    that it must be settled before it is decoded for the first time. Raises ``NameError`` or ``TypeError``.
+    """
+    for base in struct.__mro__:
+        specs: Any = base.__dict__.get("__mainstay_fields__")
+        waiting = [name for name, annotation in get_annotations(base).items() if isinstance(annotation, str)]
+        if specs is not None and waiting:
+            found = get_type_hints(base, include_extras=True)
+            base.__annotations__.update({n: bounded(found[n], specs[n]) for n in waiting if n in specs})
+    return get_type_hints(struct, include_extras=True)
+
+
 # related(...) is no specifier: a checker would then hold the relation to be required, as it is given no default=.
 @dataclass_transform(field_specifiers=(field,), kw_only_default=True, frozen_default=True)
 class ModelMeta(msgspec.StructMeta):
@@ -109,15 +130,20 @@ class ModelMeta(msgspec.StructMeta):
         namespace: dict[str, Any],
         *,
         rows: Policy | None = None,
-        unknown: str | None = None,
+        unknown: Literal["refuse", "ignore"] | None = None,
         **config: Any,
     ) -> ModelMeta:
+        if unknown not in (None, "refuse", "ignore"):
+            raise ValueError(f'{name}: unknown="{unknown}": it is "refuse" or "ignore"')
         specs: dict[str, FieldSpec] = {}
         relations: dict[str, Relation] = {}
         for base in reversed(bases):
             specs.update(getattr(base, "__mainstay_fields__", {}))
             relations.update(getattr(base, "__mainstay_relations__", {}))
         annotations = dict(namespace.get("__annotations__", {}))
+        bare = [n for n, v in namespace.items() if isinstance(v, FieldSpec | Relation) and n not in annotations]
+        if bare:
+            raise TypeError(f"{name}.{bare[0]} has no type: write {bare[0]}: str = field(...), for example")
         for attribute, annotation in annotations.items():
             _declare(attribute, annotation, namespace, annotations, specs, relations)
         namespace["__annotations__"] = annotations
@@ -162,6 +188,14 @@ def _declare(
         annotations[attribute] = bounded(resolved, spec)
 
 
+class _Hidden:
+    def __repr__(self) -> str:
+        return "***"
+
+
+_HIDDEN = _Hidden()
+
+
 # The base carries the transform as the metaclass does: type checkers take the first they meet, which is msgspec's own.
 # related(...) is no specifier: a checker would then hold the relation to be required, as it is given no default=.
 @dataclass_transform(field_specifiers=(field,), kw_only_default=True, frozen_default=True)
@@ -173,9 +207,12 @@ class _Model(msgspec.Struct, metaclass=ModelMeta, unknown="refuse"):
     __mainstay_rows__: ClassVar[Policy | None] = None
 
     def __repr__(self) -> str:
-        hidden = {n for n, s in type(self).__mainstay_fields__.items() if s.secret or s.write_only}
-        shown = (f"{n}={'***' if n in hidden else repr(getattr(self, n))}" for n in self.__struct_fields__)
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        specs = type(self).__mainstay_fields__
+        hidden = {name for name, spec in specs.items() if spec.secret or spec.write_only}
+        return [(name, _HIDDEN if name in hidden else getattr(self, name)) for name in self.__struct_fields__]
 
 
 class Entity(_Model):
