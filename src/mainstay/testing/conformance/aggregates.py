@@ -39,6 +39,8 @@ class Pair(msgspec.Struct):
 class AggregatesConformance(StoreSuite):
     """count, sum, avg, min, max and group."""
 
+    entities = (Shelf, Book, Everything)
+
     @pytest_asyncio.fixture
     async def books(self, world: World) -> list[Book]:
         """Six books: two red, three blue, one of no colour; one of no rank."""

@@ -22,6 +22,8 @@ async def books(world: World, count: int = 5) -> list[Book]:
 class BulkConformance(StoreSuite):
     """add_all, update and delete."""
 
+    entities = (Shelf, Book, Leaf, Loan, Reader, Everything)
+
     async def test_rows_are_added_as_one_by_one(self, world: World) -> None:
         async with world.command() as hands:
             made = await hands.bulk(Reader).add_all(Reader(name=f"{n}") for n in range(1000))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from mainstay.testing.conformance.model import Shelf
 from mainstay.testing.conformance.world import StoreSuite, World
 
 
 class ClaimsConformance(StoreSuite):
     """take and drop."""
+
+    entities = (Shelf,)
 
     async def test_a_claim_has_one_holder(self, world: World) -> None:
         claims = world.store.claims

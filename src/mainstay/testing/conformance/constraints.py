@@ -17,6 +17,8 @@ ABSENT = UUID(int=0xABBA)
 class ConstraintsConformance(StoreSuite):
     """Unique fields and references."""
 
+    entities = (Shelf, Book, Leaf, Loan, Reader)
+
     async def test_a_unique_value_is_taken_once_and_the_fault_names_the_field(self, world: World) -> None:
         await world.add(Shelf(name="a"))
         with pytest.raises(UniqueConflict) as raised:

@@ -122,6 +122,8 @@ async def library(world: World) -> list[Book]:
 class FiltersConformance(StoreSuite):
     """What each condition is true of."""
 
+    entities = (Shelf, Book, Everything)
+
     @pytest_asyncio.fixture
     async def books(self, world: World) -> list[Book]:
         """Four books."""

@@ -14,6 +14,8 @@ from mainstay.testing.conformance.world import Hands, StoreSuite, World
 class IsolationConformance(StoreSuite):
     """Races, run as tasks of one loop; a serialisation conflict is run again, as the kernel does."""
 
+    entities = (Shelf, Reader)
+
     async def test_no_update_is_lost(self, world: World) -> None:
         (row,) = await world.add(Reader(name="0"))
 

@@ -23,6 +23,8 @@ async def shelf_of_version(world: World, version: int) -> Shelf:
 class PreconditionsConformance(StoreSuite):
     """update and delete in a call that carries If-Match."""
 
+    entities = (Shelf, Note)
+
     @pytest.mark.parametrize(
         ("if_match", "fine"), [((3,), True), ((1, 3), True), ((), True), ((2,), False), ((1, 2), False)]
     )

@@ -205,7 +205,7 @@ class RandomOperationsConformance:
             asyncio.run(self._compare(Path(folder), units))
 
     async def _compare(self, folder: Path, units: list[tuple[list[Any], bool]]) -> None:
-        async with opened(self.make_store(folder)) as world:
+        async with opened(self.make_store(folder), (Item,)) as world:
             model = _Model()
             for steps, kept in units:
                 world.clock.advance(1)

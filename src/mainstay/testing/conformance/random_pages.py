@@ -41,7 +41,7 @@ class RandomPagesConformance:
             asyncio.run(self._walk(Path(folder), first, order, size, between))
 
     async def _walk(self, folder: Path, first: list[Any], order: str, size: int, between: list[list[Any]]) -> None:
-        async with opened(self.make_store(folder)) as world:
+        async with opened(self.make_store(folder), (Item,)) as world:
             lasting = await world.add(*(Item(name=f"{n}", bin=b, amount=a) for n, (b, a) in enumerate(first)))
             seen: list[Item] = []
             cursor, added, gone = None, 0, set()

@@ -44,6 +44,8 @@ def _book(title: str, leaves: int) -> Book:
 class RelationsConformance(StoreSuite):
     """include, in pages and for one row, and rows that are added with those below them."""
 
+    entities = (Shelf, Book, Leaf, Note, Remark)
+
     async def test_rows_are_added_with_those_of_their_relations(self, world: World) -> None:
         two, _, none = await shelves(world)
         assert [book.shelf_id for book in two.books] == [two.id, two.id]

@@ -21,6 +21,8 @@ ABSENT = UUID(int=0xABBA)
 class RepositoryConformance(StoreSuite):
     """get, one, count, stream, add, update and delete."""
 
+    entities = (Shelf, Book, Reader, Everything)
+
     async def test_an_added_row_has_an_id_a_version_and_times_and_is_found_as_it_was_returned(
         self, world: World
     ) -> None:

@@ -13,6 +13,8 @@ from mainstay.testing.conformance.world import Hands, StoreSuite, World
 class UnitOfWorkConformance(StoreSuite):
     """Commit, roll-back, flush and what is seen meanwhile."""
 
+    entities = (Shelf, Book, Reader)
+
     async def test_what_is_rolled_back_was_never_there(self, world: World) -> None:
         a, b, c = await world.add(Shelf(name="a"), Shelf(name="b"), Shelf(name="c"))
         (book,) = await world.add(Book(shelf_id=c.id, title="t"))

@@ -112,6 +112,8 @@ def _named(value: Any) -> str | None:
 class ValuesConformance(StoreSuite):
     """Each kind of field, through add, update and every way of reading."""
 
+    entities = (Everything,)
+
     @pytest.mark.parametrize(("field", "value"), SAME, ids=_named)
     async def test_a_value_comes_back_as_it_was(self, world: World, field: str, value: Any) -> None:
         (row,) = await world.add(Everything(**{field: value}))

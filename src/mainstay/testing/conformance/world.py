@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import pytest
@@ -134,6 +134,8 @@ class StoreSuite:
     """The root of the suites of a store."""
 
     pytestmark = pytest.mark.asyncio
+    entities: ClassVar[tuple[type[Entity], ...]] = ()
+    """The entities that the suite works with, so that a store has no more to prepare; none says: all."""
 
     def make_store(self, folder: Path) -> Store:
         """Return a new store, not yet started, that may keep its files in ``folder``: a subclass says how."""
@@ -142,14 +144,14 @@ class StoreSuite:
     @pytest_asyncio.fixture
     async def world(self, tmp_path: Path) -> AsyncIterator[World]:
         """A fresh store with the suite's tables."""
-        async with opened(self.make_store(tmp_path)) as world:
+        async with opened(self.make_store(tmp_path), self.entities) as world:
             yield world
 
 
 @asynccontextmanager
-async def opened(store: Store) -> AsyncIterator[World]:
-    """Start a store, and stop it behind the block."""
-    await store.start(TABLES)
+async def opened(store: Store, entities: tuple[type[Entity], ...] = ()) -> AsyncIterator[World]:
+    """Start a store with the tables of these entities (none: all), and stop it behind the block."""
+    await store.start([table for table in TABLES if not entities or table.shape.type in entities])
     try:
         yield World(store)
     finally:
