@@ -60,7 +60,7 @@ class Application:
         self.settings = settings
         self.bound = bound
         self.place = place
-        self.stopping = False
+        self.stopping: bool = False
         self.relay: Relay | None = None
         self._stack = AsyncExitStack()
         self._started = False

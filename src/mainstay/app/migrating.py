@@ -27,8 +27,8 @@ class Migrations:
     """The migrations of one service. Every method raises ``Refusal`` with what is in the way and what to do."""
 
     def __init__(self, settings: Settings, tables: Sequence[Table]) -> None:
-        self.database = sqlite_path(settings)
-        self.directory = settings.root / settings.database.migrations
+        self.database: Path = sqlite_path(settings)
+        self.directory: Path = settings.root / settings.database.migrations
         self._tables = tuple(tables)
 
     def plan(self, *, message: str | None = None, preview: bool = False) -> Planned | None:

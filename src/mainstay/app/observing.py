@@ -30,7 +30,7 @@ class Observing:
     """The listeners of one process. ``watch`` tells the figures what to ask at scrape time."""
 
     def __init__(self, log: LogObserver, sink: Sink) -> None:
-        self.metrics = Metrics(STATUS, self._gauges, self._running)
+        self.metrics: Metrics = Metrics(STATUS, self._gauges, self._running)
         self.observer: Observer = Fanout((log, self.metrics))
         self._sink = sink
         self._lag = LoopLag()

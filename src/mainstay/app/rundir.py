@@ -20,7 +20,7 @@ class RunDirectory:
     def __init__(self, base: Path | None = None) -> None:
         base = base or _base()
         _sweep(base)
-        self.path = base / f"{PREFIX}{os.getuid()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.path: Path = base / f"{PREFIX}{os.getuid()}-{os.getpid()}-{secrets.token_hex(3)}"
         draft = self.path.with_name(f".{self.path.name}")  # not to be seen, and swept, before it is locked
         draft.mkdir(mode=0o700)
         self._lock = os.open(draft / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

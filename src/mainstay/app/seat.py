@@ -57,8 +57,8 @@ class Seat:
         self.admin = admin
         self.process: subprocess.Popen[bytes] | None = None
         self.status: IO[bytes] | None = None
-        self.ready = False
-        self.failures = 0
+        self.ready: bool = False
+        self.failures: int = 0
         self.restart_at: float | None = None
         self._begun = 0.0
 

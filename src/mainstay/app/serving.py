@@ -32,8 +32,8 @@ class Stop:
     """The wish to end: gently, refusing readiness first, or at once."""
 
     def __init__(self) -> None:
-        self.wanted = asyncio.Event()
-        self.at_once = False
+        self.wanted: asyncio.Event = asyncio.Event()
+        self.at_once: bool = False
 
     def gently(self) -> None:
         """End after the time of refusing readiness. A second wish is one for at once."""

@@ -24,8 +24,8 @@ class ProjectName:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.package = name.replace("-", "_")
-        self.title = self.package.replace("_", " ").capitalize()
+        self.package: str = name.replace("-", "_")
+        self.title: str = self.package.replace("_", " ").capitalize()
         if not _NAME.fullmatch(name) or len(name) > _LONGEST:
             raise Refusal(
                 f"{name!r} is no name for a project",

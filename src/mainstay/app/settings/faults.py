@@ -25,5 +25,5 @@ class SettingsRefused(Exception):
 
     def __init__(self, faults: Sequence[SettingFault], profile: str) -> None:
         super().__init__(f"{len(faults)} settings are wrong")
-        self.faults = tuple(faults)
+        self.faults: tuple[SettingFault, ...] = tuple(faults)
         self.profile = profile
