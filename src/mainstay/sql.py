@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mainstay.adapters.sql import types
+    from mainstay.adapters.sql.reading import Restricted, Sql, Unrestricted
 
-__all__ = ["types"]
+__all__ = ["Restricted", "Sql", "Unrestricted", "types"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from mainstay.adapters.sql import types
 
         return types
+    if name in __all__:
+        from mainstay.adapters.sql import reading
+
+        return getattr(reading, name)
     raise AttributeError(f"module 'mainstay.sql' has no attribute {name!r}")

@@ -17,10 +17,13 @@ from mainstay.adapters.sql.store import SqliteStore
 from mainstay.model.fields import field, related
 from mainstay.model.inputs import Many
 from mainstay.model.policy import owner
+from mainstay.model.principal import Principal
 from mainstay.model.schema import shape_of
 from mainstay.model.structs import Entity
 from mainstay.model.values import Secret
-from mainstay.ports.store import Table
+from mainstay.ports.store import Store, Table
+from mainstay.ports.unit_of_work import EntityPlan, Frame, UnitOfWork
+from mainstay.testing.fixed import ClearSealer, FixedClock, SequentialIds
 
 
 class Colour(StrEnum):
@@ -109,8 +112,20 @@ async def opened(folder: Path, *tables: Table, **options: Any) -> AsyncIterator[
         await store.stop()
 
 
-NOW = datetime(2026, 11, 23, 10, 20, 30, 123456, UTC)
+FIRST = datetime(2026, 11, 23, 10, 20, 30, 123456, UTC)
 
 
 def row(entity: type[Any], n: int, /, **values: Any) -> Any:
-    return entity(id=UUID(int=n), version=1, created_at=NOW, updated_at=NOW, **values)
+    return entity(id=UUID(int=n), version=1, created_at=FIRST, updated_at=FIRST, **values)
+
+
+def unit_of(store: Store, who: Principal, *, write: bool = False) -> UnitOfWork:
+    """Return a unit of work of a caller, with the plans of the samples."""
+    plans = {
+        each.shape.type: EntityPlan(
+            shape=each.shape, table=each.name, module=each.module, policy=each.shape.type.__mainstay_rows__
+        )
+        for each in TABLES
+    }
+    frame = Frame(who, "test", FixedClock(), SequentialIds(), ClearSealer(), plans, store)
+    return UnitOfWork(frame, write=write)

@@ -94,7 +94,11 @@ class QueryTransaction(Transaction):
         self._ended = False
 
     def rows(self, entity: type[Entity]) -> Rows[Any]:
-        return SqlRows(self, statements_of(self._catalog, entity))
+        return SqlRows(self, self.statements(entity))
+
+    def statements(self, entity: type[Entity]) -> Statements:
+        """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
+        return statements_of(self._catalog, entity)
 
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read."""
@@ -169,7 +173,11 @@ class CommandTransaction(Transaction):
         self._ended = False
 
     def rows(self, entity: type[Entity]) -> Rows[Any]:
-        return SqlRows(self, statements_of(self._catalog, entity))
+        return SqlRows(self, self.statements(entity))
+
+    def statements(self, entity: type[Entity]) -> Statements:
+        """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
+        return statements_of(self._catalog, entity)
 
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read behind all queued writes."""
