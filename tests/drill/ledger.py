@@ -175,7 +175,7 @@ ledger.resource(Counter, path="/counters", read=anyone, create=anyone, update=an
 
 
 class Filler(Entity):
-    text: str = field(max_length=200)
+    text: str = field(max_length=800)
 
 
 class Fill(Dto):
@@ -184,7 +184,7 @@ class Fill(Dto):
 
 @ledger.command("POST /fillers", allow=anyone)
 async def fill(wanted: Fill, fillers: Bulk[Filler]) -> int:
-    await fillers.add([Filler(text=f"{n:0>150}") for n in range(wanted.rows)])
+    await fillers.add_all([Filler(text=f"{n:0>800}") for n in range(wanted.rows)])
     return wanted.rows
 
 
