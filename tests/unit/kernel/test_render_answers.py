@@ -83,6 +83,7 @@ class Holder(Dto):
 class Tagged(Dto, tag="tagged", omit_defaults=True):
     a: int = 1
     b: int = field(default=2, read=role("boss"))
+    c: list[int] = field(default_factory=list)
 
 
 class Tree(Dto):
@@ -265,6 +266,43 @@ def test_tags_and_omitted_defaults_are_kept_where_fields_are_masked(desk: Desk) 
     assert shown(desk, "tagged", Tagged(a=5, b=6), principal=CLERK) == {"type": "tagged", "a": 5}
     assert shown(desk, "tagged", Tagged(b=6), principal=CLERK) == {"type": "tagged"}
     assert shown(desk, "tagged", Tagged(b=6), principal=BOSS) == {"type": "tagged", "b": 6}
+
+
+class Masked(Dto):
+    a: int = field(default=0, read=role("0"))
+    b: int = field(default=1, read=role("1"))
+    c: int = field(default=2, read=role("2"))
+    d: int = field(default=3, read=role("3"))
+    e: int = field(default=4, read=role("4"))
+    f: int = field(default=5, read=role("5"))
+    g: int = field(default=6, read=role("6"))
+
+
+def test_every_mix_of_masks_is_shown_right() -> None:
+    here = Module("masks")
+
+    async def masks() -> None:
+        """Show."""
+
+    masks.__annotations__["return"] = Masked
+    here.query("GET /masks", allow=anyone)(masks)
+    desk = Desk(here)
+    for _ in range(2):  # what was found out once is found again
+        for mix in range(128):
+            roles = frozenset(str(n) for n in range(7) if mix >> n & 1)
+            who = Principal(id=ONE, roles=roles)
+            assert set(shown(desk, "masks", Masked(), principal=who).values()) == set(map(int, roles))
+
+
+def test_a_service_with_faults_answers_nothing() -> None:
+    here = Module("denied")
+
+    async def denied() -> None:
+        """Nobody may."""
+
+    here.query("GET /denied")(denied)
+    with pytest.raises(Internal):
+        Desk(here).render("denied", None)
 
 
 def test_a_struct_may_hold_itself(desk: Desk) -> None:

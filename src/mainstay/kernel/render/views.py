@@ -7,7 +7,8 @@ as a dict of what is left, at every depth.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,26 +20,21 @@ from mainstay.model.principal import Principal
 from mainstay.model.schema import Attribute, FieldKind, Shapes
 from mainstay.model.service import Case
 
+_KEPT = 64  # of what is shown to principals alike, by the policies that let them
+
 Below = Callable[[Any, "Look"], Any]
 
 
 class Look:
-    """One look of one principal: its policies, each reduced once, and what was left out."""
+    """One look of one principal: what of each struct it is shown, found out once, and what was left out."""
 
-    __slots__ = ("_reduced", "left_out", "who")
+    __slots__ = ("left_out", "narrow", "shapes", "who")
 
     def __init__(self, who: Principal) -> None:
         self.who = who
         self.left_out: set[str] = set()
-        self._reduced: dict[int, Condition] = {}
-
-    def may(self, policy: Policy, row: Any) -> bool:
-        """Say whether the principal may see a field of a row."""
-        key = id(policy)
-        condition = self._reduced.get(key)
-        if condition is None:
-            condition = self._reduced[key] = policy.reduce(self.who)
-        return condition is TRUE or (condition is not FALSE and holds(condition, row))
+        self.shapes: dict[View, _Shown] = {}
+        self.narrow: dict[View, _Shown] = {}  # of what only some fields were asked for
 
 
 class _Field(msgspec.Struct, frozen=True):
@@ -46,15 +42,26 @@ class _Field(msgspec.Struct, frozen=True):
 
     name: str
     wire: str
-    policy: Policy | None
+    policy: int | None  # its place among the policies of the view
     below: Below | None
     default: Any  # not shown where the value is this; MISSING where it always is
+
+
+class _Shown(NamedTuple):
+    """What one look shows of a struct: all fields in one go, then those that need more."""
+
+    get: Callable[[Any], tuple[Any, ...]]
+    wires: tuple[str, ...]
+    absent: tuple[tuple[str, Any], ...]
+    below: tuple[tuple[str, Below], ...]
+    conditions: tuple[tuple[str, Condition], ...]
+    left_out: tuple[str, ...]
 
 
 class View:
     """What is shown of one struct."""
 
-    __slots__ = ("_fields", "_tag", "direct", "policies", "relations", "struct")
+    __slots__ = ("_fields", "_kept", "_tag", "direct", "policies", "relations", "struct")
 
     def __init__(self, struct: Any) -> None:
         self.struct = struct
@@ -62,7 +69,8 @@ class View:
         self.policies: tuple[Policy, ...] = ()
         self.relations: tuple[str, ...] = ()
         self._fields: tuple[_Field, ...] = ()
-        self._tag: tuple[str, Any] | None = None
+        self._tag: dict[str, Any] = {}
+        self._kept: dict[tuple[bool, ...], _Shown] = {}
 
     def fill(self, fields: list[_Field], *, direct: bool, policies: list[Policy], relations: tuple[str, ...]) -> None:
         """Say what is shown, once all structs below are known."""
@@ -71,7 +79,7 @@ class View:
         self.policies = tuple(policies)
         self.relations = relations
         config = self.struct.__struct_config__
-        self._tag = None if config.tag is None else (config.tag_field, config.tag)
+        self._tag = {} if config.tag is None else {config.tag_field: config.tag}
 
     def open(self, who: Principal) -> bool:
         """Say whether this principal is shown all of it, so that it can be encoded as it is."""
@@ -79,18 +87,61 @@ class View:
 
     def show(self, value: Any, look: Look, only: tuple[str, ...] | None = None) -> dict[str, Any]:
         """Return what is shown of a value; ``only`` names the fields asked for. Loaded relations are always shown."""
-        shown: dict[str, Any] = {} if self._tag is None else {self._tag[0]: self._tag[1]}
-        for field in self._fields:
-            if only is not None and field.name not in only and field.name not in self.relations:
-                continue
-            if field.policy is not None and not look.may(field.policy, value):
-                look.left_out.add(field.wire)
-                continue
-            held = getattr(value, field.name)
-            if held is msgspec.UNSET or (field.default is not MISSING and held == field.default):
-                continue
-            shown[field.wire] = held if field.below is None or held is None else field.below(held, look)
+        known = look.shapes if only is None else look.narrow
+        plan = known.get(self)
+        if plan is None:
+            plan = known[self] = self._plan(look.who, only)
+            look.left_out.update(plan.left_out)
+        get, wires, absent, below, conditions, _ = plan
+        shown = dict(zip(wires, get(value), strict=True))
+        if self._tag:
+            shown = {**self._tag, **shown}
+        for wire, condition in conditions:
+            if not holds(condition, value):
+                look.left_out.add(wire)
+                del shown[wire]
+        for wire, default in absent:
+            if wire in shown and (shown[wire] is default or shown[wire] == default):
+                del shown[wire]
+        for wire, show in below:
+            if shown.get(wire) is not None:
+                shown[wire] = show(shown[wire], look)
         return shown
+
+    def _plan(self, who: Principal, only: tuple[str, ...] | None) -> _Shown:
+        """Return what a principal is shown; where that depends on no row, it is made once for all alike."""
+        reduced = [policy.reduce(who) for policy in self.policies]
+        if only is not None or any(condition is not TRUE and condition is not FALSE for condition in reduced):
+            return self._make(reduced, only)
+        key = tuple(condition is TRUE for condition in reduced)
+        plan = self._kept.get(key)
+        if plan is None:
+            plan = self._make(reduced, only)
+            if len(self._kept) < _KEPT:
+                self._kept[key] = plan
+        return plan
+
+    def _make(self, reduced: list[Condition], only: tuple[str, ...] | None) -> _Shown:
+        asked = [f for f in self._fields if only is None or f.name in only or f.name in self.relations]
+        told = [(field, TRUE if field.policy is None else reduced[field.policy]) for field in asked]
+        fields = [field for field, condition in told if condition is not FALSE]
+        return _Shown(
+            _getter([field.name for field in fields]),
+            tuple(field.wire for field in fields),
+            tuple((field.wire, field.default) for field in fields if field.default is not MISSING),
+            tuple((field.wire, field.below) for field in fields if field.below is not None),
+            tuple(
+                (field.wire, condition) for field, condition in told if condition is not TRUE and condition is not FALSE
+            ),
+            tuple(field.wire for field, condition in told if condition is FALSE),
+        )
+
+
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what gets all of the attributes as a tuple, in one call where there are several."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 class Views:
@@ -100,7 +151,6 @@ class Views:
         self._shapes = shapes
         self._case = case
         self._made: dict[Any, View] = {}
-        self._prepared: dict[int, tuple[Policy, Policy]] = {}
 
     def of(self, struct: Any) -> View:
         """Return the view of a struct, with those of all structs in it."""
@@ -125,21 +175,11 @@ class Views:
             if attribute.hidden:
                 continue
             below = self._below(attribute, {**above, struct: view})
-            policy = None if attribute.spec.read is None else self._prepare(attribute.spec.read)
-            default = infos[name].default if struct.__struct_config__.omit_defaults else MISSING
-            default = MISSING if default is msgspec.NODEFAULT else default
-            fields.append(_Field(name, names[name], policy, below, default))
+            policy = None if attribute.spec.read is None else _place(prepare(attribute.spec.read), policies)
+            fields.append(_Field(name, names[name], policy, below, _absent(struct, infos[name])))
             direct = direct and below is None
-            policies.extend([] if policy is None else [policy])
         relations = tuple(relation.name for relation in shape.relations)
         view.fill(fields, direct=direct, policies=policies, relations=relations)
-
-    def _prepare(self, policy: Policy) -> Policy:
-        """Prepare a policy once, so that fields that share one share its reduction too."""
-        known = self._prepared.get(id(policy))
-        if known is None:
-            known = self._prepared[id(policy)] = (policy, prepare(policy))
-        return known[1]
 
     def _below(self, attribute: Attribute, above: dict[Any, View]) -> Below | None:
         """Return what shows a value of a field, or None where it may be encoded as it is."""
@@ -182,6 +222,22 @@ class Views:
         if isinstance(value, set | frozenset):
             return [self.any(held, look) for held in _in_order(value, look)]
         return value
+
+
+def _place(policy: Policy, policies: list[Policy]) -> int:
+    """Return the place of a policy among those of a view, so that fields that share one share its reduction too."""
+    if policy not in policies:
+        policies.append(policy)
+    return policies.index(policy)
+
+
+def _absent(struct: Any, info: msgspec.structs.FieldInfo) -> Any:
+    """Return the value with which a field is left out of the answer, as the encoder does it; MISSING for none."""
+    if info.default is msgspec.UNSET:
+        return msgspec.UNSET
+    if info.required or not struct.__struct_config__.omit_defaults:
+        return MISSING
+    return info.default if info.default is not msgspec.NODEFAULT else info.default_factory()
 
 
 def _in_order(values: Any, _look: Look) -> list[Any]:
