@@ -109,9 +109,7 @@ def _check_route(blueprint: Blueprint, planned: Planned) -> None:
             message = f"parameter {parameter.name} stands in the route, so it is one plain value"
             blueprint.fault(operation.source, operation.name, message, "for example int, str, UUID or an enum")
         elif parameter.source in _PLAIN and not _is_plain(parameter.attribute):
-            message = (
-                f"parameter {parameter.name} comes from a {parameter.source.value}: it is plain, or a list"
-            )
+            message = f"parameter {parameter.name} comes from a {parameter.source.value}: it is plain, or a list"
             blueprint.fault(operation.source, operation.name, message)
 
 

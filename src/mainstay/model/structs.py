@@ -170,7 +170,7 @@ def _declare(
     """Take one annotated name of a class body apart: the spec to keep, the default and annotation msgspec is to see."""
     value = namespace.get(attribute, EMPTY)
     resolved = _resolve(annotation, namespace["__module__"], namespace)
-    if get_origin(resolved) is ClassVar or (isinstance(resolved, str) and resolved.startswith("ClassVar")):
+    if get_origin(resolved) is ClassVar or (isinstance(resolved, str) and resolved.startswith(("ClassVar", "typing.ClassVar"))):
         return
     if isinstance(value, Relation):
         relations[attribute] = value
