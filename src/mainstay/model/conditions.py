@@ -211,6 +211,9 @@ class Term(msgspec.Struct, frozen=True):
     def __invert__(self) -> Term:
         return Term(lambda name: ~self.build(name))
 
+    def __repr__(self) -> str:
+        return f"Term({self.build('_')!r})"
+
 
 def _term(op: str) -> Callable[[Any], Any]:
     def make(value: Any) -> Any:
