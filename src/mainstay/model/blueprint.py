@@ -62,10 +62,10 @@ def draw(service: Service) -> Blueprint:
     _own_entities(blueprint)
     _name_events(blueprint)
     for entity in list(blueprint.owners):
-        _resolve_shape(blueprint, entity)
+        resolve_shape(blueprint, entity)
     for planned in blueprint.planned:
         for struct in _structs(planned.signature):
-            _resolve_shape(blueprint, struct)
+            resolve_shape(blueprint, struct)
     return blueprint
 
 
@@ -113,8 +113,7 @@ def _own_entities(blueprint: Blueprint) -> None:
     named: dict[type[Entity], list[tuple[int, str]]] = {}
     for module in blueprint.service.modules:
         for entity in (*module.entities, *(r.entity for r in module.resources)):
-            if isinstance(entity, type) and issubclass(entity, Entity):
-                named.setdefault(entity, []).append((0, module.name))
+            named.setdefault(entity, []).append((0, module.name))
     for planned in blueprint.planned:
         for annotation in (*(p.type for p in planned.signature.parameters), planned.signature.returns):
             for entity in entities_in(annotation):
@@ -179,7 +178,8 @@ def _name_event(blueprint: Blueprint, event: type[Event], module: str) -> None:
     blueprint.event_names[event] = name
 
 
-def _resolve_shape(blueprint: Blueprint, struct: type[msgspec.Struct]) -> Shape | None:
+def resolve_shape(blueprint: Blueprint, struct: type[msgspec.Struct]) -> Shape | None:
+    """Return the shape of a struct, or None where an annotation of it does not resolve, which is noted."""
     try:
         return blueprint.shapes.of(struct)
     except (NameError, TypeError) as error:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mainstay.model.blueprint import Blueprint, Planned, draw, entities_in
+from mainstay.model.blueprint import Blueprint, Planned, draw, entities_in, resolve_shape
 from mainstay.model.conditions import fields as condition_fields
 from mainstay.model.field_checks import check_field, check_patterns
 from mainstay.model.module import Resource
@@ -55,9 +55,6 @@ def _check_resource(blueprint: Blueprint, resource: Resource) -> None:
         blueprint.fault(resource.source, subject, "it serves nothing", hint)
     if not resource.path.startswith("/") or "{" in resource.path or path_fault(resource.path) is not None:
         blueprint.fault(resource.source, subject, 'the path of a resource is plain, for example "/products"')
-    if not (isinstance(resource.entity, type) and issubclass(resource.entity, Entity)):
-        blueprint.fault(resource.source, subject, f"{resource.entity!r} is no entity")
-        return
     shape = _shape(blueprint, resource.entity)
     for verb, policy in verbs.items():
         if policy is not None and shape is not None:
@@ -196,17 +193,16 @@ def _check_inputs(blueprint: Blueprint, planned: Planned) -> None:
 def _check_structs(blueprint: Blueprint) -> None:
     """Check the fields of every struct that comes in: of entities, Dtos and events, and of what they hold."""
     inputs = [p.target for planned in blueprint.planned for p in planned.signature.of(From.BODY, From.EVENT)]
-    pending: list[Any] = [*blueprint.entities(), *inputs]
-    seen: set[Any] = set()
+    pending: list[Any] = list(dict.fromkeys([*blueprint.entities(), *inputs]))
+    seen: set[Any] = set(pending)
     while pending:
         struct = pending.pop(0)
-        if struct in seen:
-            continue
-        seen.add(struct)
         shape = _shape(blueprint, struct)
         for attribute in shape.attributes if shape is not None else ():
             check_field(blueprint, struct, attribute)
-            pending.extend(_held(attribute))
+            inner = [held for held in _held(attribute) if held not in seen]
+            pending.extend(held for held in inner if resolve_shape(blueprint, held) is not None)
+            seen.update(inner)
 
 
 def _held(attribute: Attribute) -> Iterator[Any]:

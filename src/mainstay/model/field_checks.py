@@ -88,16 +88,23 @@ def _is_number(bound: Any) -> bool:
 def check_patterns(attribute: Attribute) -> Iterator[Told]:
     """Walk the faults of the patterns of an attribute, and of what it holds."""
     own = attribute.spec.pattern
-    patterns = [] if own is None else [own]
-    if attribute.format is None:  # those of Email and Url are ours
-        wrapped = None if own is None else wrapped_pattern(own)
-        patterns += [m.pattern for m in attribute.metas if m.pattern not in (None, wrapped)]
-    for pattern in patterns:
-        fault = linear_fault(pattern)
-        if fault is not None:
-            yield f"pattern {pattern!r}: {fault}", None
+    if own is not None and (fault := linear_fault(own)) is not None:
+        yield f"pattern {own!r}: {fault}", None
+    wrapped = None if own is None else wrapped_pattern(own)
+    for meta in attribute.metas if attribute.format is None else ():  # those of Email and Url are ours
+        if meta.pattern is not None and meta.pattern != wrapped:
+            yield from _meta_faults(meta.pattern)
     if attribute.items is not None:
         yield from check_patterns(attribute.items)
+
+
+def _meta_faults(pattern: str) -> Iterator[Told]:
+    """msgspec searches for a pattern anywhere in a string, and ``$`` lets a newline pass."""
+    if not (pattern.startswith("^") and pattern.endswith("\\Z")):
+        hint = r"write Meta(pattern=r'^...\Z'), or field(pattern='...'), and one of them only"
+        yield f"pattern {pattern!r} does not match the whole string", hint
+    elif (fault := linear_fault(pattern[1:-2])) is not None:
+        yield f"pattern {pattern!r}: {fault}", None
 
 
 def _default_faults(attribute: Attribute) -> list[Told]:

@@ -67,6 +67,12 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         return policies.get(verb, self.delete)
 
 
+def _entity(entity: Any) -> Any:
+    if not (isinstance(entity, type) and issubclass(entity, Entity) and entity is not Entity):
+        raise TypeError(f"{entity!r} is no entity: give a class that is made of Entity")
+    return entity
+
+
 class Module:
     """A named part of a service that owns its entities, operations, consumers and events.
 
@@ -92,7 +98,7 @@ class Module:
     def entity(self, *entities: type[Entity]) -> None:
         """Say that entities belong to this module, where neither a resource nor a use case of it names them."""
         self._open()
-        self.entities.extend(entities)
+        self.entities.extend(map(_entity, entities))
 
     def resource(
         self,
@@ -114,7 +120,7 @@ class Module:
         self._open()
         self.resources.append(
             Resource(
-                entity=entity,
+                entity=_entity(entity),
                 path=path,
                 name=path.strip("/").split("/")[-1].replace("-", "_"),
                 read=read,

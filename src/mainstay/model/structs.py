@@ -15,6 +15,7 @@ from mainstay.model.fields import EMPTY, FieldSpec, Relation, field
 from mainstay.model.policy import Policy
 from mainstay.model.values import INT_MAX, INT_MIN, UNASSIGNED
 
+_CLASS_VARIABLE = ("ClassVar", "typing.ClassVar")
 _SIZED = (str, bytes, list, tuple, set, frozenset, dict)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -170,7 +171,7 @@ def _declare(
     """Take one annotated name of a class body apart: the spec to keep, the default and annotation msgspec is to see."""
     value = namespace.get(attribute, EMPTY)
     resolved = _resolve(annotation, namespace["__module__"], namespace)
-    if get_origin(resolved) is ClassVar or (isinstance(resolved, str) and resolved.startswith(("ClassVar", "typing.ClassVar"))):
+    if get_origin(resolved) is ClassVar or (isinstance(resolved, str) and resolved.startswith(_CLASS_VARIABLE)):
         return
     if isinstance(value, Relation):
         relations[attribute] = value
