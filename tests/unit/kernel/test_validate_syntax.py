@@ -39,6 +39,10 @@ class Loose(Dto, unknown="ignore"):
     a: int = 0
 
 
+class Perhaps(Dto):
+    line: Line | None
+
+
 module = Module("syntax")
 
 
@@ -55,6 +59,11 @@ async def flat(body: Flat) -> None:
 @module.command("POST /loose", allow=anyone)
 async def loose(body: Loose) -> None:
     """Take what it knows."""
+
+
+@module.command("POST /perhaps", allow=anyone)
+async def perhaps(body: Perhaps) -> None:
+    """Take a line, or null."""
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +173,13 @@ def test_each_member_given_twice_is_pointed_at(desk: Desk, body: bytes, pointers
 )
 def test_a_member_of_the_same_name_elsewhere_is_no_duplicate(desk: Desk, body: bytes) -> None:
     assert desk.inputs("order", body)["body"].a == 1
+
+
+def test_members_of_what_may_be_null_are_counted(desk: Desk) -> None:
+    assert desk.inputs("perhaps", b'{"line":null}')["body"] == Perhaps(line=None)
+    assert desk.inputs("perhaps", b'{"line":{"n":1}}')["body"] == Perhaps(line=Line(n=1))
+    assert desk.refusal("perhaps", b'{"line":{"n":1,"n":1}}').code == "duplicate_key"
+    assert desk.refusal("perhaps", b'{"line":null,"line":null}').code == "duplicate_key"
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "lines"]), max_size=5))
