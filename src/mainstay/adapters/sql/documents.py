@@ -100,9 +100,6 @@ def _struct(struct: Any, known: dict[Any, Builder]) -> Builder:
 
 
 def _list(attribute: Attribute, known: dict[Any, Builder]) -> Builder:
-    members = get_args(attribute.type)
-    if attribute.base is tuple and members and Ellipsis not in members and len(members) > 1:
-        return lambda value: msgspec.convert(value, attribute.type)
     make, item = attribute.base, _builder(attribute.items, known) if attribute.items is not None else None
     return lambda value: make(value if item is None else map(item, value))
 

@@ -173,7 +173,7 @@ class Node(msgspec.Struct, frozen=True):
     token: Secret[str] | None = None
     below: list[Node] = []
     ranks: dict[int, Rank] = {}
-    pair: tuple[int, str] | None = None
+    pair: tuple[int, ...] | None = None
     seen: frozenset[UUID] = frozenset()
     weight: float = 1.0
     raw: bytes = b""
@@ -188,7 +188,7 @@ NODE = Node(
     Secret("x"),
     [Node("b")],
     {3: Rank.HIGH},
-    (1, "b"),
+    (1, 2),
     frozenset({UUID(int=1)}),
     2.5,
     b"\x00",
