@@ -26,12 +26,23 @@ SETTINGS = """service = "ledger:service"
 port = {port}
 [database]
 url = "sqlite:///ledger.sqlite3"
+[admin]
+port = 0
 [log]
 level = "warning"
-[profile.development.database]
-create = true
-synchronous = "full"
 """
+THROW_AWAY = {  # tables without migrations, but durable as in production
+    "MAINSTAY_PROFILE": "development",
+    "MAINSTAY_DATABASE_CREATE": "true",
+    "MAINSTAY_DATABASE_SYNCHRONOUS": "full",
+}
+
+
+PRODUCTION = {
+    "MAINSTAY_PROFILE": "production",
+    "MAINSTAY_SEALING_SECRET": "Zx8-q3fTn0_7Lk2VbRmYc5Wd9HsJpAeU",
+    "MAINSTAY_HTTP_DRAIN_DELAY": "0",
+}
 
 
 class Broken(Exception):
@@ -44,7 +55,9 @@ class Service:
     ``package`` is a folder with a changed copy of mainstay, which is run in place of the real one.
     """
 
-    def __init__(self, folder: Path, *, workers: int = 1, package: Path | None = None, **environ: str) -> None:
+    def __init__(
+        self, folder: Path, *, workers: int = 1, package: Path | None = None, production: bool = False, **environ: str
+    ) -> None:
         self.folder = folder
         self.workers = workers
         self.package = package
@@ -54,7 +67,7 @@ class Service:
         self.starts = 0
         self._log = folder / f"run-{self.port}.log"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MAINSTAY_")}
-        kept |= {"MAINSTAY_PROFILE": "development", "XDG_RUNTIME_DIR": str(folder), **environ}
+        kept |= {"XDG_RUNTIME_DIR": str(folder), **(PRODUCTION if production else THROW_AWAY), **environ}
         if package is not None:
             kept["PYTHONPATH"] = str(package)
         self._environ = kept
@@ -83,6 +96,22 @@ class Service:
         self.wait_ready()
         return time.monotonic() - begun
 
+    def migrate(self) -> None:
+        """Make the tables by a migration, as they are made in production."""
+        for action, environ in (("plan", {"MAINSTAY_PROFILE": "development"}), ("migrate", {})):
+            done = subprocess.run(
+                [sys.executable, "-m", "mainstay", "db", action],
+                cwd=self.folder,
+                env={**self._environ, **environ},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            if done.returncode:
+                raise Broken(f"mainstay db {action}: {done.stderr}")
+
     def wait_ready(self) -> None:
         """Wait until readiness says that every worker runs."""
         deadline = time.monotonic() + PATIENCE
@@ -99,7 +128,7 @@ class Service:
             status, body = ask(self.port, "/ready")
         except OSError:
             return False
-        return status == 200 and all(check["state"] == "ok" for check in body["checks"] if check["name"] == "workers")
+        return status == 200 and all(check["state"] == "ok" for check in body.get("checks", ()) if check["name"] == "workers")
 
     def children(self) -> list[int]:
         """Return the pids of the workers under the supervisor, or of the one process there is."""
@@ -262,11 +291,18 @@ def wait_gone(pids: Sequence[int], seconds: float = 10.0) -> float:
 
 
 @contextlib.contextmanager
-def serving(*, workers: int = 1, package: Path | None = None, **environ: str) -> Iterator[Service]:
-    """Serve the ledger from a new folder, with the rows that it begins with; all ends with the block."""
+def serving(
+    *, workers: int = 1, package: Path | None = None, production: bool = False, **environ: str
+) -> Iterator[Service]:
+    """Serve the ledger from a new folder, with the rows that it begins with; all ends with the block.
+
+    In development its tables are made as it starts; in production a migration is planned and applied before.
+    """
     with tempfile.TemporaryDirectory(prefix="drill-") as folder:
-        service = Service(Path(folder), workers=workers, package=package, **environ)
+        service = Service(Path(folder), workers=workers, package=package, production=production, **environ)
         try:
+            if production:
+                service.migrate()
             service.start()
             status, told = ask(service.port, "/prepare", "POST")
             if status != 200:
