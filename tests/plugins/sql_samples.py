@@ -119,13 +119,13 @@ def row(entity: type[Any], n: int, /, **values: Any) -> Any:
     return entity(id=UUID(int=n), version=1, created_at=FIRST, updated_at=FIRST, **values)
 
 
-def unit_of(store: Store, who: Principal, *, write: bool = False) -> UnitOfWork:
-    """Return a unit of work of a caller, with the plans of the samples."""
+def unit_of(store: Store, who: Principal, *tables: Table, write: bool = False) -> UnitOfWork:
+    """Return a unit of work of a caller, with the plans of these tables, or of the samples."""
     plans = {
         each.shape.type: EntityPlan(
             shape=each.shape, table=each.name, module=each.module, policy=each.shape.type.__mainstay_rows__
         )
-        for each in TABLES
+        for each in tables or TABLES
     }
     frame = Frame(who, "test", FixedClock(), SequentialIds(), ClearSealer(), plans, store)
     return UnitOfWork(frame, write=write)

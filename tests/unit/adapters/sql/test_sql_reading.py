@@ -13,14 +13,17 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from sql_samples import FIRST, TABLES, Colour, Maker, Part, Sample, opened, row, unit_of
+from sql_samples import FIRST, TABLES, Colour, Maker, Part, Sample, opened, row, table, unit_of
 from sqlalchemy import func, select
 
 import mainstay.sql
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.adapters.sql.store import SqliteStore
 from mainstay.adapters.sql.values import Unstorable
+from mainstay.model.fields import field
+from mainstay.model.policy import owner, role
 from mainstay.model.principal import Principal
+from mainstay.model.structs import Entity
 from mainstay.sql import Restricted, Sql
 
 ANN = Principal(id=UUID(int=0xA))
@@ -79,6 +82,34 @@ async def test_values_have_the_types_of_their_fields(store: SqliteStore) -> None
     assert (total, top) == (Decimal("6.00"), FIRST)
     assert await sql.fetch(select(samples.c.id).where(samples.c.price > 100)) == []
     await unit.rollback()
+
+
+class Pay(Entity):
+    keeper: UUID
+    name: str
+    grade: int = field(read=role("boss"))
+    amount: Decimal = field(digits=9, places=2, read=owner("keeper") | role("boss"))
+
+
+async def test_fields_that_the_caller_may_not_read_are_left_out_or_null(tmp_path: Path) -> None:
+    pay = table(Pay)
+    async with opened(tmp_path, pay) as store:
+        begun = store.begin(write=True)
+        whose = enumerate((ANN, BOB), start=1)
+        begun.rows(Pay).insert(
+            [row(Pay, n, keeper=who.id, name=f"p{n}", grade=n, amount=Decimal(n)) for n, who in whose]
+        )
+        await begun.commit()
+        boss = Principal(id=UUID(int=0xC), roles=frozenset({"boss"}))
+        for who, amounts, grades in ((ANN, [Decimal("1.00"), None], False), (boss, [Decimal(1), Decimal(2)], True)):
+            unit = unit_of(store, who, pay)
+            sql = Sql(unit)
+            found = await sql.fetch(select(sql.table(Pay)).order_by(sql.table(Pay).c.name))
+            assert [each.amount for each in found] == amounts
+            assert ("grade" in found[0]._fields) is grades
+            hidden = await sql.fetch(select(func.sum(sql.table(Pay).c.amount).label("total")))
+            assert hidden[0].total == sum(each for each in amounts if each is not None)
+            await unit.rollback()
 
 
 async def test_a_command_sees_what_it_has_queued(store: SqliteStore) -> None:
