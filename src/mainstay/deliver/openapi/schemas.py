@@ -300,7 +300,7 @@ def _decimal(attribute: Attribute) -> Schema:
         "type": "string",
         "format": "decimal",
         "pattern": rf"^{'-?' if negative else ''}{digits}(\.{places})?$",
-        **({"description": f"A decimal number: {bounds}."} if bounds else {}),
+        "description": f"A decimal number{f': {bounds}' if bounds else ''}; a JSON number is read exactly, too.",
     }
 
 
