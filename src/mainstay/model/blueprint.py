@@ -13,7 +13,7 @@ import msgspec
 
 from mainstay.model.faults import StartupFault
 from mainstay.model.module import Module, Resource
-from mainstay.model.operation import Operation, OperationKind, source_of
+from mainstay.model.operation import Operation, source_of
 from mainstay.model.schema import Shape, Shapes
 from mainstay.model.service import Service
 from mainstay.model.signature import Signature, signature_of
@@ -185,8 +185,3 @@ def resolve_shape(blueprint: Blueprint, struct: type[msgspec.Struct]) -> Shape |
     except (NameError, TypeError) as error:
         blueprint.fault(struct, struct.__name__, f"an annotation does not resolve: {error}")
         return None
-
-
-def is_query(operation: Operation) -> bool:
-    """Whether an operation only reads."""
-    return operation.kind is OperationKind.QUERY
