@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.relay import Relay
 from mainstay.kernel.providers import Resolver
+from mainstay.kernel.validate import InputLimits
 from mainstay.model.faults import StartupFailed
 from mainstay.model.operation import OperationKind, Signed
 from mainstay.model.policy import anyone
@@ -167,12 +169,17 @@ def assemble(
         observer=observer,
         tokens=_verifier(settings, credentials, clock),
     )
-    bound = bind(service, ports, known=dependencies(clock), secrets=settings.secrets)
+    bound = bind(service, ports, known=dependencies(clock), secrets=settings.secrets, inputs=_inputs(settings))
     if bound.faults:
         raise StartupFailed(bound.faults)
     _check_tokens(bound, settings)
     _check_workers(bound, settings)
     return Application(settings, bound, place)
+
+
+def _inputs(settings: Settings) -> InputLimits:
+    """Return the bounds of validation that fit those of the door."""
+    return InputLimits(body=settings.http.max_body, upload=settings.http.max_upload)
 
 
 def _limiter(settings: Settings, clock: Clock, place: Place) -> Limiter:
@@ -217,7 +224,11 @@ def dependencies(clock: Clock) -> dict[Any, Resolver]:
     from mainstay.adapters.memory.cache import MemoryCache
 
     cache = MemoryCache(clock)
-    return {Cache: Resolver(make=lambda _scope: cache)}
+    known: dict[Any, Resolver] = {Cache: Resolver(make=lambda _scope: cache)}
+    reading = sys.modules.get("mainstay.adapters.sql.reading")  # a use case that asks for Sql has imported it
+    if reading is not None:
+        known[reading.Sql] = Resolver(make=lambda scope: reading.Sql(scope.unit))
+    return known
 
 
 def _check_tokens(bound: Bound, settings: Settings) -> None:

@@ -23,7 +23,7 @@ from mainstay.kernel.reach import reaches_loop, reads_once
 from mainstay.kernel.render import bind_render
 from mainstay.kernel.resource import plan_resource
 from mainstay.kernel.stages import head_stages, read
-from mainstay.kernel.validate import bind_validation, media_of
+from mainstay.kernel.validate import DEFAULTS, InputLimits, bind_validation, media_of
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.checks import check_service
 from mainstay.model.faults import StartupFault
@@ -69,17 +69,20 @@ def bind(
     known: Mapping[Any, Resolver] | None = None,
     secrets: Mapping[str, Any] | None = None,
     limits: tuple[Limit, ...] = (),
+    inputs: InputLimits = DEFAULTS,
 ) -> Bound:
     """Bind a service to its adapters. The result carries all start-up faults: with any, it must not be run.
 
-    ``known`` are further dependencies by type; ``secrets`` those that ``allow=signed(...)`` names.
+    ``known`` are further dependencies by type; ``secrets`` those that ``allow=signed(...)`` names;
+    ``inputs`` bound what is looked at of a call's input.
     """
     blueprint = check_service(service)
     plans = plan_entities(blueprint)
     directory = Directory()
     asked = Resolver(make=lambda scope: LocalAsk(directory, scope))
     providers = Providers(service.provisions, {**(known or {}), Ask: asked}, plans)
-    binder = _Binder(blueprint, ports, plans, providers, secrets or {}, (*service.limits, *limits))
+    named = {} if secrets is None else secrets  # one that makes up what it is asked for may be empty
+    binder = _Binder(blueprint, ports, plans, providers, named, (*service.limits, *limits), inputs)
     operations: list[BoundOperation] = []
     consumers: dict[str, list[BoundOperation]] = {}
     for planned in _all_planned(blueprint):
@@ -130,6 +133,7 @@ class _Binder:
         providers: Providers,
         secrets: Mapping[str, Any],
         limits: tuple[Limit, ...],
+        inputs: InputLimits,
     ) -> None:
         self._blueprint = blueprint
         self._ports = ports
@@ -137,6 +141,7 @@ class _Binder:
         self._providers = providers
         self._secrets = secrets
         self._limits = limits
+        self._inputs = inputs
         self._outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock)
         self._inbox = bind_inbox(ports)
         self.bell = Bell()
@@ -203,7 +208,7 @@ class _Binder:
 
     def _stages(self, planned: Planned) -> list[Stage]:
         operation = planned.operation
-        validate = bind_validation(planned, self._plans, self._blueprint)
+        validate = bind_validation(planned, self._plans, self._blueprint, self._inputs)
         if operation.kind is OperationKind.CONSUMER:
             return [validate] if validate is not None else []
         policy = operation.allow if operation.allow is not None else anyone

@@ -36,7 +36,7 @@ def signature_stage(operation: Operation, secrets: Mapping[str, Any], clock: Clo
         blueprint.fault(operation.source, operation.name, f'signed("{policy.scheme}"): no such scheme', hint)
     secret = secrets.get(policy.secret)
     if secret is None:
-        hint = f"put {policy.secret} into [secrets] of the settings, or into MAINSTAY_SECRETS_{policy.secret.upper()}"
+        hint = f"put {policy.secret} into [secrets] of the settings, or into MAINSTAY_SECRET_{policy.secret.upper()}"
         blueprint.fault(operation.source, operation.name, f"the secret {policy.secret} is not set", hint)
     key = _key(secret.reveal() if isinstance(secret, Secret) else str(secret or ""))
 

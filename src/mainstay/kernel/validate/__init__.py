@@ -11,9 +11,10 @@ from mainstay.kernel.validate.problems import (
     JsonTooDeep,
     UnknownParameter,
 )
-from mainstay.kernel.validate.stage import bind_validation, media_of
+from mainstay.kernel.validate.stage import DEFAULTS, bind_validation, media_of
 
 __all__ = [
+    "DEFAULTS",
     "BodyMissing",
     "DuplicateKey",
     "InputLimits",
