@@ -105,6 +105,7 @@ async def build() -> AsyncIterator[Build]:
             sealer=ClearSealer(),
             observer=ear,
             tokens=tokens,
+            held_seconds=more.pop("held_seconds", None),
         )
         bound = bind(service, ports, known=known, **more)
         world = World(bound, clock, ear, tokens, store, {o.name: o for o in bound.operations})

@@ -45,6 +45,10 @@ RELAY_SECONDS = 5.0
 """How long the relay may take to end the delivery that it is at."""
 
 
+HELD_SECONDS = 0.1
+"""How long a transaction may wait on the outside in development before a warning says so."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where an application runs: its number among the workers of a host, and where they meet (None: it is alone)."""
 
@@ -168,6 +172,7 @@ def assemble(
         sealer=_sealer(credentials),
         observer=observer,
         tokens=_verifier(settings, credentials, clock),
+        held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
     bound = bind(service, ports, known=dependencies(clock), secrets=settings.secrets, inputs=_inputs(settings))
     if bound.faults:

@@ -79,7 +79,7 @@ def bind(
     blueprint = check_service(service)
     plans = plan_entities(blueprint)
     directory = Directory()
-    asked = Resolver(make=lambda scope: LocalAsk(directory, scope))
+    asked = Resolver(make=lambda scope: LocalAsk(directory, scope), tasks=True)
     providers = Providers(service.provisions, {**(known or {}), Ask: asked}, plans)
     named = {} if secrets is None else secrets  # one that makes up what it is asked for may be empty
     binder = _Binder(blueprint, ports, plans, providers, named, (*service.limits, *limits), inputs)
@@ -149,7 +149,6 @@ class _Binder:
     def bind(self, planned: Planned, index: int) -> BoundOperation:
         operation, signature = planned.operation, planned.signature
         resolvers = self._resolvers(planned)
-        outside = any(r.outside for r in resolvers.values())
         bound = BoundOperation(
             operation=operation,
             signature=signature,
@@ -157,8 +156,7 @@ class _Binder:
             status=operation.status,
             media=media_of(signature),
             index=index,
-            inline=not outside
-            and all(r.make is not None for r in resolvers.values())
+            inline=not any(r.outside or r.tasks or r.make is None for r in resolvers.values())
             and not reaches_loop(operation.function),
             deadline=operation.deadline or DEADLINE,
             ports=self._ports,

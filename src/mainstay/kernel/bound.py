@@ -44,6 +44,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     sealer: Sealer
     observer: Observer
     tokens: TokenVerifier | None = None
+    held_seconds: float | None = None  # in development: warn of a transaction held open over a longer wait
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):

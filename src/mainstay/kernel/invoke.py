@@ -12,6 +12,7 @@ from mainstay.kernel.bound import BoundOperation, Invoke, Render
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.guard.once import store_reply
+from mainstay.kernel.held import runner
 from mainstay.kernel.providers import Make, Resolver, resolve
 from mainstay.kernel.scope import Scope
 from mainstay.model.operation import OperationKind
@@ -166,9 +167,10 @@ def _command(plan: Plan) -> Invoke:
 
 
 def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
-    function, render, outbox, before = plan.bound.operation.function, plan.render, plan.outbox, plan.before
+    render, outbox, before = plan.render, plan.outbox, plan.before
     ring = plan.bell.ring
     ports = plan.bound.ports
+    run = runner(plan.bound.operation, ports.clock, ports.observer, ports.held_seconds)
     at_once, waiting = _split(plan.resolvers)
 
     async def attempt(call: Call, arguments: dict[str, Any]) -> Reply:
@@ -182,7 +184,7 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
                 arguments[name] = make(scope)
             for name, resolver in waiting:
                 arguments[name] = await resolve(resolver, scope)
-            result = await function(**arguments)
+            result = await run(unit, arguments)
             reply = render(call, result)
             if scope.emitted:
                 outbox(scope)

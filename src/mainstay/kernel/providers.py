@@ -29,13 +29,15 @@ MakeAsync = Callable[[Scope], Awaitable[Any]]
 class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     """How one dependency is made: at once, or by waiting.
 
-    ``outside`` says that it reaches beyond the service's database; ``writes`` that it can change rows or emit.
+    ``outside`` says that it reaches beyond the service's database; ``writes`` that it can change rows or emit;
+    ``tasks`` that it may need the call to run in a Task, for a time-out of its own.
     """
 
     make: Make | None = None
     make_async: MakeAsync | None = None
     outside: bool = False
     writes: bool = False
+    tasks: bool = False
 
 
 class Unresolved(Exception):
@@ -87,7 +89,7 @@ class Providers:
         needs = {name: self.resolver(type_, path) for name, type_ in _needs(provision).items()}
         if provision.scope == "service":
             values, type_ = self._values, provision.type
-            return Resolver(make=lambda _scope: values[type_], outside=provision.outside)
+            return Resolver(make=lambda _scope: values[type_], outside=provision.outside, tasks=True)
 
         async def make(scope: Scope) -> Any:
             if provision.type not in scope.made:

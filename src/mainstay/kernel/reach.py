@@ -1,37 +1,72 @@
 """What a use case's code can reach: decides at start-up how its calls may be driven.
 
-Both answers err on the safe side: a wrong "no" costs a little speed, never correctness.
+Both answers err on the safe side: a wrong one costs a little speed, never correctness.
 """
 
 from __future__ import annotations
 
 import dis
 import inspect
+import re
 from collections.abc import Callable, Iterator
-from types import CodeType, ModuleType
+from datetime import date, time, timedelta, tzinfo
+from decimal import Decimal
+from enum import Enum
+from types import BuiltinFunctionType, CodeType, FunctionType, GenericAlias, ModuleType, NoneType, UnionType
 from typing import Any
+from uuid import UUID
+
+import msgspec
 
 _SAFE_MODULES = frozenset({"datetime", "decimal", "math", "re", "uuid", "operator", "itertools", "functools", "enum"})
+_SAFE_VALUES = (
+    *(NoneType, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range),
+    *(Decimal, UUID, date, time, timedelta, tzinfo, Enum, re.Pattern, msgspec.Struct, GenericAlias, UnionType),
+    *(BuiltinFunctionType,),
+)
 _SINGLE_READS = frozenset({"get", "one"})
 _MANY_READS = frozenset({"page", "stream", "count", "add", "update", "delete", "group", "sum", "fetch"})
+_LOOPS = frozenset(
+    {"FOR_ITER", "JUMP_BACKWARD", "POP_JUMP_BACKWARD_IF_TRUE", "POP_JUMP_BACKWARD_IF_FALSE", "GET_AITER"}
+)
 
 
 def reaches_loop(function: Callable[..., Any]) -> bool:
     """Whether a coroutine function might use the event loop itself (time-outs, tasks), and so needs a Task.
 
-    It cannot where no global name that its code uses is a module beyond a few pure ones, or a coroutine function.
+    It cannot where every global name that its code uses is a plain value, a class without coroutines, a module of a few
+    pure ones, or a plain function of which the same is true.
     """
-    code = getattr(function, "__code__", None)
-    if code is None or not inspect.iscoroutinefunction(function):
+    return not inspect.iscoroutinefunction(function) or _function_reaches(function, set())
+
+
+def _function_reaches(function: Any, seen: set[CodeType]) -> bool:
+    code: CodeType = function.__code__
+    if code in seen:
+        return False
+    seen.add(code)
+    scope = {**function.__globals__, **_closure(function)}
+    return any(_reaches(scope[name], seen) for name in _names(code) if name in scope)
+
+
+def _reaches(value: Any, seen: set[CodeType]) -> bool:
+    if isinstance(value, ModuleType):
+        return value.__name__ not in _SAFE_MODULES
+    if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
         return True
-    scope = {**_closure(function), **getattr(function, "__globals__", {})}
-    for name in _names(code):
-        value = scope.get(name)
-        if isinstance(value, ModuleType) and value.__name__ not in _SAFE_MODULES:
-            return True
-        if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
-            return True
-    return False
+    if isinstance(value, FunctionType):
+        return not value.__module__.startswith("mainstay.") and _function_reaches(value, seen)
+    if isinstance(value, type):
+        return not value.__module__.startswith("mainstay.") and _class_reaches(value, seen)
+    return not isinstance(value, _SAFE_VALUES)
+
+
+def _class_reaches(value: type, seen: set[CodeType]) -> bool:
+    """Whether a method of a class, or of one that it is made of, might: those of the model and of Python do not."""
+    own = [base for base in value.__mro__ if not base.__module__.startswith(("mainstay.", "builtins", "msgspec"))]
+    held = [inspect.unwrap(getattr(member, "__func__", member)) for base in own for member in vars(base).values()]
+    methods = [member.fget if isinstance(member, property) else member for member in held]
+    return any(_reaches(member, seen) for member in methods if isinstance(member, FunctionType))
 
 
 def _closure(function: Callable[..., Any]) -> dict[str, Any]:
@@ -52,9 +87,17 @@ def reads_once(function: Callable[..., Any]) -> bool:
     code = getattr(function, "__code__", None)
     if code is None or any(isinstance(c, CodeType) for c in code.co_consts):
         return False
-    names = set(code.co_names)
-    if not names & _SINGLE_READS or names & _MANY_READS or "include" in (names | set(code.co_varnames)):
+    names = {*code.co_names, *code.co_varnames, *_keywords(code)}
+    if names & _MANY_READS or "include" in names:
         return False
-    operations = [i.opname for i in dis.get_instructions(code)]
-    loops = {"FOR_ITER", "JUMP_BACKWARD", "POP_JUMP_BACKWARD_IF_TRUE", "POP_JUMP_BACKWARD_IF_FALSE", "GET_AITER"}
-    return operations.count("GET_AWAITABLE") == 1 and not loops.intersection(operations)
+    instructions = list(dis.get_instructions(code))
+    operations = [i.opname for i in instructions]
+    reads = sum(i.argval in _SINGLE_READS for i in instructions if isinstance(i.argval, str))
+    return reads == 1 and operations.count("GET_AWAITABLE") == 1 and not _LOOPS.intersection(operations)
+
+
+def _keywords(code: CodeType) -> Iterator[str]:
+    """Walk the names that calls in the code give their arguments by: Python keeps them among the constants."""
+    for constant in code.co_consts:
+        if isinstance(constant, tuple):
+            yield from (name for name in constant if isinstance(name, str))
