@@ -22,6 +22,7 @@ from mainstay.app.credentials import Credentials, resolve
 from mainstay.app.readiness import Readiness
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
+from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
 from mainstay.app.stores import make_store
 from mainstay.kernel.bind import Bound, bind
@@ -175,6 +176,7 @@ def assemble(
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
     bound = bind(service, ports, known=dependencies(clock), secrets=settings.secrets, inputs=_inputs(settings))
+    note_reserved(bound)
     if bound.faults:
         raise StartupFailed(bound.faults)
     _check_tokens(bound, settings)
@@ -229,7 +231,7 @@ def dependencies(clock: Clock) -> dict[Any, Resolver]:
     from mainstay.adapters.memory.cache import MemoryCache
 
     cache = MemoryCache(clock)
-    known: dict[Any, Resolver] = {Cache: Resolver(make=lambda _scope: cache)}
+    known: dict[Any, Resolver] = {Cache: Resolver(make=lambda _scope: cache, shared=True)}
     reading = sys.modules.get("mainstay.adapters.sql.reading")  # a use case that asks for Sql has imported it
     if reading is not None:
         known[reading.Sql] = Resolver(make=lambda scope: reading.Sql(scope.unit))

@@ -18,7 +18,7 @@ from mainstay.kernel.guard.once import once
 from mainstay.kernel.guard.signed import signature_stage
 from mainstay.kernel.invoke import Plan, bind_invoke
 from mainstay.kernel.plans import plan_entities
-from mainstay.kernel.providers import Providers, Resolver, Unresolved
+from mainstay.kernel.providers import Providers, Resolver, Unresolved, port_resolvers
 from mainstay.kernel.reach import reaches_loop, reads_once
 from mainstay.kernel.render import bind_render
 from mainstay.kernel.resource import plan_resource
@@ -80,7 +80,7 @@ def bind(
     plans = plan_entities(blueprint)
     directory = Directory()
     asked = Resolver(make=lambda scope: LocalAsk(directory, scope), tasks=True)
-    providers = Providers(service.provisions, {**(known or {}), Ask: asked}, plans)
+    providers = Providers(service.provisions, {**port_resolvers(ports), **(known or {}), Ask: asked}, plans)
     named = {} if secrets is None else secrets  # one that makes up what it is asked for may be empty
     binder = _Binder(blueprint, ports, plans, providers, named, (*service.limits, *limits), inputs)
     operations: list[BoundOperation] = []
@@ -91,6 +91,8 @@ def bind(
             consumers.setdefault(_event_name(blueprint, planned.operation), []).append(bound)
         operations.append(bound)
         directory.add(bound)
+    for provision, message in providers.faults():
+        blueprint.fault(provision.source, f"provide({getattr(provision.type, '__name__', provision.type)})", message)
     return Bound(
         service=service,
         blueprint=blueprint,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from mainstay.kernel.bound import Ports
 from mainstay.kernel.scope import Scope
 from mainstay.model.principal import Principal
 from mainstay.model.service import Provision
@@ -30,7 +32,8 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     """How one dependency is made: at once, or by waiting.
 
     ``outside`` says that it reaches beyond the service's database; ``writes`` that it can change rows or emit;
-    ``tasks`` that it may need the call to run in a Task, for a time-out of its own.
+    ``tasks`` that it may need the call to run in a Task, for a time-out of its own; ``shared`` that it is the same for
+    every call, so that what is made once for the service may need it.
     """
 
     make: Make | None = None
@@ -38,6 +41,7 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     outside: bool = False
     writes: bool = False
     tasks: bool = False
+    shared: bool = False
 
 
 class Unresolved(Exception):
@@ -66,7 +70,7 @@ class Providers:
     def resolver(self, type_: Any, path: tuple[Any, ...] = ()) -> Resolver:
         """Return how a dependency of this type is made. Raises ``Unresolved``."""
         if type_ in path:
-            chain = " -> ".join(getattr(t, "__name__", str(t)) for t in (*path, type_))
+            chain = " -> ".join(map(_name, (*path, type_)))
             raise Unresolved(f"it depends on itself: {chain}")
         entity = (get_args(type_) or (None,))[0]
         doorway = _DOORWAYS.get(get_origin(type_))
@@ -76,8 +80,7 @@ class Providers:
             return self._provided(self._provisions[type_], (*path, type_))
         if type_ in self._known:
             return self._known[type_]
-        name = getattr(type_, "__name__", str(type_))
-        raise Unresolved(f"nothing provides {name}: service.provide({name}, factory)")
+        raise Unresolved(f"nothing provides {_name(type_)}: service.provide({_name(type_)}, factory)")
 
     def _doorway(self, doorway: Any, entity: Any) -> Resolver:
         plan = self._plans.get(entity)
@@ -88,8 +91,15 @@ class Providers:
     def _provided(self, provision: Provision, path: tuple[Any, ...]) -> Resolver:
         needs = {name: self.resolver(type_, path) for name, type_ in _needs(provision).items()}
         if provision.scope == "service":
+            for name, resolver in needs.items():
+                if not resolver.shared:
+                    raise Unresolved(
+                        f"{_name(provision.type)} is made once for the service, and its {name} anew for each call: "
+                        f'service.provide({_name(provision.type)}, ..., scope="call")'
+                    )
             values, type_ = self._values, provision.type
-            return Resolver(make=lambda _scope: values[type_], outside=provision.outside, tasks=True)
+            outside = provision.outside or any(r.outside for r in needs.values())
+            return Resolver(make=lambda _scope: values[type_], outside=outside, tasks=True, shared=True)
 
         async def make(scope: Scope) -> Any:
             if provision.type not in scope.made:
@@ -101,10 +111,24 @@ class Providers:
 
         return Resolver(make_async=make, outside=provision.outside or any(r.outside for r in needs.values()))
 
-    async def start(self) -> None:
-        """Make the service-scoped provisions, each after what it needs."""
+    def faults(self) -> list[tuple[Provision, str]]:
+        """Return what is wrong with provisions, whether an operation needs them or not."""
+        found = []
         for provision in self._provisions.values():
-            await self._make(provision)
+            try:
+                self.resolver(provision.type)
+            except Unresolved as unresolved:
+                found.append((provision, str(unresolved)))
+        return found
+
+    async def start(self) -> None:
+        """Make the service-scoped provisions, each after what it needs. Where one fails, those made are cleaned up."""
+        try:
+            for provision in self._provisions.values():
+                await self._make(provision)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def _make(self, provision: Provision) -> None:
         if provision.scope != "service" or provision.type in self._values:
@@ -113,19 +137,22 @@ class Providers:
         for name, type_ in _needs(provision).items():
             if type_ in self._provisions:
                 await self._make(self._provisions[type_])
-                arguments[name] = self._values[type_]
-            else:
-                make = self._known[type_].make
-                arguments[name] = make(_NO_SCOPE) if make is not None else None
+            arguments[name] = await resolve(self.resolver(type_), _NO_SCOPE)
         self._values[provision.type] = await _produce(provision.factory, arguments, self._stack)
 
     async def stop(self) -> None:
         """Clean up, last made first."""
-        await self._stack.aclose()
-        self._values.clear()
+        try:
+            await self._stack.aclose()
+        finally:
+            self._values.clear()
 
 
-_NO_SCOPE: Any = None
+_NO_SCOPE: Any = None  # what is shared looks at no call
+
+
+def _name(type_: Any) -> str:
+    return getattr(type_, "__name__", str(type_))
 
 
 async def resolve(resolver: Resolver, scope: Scope) -> Any:
@@ -165,6 +192,16 @@ async def _produce(factory: Callable[..., Any], arguments: dict[str, Any], stack
 def _log(scope: Scope) -> Log:
     call = scope.call
     return Log(call.operation.ports.observer, {"operation": call.operation.name, "request_id": call.request_id})
+
+
+def port_resolvers(ports: Ports) -> dict[Any, Resolver]:
+    """Return how ports are handed over that are the same for every call: what is made for the service may need them."""
+    shared = {Clock: ports.clock, Ids: ports.ids, Entropy: ports.entropy}
+    return {port: Resolver(make=partial(_always, adapter), shared=True) for port, adapter in shared.items()}
+
+
+def _always(value: Any, _scope: Scope) -> Any:
+    return value
 
 
 _DOORWAYS: Mapping[Any, Any] = {Repository: Repository, Bulk: Bulk, Aggregates: Aggregates}

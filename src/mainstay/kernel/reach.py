@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 _SAFE_MODULES = frozenset({"datetime", "decimal", "math", "re", "uuid", "operator", "itertools", "functools", "enum"})
+_SAFE_PACKAGES = frozenset({"mainstay", "msgspec", "builtins"})
 _SAFE_VALUES = (
     *(NoneType, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range),
     *(Decimal, UUID, date, time, timedelta, tzinfo, Enum, re.Pattern, msgspec.Struct, GenericAlias, UnionType),
@@ -55,15 +56,19 @@ def _reaches(value: Any, seen: set[CodeType]) -> bool:
     if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
         return True
     if isinstance(value, FunctionType):
-        return not value.__module__.startswith("mainstay.") and _function_reaches(value, seen)
+        return not _is_known(value) and _function_reaches(value, seen)
     if isinstance(value, type):
-        return not value.__module__.startswith("mainstay.") and _class_reaches(value, seen)
+        return not _is_known(value) and _class_reaches(value, seen)
     return not isinstance(value, _SAFE_VALUES)
 
 
+def _is_known(value: Any) -> bool:
+    """Whether a function or class is ours, or of a module that is known."""
+    return value.__module__ in _SAFE_MODULES or value.__module__.partition(".")[0] in _SAFE_PACKAGES
+
+
 def _class_reaches(value: type, seen: set[CodeType]) -> bool:
-    """Whether a method of a class, or of one that it is made of, might: those of the model and of Python do not."""
-    own = [base for base in value.__mro__ if not base.__module__.startswith(("mainstay.", "builtins", "msgspec"))]
+    own = [base for base in value.__mro__ if not _is_known(base)]
     held = [inspect.unwrap(getattr(member, "__func__", member)) for base in own for member in vars(base).values()]
     methods = [member.fget if isinstance(member, property) else member for member in held]
     return any(_reaches(member, seen) for member in methods if isinstance(member, FunctionType))
