@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
-import signal
 import sqlite3
 import sys
 import time
@@ -22,7 +20,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from served import Broken, Connection, Lost, Service, alive, parse, serving, verdict, wait_gone
+from served import Broken, Connection, Lost, Service, kill, parse, serving, verdict, wait_gone
 
 CONNECTIONS = 16
 LANES = ("0", "1", "2", "3")  # of events that must come in order; several clients write to each
@@ -119,8 +117,10 @@ def look(service: Service, load: Load, *, whole: bool = False) -> dict[str, Any]
         found = {**_rows(file, kept, refused), **_together(file), **(_at_the_end(file) if whole else {})}
     finally:
         file.close()
-    found["wrong_answers"] = load.wrong[:5]
-    return {name: what for name, what in found.items() if what}
+    faults = {name: what for name, what in found.items() if what}
+    if load.wrong and (whole or faults):
+        faults["wrong_answers"] = load.wrong[:5]
+    return faults
 
 
 def _rows(file: sqlite3.Connection, kept: set[str], refused: set[str]) -> dict[str, Any]:
@@ -212,14 +212,6 @@ class Killer:
         await asyncio.to_thread(process.wait)
         await asyncio.to_thread(wait_gone, workers)
         await asyncio.to_thread(self.service.start)
-
-
-def kill(pids: Sequence[int]) -> None:
-    """Send SIGKILL to processes that are there."""
-    for pid in pids:
-        if alive(pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 async def drill(service: Service, count: int, chance: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -25,7 +25,7 @@ from typing import Any
 from served import Broken, Connection, Lost, Service, ask, parse, quantile, serving, verdict, wait_gone
 
 CLIENTS = 12
-DRAIN = {"MAINSTAY_HTTP_DRAIN_DELAY": "1.0", "MAINSTAY_HTTP_DRAIN_SECONDS": "10"}
+DRAIN = {"MAINSTAY_HTTP_DRAIN_DELAY": "0.5", "MAINSTAY_HTTP_DRAIN_SECONDS": "10"}
 Choose = Callable[[], int | None]  # the port to use now, or None where nobody is ready
 
 

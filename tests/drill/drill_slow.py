@@ -21,7 +21,7 @@ from typing import Any
 from served import Connection, Service, parse, quantile, serving, verdict
 
 TURN, HOLD = 0.5, 3.0  # seconds: the bound of a turn, and what a bad command asks for
-ROWS, BATCH = 60_000, 5_000
+ROWS, BATCH = 40_000, 5_000
 
 
 async def turns(service: Service, count: int, chance: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -139,14 +139,15 @@ PARTS = {"turns": turns, "readers": readers, "queries": queries}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure each part ``--count`` times, in one worker: there is nowhere else for a neighbour to go."""
-    wanted = parse(arguments, __doc__)
+    """Measure each part ``--count`` times (``--only NUMBER``: one of them), in one worker: there is nowhere else for a neighbour to go."""
+    wanted = parse(arguments, __doc__, only=-1)
+    names = list(PARTS) if wanted.only < 0 else [list(PARTS)[wanted.only]]
     faults: dict[str, Any] = {}
     told: dict[str, Any] = {}
     environ = {"MAINSTAY_DATABASE_TURN_SECONDS": str(TURN), "MAINSTAY_HTTP_MAX_BODY": "1000000"}
     with serving(workers=1, package=wanted.package, **environ) as service:
-        for name, part in PARTS.items():
-            found, told[name] = asyncio.run(part(service, wanted.count, random.Random(wanted.seed)))
+        for name in names:
+            found, told[name] = asyncio.run(PARTS[name](service, wanted.count, random.Random(wanted.seed)))
             print(f"{name}: {told[name]}", flush=True)
             if found:
                 faults[name] = found

@@ -128,7 +128,9 @@ class Service:
             status, body = ask(self.port, "/ready")
         except OSError:
             return False
-        return status == 200 and all(check["state"] == "ok" for check in body.get("checks", ()) if check["name"] == "workers")
+        return status == 200 and all(
+            check["state"] == "ok" for check in body.get("checks", ()) if check["name"] == "workers"
+        )
 
     def children(self) -> list[int]:
         """Return the pids of the workers under the supervisor, or of the one process there is."""
@@ -147,7 +149,7 @@ class Service:
         workers = children(self.pid) if self.process.poll() is None else []
         self.process.kill()
         self.process.wait()
-        wait_gone(workers)
+        kill(workers)
 
     def said(self) -> str:
         """Return the log."""
@@ -277,14 +279,20 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_gone(pids: Sequence[int], seconds: float = 10.0) -> float:
+def kill(pids: Sequence[int]) -> None:
+    """Send SIGKILL to those processes that have not ended."""
+    for pid in pids:
+        if alive(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def wait_gone(pids: Sequence[int], seconds: float = 8.0) -> float:
     """Wait until processes have ended; those that have not are killed. Returns how many seconds it took."""
     begun = time.monotonic()
     while any(alive(pid) for pid in pids):
         if time.monotonic() - begun > seconds:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            kill(pids)
             raise Broken(f"processes {pids} outlived their supervisor by {seconds} s")
         time.sleep(0.005)
     return time.monotonic() - begun

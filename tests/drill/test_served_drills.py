@@ -1,0 +1,173 @@
+"""The drills of a served service in short, and the proof that each can fail.
+
+A fault is put into a copy of the package, and the drill that looks for it must find it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mainstay
+
+HERE = Path(__file__).parent
+
+Patch = tuple[str, str, str]  # file of the package, text in it, text in its place
+
+ANSWER_BEFORE_COMMIT: Patch = ("adapters/sql/sqlite/group.py", "if self._settled:", "if True:")
+REPLY_STORED_APART: Patch = (
+    "kernel/invoke.py",
+    """            if call.claim is not None:
+                store_reply(call, reply, unit.transaction(), ports)
+            call.committing = True
+            await unit.commit()
+""",
+    """            call.committing = True
+            await unit.commit()
+            if call.claim is not None:
+                own = ports.store.begin(write=True)
+                store_reply(call, reply, own, ports)
+                await own.commit()
+""",
+)
+MARKED_APART: Patch = (
+    "kernel/flow/inbox.py",
+    "        rows.insert([",
+    """        await unit.rollback()
+        unit._transaction = None
+        own = ports.store.begin(write=True)
+        own.rows(InboxMark).insert([
+            InboxMark(id=ports.ids.next(), version=1, created_at=now, updated_at=now, mark=text)
+        ])
+        await own.commit()
+        [].extend([""",
+)
+NO_REPLY_STORED: Patch = ("kernel/invoke.py", "            if call.claim is not None:\n", "            if False:\n")
+NO_SNAPSHOT: tuple[Patch, ...] = (
+    ("adapters/sql/sqlite/snapshot.py", "reader.begin()", "pass"),
+    ("adapters/sql/sqlite/snapshot.py", "if not self._single and not reader.connection.in_transaction:", "if False:"),
+)
+NO_BOUND: Patch = (
+    "adapters/sql/sqlite/writer.py",
+    "            self.forsake(self.active, Turn",
+    "            (self.active, Turn",
+)
+CUT_OFF: Patch = ("inbound/http/server.py", "self._shared.retire()", "self._shared.abort()")
+
+
+def drill(name: str, *options: str, package: Path | None = None) -> tuple[int, dict[str, Any]]:
+    """Run a drill, on a changed package if one is given; return its exit code and what it said at the end."""
+    given = () if package is None else ("--package", str(package))
+    done = subprocess.run(
+        [sys.executable, str(HERE / f"drill_{name}.py"), "--seed", "1", *options, *given],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+def changed(directory: Path, *patches: Patch) -> Path:
+    """Copy the package with faults put in, and return the folder that holds the copy."""
+    source = Path(mainstay.__file__).parent
+    shutil.copytree(source, directory / "mainstay", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, old, new in patches:
+        file = directory / "mainstay" / name
+        text = file.read_text()
+        assert text.count(old) == 1, f"{name}: {old!r} is there {text.count(old)} times: bring this patch up to date"
+        file.write_text(text.replace(old, new))
+    return directory
+
+
+def test_kills_lose_nothing_and_double_nothing() -> None:
+    code, told = drill("kill", "--count", "6")
+    assert code == 0, told
+    assert [sum(one["kills"].values()) for one in told["rounds"]] == [3, 3]
+    assert sum(one["acknowledged"] for one in told["rounds"]) > 60
+
+
+@pytest.mark.parametrize(
+    ("patch", "faults"),
+    [
+        pytest.param(ANSWER_BEFORE_COMMIT, {"lost"}, id="answered before the commit"),
+        pytest.param(REPLY_STORED_APART, {"applied_twice", "half_done"}, id="the reply is stored apart"),
+        pytest.param(MARKED_APART, {"effects_missing", "half_done"}, id="the inbox mark is committed apart"),
+    ],
+)
+def test_kills_find_what_is_not_committed_together(tmp_path: Path, patch: Patch, faults: set[str]) -> None:
+    code, told = drill("kill", "--count", "30", "--workers", "1", package=changed(tmp_path, patch))
+    assert code == 1
+    assert told["faults"].keys() & faults
+
+
+def test_racing_retries_have_one_effect() -> None:
+    code, told = drill("once", "--count", "20")
+    assert code == 0, told
+    assert told["answers"]["201 new"] == 20
+
+
+def test_a_race_finds_a_reply_that_is_not_stored(tmp_path: Path) -> None:
+    code, told = drill("once", "--count", "3", "--workers", "1", package=changed(tmp_path, NO_REPLY_STORED))
+    assert code == 1
+    assert any("effects" in one for one in told["faults"]["wrong"])
+
+
+def test_calls_over_http_are_strictly_serialisable() -> None:
+    code, told = drill("history", "--count", "800")
+    assert code == 0, told
+    assert told["calls"] >= 800
+
+
+def test_the_history_finds_queries_without_a_snapshot(tmp_path: Path) -> None:
+    code, told = drill("history", "--count", "800", "--workers", "1", package=changed(tmp_path, *NO_SNAPSHOT))
+    assert code == 1
+    assert told["faults"].keys() & {"cycle", "sum"}
+
+
+@pytest.mark.parametrize(("part", "count"), [(1, 2), (2, 1), (4, 1), (5, 1)])
+def test_no_request_fails_when_the_service_is_restarted(part: int, count: int) -> None:
+    code, told = drill("restart", "--count", str(count), "--only", str(part))
+    assert code == 0, told
+
+
+def test_a_restart_finds_calls_that_are_cut_off(tmp_path: Path) -> None:
+    code, told = drill("restart", "--count", "2", "--only", "3", package=changed(tmp_path, CUT_OFF))
+    assert code == 1
+    assert told["faults"]["interrupted_single"]["failed"]
+
+
+def test_one_limit_and_one_scrape_cover_all_workers() -> None:
+    code, told = drill("limits", "--count", "400")
+    assert code == 0, told
+    assert (told["calls"]["bucket 200"], told["calls"]["window 200"]) == (100, 70)
+
+
+def test_workers_that_count_for_themselves_are_noticed() -> None:
+    code, told = drill("limits", "--count", "600", "--alone", "1")
+    assert code == 1
+    assert told["faults"]["bucket admitted"][0] > 100
+
+
+def test_slow_neighbours_are_not_noticed() -> None:
+    code, told = drill("slow", "--count", "1")
+    assert code == 0, told
+
+
+def test_a_turn_without_a_bound_is_noticed(tmp_path: Path) -> None:
+    code, told = drill("slow", "--count", "1", "--only", "0", package=changed(tmp_path, NO_BOUND))
+    assert code == 1
+    assert "turns" in told["faults"]
+
+
+def test_a_worker_keeps_its_memory() -> None:
+    code, told = drill("memory", "--count", "12000")
+    assert code == 0, told
+    assert told["reads"] == 12_000
