@@ -50,15 +50,17 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_help_is_there_at_once() -> None:
-    """The best of several: the machine may be busy, the program must not be."""
-    best = 9.9
-    for _ in range(8):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "mainstay", "--help"], check=True, timeout=30, stdout=subprocess.DEVNULL)
-        best = min(best, time.perf_counter() - began)
-        if best < 0.2:
-            return
-    assert best < 0.2
+    """Within a few times of what Python itself takes to start: on a quiet machine that is well under 0.2 s."""
+    bare = [sys.executable, "-c", "pass"]
+    asked = [sys.executable, "-m", "mainstay", "--help"]
+    ratio = min(_seconds(asked) / _seconds(bare) for _ in range(6))
+    assert ratio < 8
+
+
+def _seconds(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, check=True, timeout=30, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
