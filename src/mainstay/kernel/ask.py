@@ -9,6 +9,7 @@ from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.scope import Scope
 from mainstay.kernel.stages import authorise
+from mainstay.model.inputs import Find
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import Problem
 from mainstay.model.signature import Source
@@ -53,6 +54,8 @@ class LocalAsk(Ask):
         """Run the query and return what it returns; raise what it raises."""
         bound = self._directory.find(query)
         outer = self._scope.call
+        if bound.signature.answer[0] == "stream":
+            raise TypeError(f"{bound.name} answers with a stream, which has no end to wait for: ask a page of it")
         if outer.depth >= MAX_DEPTH:
             raise RecursionError(f"{bound.name}: modules ask one another more than {MAX_DEPTH} deep")
         call = Call(
@@ -83,8 +86,12 @@ def _complete(bound: BoundOperation, arguments: Mapping[str, Any]) -> dict[str, 
         raise TypeError(f"{bound.name} takes no {', '.join(sorted(unknown))}")
     complete = dict(arguments)
     for parameter in taken:
-        if parameter.name not in complete:
-            if parameter.required:
-                raise TypeError(f"{bound.name} needs {parameter.name}")
+        if parameter.name in complete:
+            continue
+        if parameter.source is Source.FIND:
+            complete[parameter.name] = Find()
+        elif parameter.required:
+            raise TypeError(f"{bound.name} needs {parameter.name}")
+        else:
             complete[parameter.name] = parameter.default
     return complete

@@ -12,7 +12,7 @@ from mainstay.model.inputs import Find, Page, Patch
 from mainstay.model.merging import write_faults
 from mainstay.model.module import Module, Resource
 from mainstay.model.operation import Operation, OperationKind
-from mainstay.model.policy import Policy, owner_fields, prepare
+from mainstay.model.policy import Policy, prepare
 from mainstay.model.principal import Principal
 from mainstay.model.problem import (
     Forbidden,
@@ -112,7 +112,7 @@ def _get(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG
 
 def _create(resource: Resource, policy: Policy) -> Callable[..., Any]:
     entity: Any = resource.entity
-    owned = tuple(dict.fromkeys(owner_fields(policy)))
+    owned = resource.owners("create")
     specs = entity.__mainstay_fields__.values()
     guarded = any(spec.write is not None and spec.write.looks_at_row for spec in specs)
 
@@ -131,8 +131,12 @@ def _create(resource: Resource, policy: Policy) -> Callable[..., Any]:
 
 def _update(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
     async def update_row(id: UUID, patch: Patch[Any], rows: Repository[Any], who: Principal) -> Any:
-        row = await rows.one(policy.reduce(who), id=id)
-        return await rows.update(row, patch)
+        allowed = policy.reduce(who)
+        row = await rows.one(allowed, id=id)
+        changed = await rows.update(row, patch)
+        if not holds(allowed, changed):  # before and after: nobody moves a row out of their own reach
+            raise Forbidden
+        return changed
 
     return update_row
 

@@ -21,7 +21,7 @@ from mainstay.model.operation import (
     route_of,
     source_of,
 )
-from mainstay.model.policy import Policy
+from mainstay.model.policy import Policy, owner_fields
 from mainstay.model.problem import Problem, snake_case
 from mainstay.model.structs import Entity, Event
 
@@ -36,7 +36,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     entity: type[Entity]
     path: str
-    name: str
+    name: str  # of many rows
+    one: str  # the name of one
     read: Policy | None
     create: Policy | None
     update: Policy | None
@@ -59,12 +60,20 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     def operation_name(self, verb: str) -> str:
         """Return the name of a verb's operation: ``list_products``, ``get_product``, ``create_product``."""
-        return f"{verb}_{self.name}" if verb == "list" else f"{verb}_{snake_case(self.entity.__name__)}"
+        return f"{verb}_{self.name}" if verb == "list" else f"{verb}_{self.one}"
 
     def policy(self, verb: str) -> Policy | None:
         """Return the policy of a verb."""
         policies = {"list": self.read, "get": self.read, "create": self.create, "update": self.update}
         return policies.get(verb, self.delete)
+
+    def owners(self, verb: str) -> tuple[str, ...]:
+        """Return the owner fields that the body of a verb does not set, beside those of the rows' own policy.
+
+        On create they are set from the caller; after that no body changes whose a row is, under whatever verb.
+        """
+        policies = (self.create,) if verb == "create" else (self.read, self.create, self.update, self.delete)
+        return tuple(dict.fromkeys(name for p in policies if p is not None for name in owner_fields(p)))
 
 
 def _entity(entity: Any) -> Any:
@@ -111,11 +120,13 @@ class Module:
         delete: Policy | None = None,
         limits: Sequence[Limit] = (),
         precondition: bool = False,
+        name: str | None = None,
     ) -> None:
         """Serve an entity: ``GET path``, ``GET path/{id}``, ``POST path``, ``PATCH path/{id}``, ``DELETE path/{id}``.
 
         Each verb is served to those whom its policy allows, and is absent where none is given. ``precondition`` makes
-        ``If-Match`` required for update and delete.
+        ``If-Match`` required for update and delete. ``name`` is what one row is called in the names of the operations
+        (``get_product``): the entity's name unless it is given.
         """
         self._open()
         self.resources.append(
@@ -123,6 +134,7 @@ class Module:
                 entity=_entity(entity),
                 path=path,
                 name=path.strip("/").split("/")[-1].replace("-", "_"),
+                one=name or snake_case(entity.__name__),
                 read=read,
                 create=create,
                 update=update,

@@ -26,9 +26,10 @@ from mainstay.kernel.validate.reader import Prepare, Read, as_bytes, bind_reader
 from mainstay.kernel.validate.wire import Wires
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.inputs import RawBody, Upload
+from mainstay.model.module import Resource
 from mainstay.model.naming import wire_name
 from mainstay.model.operation import OperationKind
-from mainstay.model.policy import Policy, owner_fields, prepare
+from mainstay.model.policy import prepare
 from mainstay.model.problem import Fault, TooLarge
 from mainstay.model.service import Case
 from mainstay.model.signature import Parameter, Signature, Source
@@ -147,12 +148,12 @@ class _Binder:
         plan = self._plans.get(target)
         owners = plan.owners if plan is not None else ()
         shape = self._shapes.of(target)
+        resource: Resource | None = self._operation.resource
+        own = resource.owners(self._operation.verb) if resource is not None else ()
         if body.source is Source.PATCH:
-            return patch_form(shape, owners, self._wires)
-        allow = self._operation.allow
-        from_policy = tuple(owner_fields(allow)) if isinstance(allow, Policy) else ()
-        unset = [name for name in owners if name not in from_policy]
-        return create_form(shape, (*owners, *from_policy), unset, self._wires)
+            return patch_form(shape, (*owners, *own), self._wires)
+        unset = [name for name in owners if name not in own]
+        return create_form(shape, (*owners, *own), unset, self._wires)
 
     def _members_part(self, members: tuple[Parameter, ...]) -> Part:
         read = self._reader(members_form(self._operation.name, members, self._wires))
