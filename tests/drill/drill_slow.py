@@ -139,7 +139,7 @@ PARTS = {"turns": turns, "readers": readers, "queries": queries}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure each part ``--count`` times (``--only NUMBER``: one of them), in one worker: there is nowhere else for a neighbour to go."""
+    """Measure each part, or ``--only NUMBER``, ``--count`` times, in one worker: neighbours have nowhere else to go."""
     wanted = parse(arguments, __doc__, only=-1)
     names = list(PARTS) if wanted.only < 0 else [list(PARTS)[wanted.only]]
     faults: dict[str, Any] = {}
