@@ -1,7 +1,7 @@
 """Measure the workloads: ``python -m bench [--workloads W1,W2] [--peers fastapi] [--seconds 5] [--rounds 3]``.
 
-Contenders take turns, so that a noisy machine is noisy to all; figures are medians, ratios are taken round by round. Every
-contender must give the right answers, good and bad, before it is measured. Needs wrk and taskset.
+Contenders take turns, so that a noisy machine is noisy to all; figures are medians, ratios are taken round by round.
+Every contender must give the right answers, good and bad, before it is measured. Needs wrk and taskset.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ def _run(group: list[Workload], servers: list[Server], seconds: float, rounds: i
 def report(chosen: list[Workload], results: Results, options: argparse.Namespace) -> None:
     """Print the table; with --save, write it down."""
     print(
-        f"{platform.machine()}, Python {platform.python_version()}, one core, 64 connections, medians of {options.rounds}"
+        f"{platform.machine()}, Python {platform.python_version()}, one core, 64 connections, "
+        f"medians of {options.rounds}"
     )
     print("ratio: processor time a request of the peer to ours, round by round: median (least to greatest)\n")
     print(f"{'':4} {'':10} {'req/s':>10} {'us cpu':>8} {'p50 ms':>8} {'p99 ms':>8} {'MB':>6}  ratio")

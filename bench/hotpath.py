@@ -57,6 +57,9 @@ class Wire(asyncio.Transport):
     def abort(self) -> None: ...
 
 
+ITEM = {"sku": "A", "name": "one", "price": "3.50", "stock": 3}
+
+
 def message(method: str, path: str, body: Any = None, token: str | None = None) -> bytes:
     """Return a request as wrk sends it."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1:9100"]
@@ -76,45 +79,53 @@ async def measure(names: list[str], profile: str | None, count: int) -> dict[str
     from mainstay.app.importing import import_service
     from mainstay.app.observing import make_observing
     from mainstay.app.settings import load
-    from mainstay.inbound.http.connections import Connections
-    from mainstay.inbound.http.protocol import HttpProtocol
 
     settings = load(HERE / "apps" / "ours")
     observing = make_observing(settings)
     application = assemble(import_service(settings), settings, observer=observing.observer)
     async with application:
         doors = make_doors(application, observing=observing, siblings=None, documents={})
-        shared = Connections(doors.main, application.ports.clock)
-        protocol, wire = HttpProtocol(shared, asyncio.get_running_loop()), Wire()
-        protocol.connection_made(wire)
-
-        async def once(data: bytes) -> bytes:
-            wire.waiting = asyncio.get_running_loop().create_future()
-            protocol.data_received(data)
-            if not wire.waiting.done():
-                await wire.waiting
-            wire.waiting = None
-            return wire.last
-
-        made = await once(message("POST", "/items", {"sku": "A", "name": "one", "price": "3.50", "stock": 3}))
-        item = json.loads(made.partition(b"\r\n\r\n")[2])["id"]
-        claims = {"iss": "bench", "aud": "bench", "sub": "0199c0de-0000-7000-8000-000000000007"}
-        token = mint_token({**claims, "exp": int(time.time()) + 9999, "roles": ["manager"]})
-        requests = {
-            "W1": message("GET", "/hello"),
-            "W2": message("POST", "/forms", FORM),
-            "W3": message("POST", "/chain", FORM, token),
-            "W4": message("GET", f"/items/{item}"),
-        }
-        found = {}
-        for name in names:
-            first = await once(requests[name])
-            if not first.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
-                raise AssertionError(first)
-            found[name] = await _rounds(protocol, wire, requests[name], count, profile == name)
-        protocol.connection_lost(None)
-        observing.close()
+        found = await _measure(doors.main, application.ports.clock, names, profile, count)
+    observing.close()
     return found
+
+
+async def _measure(door: Any, clock: Any, names: list[str], profile: str | None, count: int) -> dict[str, float]:
+    from mainstay.inbound.http.connections import Connections
+    from mainstay.inbound.http.protocol import HttpProtocol
+
+    protocol, wire = HttpProtocol(Connections(door, clock), asyncio.get_running_loop()), Wire()
+    protocol.connection_made(wire)
+    made = await _once(protocol, wire, message("POST", "/items", ITEM))
+    requests = _requests(json.loads(made.partition(b"\r\n\r\n")[2])["id"])
+    found = {}
+    for name in names:
+        first = await _once(protocol, wire, requests[name])
+        if not first.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
+            raise AssertionError(first)
+        found[name] = await _rounds(protocol, wire, requests[name], count, profile == name)
+    protocol.connection_lost(None)
+    return found
+
+
+def _requests(item: str) -> dict[str, bytes]:
+    claims = {"iss": "bench", "aud": "bench", "sub": "0199c0de-0000-7000-8000-000000000007"}
+    token = mint_token({**claims, "exp": int(time.time()) + 9999, "roles": ["manager"]})
+    return {
+        "W1": message("GET", "/hello"),
+        "W2": message("POST", "/forms", FORM),
+        "W3": message("POST", "/chain", FORM, token),
+        "W4": message("GET", f"/items/{item}"),
+    }
+
+
+async def _once(protocol: Any, wire: Wire, data: bytes) -> bytes:
+    wire.waiting = asyncio.get_running_loop().create_future()
+    protocol.data_received(data)
+    if not wire.waiting.done():
+        await wire.waiting
+    wire.waiting = None
+    return wire.last
 
 
 async def _rounds(protocol: Any, wire: Wire, data: bytes, count: int, profiled: bool) -> float:

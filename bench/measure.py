@@ -1,4 +1,4 @@
-"""Measuring: one server pinned to one core, the load from another, processor time a request from the kernel's own count."""
+"""Measuring: a server pinned to one core, the load from another, processor time as the system counts it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONNECTIONS = 64
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: requests a second, processor microseconds a request, latency percentiles in ms, resident memory in MB."""
+    """One run: requests a second, processor us a request, latency percentiles in ms, resident memory in MB."""
 
     rate: float
     cpu: float

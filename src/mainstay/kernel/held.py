@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from pathlib import Path
 from typing import Any
 
 from mainstay.model.operation import Operation
@@ -16,7 +15,7 @@ from mainstay.ports.clock import Clock
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.unit_of_work import UnitOfWork
 
-_OURS = str(Path(__file__).resolve().parents[1])
+_OURS = __file__.removesuffix("kernel/held.py")
 
 Run = Callable[[UnitOfWork, Mapping[str, Any]], Awaitable[Any]]
 

@@ -99,11 +99,11 @@ class Problem(Exception):
         if clash:
             raise TypeError(f"{type(self).__name__}: {sorted(clash)} are members of every problem, choose other names")
         super().__init__(detail or self.title)
-        self.detail = detail or self.title
-        self.faults = tuple(faults)
-        self.members = members
-        self.headers = headers
-        self.retry_after = retry_after  # seconds
+        self.detail: str = detail or self.title
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        self.members: dict[str, Any] = members
+        self.headers: Mapping[str, str] | None = headers
+        self.retry_after: float | None = retry_after  # seconds
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.detail, self.faults, self.headers, self.retry_after, self.members)

@@ -76,9 +76,9 @@ class UnitOfWork:
     __slots__ = ("_filters", "_met", "_single", "_transaction", "deadline", "frame", "write")
 
     def __init__(self, frame: Frame, *, write: bool, single: bool = False, deadline: float | None = None) -> None:
-        self.frame = frame
-        self.write = write
-        self.deadline = deadline
+        self.frame: Frame = frame
+        self.write: bool = write
+        self.deadline: float | None = deadline
         self._single = single
         self._transaction: Transaction | None = None
         self._filters: dict[type[Entity], Condition] | None = None
