@@ -21,6 +21,7 @@ from mainstay.kernel.plans import plan_entities
 from mainstay.kernel.providers import Providers, Resolver, Unresolved, port_resolvers
 from mainstay.kernel.reach import reaches_loop, reads_once
 from mainstay.kernel.render import bind_render
+from mainstay.kernel.render.naming import in_camel_case
 from mainstay.kernel.resource import plan_resource
 from mainstay.kernel.stages import head_stages, read
 from mainstay.kernel.validate import DEFAULTS, InputLimits, bind_validation, media_of
@@ -177,6 +178,8 @@ class _Binder:
                 before=self._inbox if operation.kind is OperationKind.CONSUMER else None,
             )
         )
+        if self._blueprint.service.case == "camel":
+            bound.invoke = in_camel_case(bound.invoke)
         return bound
 
     def _resolvers(self, planned: Planned) -> dict[str, Resolver]:

@@ -34,8 +34,9 @@ async def dispatch(call: Call) -> Outcome:
         return await bound.invoke(call)
     except Problem as raised:
         problem = raised
-        error = raised.__cause__ if isinstance(raised, Internal) else None
-        return raised
+        if isinstance(raised, Internal):
+            error, problem = raised.__cause__, Internal(request_id=call.request_id)
+        return problem
     except Exception as unexpected:
         error = unexpected
         problem = Internal(request_id=call.request_id)

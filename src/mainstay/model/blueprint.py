@@ -43,7 +43,9 @@ class Blueprint(msgspec.Struct, kw_only=True, eq=False):
     def fault(self, source: Any, subject: str, message: str, hint: str | None = None) -> None:
         """Note a fault; ``source`` is a Source, or a class or function whose place is looked up."""
         place = source if hasattr(source, "line") and hasattr(source, "file") else source_of(source)
-        self.faults.append(StartupFault(place, subject, message, hint))
+        found = StartupFault(place, subject, message, hint)
+        if found not in self.faults:  # a class that several operations name is looked at for each of them
+            self.faults.append(found)
 
     def entities(self) -> list[type[Entity]]:
         """Return all entities, in a stable order."""
@@ -182,6 +184,8 @@ def resolve_shape(blueprint: Blueprint, struct: type[msgspec.Struct]) -> Shape |
     """Return the shape of a struct, or None where an annotation of it does not resolve, which is noted."""
     try:
         return blueprint.shapes.of(struct)
-    except (NameError, TypeError) as error:
+    except NameError as error:
         blueprint.fault(struct, struct.__name__, f"an annotation does not resolve: {error}")
-        return None
+    except TypeError as error:
+        blueprint.fault(struct, struct.__name__, str(error))
+    return None

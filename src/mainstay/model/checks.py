@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from mainstay.model.blueprint import Blueprint, Planned, draw, entities_in, resolve_shape
 from mainstay.model.conditions import fields as condition_fields
@@ -15,7 +15,7 @@ from mainstay.model.operation import Signed, Source
 from mainstay.model.operation_checks import check_operation, path_fault
 from mainstay.model.policy import Owner, Policy, Where
 from mainstay.model.schema import Attribute, FieldKind, Shape
-from mainstay.model.service import Service
+from mainstay.model.service import Case, Service
 from mainstay.model.signature import Source as From
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 
@@ -32,6 +32,9 @@ def check_service(service: Service) -> Blueprint:
 
 def check_blueprint(blueprint: Blueprint) -> None:
     """Note every fault of the model's own rules. Dependencies are checked where they are bound."""
+    if blueprint.service.case not in get_args(Case):
+        message = f'case="{blueprint.service.case}": it is "snake" or "camel"'
+        blueprint.fault(blueprint.service.source, blueprint.service.name, message)
     for planned in blueprint.planned:
         check_operation(blueprint, planned)
     for _, resource in blueprint.resources:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, TypeVar
 
 import msgspec
@@ -157,14 +158,18 @@ class Module:
         precondition: bool = False,
         deadline: float | None = None,
         external: bool = False,
-        deprecated: bool = False,
+        deprecated: bool | date = False,
+        sunset: date | None = None,
+        successor: str | None = None,
         name: str | None = None,
     ) -> Callable[[F], F]:
         """Declare a use case that changes things, in one transaction, for callers that ``allow`` allows.
 
         ``status`` is that of success; ``raises`` makes problems part of the contract; ``idempotency`` says whether an
         ``Idempotency-Key`` is needed; ``deadline`` is in seconds; ``external`` says that the use case reaches outside
-        the service's own database, and so is never run twice by the kernel.
+        the service's own database, and so is never run twice by the kernel. An operation that is ``deprecated`` (since
+        a date, or True) says so in each answer, with the date of its ``sunset`` and the path or URL of its
+        ``successor`` where they are given (RFC 9745, RFC 8594).
         """
         method, path = route_of(route)
 
@@ -184,6 +189,8 @@ class Module:
                 deadline=deadline,
                 external=external,
                 deprecated=deprecated,
+                sunset=sunset,
+                successor=successor,
             )
             return function
 
@@ -197,10 +204,15 @@ class Module:
         limits: Sequence[Limit] = (),
         raises: Sequence[type[Problem]] = (),
         deadline: float | None = None,
-        deprecated: bool = False,
+        deprecated: bool | date = False,
+        sunset: date | None = None,
+        successor: str | None = None,
         name: str | None = None,
     ) -> Callable[[F], F]:
-        """Declare a use case that reads, from one snapshot, and changes nothing."""
+        """Declare a use case that reads, from one snapshot, and changes nothing.
+
+        ``deprecated``, ``sunset`` and ``successor`` are as for a command.
+        """
         method, path = route_of(route)
 
         def declare(function: F) -> F:
@@ -215,6 +227,8 @@ class Module:
                 raises=problems_of(raises),
                 deadline=deadline,
                 deprecated=deprecated,
+                sunset=sunset,
+                successor=successor,
             )
             return function
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, Literal
 
@@ -62,7 +63,9 @@ class Operation(msgspec.Struct, kw_only=True, frozen=True):
     tags: tuple[str, ...] = ()
     resource: Any = None  # the Resource that it was made by
     verb: str = ""  # of a resource: list, get, create, update, delete
-    deprecated: bool = False
+    deprecated: bool | date = False  # since when, where that is known
+    sunset: date | None = None  # when it ends
+    successor: str | None = None  # the path or URL of what to use instead
 
 
 class Signed(CallPolicy, frozen=True):
@@ -121,6 +124,11 @@ def describe(function: UseCase) -> tuple[str, str]:
     """Return the first line of a docstring and the rest."""
     summary, _, rest = (inspect.getdoc(function) or "").partition("\n")
     return summary.strip(), rest.strip()
+
+
+def moment_of(day: date) -> datetime:
+    """Return a time as it is, and a day as its beginning in UTC."""
+    return day if isinstance(day, datetime) else datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def route_of(route: str) -> tuple[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
+from datetime import date, datetime
 
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.limits import Limit
-from mainstay.model.operation import Operation, OperationKind, Signed
+from mainstay.model.operation import Operation, OperationKind, Signed, moment_of
 from mainstay.model.policy import Policy
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.signature import SCALARS, Parameter, Signature, Source, path_names
@@ -150,8 +152,19 @@ def _check_options(blueprint: Blueprint, operation: Operation) -> None:
         for one in operation.limits
         if not isinstance(one, Limit)
     )
-    for message in wrong:
+    for message in (*wrong, *_lifetime_faults(operation)):
         blueprint.fault(operation.source, operation.name, message)
+
+
+def _lifetime_faults(operation: Operation) -> Iterator[str]:
+    since, until = operation.deprecated, operation.sunset
+    if not since and (until is not None or operation.successor is not None):
+        yield "sunset= and successor= are for what is deprecated=: say since when"
+    dates = [day for day in (since, until) if isinstance(day, date)]
+    if any(isinstance(day, datetime) and day.tzinfo is None for day in dates):
+        yield "deprecated=, sunset=: a time has a zone"
+    elif len(dates) == 2 and moment_of(dates[1]) < moment_of(dates[0]):
+        yield "sunset= is before deprecated="
 
 
 def _check_bodies(blueprint: Blueprint, planned: Planned) -> None:

@@ -118,6 +118,8 @@ class Door:
         """Set the target and, where that is an operation, the call."""
         exchange.target = found = match.target
         if found.bound is not None:
+            if found.lifetime:
+                exchange.common += found.lifetime
             exchange.call = Call(
                 operation=found.bound,
                 method="HEAD" if exchange.method == b"HEAD" else found.method,

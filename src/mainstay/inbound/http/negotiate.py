@@ -25,6 +25,8 @@ def matches(pattern: str, media: str) -> bool:
 
 def readable(accepts: Sequence[str], field: str) -> bool:
     """Whether a body with this Content-Type can be read by an operation that accepts these types."""
+    if not field and "*/*" in accepts:
+        return True  # the sender may leave the type unsaid (RFC 9110, section 8.3), and here it does not matter
     media, parameters = split_media(field)
     if "/" not in media or not any(matches(pattern, media) for pattern in accepts):
         return False

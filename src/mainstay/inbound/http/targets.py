@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 
 from mainstay.inbound.http.encode import Answers, ReplyEncoder
+from mainstay.inbound.http.lifetime import lifetime_lines
 from mainstay.inbound.http.negotiate import JSON
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.kernel.bound import BoundOperation
@@ -46,6 +47,7 @@ class OperationTarget:
         "encode",
         "gives",
         "keyed",
+        "lifetime",
         "limit",
         "method",
         "precondition",
@@ -71,6 +73,7 @@ class OperationTarget:
         self.strict = self.takes_body or self.precondition
         self.usual = frozenset({b"*/*", self.gives.encode()})
         self.accept_field = {"POST": "Accept-Post", "PATCH": "Accept-Patch"}.get(self.method, "Accept")
+        self.lifetime = lifetime_lines(operation)
         self.encode = ReplyEncoder(answers, self.gives, location)
 
 
