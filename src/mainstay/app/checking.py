@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import DEVELOPMENT_MARK
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
@@ -51,4 +52,6 @@ def inspect(service: Service) -> Bound:
         sealer=AeadSealer([DEVELOPMENT_MARK * 2]),
         observer=_Nobody(),
     )
-    return bind(service, ports, known=dependencies(clock), secrets=_AnySecret())
+    bound = bind(service, ports, known=dependencies(clock), secrets=_AnySecret())
+    note_reserved(bound)
+    return bound

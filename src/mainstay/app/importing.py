@@ -50,11 +50,11 @@ def _import(name: str, settings: Settings, folders: list[str]) -> ModuleType:
                 f"looked for in {', '.join(folders)}, and among the installed packages",
             ) from None
         raise _broken(error, name) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(error, name) from error
 
 
-def _broken(error: Exception, name: str) -> Refusal:
+def _broken(error: Exception | SystemExit, name: str) -> Refusal:
     """Say where the team's code failed as it was imported: the innermost line that is of no package."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _is_foreign(frame.filename)] or list(frames)

@@ -140,7 +140,8 @@ def describe(settings: Settings, service: Service) -> tuple[Literal["fine", "war
     if migrations is None:
         return "fine", f"{scheme_of(settings)}, without migrations", ""
     path = migrations.database
-    folder = _folder_fault(path)
+    own = path.parent == settings.state and not settings.is_production  # the first `mainstay run` makes it
+    folder = None if own else _folder_fault(path)
     if folder is not None:
         return "wrong", folder, f"mkdir -p {path.parent}"
     if not migrations.has_files():

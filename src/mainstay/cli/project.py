@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mainstay.app.settings import Settings, examine, load
+from mainstay.app.settings import Settings, SettingsRefused, examine, load
+from mainstay.app.settings.sources import FILE
 
 
 def settings_of(arguments: Any, *, strict: bool = True, **flags: Any) -> Settings:
     """Load the settings of the project that the arguments name. ``flags`` are dotted keys written with ``__``.
 
-    Not ``strict``, for a command that runs nothing: what is wrong is left to the commands that need it right.
+    Not ``strict``, for a command that runs nothing: what is wrong is left to the commands that need it right, but for
+    what hides the service itself.
     """
     named = {key.replace("__", "."): value for key, value in flags.items()}
     loading = load if strict else _examine
@@ -19,4 +21,12 @@ def settings_of(arguments: Any, *, strict: bool = True, **flags: Any) -> Setting
 
 
 def _examine(directory: Path | None, **named: Any) -> Settings:
-    return examine(directory, **named)[0]
+    settings, faults = examine(directory, **named)
+    hiding = [fault for fault in faults if fault.key in _HIDING]
+    if hiding:
+        raise SettingsRefused(hiding, settings.profile)
+    return settings
+
+
+_HIDING = frozenset({FILE, "profile", "service", "path"})
+"""What a service is not found without: the file itself, and the settings that name where its code is."""

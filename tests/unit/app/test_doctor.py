@@ -53,6 +53,12 @@ def test_nothing_is_wrong_and_nothing_is_changed(project: Path) -> None:
     assert [path for path in sorted(project.rglob("*")) if "__pycache__" not in path.parts] == before
 
 
+def test_a_new_clone_lacks_no_folder(project: Path) -> None:
+    """The folder of the development database is made by the first run: what is missing is the migration."""
+    (told,) = wrong(diagnose(project, environ={"MAINSTAY_PROFILE": "development", "MAINSTAY_HTTP_PORT": "0"}))
+    assert "mainstay db plan" in told
+
+
 def test_everything_that_is_wrong_is_told_in_one_go(project: Path) -> None:
     ensure_keys(project / ".mainstay")
     (project / ".mainstay" / "dev-key.json").chmod(0o644)

@@ -85,6 +85,7 @@ def test_nothing_is_named(tmp_path: Path) -> None:
         ("x = (\n", "team_service:shop", "team_service.py:1: '(' was never closed"),
         ("import no_such_package\n", "team_service:shop", "team_service.py:1: ModuleNotFoundError"),
         ("\n\nprice = int('x')\n", "team_service:shop", "team_service.py:3: ValueError"),
+        ("import sys\n\nsys.exit(3)\n", "team_service:shop", "team_service.py:3: SystemExit: 3"),
         ("from mainstay import Module\nModule('not a name')\n", "team_service:shop", "team_service.py:2: ValueError"),
     ],
 )
