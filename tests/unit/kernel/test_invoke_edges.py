@@ -1,0 +1,380 @@
+"""The edges of an invocation: streams and their snapshots, clean-up, cancellation, and being run again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from kernel_world import Build, World
+
+from mainstay import Ask, Clock, Entity, Event, Events, Ids, Module, Repository, Service, Stream, anyone
+from mainstay.kernel.bind import bind
+from mainstay.kernel.bound import BoundOperation, Media
+from mainstay.kernel.call import Call, Reply
+from mainstay.kernel.dispatch import dispatch
+from mainstay.model.operation import Operation, OperationKind, Source
+from mainstay.model.problem import Conflict, Internal, Kind, NotFound, Problem, SerializationConflict
+from mainstay.model.signature import Signature
+
+
+class Row(Entity):
+    number: int
+
+
+class Made(Event):
+    number: int
+
+
+class Tool:
+    def __init__(self, name: str = "tool") -> None:
+        self.name = name
+
+
+def streaming(closed: list[str] | None = None) -> Module:
+    module = Module("rows")
+    closed = [] if closed is None else closed
+
+    @module.command("POST /rows", allow=anyone)
+    async def add(number: int, rows: Repository[Row]) -> None:
+        await rows.add(Row(number=number))
+
+    @module.query("GET /rows", allow=anyone)
+    async def every(rows: Repository[Row], tool: Tool) -> Stream[Row]:
+        async def items() -> AsyncIterator[Row]:
+            try:
+                async for row in rows.stream():
+                    if row.number < 0:
+                        raise Conflict
+                    yield row
+            finally:
+                closed.append("items")
+
+        return Stream(items())
+
+    @module.query("GET /asked", allow=anyone)
+    async def asked(ask: Ask) -> None:
+        await ask(every)
+
+    return module
+
+
+def tools(heard: list[str], *, broken: bool = False) -> Any:
+    async def tool() -> AsyncIterator[Tool]:
+        heard.append("open")
+        yield Tool()
+        heard.append("close")
+        if broken:
+            raise OSError("cannot close")
+
+    return lambda service: service.provide(Tool, tool, scope="call", outside=False)
+
+
+async def stream_of(world: World) -> Any:
+    for number in (1, 2, 3):
+        await world.send("add", body=msgspec.json.encode({"number": number}))
+    reply = await world.send("every")
+    assert isinstance(reply, Reply)
+    assert reply.stream is not None
+    return reply.stream
+
+
+async def test_a_snapshot_lives_as_long_as_its_stream(build: Build) -> None:
+    closed: list[str] = []
+    heard: list[str] = []
+    world = await build(streaming(closed), provide=tools(heard))
+    stream = await stream_of(world)
+    first = await anext(stream)
+    await world.send("add", body=b'{"number": 4}')
+    assert (heard, closed) == (["open"], [])
+    rest = [part async for part in stream]
+    assert [msgspec.json.decode(line)["number"] for line in (first, *rest)] == [1, 2, 3]
+    assert (heard, closed) == (["open", "close"], ["items"])
+    await stream.aclose()
+    assert [part async for part in stream] == []
+    assert heard == ["open", "close"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_stream_that_is_closed_early_lets_all_go(build: Build, begun: bool) -> None:
+    closed: list[str] = []
+    heard: list[str] = []
+    world = await build(streaming(closed), provide=tools(heard))
+    stream = await stream_of(world)
+    if begun:
+        await anext(stream)
+    await stream.aclose()
+    assert heard == ["open", "close"]
+    assert closed == (["items"] if begun else [])
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_a_stream_that_fails_lets_all_go(build: Build) -> None:
+    heard: list[str] = []
+    world = await build(streaming(), provide=tools(heard))
+    await world.send("add", body=b'{"number": -1}')
+    stream = await stream_of(world)
+    with pytest.raises(Conflict):
+        [part async for part in stream]
+    assert heard == ["open", "close"]
+
+
+async def test_a_stream_is_no_answer_to_a_question(build: Build) -> None:
+    world = await build(streaming(), provide=tools([]))
+    assert isinstance(await world.send("asked"), Internal)
+    assert "answers with a stream" in str(world.ear.calls[-1].error)
+
+
+def failing() -> Module:
+    module = Module("failing")
+
+    @module.command("POST /write", allow=anyone)
+    async def write(how: str, tool: Tool, rows: Repository[Row], events: Events) -> int:
+        await rows.add(Row(number=1))
+        events.emit(Made(number=1))
+        if how == "refuse":
+            raise NotFound
+        return 1
+
+    @module.query("GET /count", allow=anyone)
+    async def count(rows: Repository[Row], tool: Tool, fail: bool = False) -> int:
+        found = await rows.count()
+        if fail:
+            raise NotFound
+        return found
+
+    @module.on(Made)
+    async def heard(event: Made) -> None: ...
+
+    return module
+
+
+def told(outcome: Reply | Problem) -> Any:
+    return outcome.code if isinstance(outcome, Problem) else msgspec.json.decode(outcome.body)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_what_was_made_for_a_call_is_cleaned_up_whatever_becomes_of_it(build: Build, broken: bool) -> None:
+    heard: list[str] = []
+    world = await build(failing(), provide=tools(heard, broken=broken))
+    assert told(await world.send("write", body=b'{"how": "refuse"}')) == "not_found"
+    assert told(await world.send("write", body=b'{"how": "well"}')) == 1
+    assert told(await world.send("count")) == 1
+    assert told(await world.send("count", query=[("fail", "true")])) == "not_found"
+    assert heard == ["open", "close"] * 4
+    notices = [n for n in world.ear.notices if n.event == "cleanup_failed"]
+    assert len(notices) == (4 if broken else 0)
+    assert all(isinstance(n.error, OSError) and n.facts["request_id"] == "r-1" for n in notices)
+
+
+async def test_a_clean_up_that_fails_takes_back_nothing_that_was_committed(build: Build) -> None:
+    """A conflict raised behind the commit is none: the command is not run again."""
+    module = failing()
+    runs: list[int] = []
+
+    async def tool() -> AsyncIterator[Tool]:
+        runs.append(1)
+        yield Tool()
+        raise SerializationConflict
+
+    world = await build(module, provide=lambda s: s.provide(Tool, tool, scope="call", outside=False))
+    rung: list[int] = []
+    world.bound.bell.listen(lambda: rung.append(1))
+    assert told(await world.send("write", body=b'{"how": "well"}')) == 1
+    assert (runs, rung) == ([1], [1])
+    assert told(await world.send("count")) == 1
+
+
+async def test_a_cancelled_command_leaves_nothing(build: Build) -> None:
+    module = Module("slow")
+    reached = asyncio.Event()
+
+    @module.command("POST /slow", allow=anyone)
+    async def slow(rows: Repository[Row]) -> None:
+        await rows.add(Row(number=1))
+        reached.set()
+        await asyncio.Event().wait()
+
+    @module.query("GET /count", allow=anyone)
+    async def count(rows: Repository[Row]) -> int:
+        return await rows.count()
+
+    world = await build(module)
+    task = asyncio.create_task(world.send("slow", idempotency_key="k"))
+    await reached.wait()
+    assert world.names["slow"].running == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert told(await world.send("count")) == 0
+    (seen, _) = world.ear.calls
+    assert (seen.kind, seen.code) == (Kind.INTERNAL, "internal_error")
+    assert isinstance(seen.error, asyncio.CancelledError)
+    assert world.names["slow"].running == 0
+    reached.clear()
+    again = asyncio.create_task(world.send("slow", idempotency_key="k"))  # the key was let go
+    await reached.wait()
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)
+
+
+async def test_a_call_that_is_dropped_is_no_success(build: Build) -> None:
+    module = Module("slow")
+
+    @module.query("GET /slow", allow=anyone)
+    async def slow() -> None:
+        await asyncio.Event().wait()
+
+    world = await build(module)
+    running = dispatch(world.call("slow"))
+    running.send(None)
+    running.close()
+    (seen,) = world.ear.calls
+    assert seen.kind is Kind.INTERNAL
+    assert isinstance(seen.error, GeneratorExit)
+    assert world.names["slow"].running == 0
+
+
+async def test_a_claim_that_cannot_be_let_go_takes_back_nothing(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await build(failing(), provide=tools([]))
+
+    async def broken(key: bytes) -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr(world.store.claims, "drop", broken)
+    assert told(await world.send("write", body=b'{"how": "well"}', idempotency_key="k")) == 1
+    assert [n.event for n in world.ear.notices] == ["claim_kept"]
+    assert world.ear.calls[-1].kind is None
+
+
+async def test_time_passes_by_the_clock_between_attempts(build: Build) -> None:
+    module = Module("contended")
+    times: list[float] = []
+
+    @module.command("POST /contended", allow=anyone)
+    async def contended(clock: Clock) -> None:
+        times.append(clock.monotonic())
+        raise SerializationConflict
+
+    world = await build(module)
+    assert told(await world.send("contended")) == "serialization_conflict"
+    waits = [later - sooner for sooner, later in pairwise(times)]
+    assert len(waits) == 4
+    assert all(0.5 <= wait / (0.005 * 2**n) <= 1.5 for n, wait in enumerate(waits))
+
+
+async def test_what_is_made_for_the_service_may_need_the_ports(build: Build) -> None:
+    class Stamp:
+        def __init__(self, clock: Clock, ids: Ids) -> None:
+            self.text = f"{clock.monotonic()} {ids.next()}"
+
+    module = Module("stamps")
+
+    async def stamp(one: Any) -> str:
+        return str(one.text)
+
+    stamp.__annotations__["one"] = Stamp
+    module.query("GET /stamp", allow=anyone)(stamp)
+    Stamp.__init__.__annotations__.update(clock=Clock, ids=Ids)
+    world = await build(module, provide=lambda s: s.provide(Stamp, Stamp, outside=False))
+    assert world.bound.faults == []
+    assert told(await world.send("stamp")).startswith("0.0 ")
+    assert not world.names["stamp"].inline
+
+
+async def test_what_is_made_for_the_service_may_not_need_what_is_of_a_call(build: Build) -> None:
+    def per_call() -> Tool:
+        return Tool()
+
+    def other(tool: Tool) -> Row:
+        return Row(number=1)
+
+    def stored(rows: Repository[Row]) -> Tool:
+        return Tool()
+
+    def provide(service: Service) -> None:
+        service.provide(Tool, per_call, scope="call")
+        service.provide(Row, other)
+
+    world = await build(streaming(), provide=provide)
+    (fault,) = world.bound.faults
+    assert fault.subject == "provide(Row)"
+    assert "Row is made once for the service, and its tool anew for each call" in fault.message
+    assert fault.source.file == __file__
+    again = await build(streaming(), provide=lambda s: s.provide(Tool, stored))
+    assert any("its rows anew for each call" in f.message for f in again.bound.faults)
+
+
+async def test_what_was_made_is_cleaned_up_where_the_start_fails(build: Build) -> None:
+    heard: list[str] = []
+
+    async def tool() -> AsyncIterator[Tool]:
+        heard.append("open")
+        yield Tool()
+        heard.append("close")
+
+    def broken(tool: Tool) -> Row:
+        raise OSError("no disk")
+
+    def provide(service: Service) -> None:
+        service.provide(Row, broken)
+        service.provide(Tool, tool, outside=False)
+
+    with pytest.raises(OSError, match="no disk"):
+        await build(streaming(), provide=provide)
+    assert heard == ["open", "close"]
+
+
+async def test_a_factory_may_wait_and_have_defaults(build: Build) -> None:
+    async def tool(name: str = "default", *others: Any, **more: Any) -> Tool:
+        await asyncio.sleep(0)
+        return Tool(name)
+
+    module = Module("tools")
+
+    @module.query("GET /name", allow=anyone)
+    async def name(tool: Tool) -> str:
+        return tool.name
+
+    for scope in ("service", "call"):
+        world = await build(module, provide=lambda s, scope=scope: s.provide(Tool, tool, scope=scope, outside=False))
+        assert told(await world.send("name")) == "default"
+
+
+async def test_an_operation_that_is_not_bound_says_so(build: Build) -> None:
+    world = await build(Module("empty"))
+
+    async def function() -> None: ...
+
+    operation = Operation(
+        name="lost", kind=OperationKind.QUERY, module="empty", function=function, source=Source("x.py", 1)
+    )
+    bound = BoundOperation(
+        operation=operation,
+        signature=Signature(parameters=(), returns=None),
+        name="lost",
+        status=200,
+        media=Media(),
+        index=0,
+        inline=False,
+        deadline=1.0,
+        ports=world.bound.ports,
+        plans={},
+    )
+    assert isinstance(await dispatch(Call(operation=bound)), Internal)
+    assert "lost is not bound yet" in str(world.ear.calls[-1].error)
+
+
+async def test_binding_notes_what_cannot_be_resolved(build: Build) -> None:
+    class Lost(Entity):
+        thing: Nowhere  # type: ignore[name-defined]  # noqa: F821 - that is the fault
+
+    module = Module("lost")
+    module.resource(Lost, path="/lost", read=anyone)
+    world = await build(module)
+    assert [f.subject for f in world.bound.faults] == ["Lost"]
+    assert bind(world.bound.service, world.bound.ports).faults
