@@ -119,7 +119,6 @@ def upgrade() -> None:
         sa.Column("email", types.Text(), nullable=False),
         sa.Column("note", types.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_store_customer")),
-        sa.UniqueConstraint("email", name=op.f("uq_store_customer_email")),
         sa.UniqueConstraint("user_id", name=op.f("uq_store_customer_user_id")),
         sqlite_strict=True,
     )

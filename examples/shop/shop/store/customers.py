@@ -12,7 +12,7 @@ class Customer(Entity, rows=owner("user_id") | role("support", "manager")):
 
     user_id: UUID = field(unique=True, immutable=True)
     name: str = field(min_length=1, max_length=100)
-    email: Email = field(unique=True)
+    email: Email  # not unique: who is told that an address is taken, is told of another's row
     note: str | None = field(
         max_length=1000, default=None, read=role("support"), write=role("support"), description="For support only."
     )
