@@ -7,7 +7,7 @@ is not in its tuple.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from mainstay.kernel.bound import Ports, Stage
 from mainstay.kernel.call import Call
@@ -109,25 +109,22 @@ async def _authenticate_later(waiting: Awaitable[Principal], limiter: Limiter, c
     try:
         call.principal = await waiting
     except Unauthenticated as refusal:
-        later = _refuse(limiter, call, refusal)
-        if later is not None:
-            await later
+        await _refuse(limiter, call, refusal)
 
 
-def _refuse(limiter: Limiter, call: Call, refusal: Unauthenticated) -> Awaitable[None] | None:
-    """Charge the address for a refusal and raise it, or 429 where the address has had too many."""
+def _refuse(limiter: Limiter, call: Call, refusal: Unauthenticated) -> Awaitable[None]:
+    """Charge the address for a refusal and raise it, or 429 where the address has had too many; now or when awaited."""
     verdicts = limiter.charge([(FAILED_AUTHENTICATION, f"{FAILED_AUTHENTICATION.name}:{call.peer}")])
-    if isinstance(verdicts, Awaitable):
-        return _refuse_later(verdicts, refusal)
-    _raise_refusal(verdicts, refusal)
-    return None
+    if not isinstance(verdicts, Awaitable):
+        _raise_refusal(verdicts, refusal)
+    return _refuse_later(verdicts, refusal)
 
 
-async def _refuse_later(waiting: Awaitable[Sequence[Verdict]], refusal: Unauthenticated) -> None:
+async def _refuse_later(waiting: Awaitable[Sequence[Verdict]], refusal: Unauthenticated) -> NoReturn:
     _raise_refusal(await waiting, refusal)
 
 
-def _raise_refusal(verdicts: Sequence[Verdict], refusal: Unauthenticated) -> None:
+def _raise_refusal(verdicts: Sequence[Verdict], refusal: Unauthenticated) -> NoReturn:
     if not verdicts[0].allowed:
         detail = "too many refused credentials from this address"
         raise TooMany(detail, retry_after=verdicts[0].retry_after) from refusal

@@ -129,8 +129,6 @@ class SlidingWindow(Meter):
         span, spare = self._span, self._quota - current - cost
         if cost > self._quota:
             return _NEVER
-        if spare * span >= before * left:
-            return 0.0
         if spare >= 0:  # within this window, once enough of the one before has slid out
             return _seconds(left - spare * span // before)
         # in the next window, once enough of this one has slid out
