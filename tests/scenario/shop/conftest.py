@@ -1,0 +1,21 @@
+"""The shop, fresh for each file of tests, and a client for each form of the door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from shop_served import Client, Running, run_shop
+
+
+@pytest.fixture(scope="module", params=["sqlite", "memory"])
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = run_shop(tmp_path_factory.mktemp("shop"), store=request.param)
+    yield running
+    running.stop()
+    assert running.troubles.seen == []
+
+
+@pytest.fixture(params=["socket", "asgi"])
+def client(request: pytest.FixtureRequest, shop: Running) -> Client:
+    return shop.socket_client() if request.param == "socket" else shop.asgi_client()
