@@ -19,9 +19,9 @@ from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.lease import Lease
 from mainstay.kernel.flow.outbox import decode_principal
 from mainstay.kernel.flow.records import IdempotencyRecord, InboxMark, OutboxMessage
-from mainstay.model.conditions import Compare, Condition
+from mainstay.model.conditions import Among, Compare, Condition
 from mainstay.model.inputs import Sort
-from mainstay.model.problem import Problem
+from mainstay.model.problem import DeadlineExceeded, Problem
 from mainstay.ports.observer import Notice
 from mainstay.ports.rows import Change, Query
 from mainstay.ports.store import Transaction
@@ -32,6 +32,8 @@ BATCH = 64
 POLL = 0.25  # seconds between looks at the outbox when nobody wakes the relay
 BASE_DELAY = 0.5
 MAX_DELAY = 300.0
+DELAYED = 512  # messages that wait for another attempt, looked at at once
+MARGIN = 0.05  # seconds beyond its deadline that a call is given to say so itself
 HOUSEKEEPING = 60.0
 INBOX_RETENTION = timedelta(days=7)
 
@@ -107,29 +109,33 @@ class Relay:
         self.counters.pending = len(waiting)
         self.counters.lag = max(0.0, (now - waiting[0].created_at).total_seconds()) if waiting else 0.0
         lanes: dict[object, list[OutboxMessage]] = {}
-        held: set[str] = set()
         for message in waiting:
-            if message.key is not None and (message.key in held or message.due_at > now):
-                held.add(message.key)
-            elif message.due_at <= now:
-                lanes.setdefault(message.key or message.id, []).append(message)
-        await asyncio.gather(*(self._deliver_lane(lane) for lane in lanes.values()))
-        return len(waiting) == BATCH and bool(lanes)
+            lanes.setdefault(message.key or message.id, []).append(message)
+        ended = await asyncio.gather(*map(self._deliver_lane, lanes.values()), return_exceptions=True)
+        for one in ended:
+            if one is not None:
+                raise one
+        return len(waiting) == BATCH
 
     async def _pending(self) -> list[OutboxMessage]:
-        """Read what is not dead: what is due first in order of the ids, so that what waits never hides it."""
+        """Read what is due and no dead letter, in order of the ids, but not what waits behind a message of its key."""
+        now = self._ports.clock.now()
+        alive: Condition = Compare("dead", "eq", False)
+        due, later = alive & Compare("due_at", "le", now), alive & Compare("due_at", "gt", now)
+        by_id = (Sort("id"),)
         transaction = self._ports.store.begin(write=False)
         try:
             rows = transaction.rows(OutboxMessage)
-            alive: Condition = Compare("dead", "eq", False)
-            due = alive & Compare("due_at", "le", self._ports.clock.now())
-            found = await rows.fetch(Query(where=due, sort=(Sort("id"),), limit=BATCH))
-            keys = {m.key for m in found if m.key is not None}
-            if not keys:
-                return found
-            later = alive & Compare("due_at", "gt", self._ports.clock.now()) & ~Compare("key", "eq", None)
-            held = await rows.fetch(Query(where=later, sort=(Sort("id"),), limit=10 * BATCH))
-            return sorted([*found, *(m for m in held if m.key in keys)], key=lambda m: m.id)
+            delayed = await rows.fetch(Query(where=later & ~Compare("key", "eq", None), sort=by_id, limit=DELAYED))
+            held = {m.key for m in delayed}
+            if held:
+                due = due & ~Among("key", tuple(held))
+            found = await rows.fetch(Query(where=due, sort=by_id, limit=BATCH))
+            keys = {m.key for m in found} - {None}
+            if keys and len(delayed) == DELAYED:  # there may be more: those of these keys are what matters
+                delayed = await rows.fetch(Query(where=later & Among("key", tuple(keys)), sort=by_id, limit=DELAYED))
+                held = {m.key for m in delayed}
+            return [m for m in found if m.key not in held]
         finally:
             await transaction.rollback()
 
@@ -144,13 +150,26 @@ class Relay:
             await self._bury(message, "too_old", message.attempts)
             return True
         for consumer in self._consumers.get(message.event, ()):
-            outcome = await self._dispatch(self._call(message, consumer))
+            outcome = await self._within(self._call(message, consumer), consumer.deadline)
             if isinstance(outcome, Problem):
                 await self._failed(message, consumer, outcome)
                 return False
         await self._write(lambda t: t.rows(OutboxMessage).enqueue(_remove(message)))
         self.counters.delivered += 1
         return True
+
+    async def _within(self, call: Call, seconds: float) -> Reply | Problem:
+        """Run a call for so long at most; one whose commit has begun is left to end."""
+        running = asyncio.ensure_future(self._dispatch(call))
+        try:
+            await asyncio.wait((running,), timeout=seconds + MARGIN)
+            if not running.done() and not call.committing:
+                running.cancel()
+            await asyncio.wait((running,))
+        finally:
+            if not call.committing:
+                running.cancel()
+        return DeadlineExceeded("it took too long") if running.cancelled() else running.result()
 
     def _call(self, message: OutboxMessage, consumer: BoundOperation) -> Call:
         return Call(
