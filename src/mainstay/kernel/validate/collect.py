@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from mainstay.kernel.validate.limits import InputLimits
-from mainstay.kernel.validate.syntax import step
+from mainstay.kernel.validate.syntax import ODD_DECIMAL, step
 from mainstay.kernel.validate.wire import decode_custom
 from mainstay.model.checking import NULL_CHARACTER, check_value, expected, length_fault
 from mainstay.model.conditions import FALSE
@@ -110,6 +110,9 @@ class _Value:
             value = self.bare.decode(raw)
         except msgspec.ValidationError:
             run.add(*_mistyped(self.attribute, raw), pointer)
+            return
+        if self.attribute.kind is FieldKind.DECIMAL and ODD_DECIMAL.fullmatch(raw):
+            run.add("format", f"must be {expected(self.attribute)}", pointer)
         else:
             check_value(self.attribute, value, pointer, run.faults)
 

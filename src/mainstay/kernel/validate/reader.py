@@ -13,7 +13,7 @@ from mainstay.kernel.validate.extras import Extras, null_free
 from mainstay.kernel.validate.guards import Guards
 from mainstay.kernel.validate.limits import InputLimits
 from mainstay.kernel.validate.problems import JsonEncoding, JsonSyntax, JsonTooDeep
-from mainstay.kernel.validate.syntax import keys_bound, refuse_duplicates, refuse_text, too_deep
+from mainstay.kernel.validate.syntax import ODD_DECIMAL, keys_bound, refuse_duplicates, refuse_text, too_deep
 from mainstay.kernel.validate.wire import decode_custom
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
@@ -40,6 +40,21 @@ def is_closed(shapes: Shapes, struct: Any, above: tuple[Any, ...] = ()) -> bool:
     return True
 
 
+def has_decimals(shapes: Shapes, struct: Any, above: tuple[Any, ...] = ()) -> bool:
+    """Say whether a Decimal may stand anywhere in a struct."""
+    if struct in above:
+        return False
+    for attribute in shapes.of(struct).attributes:
+        part: Any = attribute
+        while part.items is not None:
+            part = part.items
+        if part.kind is FieldKind.DECIMAL:
+            return True
+        if part.kind is FieldKind.STRUCT and has_decimals(shapes, part.base, (*above, struct)):
+            return True
+    return False
+
+
 def bind_reader(
     struct: Any, shapes: Shapes, *, prepare: Prepare, limits: InputLimits, finish: Finish | None = None
 ) -> Read:
@@ -54,6 +69,7 @@ def bind_reader(
     fine = Extras(shapes).of(struct)
     may = Guards(shapes, prepare).of(struct)
     refuse = _Refusal(struct, shapes, prepare, limits)
+    decimals = has_decimals(shapes, struct)
     closed, size, depth = is_closed(shapes, struct), limits.body, limits.depth
 
     def read(body: bytes, who: Principal) -> Any:
@@ -75,6 +91,8 @@ def bind_reader(
             or (may is not None and not may(value, who))
         ):
             raise refuse(body, who)
+        if decimals and ODD_DECIMAL.search(body):
+            refuse.odd(body, who)
         return made
 
     return read
@@ -106,6 +124,12 @@ class _Refusal:
         refuse_duplicates(body, self._limits.faults)
         faults = self._collector.faults(self._struct, body, who)
         return Invalid(faults=faults or [Fault(*rule_fault(error), pointer="")])
+
+    def odd(self, body: bytes, who: Principal) -> None:
+        """Refuse a body in which a Decimal is spelled in a way that only Python reads. It was decoded before."""
+        faults = self._collector.faults(self._struct, body, who)
+        if faults:
+            raise Invalid(faults=faults)
 
 
 def as_bytes(body: Mapping[str, Any]) -> bytes:

@@ -25,6 +25,12 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SHOWN = 64  # characters of a name that the caller made up
 
+# A string that Python's Decimal reads and the contract does not write: " 1", "1_000", "+1", "1e3", ".5", digits of
+# other scripts, escaped digits. Both loops take one character at a time, each by one way: it is linear.
+ODD_DECIMAL = re.compile(
+    rb'"(?!-?[0-9]+(?:\.[0-9]+)?")(?=[^"]*[0-9\x80-\xff\\])(?:[-+.0-9eE_ \t\r\n\x80-\xff]|\\u[0-9a-fA-F]{4}|\\[tnrf])+"'
+)
+
 
 def step(name: str) -> str:
     """Return a member's name as a step of a JSON Pointer (RFC 6901); a very long one is cut."""
