@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +89,11 @@ def test_what_does_not_fit_is_refused_at_its_place(client: Client, document: dic
     assert {fault["pointer"].split("/")[1] for fault in answer.json["faults"]} == {place}
 
 
-@pytest.mark.parametrize("written", ["12.10", "1.21e1", "0012.1"])
-def test_a_decimal_is_read_exactly_from_a_number_too(client: Client, written: str) -> None:
+@pytest.mark.parametrize(("written", "read"), [("12.10", "12.10"), ("1.21e1", "12.1"), ('"0012.1"', "12.1")])
+def test_a_decimal_is_read_exactly_from_a_number_too(client: Client, written: str, read: str) -> None:
     body = json.dumps(camelled(GOOD) if client.running.service.case == "camel" else GOOD)
-    for text in (written.lstrip("0"), f'"{written}"'):
-        answer = said_as_text(client, body.replace('"12.50"', text))
-        assert (answer.status, answer.json["money"]) == (200, str(Decimal(written)))
+    answer = said_as_text(client, body.replace('"12.50"', written))
+    assert (answer.status, answer.json.get("money")) == (200, read)
 
 
 def test_the_names_of_the_contract_are_those_of_the_door(client: Client, document: dict[str, Any]) -> None:
@@ -141,51 +139,57 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert not running.troubles.seen
 
 
+BOSS, ANN = Person(1, "manager", "support"), Person(2, "customer")
+TEA = {"lines": [{"sku": "TEA-GREEN", "quantity": 2}]}
+ONE, SHELF, ORDER = "/products/{product}", "/categories/{shelf}", "/orders/{order}"
+STALE, OTHER = {"If-Match": '"1-00000000"'}, {"If-Match": '"99-00000000"'}
+ANNABEL = {"name": "Ann", "email": "ann@example.com"}
+Step = tuple[str, str, str, Person | None, Any, dict[str, str] | None, int]
+STEPS: list[Step] = [
+    ("list_products", "GET", "/products?limit=2&fields=sku&count=exact&sort=-price", BOSS, None, None, 200),
+    ("list_products", "GET", "/products?purchase_price=1", ANN, None, None, 400),
+    ("get_product", "GET", ONE, BOSS, None, None, 200),
+    ("get_product", "GET", f"{ONE}?fields=name", None, None, None, 200),
+    ("get_product", "GET", ONE, None, None, {"If-None-Match": "*"}, 304),
+    ("get_product", "GET", ONE, None, None, OTHER, 412),
+    ("get_product", "GET", "/products/x", None, None, None, 404),
+    ("update_product", "PATCH", ONE, BOSS, {"stock": 50, "purchase_price": "3.00"}, None, 200),
+    ("update_product", "PATCH", ONE, BOSS, {"stock": -1}, None, 422),
+    ("update_product", "PATCH", ONE, BOSS, {"stock": 1}, STALE, 412),
+    ("update_product", "PATCH", ONE, ANN, {"stock": 1}, None, 403),
+    ("update_product", "PATCH", ONE, None, {"stock": 1}, None, 401),
+    ("create_category", "POST", "/categories", BOSS, {"slug": "new", "title": "New"}, None, 201),
+    ("create_category", "POST", "/categories", BOSS, {"slug": "new", "title": "New"}, None, 409),
+    ("create_category", "POST", "/categories", BOSS, b"{", None, 400),
+    ("create_category", "POST", "/categories", BOSS, b"{}", {"Content-Type": "text/plain"}, 415),
+    ("create_category", "POST", "/categories", BOSS, b" " * 2_000_000, None, 413),
+    ("delete_category", "DELETE", SHELF, BOSS, None, None, 409),
+    ("create_customer", "POST", "/customers", ANN, ANNABEL, None, 201),
+    ("create_customer", "POST", "/customers", ANN, {**ANNABEL, "note": "x"}, None, 422),
+    ("place_order", "POST", "/orders", ANN, TEA, None, 201),
+    ("place_order", "POST", "/orders", ANN, {"lines": [{"sku": "POT-LARGE"}]}, None, 409),
+    ("place_order", "POST", "/orders", ANN, {"lines": [{"sku": "NONE"}]}, None, 404),
+    ("get_order", "GET", ORDER, ANN, None, None, 200),
+    ("get_order", "GET", ORDER, ANN, None, {"Accept": "text/csv"}, 406),
+    ("list_orders", "GET", "/orders?include=lines", ANN, None, None, 200),
+    ("list_orders", "GET", "/orders?cursor=x", ANN, None, None, 400),
+    ("cancel_order", "POST", f"{ORDER}/cancel", ANN, None, None, 200),
+    ("cancel_order", "POST", f"{ORDER}/cancel", ANN, None, None, 409),
+    ("sales_report", "GET", "/reports/sales", BOSS, None, None, 200),
+    ("sales_report", "GET", "/reports/sales", ANN, None, None, 403),
+    ("shortages", "GET", "/reports/shortages", BOSS, None, None, 200),
+    ("shortages", "GET", "/reports/shortages?below=x", BOSS, None, None, 400),
+    ("list_letters", "GET", "/letters", ANN, None, None, 200),
+]
+
+
 def test_answers_of_the_shop_are_as_promised(shop: Running) -> None:
     client = shop.socket_client()
     document = client.get("/openapi.json").json
-    boss, ann = Person(1, "manager", "support"), Person(2, "customer")
-    seen: set[tuple[str, int]] = set()
-
-    def ask(name: str, method: str, target: str, *rest: Any, **more: Any) -> Answered:
-        answer = client.ask(method, target, *rest, **more)
-        assert promised(document, name, answer) == [], (name, answer.status, answer.body)
-        seen.add((name, answer.status))
-        return answer
-
-    tea = ask("list_products", "GET", "/products?sku=TEA-GREEN").json["items"][0]
-    one = f"/products/{tea['id']}"
-    ask("list_products", "GET", "/products?limit=2&fields=sku&count=exact&sort=-price", boss)
-    ask("list_products", "GET", "/products?purchase_price=1", ann)
-    ask("get_product", "GET", one, boss)
-    ask("get_product", "GET", f"{one}?fields=name")
-    ask("get_product", "GET", one, headers={"If-None-Match": "*"})
-    ask("get_product", "GET", one, headers={"If-Match": '"99-00000000"'})
-    ask("get_product", "GET", "/products/x")
-    ask("update_product", "PATCH", one, boss, {"stock": 50, "purchase_price": "3.00"})
-    ask("update_product", "PATCH", one, boss, {"stock": -1})
-    ask("update_product", "PATCH", one, boss, {"stock": 1}, {"If-Match": '"1-00000000"'})
-    ask("update_product", "PATCH", one, ann, {"stock": 1})
-    ask("update_product", "PATCH", one, None, {"stock": 1})
-    ask("create_product", "POST", "/products", boss, {**{n: tea[n] for n in ("sku", "name", "price", "category_id")}})
-    ask("create_category", "POST", "/categories", boss, {"slug": "new", "title": "New"})
-    ask("create_category", "POST", "/categories", boss, b"{")
-    ask("create_category", "POST", "/categories", boss, b"{}", {"Content-Type": "text/plain"})
-    ask("create_category", "POST", "/categories", boss, b" " * 2_000_000)
-    ask("delete_category", "DELETE", f"/categories/{tea['category_id']}", boss)
-    ask("create_customer", "POST", "/customers", ann, {"name": "Ann", "email": "ann@example.com"})
-    ask("create_customer", "POST", "/customers", ann, {"name": "Ann", "email": "a@example.com", "note": "x"})
-    order = ask("place_order", "POST", "/orders", ann, {"lines": [{"sku": "TEA-GREEN", "quantity": 2}]}).json
-    ask("place_order", "POST", "/orders", ann, {"lines": [{"sku": "POT-LARGE"}]})
-    ask("place_order", "POST", "/orders", ann, {"lines": [{"sku": "NONE"}]})
-    ask("get_order", "GET", f"/orders/{order['id']}", ann, headers={"Accept": "text/csv"})
-    ask("get_order", "GET", f"/orders/{order['id']}", ann)
-    ask("list_orders", "GET", "/orders?include=lines", ann)
-    ask("list_orders", "GET", "/orders?cursor=x", ann)
-    ask("cancel_order", "POST", f"/orders/{order['id']}/cancel", ann)
-    ask("cancel_order", "POST", f"/orders/{order['id']}/cancel", ann)
-    ask("sales_report", "GET", "/reports/sales", boss)
-    ask("sales_report", "GET", "/reports/sales", ann)
-    ask("shortages", "GET", "/reports/shortages?below=x", boss)
-    ask("list_letters", "GET", "/letters", ann)
-    assert {status for _, status in seen} >= {200, 201, 304, 400, 401, 403, 404, 406, 409, 412, 413, 415, 422}
+    tea = client.get("/products?sku=TEA-GREEN").json["items"][0]
+    known = {"product": tea["id"], "shelf": tea["category_id"]}
+    for name, method, target, who, body, headers, status in STEPS:
+        answer = client.ask(method, target.format_map(known), who, body, headers)
+        assert (answer.status, promised(document, name, answer)) == (status, []), (name, target, answer.body)
+        if (name, status) == ("place_order", 201):
+            known["order"] = answer.json["id"]
