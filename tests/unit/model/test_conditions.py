@@ -138,3 +138,12 @@ def test_a_condition_has_no_truth_value() -> None:
 def test_what_is_no_condition_is_refused(function: Any) -> None:
     with pytest.raises(TypeError, match="no condition"):
         function(c.Condition())
+
+
+def test_shapes_of_texts_and_members() -> None:
+    made = c.Contains("a", "x") & c.Among("b", (1, 2)) & c.Contains("a", "y", "start")
+    assert c.key(made) == ("and", ("has", "a", "any"), ("in", "b", 2), ("has", "a", "start"))
+    assert list(c.values(made)) == [("a", "x"), ("b", 1), ("b", 2), ("a", "y")]
+    assert list(c.fields(made)) == ["a", "b", "a"]
+    assert c.key(c.Among("b", (1,))) != c.key(c.Among("b", (1, 2)))
+    assert c.key(c.Compare("a", "eq", None)) != c.key(c.Compare("a", "eq", 1))

@@ -90,12 +90,13 @@ def test_what_has_no_sql_form_is_refused_and_never_a_constant(predicate: Any) ->
         (lambda row, who: row.a.in_({1, 2}), 2, 3),
         (lambda row, who: row.a.in_(9, who.claims["list"]), 9, 3),
         (lambda row, who: row.a == who.claims["one"], 4, 5),
+        (lambda row, who: ~(row.a > row.b), 1, 9),
     ],
 )
 def test_the_callers_values_on_either_side(predicate: Any, yes: Any, no: Any) -> None:
     caller = who(n=5, list=[1, 2], one=[4])
-    assert seen(predicate, caller, a=yes)
-    assert not seen(predicate, caller, a=no)
+    assert seen(predicate, caller, a=yes, b=5)
+    assert not seen(predicate, caller, a=no, b=5)
 
 
 def test_roles_may_be_those_of_the_row() -> None:
