@@ -6,10 +6,13 @@ from asyncio import CancelledError
 
 from mainstay.kernel.bound import BoundOperation, Ports
 from mainstay.kernel.call import Call, Reply
-from mainstay.model.problem import DeadlineExceeded, Internal, Problem
+from mainstay.model.problem import CallerLeft, DeadlineExceeded, Internal, Kind, Problem
 from mainstay.ports.observer import CallEnded, Notice
 
 Outcome = Reply | Problem
+
+_OURS = (Kind.INTERNAL, Kind.UNAVAILABLE)
+"""Kinds of which whoever runs the service wants to know the cause."""
 
 
 async def dispatch(call: Call) -> Outcome:
@@ -33,9 +36,7 @@ async def dispatch(call: Call) -> Outcome:
             return call.reply
         return await bound.invoke(call)
     except Problem as raised:
-        problem = raised
-        if isinstance(raised, Internal):
-            error, problem = raised.__cause__, Internal(request_id=call.request_id)
+        problem, error = _told(raised, call)
         return problem
     except Exception as unexpected:
         error = unexpected
@@ -54,12 +55,18 @@ async def dispatch(call: Call) -> Outcome:
         bound.ports.observer.observe(_ended(call, bound, problem, error, clock.monotonic() - started))
 
 
+def _told(raised: Problem, call: Call) -> tuple[Problem, BaseException | None]:
+    """Return what the caller is told, and the cause, for the log, of what is no fault of the caller's."""
+    told = Internal(request_id=call.request_id) if isinstance(raised, Internal) else raised
+    return told, raised.__cause__ if raised.kind in _OURS else None
+
+
 def _left(call: Call, left: BaseException) -> Problem:
     """Return what a call that was not let end is observed as: past its deadline, or without anyone to answer."""
     late = call.deadline is not None and call.operation.ports.clock.monotonic() >= call.deadline
     if late and isinstance(left, CancelledError):
         return DeadlineExceeded(f"the call took longer than {call.operation.deadline:g} s")
-    return Internal("the caller left")
+    return CallerLeft() if isinstance(left, CancelledError) else Internal(request_id=call.request_id)
 
 
 async def _release(claim: bytes, ports: Ports) -> None:

@@ -44,6 +44,7 @@ class Kind(Enum):
     NOT_SUPPORTED = "not_supported"
     UNAVAILABLE = "unavailable"
     DEADLINE = "deadline"
+    LEFT = "left"
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -186,6 +187,10 @@ class TooMany(Problem, kind=Kind.TOO_MANY, code="rate_limited"):
 
 class Internal(Problem, kind=Kind.INTERNAL, code="internal_error"):
     """Something went wrong on our side."""
+
+
+class CallerLeft(Problem, kind=Kind.LEFT):
+    """The caller did not wait for the answer."""
 
 
 class NotSupported(Problem, kind=Kind.NOT_SUPPORTED):

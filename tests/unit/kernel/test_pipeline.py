@@ -253,7 +253,7 @@ async def test_a_deadline_that_has_passed_is_told_as_one(build: Build) -> None:
         else:
             with pytest.raises(asyncio.CancelledError):
                 await task
-    assert [c.kind for c in world.ear.calls] == [Kind.DEADLINE, Kind.INTERNAL]
+    assert [c.kind for c in world.ear.calls] == [Kind.DEADLINE, Kind.LEFT]
     assert world.names["slow"].running == 0
 
 

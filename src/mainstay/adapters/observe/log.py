@@ -61,7 +61,7 @@ class LogObserver(Observer):
     """Writes each observation as one line.
 
     ``statuses`` is the door's table of statuses by kind. Lines below ``level`` are left out; calls are "info", those
-    that ended in an error of ours "error".
+    that ended in an error of ours "error", those that could not be served now "warning".
     """
 
     def __init__(self, sink: Sink, clock: Clock, statuses: Mapping[Kind, int], *, level: str, pretty: bool) -> None:
@@ -100,14 +100,14 @@ class LogObserver(Observer):
 
     def _call(self, call: CallEnded) -> None:
         error = call.error
-        failed = error is not None and call.kind in (Kind.INTERNAL, None)
-        if not failed and self._level > 20:
+        level = _level(call)
+        if LEVELS[level] < self._level:
             return
         who = call.principal
         trace = call.traceparent
         line = CallLine(
             self._now(),
-            "error" if failed else "info",
+            level,
             "call",
             call.operation,
             call.status if call.kind is None else self._statuses[call.kind],
@@ -123,8 +123,8 @@ class LogObserver(Observer):
             trace[3:35] if trace is not None else None,
             call.replayed,
             call.attempts or 1,
-            type(error).__name__ if failed else None,
-            _trace(error) if failed and error is not None else None,
+            type(error).__name__ if error is not None and level != "info" else None,
+            _trace(error) if error is not None and level != "info" else None,
         )
         self._write(self._format(line))
 
@@ -142,6 +142,12 @@ class LogObserver(Observer):
             _trace(error) if error is not None and notice.level == "error" else None,
         )
         self._write(self._format(line))
+
+
+def _level(call: CallEnded) -> str:
+    if call.kind is Kind.UNAVAILABLE:
+        return "warning"
+    return "error" if call.error is not None and call.kind in (Kind.INTERNAL, None) else "info"
 
 
 def _trace(error: BaseException) -> str:

@@ -36,6 +36,7 @@ STATUS: Mapping[Kind, int] = MappingProxyType(
         Kind.NOT_SUPPORTED: 501,
         Kind.UNAVAILABLE: 503,
         Kind.DEADLINE: 504,
+        Kind.LEFT: 499,  # in logs and counts only: there is nobody to read it
     }
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from asyncio import CancelledError
 from pathlib import Path
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from mainstay.ports.log import Log
 from mainstay.ports.observer import CallEnded, Notice
 from mainstay.testing.fixed import FixedClock
 
-STATUSES = dict.fromkeys(Kind, 500) | {Kind.NOT_FOUND: 404}
+STATUSES = dict.fromkeys(Kind, 500) | {Kind.NOT_FOUND: 404, Kind.LEFT: 499}
 WHO = Principal(id=UUID(int=7), subject="ann")
 
 
@@ -67,6 +68,18 @@ def test_an_error_of_ours_carries_its_traceback(path: Path) -> None:
     assert line["level"] == "error"
     assert line["error"] == "ValueError"
     assert "inside" in line["traceback"]
+
+
+def test_what_cannot_be_served_is_a_warning_with_its_cause(path: Path) -> None:
+    line = json.loads(observe(path, call(Kind.UNAVAILABLE, OSError("disk full")), level="warning")[0])
+    assert (line["level"], line["error"]) == ("warning", "OSError")
+    assert "disk full" in line["traceback"]
+
+
+def test_a_caller_that_left_is_no_error(path: Path) -> None:
+    line = json.loads(observe(path, call(Kind.LEFT, CancelledError()))[0])
+    assert (line["level"], line["status"]) == ("info", 499)
+    assert "traceback" not in line
 
 
 def test_calls_are_left_out_below_their_level_but_errors_are_not(path: Path) -> None:

@@ -120,7 +120,7 @@ async def test_an_io_error_at_the_commit_is_unknown_for_all_and_stops_writes(
     assert engine.statistics.lost == 1
 
 
-async def test_a_full_disk_at_the_commit_is_a_known_roll_back_and_writes_go_on(
+async def test_a_full_disk_at_the_commit_is_a_known_roll_back_and_health_says_so_until_a_commit_works(
     engine: SqliteEngine, faults: Faults
 ) -> None:
     await add(engine, 1)
@@ -128,9 +128,11 @@ async def test_a_full_disk_at_the_commit_is_a_known_roll_back_and_writes_go_on(
     calls = await asyncio.gather(*(add(engine, id) for id in (2, 3)), refuse(engine), return_exceptions=True)
     assert [type(call) for call in calls[:2]] == [NotCommitted] * 2
     assert all(call.code == "not_committed" for call in calls[:2] if isinstance(call, NotCommitted))
+    assert all(isinstance(call.__cause__, apsw.FullError) for call in calls[:2] if isinstance(call, NotCommitted))
+    assert str(engine.health()).startswith("a commit was rolled back: ")
     faults.write = None
-    assert engine.health() is None
     await add(engine, 4)
+    assert engine.health() is None
     assert ids(engine) == [1, 4]
 
 

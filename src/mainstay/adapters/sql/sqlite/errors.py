@@ -11,7 +11,7 @@ from typing import Literal
 
 import apsw
 
-from mainstay.model.problem import NotCommitted, Unavailable
+from mainstay.model.problem import CommitUnknown, NotCommitted, Unavailable
 
 ConstraintKind = Literal["unique", "foreign_key", "not_null", "check", "datatype", "other"]
 
@@ -109,9 +109,18 @@ def _code(error: apsw.Error) -> int:
     return int(getattr(error, "extendedresult", 0))  # errors that apsw itself raises have none
 
 
-def rolled_back() -> NotCommitted:
-    """For a call whose group SQLite rolled back."""
-    return NotCommitted("The database rolled the change back.", retry_after=1)
+def rolled_back(cause: BaseException | None = None) -> NotCommitted:
+    """For a call whose group SQLite rolled back. The cause is for the log."""
+    problem = NotCommitted("The database rolled the change back.", retry_after=1)
+    problem.__cause__ = cause
+    return problem
+
+
+def commit_unknown(cause: BaseException) -> CommitUnknown:
+    """For a call of which nobody knows whether its commit is durable. The cause is for the log."""
+    problem = CommitUnknown()
+    problem.__cause__ = cause
+    return problem
 
 
 def stopping() -> WritesStopped:

@@ -11,6 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from functools import partial
 from time import monotonic
 from typing import Any, Final, NoReturn
 
@@ -21,6 +22,7 @@ from mainstay.adapters.sql.sqlite.errors import (
     ConstraintFailed,
     TurnTooLong,
     WriterBusy,
+    commit_unknown,
     held_elsewhere,
     rolled_back,
     stopped,
@@ -33,10 +35,10 @@ from mainstay.adapters.sql.sqlite.options import Options, Statistics
 from mainstay.adapters.sql.sqlite.thread import Listener, Outcome, WriterThread
 from mainstay.adapters.sql.sqlite.turn import Turn
 from mainstay.adapters.sql.sqlite.watchdog import Watchdog
-from mainstay.model.problem import CommitUnknown, NotCommitted
+from mainstay.model.problem import NotCommitted
 
 _Waiting = tuple[asyncio.Task[Any] | None, float]  # the owner of the turn to come, and when the call came
-_TROUBLE_SECONDS: Final = 10.0  # that a failed BEGIN counts against health; it may be over with nobody to notice
+_TROUBLE_SECONDS: Final = 10.0  # that a failed BEGIN or COMMIT counts against health: it may be over unnoticed
 
 
 class Phase(Enum):
@@ -161,7 +163,7 @@ class GroupWriter:
             if reason is error:
                 raise error
             raise reason from error
-        self._lose()
+        self._lose(error)
         raise rolled_back() from error
 
     def health(self) -> str | None:
@@ -169,6 +171,10 @@ class GroupWriter:
         if self.failure is None and monotonic() < self._trouble_until:
             return self._trouble
         return self.failure
+
+    def _note_trouble(self, text: str) -> None:
+        self._trouble = text
+        self._trouble_until = monotonic() + _TROUBLE_SECONDS
 
     def _check_open(self) -> None:
         if self._stopping:
@@ -268,16 +274,19 @@ class GroupWriter:
         self._lose()
         return rolled_back()
 
-    def _lose(self) -> None:
+    def _lose(self, error: BaseException | None = None) -> None:
         """End the group whose transaction is gone: every call of it fails, none is acknowledged."""
+        failure = partial(rolled_back, error)
+        if error is not None:
+            self._note_trouble(f"a transaction was rolled back: {error}")
         group, self._group = self._group, None
         turn, self.active = self.active, None
         self._turn_watch.end()
         self._statistics.lost += 1
         if turn is not None:
-            turn.close(rolled_back())
+            turn.close(failure())
         if group is not None:
-            group.settle(rolled_back)
+            group.settle(failure)
             self.phase = Phase.CLOSING
             self._thread.drop_group()
 
@@ -293,12 +302,10 @@ class GroupWriter:
             self._rest()
             return
         if fault is not None:
-            self._trouble = f"a transaction could not be begun: {fault}"
-            self._trouble_until = monotonic() + _TROUBLE_SECONDS
+            self._note_trouble(f"a transaction could not be begun: {fault}")
             self._refuse_waiting(stopped)
             self._rest()
             return
-        self._trouble_until = 0.0
         self.phase = Phase.OPEN
         self._statistics.groups += 1
         self._group = Group(self._options.group_calls, monotonic() + self._options.group_seconds)
@@ -309,11 +316,14 @@ class GroupWriter:
         if outcome.fault is None:
             if group is not None:
                 self._statistics.commits += 1
+                self._trouble_until = 0.0
                 group.settle(None)
         elif group is not None:
             self._statistics.lost += 1
-            group.settle(rolled_back if outcome.known else CommitUnknown)
-            if not outcome.known:
+            group.settle(partial(rolled_back if outcome.known else commit_unknown, outcome.fault))
+            if outcome.known:
+                self._note_trouble(f"a commit was rolled back: {outcome.fault}")
+            else:
                 self.failure = f"a commit failed: {outcome.fault}"
                 self._refuse_waiting(stopped)
         if again:
@@ -325,7 +335,7 @@ class GroupWriter:
     def _broken(self, error: BaseException) -> None:
         self.failure = f"the writer thread ended: {error!r}"
         if self._closing is not None:
-            self._closing.settle(CommitUnknown)
+            self._closing.settle(partial(commit_unknown, error))
             self._closing = None
         self._refuse_waiting(stopped)
         self._rest()
