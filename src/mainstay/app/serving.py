@@ -85,11 +85,7 @@ async def serve(
             await seed(application.bound)
         if siblings is not None:
             await siblings.start()
-        servers = await _open(application, doors, listening)
-        on_ready()
-        await stop.wanted.wait()
-        application.stopping = True
-        clean = await _close(doors, servers, at_once=stop.at_once)
+        clean = await _take_calls(application, doors, listening, on_ready=on_ready, stop=stop)
         if siblings is not None:
             await siblings.stop()
     if not clean:
@@ -106,14 +102,25 @@ def _siblings(application: Application, observing: Observing) -> Siblings | None
     return Siblings(place.run, place.index, observing.metrics.snapshot)
 
 
-async def _open(application: Application, doors: Doors, listening: Listening) -> list[HttpServer]:
-    servers = []
-    for door, listener in ((doors.main, listening.main), (doors.admin, listening.admin)):
-        if door is not None and listener is not None:
-            server = HttpServer(door, application.ports.clock)
-            await server.start([listener])
-            servers.append(server)
-    return servers
+async def _take_calls(
+    application: Application, doors: Doors, listening: Listening, *, on_ready: Callable[[], None], stop: Stop
+) -> bool:
+    """Take calls until told to stop. Returns whether everything in flight came to its end.
+
+    However it ends, the doors are closed before the application is: a call must not meet a store that is gone.
+    """
+    servers: list[HttpServer] = []
+    try:
+        for door, listener in ((doors.main, listening.main), (doors.admin, listening.admin)):
+            if door is not None and listener is not None:
+                servers.append(HttpServer(door, application.ports.clock))
+                await servers[-1].start([listener])
+        on_ready()
+        await stop.wanted.wait()
+    finally:
+        application.stopping = True
+        clean = await _close(doors, servers, at_once=stop.at_once or not stop.wanted.is_set())
+    return clean
 
 
 async def _close(doors: Doors, servers: list[HttpServer], *, at_once: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -69,7 +70,8 @@ def _line() -> bytes:
 
 
 def _tell_ready(status: int) -> None:
-    os.write(status, b"+")
+    with contextlib.suppress(BrokenPipeError):  # the supervisor has died meanwhile: the watch of it ends this worker
+        os.write(status, b"+")
 
 
 def _follow_supervisor(stop: Stop, settings: Settings) -> None:
