@@ -120,6 +120,7 @@ def look(service: Service, load: Load, *, whole: bool = False) -> dict[str, Any]
     faults = {name: what for name, what in found.items() if what}
     if load.wrong and (whole or faults):
         faults["wrong_answers"] = load.wrong[:5]
+        faults["tracebacks"] = service.tracebacks()[:3]
     return faults
 
 

@@ -152,8 +152,13 @@ class Service:
         kill(workers)
 
     def said(self) -> str:
-        """Return the log."""
+        """Return the end of the log."""
         return self._log.read_text()[-6000:]
+
+    def tracebacks(self) -> list[str]:
+        """Return what the log tells of unexpected errors, each once."""
+        lines = [line for line in self._log.read_text().splitlines() if '"traceback"' in line]
+        return sorted({json.loads(line)["traceback"] for line in lines})
 
 
 def free_port() -> int:
