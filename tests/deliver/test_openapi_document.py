@@ -95,7 +95,8 @@ def test_operation_ids_are_the_names_of_the_operations(document: dict[str, Any])
 def test_every_operation_says_what_may_go_wrong(document: dict[str, Any]) -> None:
     for name, made in operations(document).items():
         refusals = {status: answer for status, answer in made["responses"].items() if status >= "4"}
-        assert {"400", "401", "406", "429", "500", "503", "504"} <= set(refusals), name
+        assert {"400", "401", "406", "414", "429", "431", "500", "503", "504"} <= set(refusals), name
+        assert ("408" in refusals) == ("requestBody" in made), name
         for status, answer in refusals.items():
             assert list(answer["content"]) == ["application/problem+json"], (name, status)
             content = answer["content"]["application/problem+json"]

@@ -201,7 +201,7 @@ class Client:
 
     def __init__(self, running: Running) -> None:
         self.running = running
-        self._tokens: dict[UUID, str] = {}
+        self._tokens: dict[tuple[UUID, tuple[str, ...]], str] = {}
 
     def ask(
         self,
@@ -214,9 +214,10 @@ class Client:
         """Send one request and return its answer."""
         fields = dict(headers or {})
         if who is not None:
-            if who.id not in self._tokens:
-                self._tokens[who.id] = self.running.token(who)
-            fields.setdefault("Authorization", f"Bearer {self._tokens[who.id]}")
+            known = (who.id, who.roles)
+            if known not in self._tokens:
+                self._tokens[known] = self.running.token(who)
+            fields.setdefault("Authorization", f"Bearer {self._tokens[known]}")
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         if body is not None:

@@ -31,7 +31,17 @@ _SOURCES: tuple[ModuleType, ...] = (
     cursor,
     relations,
 )
-_OPEN = frozenset({Kind.MALFORMED, Kind.UNAUTHENTICATED, Kind.UNAVAILABLE, Kind.TOO_LARGE})
+_OPEN = frozenset(
+    {
+        Kind.MALFORMED,
+        Kind.UNAUTHENTICATED,
+        Kind.UNAVAILABLE,
+        Kind.TOO_LARGE,
+        Kind.TIMED_OUT_READING,
+        Kind.URI_TOO_LONG,
+        Kind.HEADERS_TOO_LARGE,
+    }
+)
 """Kinds that any operation may meet before its use case runs, or below it: their codes are those of all sources."""
 
 

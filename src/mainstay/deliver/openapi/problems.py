@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any, get_origin
 
@@ -170,7 +170,32 @@ def responses(bound: BoundOperation, statuses: Mapping[Kind, int], further: Code
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in problems_of(bound):
         by_status.setdefault(statuses[problem.kind], []).append(problem)
-    return {str(status): _response(by_status[status], status, further) for status in sorted(by_status)}
+    made = {status: _response(by_status[status], status, further) for status in by_status}
+    for kind in further:
+        if kind in _OF_THE_DOOR and (kind is not Kind.TIMED_OUT_READING or bound.media.accepts):
+            made.setdefault(statuses[kind], _of_the_door(_OF_THE_DOOR[kind], statuses[kind], sorted(further[kind])))
+    return {str(status): made[status] for status in sorted(made)}
+
+
+# A door refuses these before it knows the operation: their codes are its own, and any operation may meet them.
+_OF_THE_DOOR = {
+    Kind.TIMED_OUT_READING: "The request did not arrive in time",
+    Kind.URI_TOO_LONG: "The path and query are longer than is accepted",
+    Kind.HEADERS_TOO_LARGE: "The header fields are larger or more than is accepted",
+}
+
+
+def _of_the_door(title: str, status: int, codes: list[str]) -> Schema:
+    schema = _of_codes(codes)
+    examples = {
+        code: {"value": {"title": title, "status": status, "detail": title, "code": code}} for code in sorted(codes)
+    }
+    return {"description": f"{title}.", "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}}}
+
+
+def _of_codes(codes: Iterable[str]) -> Schema:
+    known: Schema = {"properties": {"code": {"enum": sorted(codes)}}}
+    return {"allOf": [{"$ref": "#/components/schemas/Problem"}, known]}
 
 
 def _example(problem: type[Problem], status: int) -> Schema:
@@ -184,8 +209,7 @@ def _response(problems: list[type[Problem]], status: int, further: Codes) -> Sch
     codes = {problem.code for problem in problems}
     for problem in problems:
         codes.update(further.get(problem.kind, ()))
-    known: Schema = {"properties": {"code": {"enum": sorted(codes)}}}
-    schema: Schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, known]}
+    schema = _of_codes(codes)
     titles = dict.fromkeys(problem.title for problem in problems)
     examples = {problem.code: _example(problem, status) for problem in problems}
     content = {MEDIA_TYPE: {"schema": schema, "examples": dict(sorted(examples.items()))}}
