@@ -50,7 +50,9 @@ def entity(name: str = "Thing", /, **fields: Any) -> Table:
     """Return the table of an entity made on the spot: name=(type, default)."""
     body = {"__module__": __name__, "__annotations__": {n: t for n, (t, _) in fields.items()}}
     body.update({n: d for n, (_, d) in fields.items()})
-    return table(type(Entity)(name, (Entity,), body), name.lower())
+    meta: Any = type(Entity)
+    made = meta(name, (Entity,), body)
+    return table(made, name.lower())
 
 
 def thing(**fields: Any) -> Table:
