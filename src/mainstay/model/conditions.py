@@ -215,16 +215,38 @@ class Term(msgspec.Struct, frozen=True):
         return f"Term({self.build('_')!r})"
 
 
-def _term(op: str) -> Callable[[Any], Any]:
-    def make(value: Any) -> Any:
-        return Term(lambda name: Compare(name, op, value))
-
-    make.__name__ = make.__qualname__ = op
-    make.__doc__ = f"Rows whose field is {op} the value; null never is."
-    return make
+def _term(op: str, value: Any) -> Term:
+    return Term(lambda name: Compare(name, op, value))
 
 
-eq, ne, gt, ge, lt, le = map(_term, OPERATORS)
+def eq(value: Any) -> Any:
+    """Rows whose field is equal to the value."""
+    return _term("eq", value)
+
+
+def ne(value: Any) -> Any:
+    """Rows whose field is another than the value; a null is none."""
+    return _term("ne", value)
+
+
+def gt(value: Any) -> Any:
+    """Rows whose field is greater than the value; a null never is."""
+    return _term("gt", value)
+
+
+def ge(value: Any) -> Any:
+    """Rows whose field is the value or greater; a null never is."""
+    return _term("ge", value)
+
+
+def lt(value: Any) -> Any:
+    """Rows whose field is less than the value; a null never is."""
+    return _term("lt", value)
+
+
+def le(value: Any) -> Any:
+    """Rows whose field is the value or less; a null never is."""
+    return _term("le", value)
 
 
 def listed(members: tuple[Any, ...]) -> tuple[Any, ...]:

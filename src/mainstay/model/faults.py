@@ -25,5 +25,5 @@ class StartupFailed(Exception):
     """The service cannot run. All faults that were found are in ``faults``, and in the message, one a line."""
 
     def __init__(self, faults: Sequence[StartupFault]) -> None:
-        self.faults = tuple(faults)
+        self.faults: tuple[StartupFault, ...] = tuple(faults)
         super().__init__("\n".join(map(str, self.faults)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -67,7 +67,7 @@ class Patch(Generic[T]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Patch) and other.changes == self.changes
 
-    __hash__ = None  # type: ignore[assignment]  # it holds a dict
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # it holds a dict
 
     def __repr__(self) -> str:
         return f"Patch({', '.join(self.changes)})"
@@ -110,8 +110,8 @@ class Upload:
         self, content: bytes, *, media_type: str = "application/octet-stream", filename: str | None = None
     ) -> None:
         self._content = content
-        self.media_type = media_type
-        self.filename = filename
+        self.media_type: str = media_type
+        self.filename: str | None = filename
 
     @property
     def size(self) -> int:
@@ -141,7 +141,7 @@ class Stream(Generic[T]):
     __slots__ = ("items",)
 
     def __init__(self, items: AsyncIterator[T]) -> None:
-        self.items = items
+        self.items: AsyncIterator[T] = items
 
 
 class RawBody(bytes):

@@ -21,9 +21,7 @@ class NestedPatch(Patch[Any]):
 
     def __init__(self, changes: Mapping[str, Any], target: Any = None) -> None:
         super().__init__(changes)
-        self.target = target
-
-    __hash__ = None
+        self.target: Any = target
 
 
 def write_faults(row: Any, names: Iterable[str], who: Principal) -> list[Fault]:

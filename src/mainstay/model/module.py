@@ -94,9 +94,9 @@ class Module:
         if not name.isidentifier():
             raise ValueError(f"Module({name!r}): a module's name is an identifier, for example store")
         self.name = name
-        self.title = title or name.replace("_", " ").capitalize()
-        self.source = caller_source(1)
-        self.home = caller_module(1)
+        self.title: str = title or name.replace("_", " ").capitalize()
+        self.source: Source = caller_source(1)
+        self.home: str = caller_module(1)
         self.operations: list[Operation] = []
         self.resources: list[Resource] = []
         self.entities: list[type[Entity]] = []

@@ -211,10 +211,10 @@ class Inverse(Policy, frozen=True):
         return f"~{self.of!r}"
 
 
-anyone = Anyone()
+anyone: Policy = Anyone()
 """Every caller, known or not."""
 
-authenticated = Authenticated()
+authenticated: Policy = Authenticated()
 """Every caller with valid credentials."""
 
 

@@ -46,12 +46,12 @@ class Service:
     ) -> None:
         self.name = name
         self.version = version
-        self.title = title or name.replace("_", " ").replace("-", " ").capitalize()
+        self.title: str = title or name.replace("_", " ").replace("-", " ").capitalize()
         self.description = description
-        self.modules = tuple(modules)
-        self.limits = tuple(limits)
+        self.modules: tuple[Module, ...] = tuple(modules)
+        self.limits: tuple[Limit, ...] = tuple(limits)
         self.case: Case = case
-        self.source = caller_source(1)
+        self.source: Source = caller_source(1)
         self.provisions: list[Provision] = []
         self.seeds: list[Callable[..., Any]] = []
         for module in self.modules:

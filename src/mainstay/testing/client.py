@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     import httpx2
 
 E = TypeVar("E", bound=Entity)
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI 3 application: called with scope, receive and send."""
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -70,8 +73,8 @@ class Client:
         secrets: Mapping[str, Any] | None = None,
         raise_errors: bool = True,
     ) -> None:
-        self.clock = clock or FixedClock()
-        self.recorder = Recorder()
+        self.clock: FixedClock = clock or FixedClock()
+        self.recorder: Recorder = Recorder()
         self.raise_errors = raise_errors
         self._people = KnownPeople()
         ports = Ports(
@@ -112,7 +115,7 @@ class Client:
     ) -> None:
         await self._stack.aclose()
 
-    def app(self) -> AsgiApp:
+    def app(self) -> Asgi:
         """Return the service as an ASGI 3 application, for tools that drive one."""
         ports = self.bound.ports
         served = [one for one in self.bound.operations if one.operation.method]

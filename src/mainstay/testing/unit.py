@@ -25,6 +25,7 @@ from mainstay.model.structs import Entity, Event
 from mainstay.ports.aggregates import Aggregates
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.events import Events
+from mainstay.ports.observer import Observer
 from mainstay.ports.repository import Repository
 from mainstay.ports.store import Store, Table
 from mainstay.testing.backstage import Backstage
@@ -45,7 +46,7 @@ class MemoryUnit:
     def __init__(self, backstage: Backstage, ports: Ports, who: Principal, provide: Mapping[Any, Any]) -> None:
         self.who = who
         self.emitted: list[Event] = []
-        self.recorder = ports.observer
+        self.recorder: Observer = ports.observer
         self._backstage = backstage
         self._ports = ports
         self._provide = provide

@@ -62,7 +62,7 @@ class Relay:
         self._wake = asyncio.Event()
         self._stopping = False
         self._cleaned = ports.clock.monotonic()
-        self.counters = RelayCounters()
+        self.counters: RelayCounters = RelayCounters()
 
     def wake(self) -> None:
         """Say that there is something to deliver."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ import pytest_asyncio
 from mainstay.model.conditions import all_of, ge
 from mainstay.ports.aggregates import avg_of, count_of, max_of, min_of, sum_of
 from mainstay.testing.conformance.model import Book, Colour, Everything, Grade, Shelf
-from mainstay.testing.conformance.world import StoreSuite, World
+from mainstay.testing.conformance.world import Entities, StoreSuite, World
 
 
 class Summary(msgspec.Struct):
@@ -39,7 +39,7 @@ class Pair(msgspec.Struct):
 class AggregatesConformance(StoreSuite):
     """count, sum, avg, min, max and group."""
 
-    entities = (Shelf, Book, Everything)
+    entities: ClassVar[Entities] = (Shelf, Book, Everything)
 
     @pytest_asyncio.fixture
     async def books(self, world: World) -> list[Book]:

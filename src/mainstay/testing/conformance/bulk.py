@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from mainstay.model.conditions import all_of, ge, in_
 from mainstay.model.problem import Invalid, ReferenceConflict, StaleVersion, UniqueConflict
 from mainstay.testing.conformance.model import Book, Everything, Leaf, Loan, Reader, Shelf
-from mainstay.testing.conformance.world import StoreSuite, World
+from mainstay.testing.conformance.world import Entities, StoreSuite, World
 
 
 async def books(world: World, count: int = 5) -> list[Book]:
@@ -22,7 +23,7 @@ async def books(world: World, count: int = 5) -> list[Book]:
 class BulkConformance(StoreSuite):
     """add_all, update and delete."""
 
-    entities = (Shelf, Book, Leaf, Loan, Reader, Everything)
+    entities: ClassVar[Entities] = (Shelf, Book, Leaf, Loan, Reader, Everything)
 
     async def test_rows_are_added_as_one_by_one(self, world: World) -> None:
         async with world.command() as hands:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
@@ -15,7 +15,7 @@ from mainstay.testing.fixed import FixedClock
 class CacheConformance:
     """Every adapter of the cache port. ``make_cache`` is given the clock whose time the cache goes by."""
 
-    pytestmark = pytest.mark.asyncio
+    pytestmark: ClassVar[Any] = pytest.mark.asyncio
     size = 100
     """How many values the cache under test holds."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 from mainstay.testing.conformance.model import Shelf
-from mainstay.testing.conformance.world import StoreSuite, World
+from mainstay.testing.conformance.world import Entities, StoreSuite, World
 
 
 class ClaimsConformance(StoreSuite):
     """take and drop."""
 
-    entities = (Shelf,)
+    entities: ClassVar[Entities] = (Shelf,)
 
     async def test_a_claim_has_one_holder(self, world: World) -> None:
         claims = world.store.claims

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
 from uuid import UUID
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 
 from mainstay.model.problem import ReferenceConflict, UniqueConflict
 from mainstay.testing.conformance.model import Book, Leaf, Loan, Reader, Shelf
-from mainstay.testing.conformance.world import StoreSuite, World
+from mainstay.testing.conformance.world import Entities, StoreSuite, World
 
 ABSENT = UUID(int=0xABBA)
 
@@ -17,7 +18,7 @@ ABSENT = UUID(int=0xABBA)
 class ConstraintsConformance(StoreSuite):
     """Unique fields and references."""
 
-    entities = (Shelf, Book, Leaf, Loan, Reader)
+    entities: ClassVar[Entities] = (Shelf, Book, Leaf, Loan, Reader)
 
     async def test_a_unique_value_is_taken_once_and_the_fault_names_the_field(self, world: World) -> None:
         await world.add(Shelf(name="a"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
@@ -29,7 +29,7 @@ from mainstay.model.conditions import (
     starts_with,
 )
 from mainstay.testing.conformance.model import Book, Colour, Everything, Grade, Shelf
-from mainstay.testing.conformance.world import StoreSuite, World
+from mainstay.testing.conformance.world import Entities, StoreSuite, World
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EAST = timezone(timedelta(hours=2))
@@ -122,7 +122,7 @@ async def library(world: World) -> list[Book]:
 class FiltersConformance(StoreSuite):
     """What each condition is true of."""
 
-    entities = (Shelf, Book, Everything)
+    entities: ClassVar[Entities] = (Shelf, Book, Everything)
 
     @pytest_asyncio.fixture
     async def books(self, world: World) -> list[Book]:

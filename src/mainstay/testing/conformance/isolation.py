@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 import pytest
 
 from mainstay.model.problem import NotFound, SerializationConflict, StaleVersion, UniqueConflict
 from mainstay.testing.conformance.model import Reader, Shelf
-from mainstay.testing.conformance.world import Hands, StoreSuite, World
+from mainstay.testing.conformance.world import Entities, Hands, StoreSuite, World
 
 
 class IsolationConformance(StoreSuite):
     """Races, run as tasks of one loop; a serialisation conflict is run again, as the kernel does."""
 
-    entities = (Shelf, Reader)
+    entities: ClassVar[Entities] = (Shelf, Reader)
 
     async def test_no_update_is_lost(self, world: World) -> None:
         (row,) = await world.add(Reader(name="0"))

@@ -28,7 +28,7 @@ class SettableClock(Clock):
     """A clock that stands still until it is moved. ``at`` is its monotonic time in seconds, and its wall time too."""
 
     def __init__(self, at: float = _START) -> None:
-        self.at = at
+        self.at: float = at
 
     def now(self) -> datetime:
         """Return the wall time."""

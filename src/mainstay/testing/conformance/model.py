@@ -154,7 +154,7 @@ class Item(Entity):
     at: datetime | None = None
 
 
-library = Module("library")
+library: Module = Module("library")
 library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
 PLANS = plan_entities(BLUEPRINT)

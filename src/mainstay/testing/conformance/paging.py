@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,7 +11,7 @@ from mainstay.model.inputs import Find, Sort
 from mainstay.model.principal import Principal
 from mainstay.ports.cursor import CursorInvalid
 from mainstay.testing.conformance.model import Book, Colour, Reader, Shelf
-from mainstay.testing.conformance.world import ALICE, BOB, Hands, StoreSuite, World
+from mainstay.testing.conformance.world import ALICE, BOB, Entities, Hands, StoreSuite, World
 
 ORDERS = [
     "rank",
@@ -79,7 +79,7 @@ async def books(world: World, count: int = 40) -> list[Book]:
 class PagingConformance(StoreSuite):
     """page, with sort, limit, cursor and count."""
 
-    entities = (Shelf, Book, Reader)
+    entities: ClassVar[Entities] = (Shelf, Book, Reader)
 
     @pytest.mark.parametrize("order", ORDERS)
     async def test_pages_put_together_are_the_whole_in_order(self, world: World, order: str) -> None:

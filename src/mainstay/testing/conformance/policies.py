@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -17,7 +17,7 @@ from mainstay.model.values import UNASSIGNED
 from mainstay.ports.aggregates import count_of
 from mainstay.ports.cursor import CursorInvalid
 from mainstay.testing.conformance.model import Draft, Note, Parcel, Remark
-from mainstay.testing.conformance.world import ALICE, BOB, NOBODY, SUPPORT, Hands, StoreSuite, World
+from mainstay.testing.conformance.world import ALICE, BOB, NOBODY, SUPPORT, Entities, Hands, StoreSuite, World
 
 ABSENT = UUID(int=0xABBA)
 Verb = Callable[[Hands, UUID, Note], Awaitable[Any]]
@@ -50,7 +50,7 @@ REFERRING: list[Callable[[Hands, UUID, Remark], Awaitable[Any]]] = [
 class PoliciesConformance(StoreSuite):
     """What each of two callers, and support, may find and change."""
 
-    entities = (Note, Remark, Parcel, Draft)
+    entities: ClassVar[Entities] = (Note, Remark, Parcel, Draft)
 
     @pytest_asyncio.fixture
     async def notes(self, world: World) -> dict[str, list[Note]]:

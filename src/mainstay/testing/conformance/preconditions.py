@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
 
 from mainstay.model.problem import NotFound, PreconditionFailed, StaleVersion, UniqueConflict
 from mainstay.testing.conformance.model import Note, Shelf
-from mainstay.testing.conformance.world import ALICE, BOB, StoreSuite, World
+from mainstay.testing.conformance.world import ALICE, BOB, Entities, StoreSuite, World
 
 
 async def shelf_of_version(world: World, version: int) -> Shelf:
@@ -23,7 +24,7 @@ async def shelf_of_version(world: World, version: int) -> Shelf:
 class PreconditionsConformance(StoreSuite):
     """update and delete in a call that carries If-Match."""
 
-    entities = (Shelf, Note)
+    entities: ClassVar[Entities] = (Shelf, Note)
 
     @pytest.mark.parametrize(
         ("if_match", "fine"), [((3,), True), ((1, 3), True), ((), True), ((2,), False), ((1, 2), False)]

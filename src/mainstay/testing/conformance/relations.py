@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 from mainstay.model.problem import Forbidden, Invalid
 from mainstay.ports.relations import UnknownRelation
 from mainstay.testing.conformance.model import Book, Leaf, Note, Remark, Shelf
-from mainstay.testing.conformance.world import ALICE, BOB, SUPPORT, StoreSuite, World
+from mainstay.testing.conformance.world import ALICE, BOB, SUPPORT, Entities, StoreSuite, World
 
 
 def plain(row: Shelf | Book) -> Shelf | Book:
@@ -44,7 +44,7 @@ def _book(title: str, leaves: int) -> Book:
 class RelationsConformance(StoreSuite):
     """include, in pages and for one row, and rows that are added with those below them."""
 
-    entities = (Shelf, Book, Leaf, Note, Remark)
+    entities: ClassVar[Entities] = (Shelf, Book, Leaf, Note, Remark)
 
     async def test_rows_are_added_with_those_of_their_relations(self, world: World) -> None:
         two, _, none = await shelves(world)

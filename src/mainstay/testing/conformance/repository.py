@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from mainstay.model.problem import Invalid, NotFound, StaleVersion, UniqueConfli
 from mainstay.model.values import UNASSIGNED
 from mainstay.ports.repository import MoreThanOne
 from mainstay.testing.conformance.model import Book, Everything, Reader, Shelf
-from mainstay.testing.conformance.world import StoreSuite, World
+from mainstay.testing.conformance.world import Entities, StoreSuite, World
 
 ABSENT = UUID(int=0xABBA)
 
@@ -21,7 +22,7 @@ ABSENT = UUID(int=0xABBA)
 class RepositoryConformance(StoreSuite):
     """get, one, count, stream, add, update and delete."""
 
-    entities = (Shelf, Book, Reader, Everything)
+    entities: ClassVar[Entities] = (Shelf, Book, Reader, Everything)
 
     async def test_an_added_row_has_an_id_a_version_and_times_and_is_found_as_it_was_returned(
         self, world: World

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from mainstay.model.conditions import all_of
 from mainstay.model.problem import NotFound, ReferenceConflict, StaleVersion, UniqueConflict
 from mainstay.testing.conformance.model import Book, Reader, Shelf
-from mainstay.testing.conformance.world import Hands, StoreSuite, World
+from mainstay.testing.conformance.world import Entities, Hands, StoreSuite, World
 
 
 class UnitOfWorkConformance(StoreSuite):
     """Commit, roll-back, flush and what is seen meanwhile."""
 
-    entities = (Shelf, Book, Reader)
+    entities: ClassVar[Entities] = (Shelf, Book, Reader)
 
     async def test_what_is_rolled_back_was_never_there(self, world: World) -> None:
         a, b, c = await world.add(Shelf(name="a"), Shelf(name="b"), Shelf(name="c"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -13,7 +13,7 @@ import pytest
 from mainstay.model.problem import Invalid
 from mainstay.model.values import Secret
 from mainstay.testing.conformance.model import Address, Colour, Everything, Grade
-from mainstay.testing.conformance.world import StoreSuite, World
+from mainstay.testing.conformance.world import Entities, StoreSuite, World
 
 EAST = timezone(timedelta(hours=14))
 WEST = timezone(-timedelta(hours=12))
@@ -112,7 +112,7 @@ def _named(value: Any) -> str | None:
 class ValuesConformance(StoreSuite):
     """Each kind of field, through add, update and every way of reading."""
 
-    entities = (Everything,)
+    entities: ClassVar[Entities] = (Everything,)
 
     @pytest.mark.parametrize(("field", "value"), SAME, ids=_named)
     async def test_a_value_comes_back_as_it_was(self, world: World, field: str, value: Any) -> None:

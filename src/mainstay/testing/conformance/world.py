@@ -24,6 +24,8 @@ from mainstay.testing.fixed import ClearSealer, FixedClock, SequentialIds
 
 E = TypeVar("E", bound=Entity)
 R = TypeVar("R")
+Entities = tuple[type[Entity], ...]
+"""What a suite works with."""
 
 ALICE = Principal(id=UUID(int=0xA11CE), subject="alice", claims={"region": "north"})
 BOB = Principal(id=UUID(int=0xB0B), subject="bob", claims={"region": "south"})
@@ -56,9 +58,9 @@ class World:
     def __init__(self, store: Store, plans: Mapping[type[Entity], Any] = PLANS) -> None:
         self.store = store
         self.plans = plans
-        self.clock = FixedClock()
-        self.ids = SequentialIds()
-        self.sealer = ClearSealer()
+        self.clock: FixedClock = FixedClock()
+        self.ids: SequentialIds = SequentialIds()
+        self.sealer: ClearSealer = ClearSealer()
 
     def unit(
         self,
@@ -133,8 +135,8 @@ class World:
 class StoreSuite:
     """The root of the suites of a store."""
 
-    pytestmark = pytest.mark.asyncio
-    entities: ClassVar[tuple[type[Entity], ...]] = ()
+    pytestmark: ClassVar[Any] = pytest.mark.asyncio
+    entities: ClassVar[Entities] = ()
     """The entities that the suite works with, so that a store has no more to prepare; none says: all."""
 
     def make_store(self, folder: Path) -> Store:
@@ -149,7 +151,7 @@ class StoreSuite:
 
 
 @asynccontextmanager
-async def opened(store: Store, entities: tuple[type[Entity], ...] = ()) -> AsyncIterator[World]:
+async def opened(store: Store, entities: Entities = ()) -> AsyncIterator[World]:
     """Start a store with the tables of these entities (none: all), and stop it behind the block."""
     await store.start([table for table in TABLES if not entities or table.shape.type in entities])
     try:
