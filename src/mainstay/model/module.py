@@ -167,9 +167,8 @@ class Module:
 
         ``status`` is that of success; ``raises`` makes problems part of the contract; ``idempotency`` says whether an
         ``Idempotency-Key`` is needed; ``deadline`` is in seconds; ``external`` says that the use case reaches outside
-        the service's own database, and so is never run twice by the kernel. An operation that is ``deprecated`` (since
-        a date, or True) says so in each answer, with the date of its ``sunset`` and the path or URL of its
-        ``successor`` where they are given (RFC 9745, RFC 8594).
+        the service's own database, and so is never run twice by the kernel. One that is ``deprecated`` (since a date,
+        or True) says so in each answer, with its ``sunset`` and its ``successor``, a path or URL (RFC 9745, RFC 8594).
         """
         method, path = route_of(route)
 
