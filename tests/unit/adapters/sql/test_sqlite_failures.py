@@ -19,6 +19,7 @@ from mainstay.adapters.sql.sqlite import (
     WriterBusy,
     WritesStopped,
 )
+from mainstay.adapters.sql.sqlite.errors import FileMoved
 from mainstay.model.problem import CommitUnknown, NotCommitted
 
 
@@ -134,6 +135,19 @@ async def test_a_full_disk_at_the_commit_is_a_known_roll_back_and_health_says_so
     await add(engine, 4)
     assert engine.health() is None
     assert ids(engine) == [1, 4]
+
+
+async def test_nothing_is_acknowledged_into_a_file_that_was_deleted(engine: SqliteEngine) -> None:
+    await add(engine, 1)
+    elsewhere = engine.options.path.rename(engine.options.path.with_suffix(".moved"))
+    with pytest.raises(NotCommitted) as refused:
+        await add(engine, 2)
+    assert isinstance(refused.value.__cause__, FileMoved)
+    assert "was moved or deleted" in str(engine.health())
+    with pytest.raises(WritesStopped):
+        await add(engine, 3)
+    elsewhere.rename(engine.options.path)
+    assert ids(engine) == [1]
 
 
 async def test_when_sqlite_rolls_the_transaction_back_every_call_of_the_group_fails(

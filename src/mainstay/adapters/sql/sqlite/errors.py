@@ -48,6 +48,10 @@ class SnapshotTooOld(Unavailable, code="snapshot_too_old", hint="Send the reques
     """A read was held open so long that the database's log could not be cut."""
 
 
+class FileMoved(Exception):
+    """The file that is open is not the one at its path any more: a commit would be durable in no file that is found."""
+
+
 class TurnEnded(RuntimeError):
     """A turn was used after its commit or roll-back: a programming error."""
 

@@ -16,9 +16,11 @@ from typing import NamedTuple
 import apsw
 
 from mainstay.adapters.sql.sqlite import connection as sql
+from mainstay.adapters.sql.sqlite.errors import FileMoved
 from mainstay.adapters.sql.sqlite.locks import FileTurn
 
-_KNOWN = (apsw.BusyError, apsw.FullError, apsw.ConstraintError)  # a COMMIT that these end has left nothing in the log
+# A COMMIT that these end has left nothing in the log.
+_KNOWN = (apsw.BusyError, apsw.FullError, apsw.ConstraintError, FileMoved)
 
 
 class Outcome(NamedTuple):
@@ -50,6 +52,7 @@ class WriterThread:
     ) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
+        self._moved = sql.watch_file(connection)
         self._file_turn = file_turn
         self._loop = loop
         self._listener = listener
@@ -125,6 +128,8 @@ class WriterThread:
 
     def _commit(self) -> Outcome:
         try:
+            if self._moved():
+                raise FileMoved("the database's file was moved or deleted")
             self._cursor.execute(sql.COMMIT_GROUP)
         except BaseException as error:
             known = isinstance(error, _KNOWN)

@@ -20,6 +20,7 @@ import apsw
 from mainstay.adapters.sql.sqlite import connection as sql
 from mainstay.adapters.sql.sqlite.errors import (
     ConstraintFailed,
+    FileMoved,
     TurnTooLong,
     WriterBusy,
     commit_unknown,
@@ -321,7 +322,10 @@ class GroupWriter:
         elif group is not None:
             self._statistics.lost += 1
             group.settle(partial(rolled_back if outcome.known else commit_unknown, outcome.fault))
-            if outcome.known:
+            if isinstance(outcome.fault, FileMoved):
+                self.failure = f"{outcome.fault}: put it back and start the service again"
+                self._refuse_waiting(stopped)
+            elif outcome.known:
                 self._note_trouble(f"a commit was rolled back: {outcome.fault}")
             else:
                 self.failure = f"a commit failed: {outcome.fault}"
