@@ -86,7 +86,12 @@ class Seat:
             return  # it died at once: the reaper sees it
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process, if there is one."""
+        """Send a signal to the process, if there is one.
+
+        One that still imports is ended by SIGTERM: an interrupt would print where in an import it came.
+        """
+        if number == signal.SIGINT and not self.ready:
+            number = signal.SIGTERM
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
 

@@ -160,3 +160,21 @@ def test_a_change_starts_it_anew_and_a_refusal_waits_for_the_next_change(run: Ru
     assert stage.until(step) == 0
     assert stage.heard.of("reloading") == ["a.py changed: starting anew"] * 2
     assert stage.heard.of("worker_died") == []
+
+
+def test_one_that_is_not_ready_yet_is_not_interrupted_in_an_import(run: RunDirectory, tmp_path: Path) -> None:
+    """An interrupt there would print a traceback, which says nothing to whoever pressed Ctrl-C."""
+    began = tmp_path / "began"
+    code = (
+        f"import pathlib, sys; pathlib.Path({str(began)!r}).touch(); sys.stdin.buffer.read(); sys.stdin.buffer.read()"
+    )
+    stage = Stage(run, [code])
+    (seat,) = stage.seats
+    seat.start(stage.spec, time.monotonic())
+    assert seat.process is not None
+    while not began.exists():
+        time.sleep(0.01)
+    seat.signal(signal.SIGINT)
+    assert seat.process.wait(10) == -signal.SIGTERM
+    seat.reap()
+    seat.close()
