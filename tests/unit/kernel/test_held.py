@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 from kernel_world import Build
 
-from mainstay import Entity, Module, Repository, anyone
+from mainstay import Clock, Entity, Module, Repository, anyone
+from mainstay.kernel.call import Reply
 
 
 class Row(Entity):
@@ -71,4 +73,42 @@ async def test_a_wait_before_any_repository_is_fine(build: Build) -> None:
 async def test_a_short_wait_is_fine(build: Build) -> None:
     world = await build(module([]), held_seconds=60.0)
     await world.send("after", body=b"{}")
+    assert world.ear.notices == []
+
+
+async def test_a_cancelled_wait_reaches_the_use_case_and_is_told(build: Build) -> None:
+    made, heard = Module("held"), []
+    waiting = asyncio.Event()
+
+    @made.command("POST /slow", allow=anyone)
+    async def slow(rows: Repository[Row]) -> None:
+        await rows.count()
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            heard.append("cleaned")
+
+    world = await build(made, held_seconds=-1.0)
+    task = asyncio.create_task(world.send("slow"))
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert heard == ["cleaned"]
+    assert [n.event for n in world.ear.notices] == ["transaction_held"]
+
+
+async def test_a_wait_of_our_own_is_not_told(build: Build) -> None:
+    made = Module("held")
+
+    @made.command("POST /ours", allow=anyone)
+    async def ours(rows: Repository[Row], clock: Clock) -> int:
+        await rows.count()
+        await clock.sleep(1.0)
+        return 1
+
+    world = await build(made, held_seconds=0.5)
+    outcome = await world.send("ours")
+    assert isinstance(outcome, Reply)
     assert world.ear.notices == []

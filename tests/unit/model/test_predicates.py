@@ -136,6 +136,7 @@ def test_a_claim_is_compared_as_what_the_field_holds(type_: Any, claim: Any, hel
         lambda row, who: row.a == who.claims["x"],
         lambda row, who: row.a != who.claims["x"],
         lambda row, who: ~(row.a == who.claims["x"]),
+        lambda row, who: ~((row.a != None) & ~(row.a == who.claims["x"])),  # noqa: E711 - the form of a predicate
     ],
 )
 def test_a_claim_that_does_not_fit_opens_nothing(predicate: Any, claim: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -134,6 +135,10 @@ def faults_of(declare: Callable[[Module], Any]) -> list[str]:
         (command("POST /a", nothing, deadline=0), "deadline=0"),
         (query("GET /a", nothing, deadline=float("nan")), "deadline=nan"),
         (query("GET /a", nothing, deadline=float("inf")), "deadline=inf"),
+        (query("GET /a", nothing, sunset=date(2027, 1, 1)), "say since when"),
+        (query("GET /a", nothing, successor="/b"), "say since when"),
+        (query("GET /a", nothing, deprecated=datetime(2026, 1, 1)), "a time has a zone"),  # noqa: DTZ001 - the fault
+        (query("GET /a", nothing, deprecated=date(2026, 2, 1), sunset=date(2026, 1, 1)), "before deprecated="),
         (command("POST /a", nothing, idempotency="sometimes"), 'idempotency="sometimes"'),
         (query("GET /a", nothing, limits=["20/minute"]), "'20/minute' is no limit"),
         (query("GET /a", nothing, allow="anyone"), "allow='anyone' is no policy"),
@@ -162,6 +167,8 @@ async def takes_both(first: Happened, second: Happened) -> None: ...
     "declare",
     [
         query("GET /", nothing),
+        query("GET /a", nothing, deprecated=True, successor="/b"),
+        query("GET /a", nothing, deprecated=datetime(2026, 1, 1, tzinfo=UTC), sunset=date(2027, 1, 1)),
         query("GET /a.b/~c/{one}", path_one),
         query("GET /a", takes_mail, deadline=0.5, limits=[limit("1/second")]),
         command("POST /a", nothing, status=202, idempotency="required"),
@@ -193,3 +200,25 @@ def test_a_route_is_a_method_and_a_path(route: str) -> None:
 def test_what_is_raised_is_a_problem(raised: Any) -> None:
     with pytest.raises(TypeError, match="is no Problem class"):
         command("POST /a", nothing, raises=[raised])(Module("things"))
+
+
+def test_names_on_the_wire_have_one_of_two_forms() -> None:
+    service = Service("s", modules=[], case="kebab")  # type: ignore[arg-type]  # that is the fault
+    (fault,) = check_service(service).faults
+    assert 'case="kebab"' in fault.message
+    assert fault.source.file == __file__
+
+
+def test_a_fault_is_told_once_however_many_meet_it() -> None:
+    module = Module("things")
+    for name in ("first", "second"):
+        command(f"POST /{name}", takes_slow, name=name)(module)
+    (fault,) = check_service(Service("s", modules=[module])).faults
+    assert fault.subject == "SlowBody.text"
+
+
+class SlowBody(Dto):
+    text: Slow
+
+
+async def takes_slow(body: SlowBody) -> None: ...

@@ -6,6 +6,8 @@ rows, which have the names of the declaration.
 
 from __future__ import annotations
 
+import re
+
 from mainstay.kernel.bound import Invoke
 from mainstay.kernel.call import Call, Reply
 from mainstay.model.naming import camel_case
@@ -31,8 +33,7 @@ def rename(problem: Problem) -> None:
     field = problem.members.get("field")
     if isinstance(field, str):
         problem.members["field"] = camel_case(field)
-        if problem.detail.startswith(f"{field} "):
-            problem.detail = camel_case(field) + problem.detail.removeprefix(field)
+        problem.detail = re.sub(rf"\b{re.escape(field)}\b", camel_case(field), problem.detail)
 
 
 def _renamed(fault: Fault) -> Fault:
