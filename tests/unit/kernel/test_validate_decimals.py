@@ -73,3 +73,21 @@ def test_text_may_look_like_that(desk: Reader, text: str) -> None:
 
 def test_a_number_of_json_is_read_as_it_stands(desk: Reader) -> None:
     assert desk.read(b'{"total":12.50}').total == Decimal("12.50")
+
+
+class Folder(Dto):
+    bills: list[Bill]
+
+
+def test_a_decimal_deep_inside_is_spelled_as_the_contract_writes_it() -> None:
+    module = Module("folders")
+
+    @module.command("POST /folders", allow=anyone)
+    async def take(folder: Folder) -> None: ...
+
+    desk = Desk(module)
+    (bill,) = desk.inputs("take", b'{"bills": [{"total": "1.50"}]}')["folder"].bills
+    assert bill.total == Decimal("1.50")
+    with pytest.raises(Invalid) as refused:
+        desk.inputs("take", b'{"bills": [{"total": "1e2"}]}')
+    assert [fault.pointer for fault in refused.value.faults] == ["/bills/0/total"]
