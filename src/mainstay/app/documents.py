@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from types import ModuleType
 
+import msgspec
+
 from mainstay.adapters.jose import problems as token_problems
 from mainstay.adapters.sql.sqlite import errors as store_problems
+from mainstay.app.served import served
 from mainstay.deliver.docs import docs_files
 from mainstay.deliver.openapi import openapi
 from mainstay.inbound.http import problems as door_problems
@@ -47,7 +50,7 @@ _OPEN = frozenset(
 
 def documents_of(bound: Bound) -> Mapping[str, Document]:
     """Return the documents by their path: the contract and the pages that show it."""
-    contract = openapi(bound, STATUS, codes=_codes())
+    contract = openapi(msgspec.structs.replace(bound, operations=served(bound)), STATUS, codes=_codes())
     documents = {"/openapi.json": _document(contract, "application/json", ())}
     for file in docs_files(bound.service.title):
         documents[file.path] = _document(file.body, file.media_type, file.headers)

@@ -13,6 +13,7 @@ import msgspec
 from mainstay.adapters.observe.metrics import CONTENT_TYPE
 from mainstay.app.assembly import Application
 from mainstay.app.observing import Observing
+from mainstay.app.served import served
 from mainstay.app.settings.model import Exposure, Settings
 from mainstay.app.siblings import Siblings
 from mainstay.inbound.http.door import Door
@@ -37,13 +38,13 @@ def make_doors(
 ) -> Doors:
     """Return the doors of an application."""
     settings = application.settings
-    operations = [one for one in application.bound.operations if one.operation.method]
+    operations = served(application.bound)
     options = options_of(settings)
 
-    def door(served: list[BoundOperation], shown: Documents, pages: Mapping[str, Page]) -> Door:
+    def door(with_routes: list[BoundOperation], shown: Documents, pages: Mapping[str, Page]) -> Door:
         ports = application.ports
         return Door(
-            served,
+            with_routes,
             dispatch,
             ids=ports.ids,
             clock=ports.clock,

@@ -11,13 +11,11 @@ from types import ModuleType
 
 from mainstay.app.refusal import Refusal
 from mainstay.app.settings import Settings
-from mainstay.model.module import Module
-from mainstay.model.operation import OperationKind
 from mainstay.model.service import Service
 
 
 def import_service(settings: Settings, *, module: str | None = None) -> Service:
-    """Return the service that the settings name; with ``module``, that module of it alone. Raises ``Refusal``."""
+    """Return the service that the settings name; with ``module``, that serves that one alone. Raises ``Refusal``."""
     if not settings.service:
         where = settings.file or settings.root / "mainstay.toml"
         raise Refusal(
@@ -73,23 +71,13 @@ def _is_foreign(filename: str) -> bool:
 
 
 def alone(service: Service, name: str) -> Service:
-    """Return a service of one module. Consumers of what other modules tell are left out: nobody here tells it."""
-    chosen = next((module for module in service.modules if module.name == name), None)
-    if chosen is None:
+    """Return the service with the routes of one module only.
+
+    The rest of it stays: the module asks the others, and they hear what it emits, in the database that all share.
+    """
+    if name not in [module.name for module in service.modules]:
         known = ", ".join(module.name for module in service.modules)
         raise Refusal(f"--module {name}: the service has no such module", f"it has {known}")
     single = copy.copy(service)
-    single.modules = (_without_strangers(chosen),)
+    single.serves = name
     return single
-
-
-def _without_strangers(module: Module) -> Module:
-    kept = copy.copy(module)
-    kept.operations = [
-        operation
-        for operation in module.operations
-        if operation.kind is not OperationKind.CONSUMER
-        or not isinstance(operation.event, str)
-        or operation.event.partition(".")[0] == module.name
-    ]
-    return kept

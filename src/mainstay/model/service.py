@@ -54,6 +54,7 @@ class Service:
         self.source: Source = caller_source(1)
         self.provisions: list[Provision] = []
         self.seeds: list[Callable[..., Any]] = []
+        self.serves: str | None = None  # the one module whose operations are served; None: all
         for module in self.modules:
             module.seal(name)
 

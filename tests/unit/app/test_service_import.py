@@ -6,15 +6,22 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from mainstay.app.checking import inspect
+from mainstay.app.documents import documents_of
 from mainstay.app.importing import import_service
 from mainstay.app.refusal import Refusal
+from mainstay.app.served import served
 from mainstay.app.settings import Settings, load
 
 GOOD = """
-from mainstay import Module, Service, anyone
+from mainstay import Event, Module, Service, anyone
 one, two = Module("one"), Module("two")
+
+class Told(Event):
+    pass
 
 @one.query("GET /one", allow=anyone)
 async def first() -> str:
@@ -25,7 +32,7 @@ async def second() -> str:
     return "2"
 
 @two.on("one.Told")
-async def hear() -> None: ...
+async def hear(event: Told) -> None: ...
 
 shop = Service("shop", modules=[one, two])
 number = 3
@@ -64,11 +71,15 @@ def test_it_is_found_in_src(tmp_path: Path) -> None:
     assert import_service(settings).name == "shop"
 
 
-def test_one_module_alone_has_no_consumers_of_what_nobody_tells(tmp_path: Path) -> None:
+def test_one_module_is_served_alone_and_keeps_its_neighbours(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, GOOD)
-    (module,) = import_service(settings, module="two").modules
-    assert [operation.name for operation in module.operations] == ["second"]
-    assert [operation.name for operation in import_service(settings).modules[1].operations] == ["second", "hear"]
+    service = import_service(settings, module="two")
+    bound = inspect(service)
+    assert [one.name for one in served(bound)] == ["second"]
+    contract = msgspec.json.decode(documents_of(bound)["/openapi.json"].body)
+    assert list(contract["paths"]) == ["/two"]
+    assert [one.name for one in bound.consumers["one.Told"]] == ["hear"]  # else what one tells would be lost
+    assert len(served(inspect(import_service(settings)))) == 2
     assert "it has one, two" in refusal(settings, module="three")
 
 

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="the port; 0 takes a free one (http.port)")
     parser.add_argument("--workers", type=int, metavar="N", help="how many processes serve (http.workers)")
     parser.add_argument("--reload", action="store_true", help="start anew when the code changes (development)")
-    parser.add_argument("--module", metavar="NAME", help="serve one module of the service alone")
+    parser.add_argument("--module", metavar="NAME", help="serve the operations of one module only")
     parser.add_argument(
         "--demo", action="store_true", help="migrate, seed, and print tokens and requests to try (development)"
     )
