@@ -104,6 +104,8 @@ class Migrations:
                 " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
             ).fetchall()
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise Refusal(f"{self.database} is held by another process", "end what works on it alone") from None
             raise Refusal(f"{self.database} is no database that can be read: {error}") from None
         finally:
             connection.close()
