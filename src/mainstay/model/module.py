@@ -165,10 +165,9 @@ class Module:
     ) -> Callable[[F], F]:
         """Declare a use case that changes things, in one transaction, for callers that ``allow`` allows.
 
-        ``status`` is that of success; ``raises`` makes problems part of the contract; ``idempotency`` says whether an
-        ``Idempotency-Key`` is needed; ``deadline`` is in seconds; ``external`` says that the use case reaches outside
-        the service's own database, and so is never run twice by the kernel. One that is ``deprecated`` (since a date,
-        or True) says so in each answer, with its ``sunset`` and its ``successor``, a path or URL (RFC 9745, RFC 8594).
+        ``status`` is that of success; ``raises`` are problems of the contract; ``idempotency`` says whether a key is
+        needed; ``deadline`` is in seconds; ``external`` says that it reaches outside the service's own database, and is
+        never run twice. ``deprecated`` (since a date, or True), ``sunset`` and ``successor`` are told in each answer.
         """
         method, path = route_of(route)
 
