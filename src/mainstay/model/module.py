@@ -169,15 +169,14 @@ class Module:
         needed; ``deadline`` is in seconds; ``external`` says that it reaches outside the service's own database, and is
         never run twice. ``deprecated`` (since a date, or True), ``sunset`` and ``successor`` are told in each answer.
         """
-        method, path = route_of(route)
+        place = route_of(route)
 
         def declare(function: F) -> F:
             self._add(
                 function,
                 OperationKind.COMMAND,
                 name,
-                method=method,
-                path=path,
+                place=place,
                 status=status,
                 allow=allow,
                 limits=tuple(limits),
@@ -211,15 +210,14 @@ class Module:
 
         ``deprecated``, ``sunset`` and ``successor`` are as for a command.
         """
-        method, path = route_of(route)
+        place = route_of(route)
 
         def declare(function: F) -> F:
             self._add(
                 function,
                 OperationKind.QUERY,
                 name,
-                method=method,
-                path=path,
+                place=place,
                 allow=allow,
                 limits=tuple(limits),
                 raises=problems_of(raises),
@@ -245,7 +243,15 @@ class Module:
 
         return declare
 
-    def _add(self, function: Callable[..., Any], kind: OperationKind, name: str | None, **declared: Any) -> None:
+    def _add(
+        self,
+        function: Callable[..., Any],
+        kind: OperationKind,
+        name: str | None,
+        *,
+        place: tuple[str, str] = ("", ""),
+        **declared: Any,
+    ) -> None:
         self._open()
         if not inspect.isfunction(function):
             raise TypeError(f"{function!r}: a use case is an async function")
@@ -256,6 +262,8 @@ class Module:
                 kind=kind,
                 module=self.name,
                 function=function,
+                method=place[0],
+                path=place[1],
                 source=source_of(function),
                 summary=summary,
                 description=description,
