@@ -86,11 +86,10 @@ class _Watched:
 
 
 def _waits_at(running: Any) -> str | None:
-    """Return the line of the use case that waits, or None where it is our own code that does."""
-    frame = getattr(running, "cr_frame", None)
+    """Return the line of the use case that waits, or None where it is our own code that does, or is waited for."""
     inner = running
-    while isinstance(getattr(inner, "cr_await", None), types.CoroutineType):
+    while isinstance(inner, types.CoroutineType):
+        if inner.cr_code.co_filename.startswith(_OURS):
+            return None
         inner = inner.cr_await
-    if frame is None or inner.cr_code.co_filename.startswith(_OURS):
-        return None
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return f"{running.cr_frame.f_code.co_filename}:{running.cr_frame.f_lineno}"

@@ -108,7 +108,7 @@ async def test_a_wait_of_our_own_is_not_told(build: Build) -> None:
         await clock.sleep(1.0)
         return 1
 
-    world = await build(made, held_seconds=0.5)
+    world = await build(made, held_seconds=-1.0)
     outcome = await world.send("ours")
     assert isinstance(outcome, Reply)
     assert world.ear.notices == []

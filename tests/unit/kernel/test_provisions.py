@@ -10,13 +10,17 @@ import msgspec
 import pytest
 from kernel_world import Build
 
-from mainstay import Clock, Entity, Ids, Module, Repository, Service, anyone
+from mainstay import Clock, Entity, Event, Ids, Module, Repository, Service, anyone
 from mainstay.kernel.bind import bind
 from mainstay.kernel.call import Reply
 from mainstay.model.problem import Problem
 
 
 class Row(Entity):
+    number: int
+
+
+class Made(Event):
     number: int
 
 
@@ -155,3 +159,14 @@ async def test_what_is_made_for_a_call_is_cleaned_up_last_first(build: Build) ->
     world = await build(module, provide=provide)
     assert told(await world.send("both")) == 1
     assert heard == ["open tool", "open row", "close row", "close tool"]
+
+
+async def test_a_consumer_may_reach_outside(build: Build) -> None:
+    """Its effects outside are at least once, and said to be."""
+    module = using()
+
+    @module.on(Made)
+    async def tell(event: Made, tool: Tool) -> None: ...
+
+    world = await build(module, provide=lambda s: s.provide(Tool, Tool))
+    assert world.bound.faults == []
