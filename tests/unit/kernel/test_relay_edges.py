@@ -262,3 +262,19 @@ def _failing(world: World, error: Exception) -> Any:
         return transaction
 
     return begin
+
+
+async def test_a_relay_looks_again_though_nobody_wakes_it(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "POLL", 0.001)
+    heard: list[int] = []
+    world = await build(ringing(heard))
+    relay = world.bound.relay("me")
+    world.bound.bell.listen(lambda: None)
+    running = asyncio.create_task(relay.run())
+    await asyncio.sleep(0.01)
+    await ring(world, 1)
+    async with asyncio.timeout(5):
+        while not heard:
+            await asyncio.sleep(0.001)
+    relay.stop()
+    await running
