@@ -185,7 +185,10 @@ class _Operation:
         if taken.source is Source.BODY:
             return self._components.body(taken.target)
         policy = taken.target.__mainstay_rows__
-        owned = tuple(owner_fields(policy)) if policy is not None else ()
+        operation = self._operation.operation
+        owned = [*owner_fields(policy)] if policy is not None else []
+        if operation.resource is not None:
+            owned.extend(operation.resource.owners(operation.verb))
         make = self._components.create if taken.source is Source.CREATE else self._components.patch
         return make(taken.target, owned)
 
