@@ -25,7 +25,7 @@ from typing import Any
 from served import Broken, Connection, Lost, Service, ask, parse, quantile, serving, verdict, wait_gone
 
 CLIENTS = 12
-DRAIN = {"MAINSTAY_HTTP_DRAIN_DELAY": "0.5", "MAINSTAY_HTTP_DRAIN_SECONDS": "10"}
+DRAIN = {"MAINSTAY_HTTP_DRAIN_DELAY": "1.5", "MAINSTAY_HTTP_DRAIN_SECONDS": "10"}
 Choose = Callable[[], int | None]  # the port to use now, or None where nobody is ready
 
 
@@ -103,13 +103,17 @@ class Balancer:
 
     def __init__(self, services: Sequence[Service]) -> None:
         self._ports = [service.port for service in services]
+        self.slowest = 0.0  # seconds that a round of asking took: what it knows is as old
         self._ready: list[int] = []
         self._turn = 0
 
     async def watch(self) -> None:
         """Ask, ten times a second."""
         while True:
-            self._ready = [port for port in self._ports if await asyncio.to_thread(is_ready, port)]
+            begun = time.monotonic()
+            answers = await asyncio.gather(*(asyncio.to_thread(is_ready, port) for port in self._ports))
+            self._ready = [port for port, ready in zip(self._ports, answers, strict=True) if ready]
+            self.slowest = max(self.slowest, time.monotonic() - begun)
             await asyncio.sleep(0.1)
 
     def choose(self) -> int | None:
@@ -155,7 +159,8 @@ async def rolling(first: Service, count: int, chance: random.Random) -> tuple[di
     finally:
         await asyncio.to_thread(second.end)
     faults = {**load.faults(), **lost(first, load.kept), **({"exit_codes": codes} if any(codes) else {})}
-    return faults, {"restarts": count, "requests": len(load.seconds), "p99_ms": milliseconds(load.seconds, 0.99)}
+    figures = {"restarts": count, "requests": len(load.seconds), "p99_ms": milliseconds(load.seconds, 0.99)}
+    return faults, {**figures, "balancer_blind_ms": round(1000 * balancer.slowest)}
 
 
 async def interrupted(service: Service, count: int, chance: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:

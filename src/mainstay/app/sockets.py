@@ -1,8 +1,10 @@
 """Listening: one socket for each worker on one address, and none where another server listens already.
 
 The first socket is bound and listens alone, so that a second server, of whatever kind, is refused by the kernel. Only
-then are the others added to it (``SO_REUSEPORT``, Linux 3.9): the kernel spreads new connections over them. They belong
-to the supervisor, so that what waits in the queue of a worker that died is there for the one that follows it.
+then are the others bound beside it (``SO_REUSEPORT``, Linux 3.9): the kernel spreads new connections over those that
+listen. Each begins to listen when its worker takes calls and not before, so that no connection waits for a worker that
+is still starting while another could answer. They belong to the supervisor, so that what waits in the queue of a worker
+that died is there for the one that follows it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from mainstay.app.refusal import Refusal
 
 
 def listen(host: str, port: int, count: int = 1, *, backlog: int = 1024) -> list[socket.socket]:
-    """Return ``count`` sockets that listen on one address; port 0 takes a free one. Raises ``Refusal``."""
+    """Return ``count`` sockets of one address; port 0 takes a free one. Raises ``Refusal``.
+
+    The first one listens; the others do when a server is started on them.
+    """
     family, address = _resolve(host, port)
     first = _socket(family)
     try:
@@ -25,25 +30,24 @@ def listen(host: str, port: int, count: int = 1, *, backlog: int = 1024) -> list
         sockets = [first]
         if count > 1:
             first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sockets += [join(first, backlog=backlog) for _ in range(count - 1)]
+            sockets += [join(first) for _ in range(count - 1)]
     except OSError as error:
         first.close()
         raise _refusal(host, port, error) from None
     return sockets
 
 
-def join(first: socket.socket, *, backlog: int = 1024) -> socket.socket:
-    """Return one more socket that listens on the address of ``first``. Raises ``OSError``."""
-    return rejoin(first.family, first.getsockname(), backlog=backlog)
+def join(first: socket.socket) -> socket.socket:
+    """Return one more socket of the address of ``first``, which does not listen yet. Raises ``OSError``."""
+    return rejoin(first.family, first.getsockname())
 
 
-def rejoin(family: int, address: Any, *, backlog: int = 1024) -> socket.socket:
-    """Return a socket that shares an address with what listens there. Raises ``OSError``."""
+def rejoin(family: int, address: Any) -> socket.socket:
+    """Return a socket that shares an address with what listens there, and does not listen yet. Raises ``OSError``."""
     another = _socket(family)
     try:
         another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         another.bind(address)
-        another.listen(backlog)
     except OSError:
         another.close()
         raise
