@@ -222,7 +222,7 @@ def test_the_checker_knows_the_anomalies(
             id="an expired turn is kept",
         ),
         pytest.param(
-            ("writer.py", "            group.settle(rolled_back)\n", "            group.settle(None)\n"),
+            ("writer.py", "            group.settle(failure)\n", "            group.settle(None)\n"),
             "isolation_model.py -k knows_every",
             id="a lost group is acknowledged",
         ),
@@ -240,7 +240,7 @@ def test_the_checker_knows_the_anomalies(
         ),
         pytest.param(
             ("writer.py", "SQLITE_DBSTATUS_DEFERRED_FKS)[0]", "SQLITE_DBSTATUS_DEFERRED_FKS)[1]"),
-            "turns.py",
+            "statements.py",
             id="a deferred key fails the group",
         ),
         pytest.param(

@@ -91,3 +91,19 @@ def test_a_decimal_deep_inside_is_spelled_as_the_contract_writes_it() -> None:
     with pytest.raises(Invalid) as refused:
         desk.inputs("take", b'{"bills": [{"total": "1e2"}]}')
     assert [fault.pointer for fault in refused.value.faults] == ["/bills/0/total"]
+
+
+class Outer(Dto):
+    line: Line
+    next: Outer | None = field(default=None)
+
+
+def test_a_decimal_is_found_inside_and_a_struct_in_itself() -> None:
+    module = Module("outer")
+
+    @module.command("POST /outer", allow=anyone)
+    async def take(outer: Outer) -> None: ...
+
+    desk = Desk(module)
+    assert desk.inputs("take", b'{"line":{"price":"1.5"},"next":{"line":{"price":"2"}}}')["outer"].next is not None
+    assert desk.faults("take", b'{"line":{"price":"1_5"}}') == [("format", "/line/price")]
