@@ -128,9 +128,8 @@ class Service:
             status, body = ask(self.port, "/ready")
         except OSError:
             return False
-        return status == 200 and all(
-            check["state"] == "ok" for check in body.get("checks", ()) if check["name"] == "workers"
-        )
+        states = [check["state"] for check in body.get("checks", ()) if check["name"] == "workers"]
+        return status == 200 and (states == ["ok"] or (self.workers == 1 and not states))
 
     def children(self) -> list[int]:
         """Return the pids of the workers under the supervisor, or of the one process there is."""

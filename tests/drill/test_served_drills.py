@@ -153,7 +153,7 @@ def test_one_limit_and_one_scrape_cover_all_workers() -> None:
 def test_workers_that_count_for_themselves_are_noticed() -> None:
     code, told = drill("limits", "--count", "600", "--alone", "1")
     assert code == 1
-    assert told["faults"]["bucket admitted"][0] > 100
+    assert told["faults"].get("bucket admitted", [0])[0] > 100, told
 
 
 def test_slow_neighbours_are_not_noticed() -> None:
