@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mainstay.app.rundir import RunDirectory
+
 
 def pids(service: Any, url: str, calls: int = 40) -> set[int]:
     return {service.request("/pid", base=url)[1] for _ in range(calls)}
@@ -55,6 +57,7 @@ def test_a_supervisor_that_is_killed_takes_its_workers_along(run: Any, waiting: 
     service.process.kill()
     service.process.wait()
     waiting(lambda: not any(alive(pid) for pid in workers))
+    RunDirectory().close()  # the next start removes what the dead left behind
 
 
 def test_it_ends_by_ctrl_c_at_the_terminal(run: Any) -> None:
