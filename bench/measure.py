@@ -41,7 +41,7 @@ class Server:
         self._folder = folder
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = tempfile.NamedTemporaryFile(prefix=f"bench-{name}-", suffix=".log", delete=False)  # noqa: SIM115
+        self._log = tempfile.NamedTemporaryFile(prefix=f"bench-{name}-", suffix=".log", delete=False)  # noqa: SIM115 - it lives as long as the server
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises ``RuntimeError`` with the end of its log where it does not."""
