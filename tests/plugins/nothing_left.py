@@ -16,6 +16,9 @@ import pytest
 
 MARK = "PYTEST_RUN_MARK"
 PATIENCE_SECONDS = 3.0
+EXEC_SECONDS = 0.5
+PARENT = 1  # the field of /proc/PID/stat, counted from the state
+OF_THE_KERNEL = ("0", "2")
 OF_PYTHON = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
@@ -42,12 +45,17 @@ def _nothing_left(pytestconfig: pytest.Config) -> Iterator[None]:
 
 
 def _settle(threads: set[threading.Thread], mark: str) -> list[str]:
-    """What is still there after a short grace: a thread may be on its last line, a process not yet reaped."""
+    """What is still there after a short grace: a thread may be on its last line, a process not yet reaped.
+
+    Clean counts when it was seen twice in a row: a process in the middle of its exec has no command for a moment.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
+    clean = 0
     while True:
         faults = [f"thread {thread.name}" for thread in threading.enumerate() if thread not in threads]
         faults += [f"process {line}" for line in living_processes(mark)]
-        if not faults or time.monotonic() > deadline:
+        clean = 0 if faults else clean + 1
+        if clean == 2 or time.monotonic() > deadline:
             return faults
         time.sleep(0.02)
 
@@ -62,14 +70,25 @@ def living_processes(mark: str) -> list[str]:
         try:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
             if fields[0] != "Z":
-                parents[int(entry.name)] = int(fields[1])
-            if f"{MARK}={mark}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                parents[int(entry.name)] = int(fields[PARENT])
+            if fields[0] != "Z" and f"{MARK}={mark}".encode() in _environment(entry, fields):
                 marked.add(int(entry.name))
         except OSError:
             continue  # gone meanwhile, or somebody else's
     below = {pid for pid in parents if _descends(pid, os.getpid(), parents)}
     lines = {pid: _command(pid) for pid in (below | (marked & parents.keys())) - {os.getpid()}}
     return [f"{pid} {line}" for pid, line in sorted(lines.items()) if line and not _is_of_python(line)]
+
+
+def _environment(entry: Path, fields: list[str]) -> list[bytes]:
+    """The variables of a process; one that is in the middle of its exec shows none for a moment and is looked at again."""
+    deadline = time.monotonic() + EXEC_SECONDS
+    while True:
+        variables = (entry / "environ").read_bytes()
+        ours_to_see = fields[PARENT] not in OF_THE_KERNEL and not (entry / "cmdline").read_bytes()
+        if variables or not ours_to_see or time.monotonic() > deadline:
+            return variables.split(b"\0")
+        time.sleep(0.001)
 
 
 def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
