@@ -45,17 +45,12 @@ def _nothing_left(pytestconfig: pytest.Config) -> Iterator[None]:
 
 
 def _settle(threads: set[threading.Thread], mark: str) -> list[str]:
-    """What is still there after a short grace: a thread may be on its last line, a process not yet reaped.
-
-    Clean counts when it was seen twice in a row: a process in the middle of its exec has no command for a moment.
-    """
+    """What is still there after a short grace: a thread may be on its last line, a process not yet reaped."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    clean = 0
     while True:
         faults = [f"thread {thread.name}" for thread in threading.enumerate() if thread not in threads]
         faults += [f"process {line}" for line in living_processes(mark)]
-        clean = 0 if faults else clean + 1
-        if clean == 2 or time.monotonic() > deadline:
+        if not faults or time.monotonic() > deadline:
             return faults
         time.sleep(0.02)
 
@@ -81,7 +76,7 @@ def living_processes(mark: str) -> list[str]:
 
 
 def _environment(entry: Path, fields: list[str]) -> list[bytes]:
-    """The variables of a process; one that is in the middle of its exec shows none for a moment and is looked at again."""
+    """The variables of a process; one in the middle of its exec shows none for a moment and is looked at again."""
     deadline = time.monotonic() + EXEC_SECONDS
     while True:
         variables = (entry / "environ").read_bytes()
@@ -101,9 +96,10 @@ def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
 
 def _command(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()[:120]
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     except OSError:
         return ""
+    return line[:120] or "(in the middle of its exec)"
 
 
 def _is_of_python(line: str) -> bool:
