@@ -33,9 +33,21 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     """The base of what holds settings."""
 
 
+class Tls(Section, frozen=True):
+    """TLS of the HTTP door, on where a certificate is named. Paths are relative to the folder of ``mainstay.toml``."""
+
+    certificate: str = ""  # PEM: the server's own, then those between it and the root
+    key: str = ""  # PEM; where it is empty the key is in the certificate's file
+    key_password: Secret[str] = Secret("")
+    minimum: Literal["1.2", "1.3"] = "1.3"
+    handshake_seconds: Seconds = 10.0
+
+
 class Http(Section, frozen=True):
     """The HTTP door. Sizes are in bytes, times in seconds."""
 
+    server: Literal["native", "granian", "uvicorn"] = "native"
+    tls: Tls = Tls()
     host: Name = "127.0.0.1"
     port: Port = 8000
     workers: Annotated[int, Meta(ge=1, le=256)] = 1

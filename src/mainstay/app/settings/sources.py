@@ -143,13 +143,15 @@ def _secret_path(name: str) -> str | None:
 
 def variables() -> Iterator[tuple[str, str]]:
     """Give the name of each environment variable, and the key that it sets."""
-    for name, annotation in fields_of(Settings):
+    return _variables((), Settings)
+
+
+def _variables(path: tuple[str, ...], section: type[Section]) -> Iterator[tuple[str, str]]:
+    for name, annotation in fields_of(section):
         if not (isinstance(annotation, type) and issubclass(annotation, Section)):
-            yield from _variable((name,), annotation)
-            continue
-        for inner, inner_annotation in fields_of(annotation):
-            if annotation is not Demo:  # commands to print are no matter of an environment
-                yield from _variable((name, inner), inner_annotation)
+            yield from _variable((*path, name), annotation)
+        elif annotation is not Demo:  # commands to print are no matter of an environment
+            yield from _variables((*path, name), annotation)
 
 
 def _variable(path: tuple[str, ...], annotation: Any) -> Iterator[tuple[str, str]]:
