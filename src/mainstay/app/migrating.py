@@ -80,16 +80,15 @@ class Migrations:
 
         It is quicker by far than the whole comparison, which ``status`` makes.
         """
-        from mainstay.adapters.sql.tables import build_metadata
-
         schema = self._schema()
         found = []
-        for name, table in build_metadata(self._tables).tables.items():
-            there = schema.get(name)
+        for table in self._tables:
+            there = schema.get(table.name)
             if there is None:
-                found.append(f"table {name}")
+                found.append(f"table {table.name}")
             else:
-                found += [f"column {name}.{column.name}" for column in table.columns if column.name not in there]
+                columns = (attribute.name for attribute in table.shape.attributes)
+                found += [f"column {table.name}.{name}" for name in columns if name not in there]
         return found
 
     def _schema(self) -> dict[str, set[str]]:

@@ -80,8 +80,7 @@ def _list_type(column: BoundColumn) -> Any:
 
 
 def _stored(column: BoundColumn) -> Any:
-    storage = getattr(column.column.type, "storage", None) or column.column.type.sqlite  # type: ignore[attr-defined]
-    return _STORED[storage]
+    return _STORED[column.storage]
 
 
 def _source(bound: list[BoundColumn]) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
+from mainstay.adapters.sql.layout import storing_of
 from mainstay.adapters.sql.operands import Operand, operands
-from mainstay.adapters.sql.types import ColumnType
 from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shape
 from mainstay.model.values import Secret
 
@@ -36,8 +35,9 @@ class BoundColumn(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One column. ``listable``: its stored values are text or integers, so that a JSON array can carry them."""
 
     name: str
+    sql: str  # the name as it stands in a statement
     attribute: Attribute
-    column: sa.Column[Any]
+    storage: str  # SQLite's storage class
     operands: Mapping[str, Operand]
     encode: Callable[[Any], Any]  # of what is not None
     decode: Callable[[Any], Any]  # of what is not None
@@ -48,10 +48,9 @@ class BoundColumn(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Columns:
     """The columns of one entity by field name, in the order of the entity's fields."""
 
-    def __init__(self, shape: Shape, table: sa.Table) -> None:
+    def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        self.table = table
-        self.by_name = {a.name: _bind(a, table.c[a.name]) for a in shape.attributes}
+        self.by_name = {a.name: _bind(a) for a in shape.attributes}
 
     def __getitem__(self, name: str) -> BoundColumn:
         column = self.by_name.get(name)
@@ -69,16 +68,20 @@ class Columns:
         return column
 
 
-def _bind(attribute: Attribute, column: sa.Column[Any]) -> BoundColumn:
-    kind: Any = column.type
-    assert isinstance(kind, ColumnType)  # tables.py makes no other
-    encode, decode = kind.encoder(), kind.decoder()
+def quoted(name: str) -> str:
+    """Return a name as it stands in a statement, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _bind(attribute: Attribute) -> BoundColumn:
+    storage, encode, decode = storing_of(attribute)
     if attribute.secret:
         encode, decode = _revealing(encode), _hiding(decode)
     return BoundColumn(
         name=attribute.name,
+        sql=quoted(attribute.name),
         attribute=attribute,
-        column=column,
+        storage=storage,
         operands=operands(attribute),
         encode=encode,
         decode=decode,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-
 from mainstay.adapters.sql.columns import BoundColumn, Columns, UnknownField
 from mainstay.model.schema import FieldKind
 from mainstay.ports.rows import Aggregate
@@ -20,17 +18,17 @@ _EXACT = frozenset({FieldKind.INTEGER, FieldKind.DECIMAL})
 class Figures(NamedTuple):
     """What to select, and what turns a row of it into the grouping values and measures."""
 
-    selected: list[Any]
+    selected: list[str]
     decode: Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 
 def figures(columns: Columns, aggregate: Aggregate) -> Figures:
     """Return the figures that an aggregate asks for. Raises ``UnknownField`` for a function that a field has not."""
-    selected: list[Any] = []
+    selected: list[str] = []
     takes: list[Take] = []
     for name in aggregate.by:
         column = columns.comparable(name)
-        selected.append(column.column)
+        selected.append(column.sql)
         takes.append(_value(column))
     for function, field in aggregate.measures:
         made, take = _measure(columns, function, field)
@@ -41,28 +39,24 @@ def figures(columns: Columns, aggregate: Aggregate) -> Figures:
         cells = list(reversed(row))
         return tuple(take(cells) for take in takes)
 
-    return Figures([each.label(f"figure_{index}") for index, each in enumerate(selected)], decode)
+    return Figures(selected, decode)
 
 
-def _measure(columns: Columns, function: str, field: str | None) -> tuple[list[Any], Take]:
+def _measure(columns: Columns, function: str, field: str | None) -> tuple[list[str], Take]:
     if function == "count":
-        counted = sa.func.count() if field is None else sa.func.count(columns[field].column)
-        return [counted], list.pop
+        return [f"count({'*' if field is None else columns[field].sql})"], list.pop
     if field is None:
         raise UnknownField(f"{function} needs a field")
     column = columns.comparable(field)
     if function in ("min", "max"):
-        return [getattr(sa.func, function)(column.column)], _value(column)
+        return [f"{function}({column.sql})"], _value(column)
     if function != "sum":
         raise UnknownField(f"{function!r} is no figure: count, sum, min, max")
     if column.attribute.kind is FieldKind.FLOAT:
-        return [sa.func.sum(column.column)], list.pop
+        return [f"sum({column.sql})"], list.pop
     if column.attribute.kind not in _EXACT:
         raise UnknownField(f"{columns.shape.name}.{field} is a {column.attribute.kind.value}: it has no sum")
-    plain = sa.type_coerce(column.column, sa.types.NullType())
-    high = sa.func.sum(plain.op(">>")(sa.literal_column("32")))
-    low = sa.func.sum(plain.op("&")(sa.literal_column("4294967295")))
-    return [high, low], _joined(column)
+    return [f"sum({column.sql} >> 32)", f"sum({column.sql} & 4294967295)"], _joined(column)
 
 
 def _value(column: BoundColumn) -> Take:

@@ -11,20 +11,22 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from enum import Enum
+from itertools import count
 from typing import Any, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql import ClauseElement, ColumnElement
+from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import ColumnClause, TextClause, UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import FromClause, SelectBase, Subquery, TableClause, TextualSelect
 
-from mainstay.adapters.sql.compile import Binds, predicate
+from mainstay.adapters.sql.compile import predicate
 from mainstay.adapters.sql.outline import outline
 from mainstay.adapters.sql.rows import Found
 from mainstay.adapters.sql.statements import Statements
+from mainstay.adapters.sql.tables import build_metadata
 from mainstay.adapters.sql.values import Unstorable, clock_time, moment, text_of
 from mainstay.model.conditions import FALSE, TRUE, Condition
 from mainstay.model.structs import Entity
@@ -85,12 +87,13 @@ class Sql:
     def _selected(self, entity: type[Entity]) -> sa.Select[Any]:
         unit = self._unit
         statements = _reader(unit).statements(entity)
-        who, columns = unit.frame.who, []
+        who, columns, built = unit.frame.who, [], _built(statements)
         for column in statements.columns.by_name.values():
             spec = column.attribute.spec
             mask = TRUE if spec.read is None else spec.read.reduce(who)
             if mask is not FALSE and not column.attribute.hidden:
-                columns.append(column.column if mask is TRUE else _masked(column.column, mask, statements))
+                held = built.c[column.name]
+                columns.append(held if mask is TRUE else _masked(held, mask, statements))
         made = sa.select(*columns)
         reach = unit.reach(unit.frame.plans[entity])
         return made if reach is TRUE else made.where(_condition(reach, statements))
@@ -115,21 +118,25 @@ class Unrestricted:
         return await _run(_reader(self._unit), element)
 
 
-class _Values(Binds):
-    """Placeholders that hold the values of a condition, in the order of its walk."""
+def _built(statements: Statements) -> sa.Table:
+    """Return the table of an entity, made at its first use: a service without such questions needs no SQLAlchemy."""
+    if statements.selectable is None:
+        everything = statements.others.values()
+        metadata = build_metadata([each.table for each in everything])
+        for each in everything:
+            each.selectable = metadata.tables[each.table.name]
+    table: sa.Table = statements.selectable
+    return table
 
-    def __init__(self, values: list[Any]) -> None:
-        super().__init__()
-        self._values: Iterator[Any] = iter(values)
 
-    def next(self) -> Any:
-        return sa.bindparam(None, next(self._values), type_=sa.types.NullType(), unique=True)
-
-
-def _condition(condition: Condition, statements: Statements) -> ColumnElement[bool]:
+def _condition(condition: Condition, statements: Statements) -> TextClause:
+    """Return a condition as text with its values bound, under names that are unlike those of the rest."""
     bound: list[Any] = []
     shape = outline(condition, statements.columns, bound)
-    return predicate(shape, statements.columns, _Values(bound))
+    numbers = count()
+    text = predicate(shape, statements.columns, lambda: f":mainstay_{next(numbers)}")
+    given = [sa.bindparam(f"mainstay_{n}", value, sa.types.NullType(), unique=True) for n, value in enumerate(bound)]
+    return sa.text(text).bindparams(*given)
 
 
 def _masked(column: sa.Column[Any], mask: Condition, statements: Statements) -> Any:

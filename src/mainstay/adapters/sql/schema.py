@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from mainstay.adapters.sql.tables import build_metadata
+from mainstay.ports.store import Table
 
-def create_statements(metadata: sa.MetaData) -> Iterator[str]:
+
+def create_statements(tables: Sequence[Table]) -> Iterator[str]:
     """Give the statements that make the tables and indexes which are not there, in the order of their references."""
     dialect = sqlite.dialect(paramstyle="qmark")
-    for table in metadata.sorted_tables:
+    for table in build_metadata(tables).sorted_tables:
         yield str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)).strip()
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             yield str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)).strip()

@@ -1,17 +1,17 @@
-"""The statements of one entity: what a ``Rows`` is asked for, as text of a compiled shape and its bindings."""
+"""The statements of one entity: what a ``Rows`` is asked for, as the text of its shape and the bindings."""
 
+# ruff: noqa: S608 - names are looked up in the model and quoted, values are bound
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from mainstay.adapters.sql.codec import Codec, codec
-from mainstay.adapters.sql.columns import Columns, UnknownField
-from mainstay.adapters.sql.compile import Binds, Statement, StatementCache, compiled, plain, predicate
+from mainstay.adapters.sql.columns import Columns, UnknownField, quoted
+from mainstay.adapters.sql.compile import StatementCache, predicate, where_clause
 from mainstay.adapters.sql.figures import figures
+from mainstay.adapters.sql.layout import references_of
 from mainstay.adapters.sql.outline import Outline, outline
 from mainstay.adapters.sql.values import text_of
 from mainstay.model.conditions import TRUE, Condition
@@ -32,39 +32,39 @@ class Link(NamedTuple):
 
 
 class Statements:
-    """All statements of one entity, each compiled at the first use of its shape, those of every call at start-up."""
+    """All statements of one entity, each written at the first use of its shape, those of every call at start-up."""
 
-    def __init__(self, table: Table, built: sa.Table) -> None:
+    def __init__(self, table: Table) -> None:
         self.table = table
         self.name = table.shape.name
-        self.columns = Columns(table.shape, built)
+        self.columns = Columns(table.shape)
         self.codec: Codec = codec(self.columns)
         self.links: tuple[Link, ...] = ()
-        self._built = built
+        self.others: Mapping[str, Statements] = {}
+        self.selectable: Any = None  # of the language that `Sql` is asked in, made by it
         self._cache = StatementCache()
-        self._selected = [plain(c.column).label(c.name) for c in self.columns.by_name.values()]
-        binds = Binds()
-        values = {name: binds.next() for name in self.columns.by_name}
-        self.insert = compiled(sa.insert(built).values(values)).sql
-        self._get_any = self._get(True).sql
+        self._source = quoted(table.name)
+        self._all = ", ".join(column.sql for column in self.columns.by_name.values())
+        places = ", ".join("?" * len(self.columns.by_name))
+        self.insert = f"INSERT INTO {self._source} ({self._all}) VALUES ({places})"
+        self._get_any = self._get(True)
 
     def link(self, others: Mapping[str, Statements]) -> None:
-        """Note the references of this entity. ``others`` are by table name."""
-        links, names = [], list(self.columns.by_name)
-        for key in sorted(self._built.foreign_keys, key=lambda each: each.parent.name):
-            target = others[key.column.table.name]
-            there: Any = sa.select(sa.literal_column("1")).where(plain(target._built.c.id) == Binds().next())
-            field = str(key.parent.name)  # a plain string: the name of a column is one that no encoder knows
-            links.append(Link(field, names.index(field), compiled(there).sql))
-        self.links = tuple(links)
+        """Note the references of this entity. ``others`` are all entities of the store by table name."""
+        self.others = others
+        names = list(self.columns.by_name)
+        found = references_of(self.table, [each.table for each in others.values()])
+        self.links = tuple(
+            Link(attribute.name, names.index(attribute.name), f'SELECT 1 FROM {quoted(target.name)} WHERE "id" = ?')
+            for attribute, target in sorted(found, key=lambda each: each[0].name)
+        )
 
     def get(self, id_: UUID, where: Condition) -> Bound:
         """Return the read of one row by its id."""
         if where is TRUE:
             return self._get_any, (text_of(id_),)
         bound: list[Any] = [text_of(id_)]
-        statement = self._get(outline(where, self.columns, bound))
-        return statement.sql, statement.bindings(bound)
+        return self._get(outline(where, self.columns, bound)), bound
 
     def select(self, query: Query) -> Bound:
         """Return the read of rows in order."""
@@ -75,22 +75,18 @@ class Statements:
             bound.append(query.limit)
         sort, per = query.sort, query.per
 
-        def make() -> Any:
+        def make() -> str:
             return self._select(shape, sort, limited) if per is None else self._select_per(shape, sort, limited, per)
 
-        statement = self._cache.get(("select", shape, sort, limited, per), make)
-        return statement.sql, statement.bindings(bound)
+        return self._cache.get(("select", shape, sort, limited, per), make), bound
 
     def count(self, where: Condition) -> Bound:
         """Return the count of rows."""
-        return self._look("count", where, lambda: sa.select(sa.func.count()).select_from(self._built))
+        return self._look("count(*)", where, "")
 
     def exists(self, where: Condition) -> Bound:
         """Return a read that has a row where there is one."""
-        limit = sa.text("LIMIT 1")
-        return self._look(
-            "exists", where, lambda: sa.select(sa.literal_column("1")).select_from(self._built).suffix_with(limit)
-        )
+        return self._look("1", where, " LIMIT 1")
 
     def aggregate(self, aggregate: Aggregate) -> tuple[Bound, Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
         """Return the read of figures, and what turns one of its rows into values."""
@@ -101,15 +97,13 @@ class Statements:
             bound.append(aggregate.limit)
         wanted = figures(self.columns, aggregate)
 
-        def make() -> Any:
-            binds = Binds()
-            by = [self.columns.comparable(name).column for name in aggregate.by]
-            made = sa.select(*wanted.selected).select_from(self._built)
-            made = made.where(predicate(shape, self.columns, binds)).group_by(*by).order_by(*by)
-            return _limited(made, binds) if limited else made
+        def make() -> str:
+            by = ", ".join(self.columns.comparable(name).sql for name in aggregate.by)
+            grouped = f" GROUP BY {by} ORDER BY {by}" if by else ""
+            return f"{self._from(', '.join(wanted.selected), shape)}{grouped}{_limit(limited)}"
 
         statement = self._cache.get(("aggregate", aggregate.measures, aggregate.by, shape, limited), make)
-        return (statement.sql, statement.bindings(bound)), wanted.decode
+        return (statement, bound), wanted.decode
 
     def update(self, where: Condition, changes: Mapping[str, Any], version: int | None, *, bump: bool) -> Bound:
         """Return the update of the rows that a condition is true of.
@@ -123,15 +117,13 @@ class Statements:
         if version is not None:
             bound.append(version)
 
-        def make() -> Any:
-            binds = Binds()
-            values: dict[str, Any] = {name: binds.next() for name in names}
+        def make() -> str:
+            values = [f"{self.columns[name].sql} = ?" for name in names]
             if bump:
-                values["version"] = plain(self._built.c.version).op("+")(sa.literal_column("1"))
-            return self._versioned(sa.update(self._built).values(values), shape, version is not None, binds)
+                values.append('"version" = "version" + 1')
+            return f"UPDATE {self._source} SET {', '.join(values)}{self._versioned(shape, version is not None)}"
 
-        statement = self._cache.get(("update", names, shape, version is not None, bump), make)
-        return statement.sql, statement.bindings(bound)
+        return self._cache.get(("update", names, shape, version is not None, bump), make), bound
 
     def delete(self, where: Condition, version: int | None) -> Bound:
         """Return the deletion of the rows that a condition is true of."""
@@ -140,48 +132,41 @@ class Statements:
         if version is not None:
             bound.append(version)
 
-        def make() -> Any:
-            return self._versioned(sa.delete(self._built), shape, version is not None, Binds())
+        def make() -> str:
+            return f"DELETE FROM {self._source}{self._versioned(shape, version is not None)}"
 
-        statement = self._cache.get(("delete", shape, version is not None), make)
-        return statement.sql, statement.bindings(bound)
+        return self._cache.get(("delete", shape, version is not None), make), bound
 
-    def _get(self, shape: Outline) -> Statement:
-        def make() -> Any:
-            binds = Binds()
-            by_id = plain(self._built.c.id) == binds.next()
-            return sa.select(*self._selected).where(by_id, predicate(shape, self.columns, binds))
+    def _get(self, shape: Outline) -> str:
+        def make() -> str:
+            by_id = where_clause('"id" = ?', predicate(shape, self.columns))
+            return f"SELECT {self._all} FROM {self._source}{by_id}"
 
         return self._cache.get(("get", shape), make)
 
-    def _select(self, shape: Outline, sort: tuple[Sort, ...], limited: bool) -> Any:
-        binds = Binds()
-        made = sa.select(*self._selected).where(predicate(shape, self.columns, binds))
-        made = made.order_by(*self._order(sort, self._built.c))
-        return _limited(made, binds) if limited else made
+    def _select(self, shape: Outline, sort: tuple[Sort, ...], limited: bool) -> str:
+        return f"{self._from(self._all, shape)}{self._order(sort)}{_limit(limited)}"
 
-    def _select_per(self, shape: Outline, sort: tuple[Sort, ...], limited: bool, per: str) -> Any:
-        binds = Binds()
-        number = sa.func.row_number().over(
-            partition_by=self.columns.comparable(per).column, order_by=self._order(sort, self._built.c) or None
-        )
-        inner = sa.select(*self._selected, number.label("mainstay_row"))
-        within = inner.where(predicate(shape, self.columns, binds)).subquery()
-        made = sa.select(*[within.c[name] for name in self.columns.by_name])
-        if limited:
-            made = made.where(within.c.mainstay_row <= binds.next())
-        return made.order_by(*self._order(sort, within.c))
+    def _select_per(self, shape: Outline, sort: tuple[Sort, ...], limited: bool, per: str) -> str:
+        """Number the rows of each value of ``per`` in their order, and take the first of each."""
+        order = self._order(sort)
+        over = f"PARTITION BY {self.columns.comparable(per).sql}{order}"
+        inner = self._from(f"{self._all}, row_number() OVER ({over}) AS mainstay_row", shape)
+        within = " WHERE mainstay_row <= ?" if limited else ""
+        return f"SELECT {self._all} FROM ({inner}){within}{order}"
 
-    def _order(self, sort: tuple[Sort, ...], columns: Any) -> list[Any]:
+    def _order(self, sort: tuple[Sort, ...]) -> str:
         """SQLite sorts null before every value, as is asked for."""
-        named = [(columns[self.columns.comparable(by.field).name], by.descending) for by in sort]
-        return [column.desc() if descending else column.asc() for column, descending in named]
+        named = [f"{self.columns.comparable(by.field).sql} {'DESC' if by.descending else 'ASC'}" for by in sort]
+        return f" ORDER BY {', '.join(named)}" if named else ""
 
-    def _look(self, what: str, where: Condition, made: Callable[[], Any]) -> Bound:
+    def _look(self, what: str, where: Condition, end: str) -> Bound:
         bound: list[Any] = []
         shape = outline(where, self.columns, bound)
-        statement = self._cache.get((what, shape), lambda: made().where(predicate(shape, self.columns, Binds())))
-        return statement.sql, statement.bindings(bound)
+        return self._cache.get((what, shape), lambda: self._from(what, shape) + end), bound
+
+    def _from(self, what: str, shape: Outline) -> str:
+        return f"SELECT {what} FROM {self._source}{where_clause(predicate(shape, self.columns))}"
 
     def _encoded(self, name: str, value: Any) -> Any:
         column = self.columns[name]
@@ -189,11 +174,9 @@ class Statements:
             raise UnknownField(f"{self.name}.id is not changed: add another row")
         return None if value is None else column.encode(value)
 
-    def _versioned(self, statement: Any, shape: Outline, versioned: bool, binds: Binds) -> Any:
-        statement = statement.where(predicate(shape, self.columns, binds))
-        return statement.where(plain(self._built.c.version) == binds.next()) if versioned else statement
+    def _versioned(self, shape: Outline, versioned: bool) -> str:
+        return where_clause(predicate(shape, self.columns), '"version" = ?' if versioned else "1")
 
 
-def _limited(made: Any, binds: Binds) -> Any:
-    """LIMIT as a suffix: SQLAlchemy's own brings OFFSET along for SQLite, with a value of its own."""
-    return made.suffix_with(sa.text(f"LIMIT :{binds.name()}"))
+def _limit(limited: bool) -> str:
+    return " LIMIT ?" if limited else ""

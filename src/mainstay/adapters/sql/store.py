@@ -8,12 +8,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import sqlalchemy as sa
-
-from mainstay.adapters.sql.schema import create_statements
+from mainstay.adapters.sql.layout import check_tables
 from mainstay.adapters.sql.sqlite import SqliteEngine, Turn
 from mainstay.adapters.sql.statements import Statements
-from mainstay.adapters.sql.tables import build_metadata
 from mainstay.adapters.sql.transaction import CommandTransaction, QueryTransaction
 from mainstay.model.structs import Entity
 from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
@@ -47,7 +44,6 @@ class SqliteStore(Store):
     ) -> None:
         self.engine = SqliteEngine(path, **options)
         self.claims = SqliteClaims(self.engine)
-        self.metadata = sa.MetaData()
         self._create = create
         self._clock = clock
         self._catalog: dict[type[Entity], Statements] = {}
@@ -57,14 +53,14 @@ class SqliteStore(Store):
 
         Raises ``TableFault`` where an entity cannot be stored, and what ``SqliteEngine.start`` raises.
         """
-        self.metadata = build_metadata(tables)
-        made = {table.name: Statements(table, self.metadata.tables[table.name]) for table in tables}
+        check_tables(tables)
+        made = {table.name: Statements(table) for table in tables}
         for statements in made.values():
             statements.link(made)
         self._catalog = {statements.table.shape.type: statements for statements in made.values()}
         await self.engine.start()
         if self._create:
-            await self._create_tables()
+            await self._create_tables(tables)
 
     async def stop(self) -> None:
         self._catalog = {}
@@ -86,11 +82,13 @@ class SqliteStore(Store):
         figures: dict[str, float] = {name: getattr(counted, name) for name in counted.__slots__}
         return {**figures, "writer_queue": self.engine.queue, "reader_queue": self.engine.reader_queue}
 
-    async def _create_tables(self) -> None:
+    async def _create_tables(self, tables: Sequence[Table]) -> None:
+        from mainstay.adapters.sql.schema import create_statements
+
         given = self.engine.turn()
         turn = given if isinstance(given, Turn) else await given
         try:
-            for statement in create_statements(self.metadata):
+            for statement in create_statements(tables):
                 turn.execute(statement)
         except BaseException:
             turn.abandon()

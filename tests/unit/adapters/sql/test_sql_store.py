@@ -14,10 +14,11 @@ from uuid import UUID
 import pytest
 from sql_samples import TABLES, Maker, Part, Review, Sample, opened, row, table
 
+from mainstay.adapters.sql.layout import TableFault
 from mainstay.adapters.sql.rows import BATCH
 from mainstay.adapters.sql.sqlite import ConstraintFailed
 from mainstay.adapters.sql.store import SqliteStore
-from mainstay.adapters.sql.tables import TableFault, build_metadata
+from mainstay.adapters.sql.tables import build_metadata
 from mainstay.model.conditions import TRUE, Among, Compare, Condition
 from mainstay.model.fields import field
 from mainstay.model.inputs import Sort
