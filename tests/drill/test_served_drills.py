@@ -58,7 +58,7 @@ NO_BOUND: Patch = (
     "            self.forsake(self.active, Turn",
     "            (self.active, Turn",
 )
-CUT_OFF: Patch = ("inbound/http/server.py", "self._shared.retire()", "self._shared.abort()")
+CUT_OFF: Patch = ("inbound/http/server.py", "self._shared.retire(idle_seconds)", "self._shared.abort()")
 
 
 def drill(name: str, *options: str, package: Path | None = None) -> tuple[int, dict[str, Any]]:

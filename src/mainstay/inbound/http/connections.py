@@ -24,13 +24,18 @@ class Connection(Protocol):
 
 
 class Connections:
-    """The open connections, their door and their beat. While ``retiring``, each answer is its connection's last."""
+    """The open connections, their door and their beat. While ``retiring``, each answer is its connection's last.
 
-    def __init__(self, door: Door, clock: Clock) -> None:
+    ``secure`` says that they are over TLS of our own; ``idle_seconds`` is how long a connection may wait for its next request.
+    """
+
+    def __init__(self, door: Door, clock: Clock, *, secure: bool = False) -> None:
         self.door = door
+        self.secure = secure
         self.open: set[Connection] = set()
         self.beat = Beat(clock, self._sweep)
         self.retiring = False
+        self.idle_seconds = door.options.keep_alive_timeout
         self._gone: asyncio.Event | None = None
 
     def leave(self, connection: Connection) -> None:
@@ -53,9 +58,10 @@ class Connections:
         for connection in tuple(self.open):
             connection.sweep()
 
-    def retire(self) -> None:
-        """Take no further request on any connection."""
+    def retire(self, idle_seconds: float) -> None:
+        """Close connections that have had no request for so long, now and from now on; each answer is the last."""
         self.retiring = True
+        self.idle_seconds = idle_seconds
         for connection in tuple(self.open):
             connection.retire()
 

@@ -16,6 +16,7 @@ from mainstay.inbound.http.encode import GUARD, Answers, ReplyEncoder, line
 from mainstay.inbound.http.exchange import Answer, Exchange, field_of
 from mainstay.inbound.http.head import CHUNKED, TELLING, body_length, describe, trace
 from mainstay.inbound.http.options import HttpOptions
+from mainstay.inbound.http.parting import Parting
 from mainstay.inbound.http.peer import ProxyTrust, bucket
 from mainstay.inbound.http.problems import MethodNotAllowed, NoRoute, TargetTooLong, status_of
 from mainstay.inbound.http.request import decode_query, request_id_of, split_target
@@ -48,7 +49,8 @@ class Door:
     """Everything that is served over HTTP by one listener: operations, documents and pages.
 
     ``dispatch`` runs a call through the pipeline. ``draining`` is set when the service is about to stop: readiness
-    pages then say 503. Raises ``ValueError`` where two routes name the same method and path.
+    pages then say 503; ``parting`` tells streams to end. Raises ``ValueError`` where two routes name the same method
+    and path.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Door:
     ) -> None:
         self.options = options or HttpOptions()
         self.draining = False
+        self.parting = Parting()
         self._dispatch = dispatch
         self._token = ids.token
         self._monotonic = clock.monotonic

@@ -19,7 +19,6 @@ from mainstay.inbound.http.sending import Parts, send
 from mainstay.inbound.http.wire import CHUNKED, CLOSE, CONTINUE, KEEP, beginning, length_line, whole
 from mainstay.kernel.call import Reply
 
-_RECENT = 1  # beats: a connection that was used since is not closed under a request that may be on its way
 _DRAIN = 64 << 10  # of a body that nobody wants, this much is read to keep the connection
 
 
@@ -328,18 +327,15 @@ class HttpProtocol(asyncio.Protocol):
             if now - self._since > options.header_timeout:
                 intake.refuse(ReadTimeout("the head did not arrive in time"))
                 self._go_on()
-        elif self._current is None and now - self._since > (
-            _RECENT if self._shared.retiring else options.keep_alive_timeout
-        ):
+        elif self._current is None and now - self._since > self._shared.idle_seconds:
             self._close()
 
     def retire(self) -> None:
-        """Close now if idle; else after the answers to what has begun.
+        """Close now if idle for long enough; else after the answers to what has begun.
 
         A client that was here a moment ago may be sending already: it has a moment to do so, and is told then.
         """
-        if self._beat.now - self._since > _RECENT:
-            self.sweep()
+        self.sweep()
 
     def abort(self) -> None:
         """Cut the connection off."""

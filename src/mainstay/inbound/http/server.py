@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Sequence
 
 from mainstay.inbound.http.connections import Connections
@@ -11,6 +12,7 @@ from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.protocol import HttpProtocol
 from mainstay.ports.clock import Clock
 
+RECENT = 1.0  # seconds: a connection that was used since is not closed under a request that may be on its way
 _ABORTED = 1.0  # seconds for the loop to tell connections that they were cut off
 
 
@@ -50,16 +52,19 @@ def _bind(one: socket.socket, address: tuple[object, ...]) -> None:
 
 
 class HttpServer:
-    """Serves a door on listening sockets, on the running loop.
+    """Serves a door on listening sockets, on the running loop; with ``tls``, over it.
 
-    ``start`` accepts; ``stop`` drains: readiness says 503 for ``drain_delay`` while requests are still taken, then no
-    connection is accepted, idle ones are closed, answers say ``Connection: close``, and what is in flight has
-    ``drain_timeout`` to end.
+    ``start`` accepts. The end has three steps: ``part`` lets each answer be its connection's last, ``refuse`` takes no
+    further connection, ``finish`` closes what is idle and waits for what is in flight. ``stop`` is all of them.
     """
 
-    def __init__(self, door: Door, clock: Clock) -> None:
+    def __init__(
+        self, door: Door, clock: Clock, *, tls: ssl.SSLContext | None = None, handshake_seconds: float = 10.0
+    ) -> None:
         self._door = door
-        self._shared = Connections(door, clock)
+        self._shared = Connections(door, clock, secure=tls is not None)
+        self._tls = tls
+        self._handshake_seconds = handshake_seconds if tls is not None else None
         self._servers: list[asyncio.Server] = []
 
     @property
@@ -79,20 +84,41 @@ class HttpServer:
         shared.beat.start()
         for one in sockets:
             server = await loop.create_server(
-                lambda: HttpProtocol(shared, loop), sock=one, backlog=self._door.options.backlog
+                lambda: HttpProtocol(shared, loop),
+                sock=one,
+                backlog=self._door.options.backlog,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._handshake_seconds,
             )
             self._servers.append(server)
 
     async def stop(self) -> bool:
-        """Drain and close. Returns whether all that was in flight came to its end."""
+        """Drain as the options say: readiness is refused for ``drain_delay`` while requests are still taken."""
         options = self._door.options
         self._door.draining = True
         if options.drain_delay:
+            self.part()
             await asyncio.sleep(options.drain_delay)
+        self.refuse()
+        return await self.finish(RECENT, options.drain_timeout)
+
+    def part(self) -> None:
+        """Say with each answer that it is its connection's last: who comes back may find another process."""
+        self._shared.retiring = True
+
+    def refuse(self) -> None:
+        """Take no further connection."""
         for server in self._servers:
             server.close()
-        self._shared.retire()
-        clean = await self._shared.emptied(options.drain_timeout)
+        self._door.parting.begin()
+
+    async def finish(self, idle_seconds: float, seconds: float) -> bool:
+        """Close connections without a request for ``idle_seconds``, and wait at most ``seconds`` for the others.
+
+        Returns whether all that was in flight came to its end.
+        """
+        self._shared.retire(idle_seconds)
+        clean = await self._shared.emptied(seconds)
         if not clean:
             self._shared.abort()
             await self._shared.emptied(_ABORTED)
