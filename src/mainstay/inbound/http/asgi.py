@@ -116,8 +116,10 @@ class _Request:
                     task.cancel()
 
     async def _feed(self, inflow: Inflow) -> None:
-        """Pass the body on as it comes, until it ends or is over its bound."""
+        """Pass the body on as it comes and its reader takes it, until it ends or is over its bound."""
         timeout = self._door.options.body_timeout
+        room = asyncio.Event()
+        inflow.room = room.set
         while not inflow.over:
             try:
                 message = await asyncio.wait_for(self._receive(), timeout)
@@ -131,6 +133,9 @@ class _Request:
             if not message.get("more_body", False):
                 inflow.finish()
                 return
+            while inflow.full:
+                room.clear()
+                await room.wait()
 
     async def _watch(self, running: asyncio.Future[Any]) -> None:
         """Cancel a query whose client has left."""

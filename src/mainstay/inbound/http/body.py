@@ -1,11 +1,14 @@
-"""A body as it arrives: counted, bounded, kept or let go."""
+"""A body as it arrives: counted, bounded, kept or let go, and taken whole or part by part."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from mainstay.model.problem import Problem, TooLarge
+
+WINDOW = 64 << 10
+"""Bytes that wait for a reader of parts, where nothing else is said, before no more is taken in."""
 
 
 def too_large(limit: int) -> TooLarge:
@@ -14,27 +17,49 @@ def too_large(limit: int) -> TooLarge:
 
 
 class Inflow:
-    """Collects one body. One reader may wait for all of it.
+    """Collects one body of at most ``limit`` bytes. One reader may wait for all of it, or take it part by part.
 
+    With a ``window`` in bytes it is meant for parts: it is ``full`` while more than that waits for the reader, and who
+    feeds it should stop until ``room`` is called. Without one, it holds as much as it may be large.
     ``wanted`` is called before the first wait, for who must ask the client to go on (100-continue).
     """
 
-    __slots__ = ("_chunks", "_limit", "_problem", "_waiter", "complete", "keep", "size", "wanted")
+    __slots__ = (
+        "_chunks",
+        "_held",
+        "_limit",
+        "_problem",
+        "_waiter",
+        "_window",
+        "complete",
+        "keep",
+        "room",
+        "size",
+        "wanted",
+    )
 
-    def __init__(self, limit: int, *, keep: bool = True) -> None:
+    def __init__(self, limit: int, *, keep: bool = True, window: int = 0) -> None:
         self._chunks: list[bytes] = []
+        self._held = 0
         self._limit = limit
         self._problem: Problem | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._window = window
         self.keep = keep
         self.size = 0
         self.complete = False
         self.wanted: Callable[[], None] | None = None
+        self.room: Callable[[], None] | None = None
 
     @property
     def over(self) -> bool:
         """Whether more came than is accepted, or the body cannot be had for another reason."""
         return self._problem is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether the reader is behind: feed no more before ``room`` is called."""
+        return self._held > self._window
 
     def feed(self, data: bytes) -> None:
         """Take a part of the body."""
@@ -43,6 +68,9 @@ class Inflow:
             self.fail(too_large(self._limit))
         elif self.keep:
             self._chunks.append(data)
+            if self._window:
+                self._held += len(data)
+                self._wake()
 
     def finish(self) -> None:
         """The body has ended."""
@@ -53,21 +81,34 @@ class Inflow:
         """The body cannot be had: who reads it gets this problem."""
         if self._problem is None:
             self._problem = problem
-        self._chunks.clear()
-        self.keep = False
+        self.drop()
         self._wake()
 
     def drop(self) -> None:
         """Nobody will read the body: let go of what came, and keep no more."""
-        self._chunks.clear()
         self.keep = False
+        self._let_go()
+
+    def _let_go(self) -> list[bytes]:
+        """Empty what is held and return it. Who was told to wait may feed again."""
+        chunks, self._chunks = self._chunks, []
+        was_full, self._held = self.full, 0
+        if was_full and self.room is not None:
+            self.room()
+        return chunks
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    async def _more(self) -> None:
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        if self.wanted is not None:
+            self.wanted()
+        await waiter
+
     def take(self) -> bytes:
-        """Return the whole body. Raises ``TooLarge``."""
+        """Return the whole body. Raises ``TooLarge``, or what ``fail`` was given."""
         if self._problem is not None:
             raise self._problem
         chunks, self._chunks = self._chunks, []
@@ -75,9 +116,26 @@ class Inflow:
 
     async def read(self) -> bytes:
         """Wait for the end of the body and return it. Raises ``TooLarge``, or what ``fail`` was given."""
+        if self._window:
+            return b"".join([part async for part in self.parts()])
         if not self.complete and self._problem is None:
-            if self.wanted is not None:
-                self.wanted()
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            await self._more()
         return self.take()
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Give the body as it comes, none of it empty. Raises ``TooLarge``, or what ``fail`` was given.
+
+        At most two windows are held: what was given last, and what came meanwhile.
+        """
+        if not self._window:
+            self._window = WINDOW
+            self._held = sum(map(len, self._chunks))
+        while True:
+            if self._problem is not None:
+                raise self._problem
+            if self._held:
+                yield b"".join(self._let_go())
+            elif self.complete:
+                return
+            else:
+                await self._more()

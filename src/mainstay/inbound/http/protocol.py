@@ -115,15 +115,28 @@ class HttpProtocol(asyncio.Protocol):
         while self._transport is not None:
             if ready and self._current is None and self._drained is None:
                 self._begin(ready.popleft())
-            elif self._held and ((self._current is None and not ready) or intake.incoming is not None):
+            elif self._held and ((self._current is None and not ready) or self._takes_body()):
                 intake.parse(self._next_slice())
             else:
                 break
         if intake.fault is not None and self._current is None and not ready and self._drained is None:
             fault, intake.fault = intake.fault, None
             self._send(fault, fault.answer)
-        if self._held_size or not self._reading:
+        if self._held_size or not self._reading or intake.incoming is not None:
             self._hold_back()
+
+    def _takes_body(self) -> bool:
+        """Whether a body is arriving, and its reader is not behind."""
+        incoming = self._intake.incoming
+        return incoming is not None and (incoming.inflow is None or not incoming.inflow.full)
+
+    def _has_room(self) -> None:
+        """The reader of a body has caught up: go on, but not now, since it may be in the midst of us."""
+        self._loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        if self._transport is not None:
+            self._go_on()
 
     def _next_slice(self) -> bytes:
         data = self._held.popleft()
@@ -137,12 +150,14 @@ class HttpProtocol(asyncio.Protocol):
         """Read no more than may be held."""
         if self._transport is None:
             return
-        over = self._held_size > self._door.options.max_held_bytes
+        behind = self._intake.incoming is not None and not self._takes_body()
+        over = behind or self._held_size > self._door.options.max_held_bytes
         if over and self._reading:
             self._reading = False
             self._transport.pause_reading()
         elif not over and not self._reading:
             self._reading = True
+            self._since = self._beat.now  # until now it was not the client's turn
             self._transport.resume_reading()
 
     def _begin(self, exchange: Exchange) -> None:
@@ -171,7 +186,9 @@ class HttpProtocol(asyncio.Protocol):
             return
         if inflow.complete and exchange.direct and not inflow.over:
             call.body = inflow.take()
-        elif exchange.expects:
+            return
+        inflow.room = self._has_room
+        if exchange.expects:
             inflow.wanted = partial(self._ask_for_body, exchange)
 
     def _ask_for_body(self, exchange: Exchange) -> None:
@@ -319,7 +336,7 @@ class HttpProtocol(asyncio.Protocol):
             if now - self._stalled > options.write_timeout:
                 self.abort()
         elif intake.incoming is not None:
-            if now - self._since > options.body_timeout:
+            if self._reading and now - self._since > options.body_timeout:
                 self._intake.end(ReadTimeout("the body did not arrive in time"))
                 if self._current is None:
                     self._close()
