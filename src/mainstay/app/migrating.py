@@ -6,7 +6,6 @@ that opens none.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -93,25 +92,9 @@ class Migrations:
 
     def _schema(self) -> dict[str, set[str]]:
         """Return the columns of each table that is there."""
-        try:
-            connection = sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=ro", uri=True)
-        except sqlite3.OperationalError as error:
-            raise Refusal(f"{self.database} cannot be opened: {error}") from None
-        try:
-            rows = connection.execute(
-                "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c"
-                " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-            ).fetchall()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise Refusal(f"{self.database} is held by another process", "end what works on it alone") from None
-            raise Refusal(f"{self.database} is no database that can be read: {error}") from None
-        finally:
-            connection.close()
-        schema: dict[str, set[str]] = {}
-        for table, column in rows:
-            schema.setdefault(table, set()).add(column)
-        return schema
+        from mainstay.adapters.sql.migrations.state import read_schema
+
+        return _told(lambda: read_schema(self.database))
 
 
 def _told(work: Callable[[], T]) -> T:
