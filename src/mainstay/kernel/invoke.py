@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from mainstay.kernel.bare import bare_command, bare_query, is_bare
 from mainstay.kernel.bound import BoundOperation, Invoke, Render
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.bell import Bell
@@ -42,7 +43,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def bind_invoke(plan: Plan) -> Invoke:
     """Return the function that runs the use case of a call."""
-    return _query(plan) if plan.bound.operation.kind is OperationKind.QUERY else _command(plan)
+    bound, bare = plan.bound, is_bare(plan.bound, dependencies=bool(plan.resolvers))
+    if bound.operation.kind is OperationKind.QUERY:
+        return bare_query(bound, plan.render) if bare else _query(plan)
+    return bare_command(bound, plan.render, _command(plan)) if bare else _command(plan)
 
 
 def frame_of(call: Call) -> Frame:
@@ -88,7 +92,8 @@ def _query(plan: Plan) -> Invoke:
         if reply.stream is not None:  # the snapshot lives as long as the stream
             reply.stream = Snapshot(reply.stream, call.result.items, unit, scope)
             return reply
-        await _end(unit, scope)
+        if unit.begun or scope.stack is not None:
+            await _end(unit, scope)
         return reply
 
     return invoke

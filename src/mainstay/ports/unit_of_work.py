@@ -12,6 +12,7 @@ from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
 from mainstay.model.schema import Attribute, Shape
+from mainstay.model.soundness import Verdict, verdict_of
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Ids
@@ -33,7 +34,8 @@ class Reference(msgspec.Struct, frozen=True):
 class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What every repository of an entity must know, put together at start-up.
 
-    ``columns`` and ``normalisers`` are made of the shape; they are not given.
+    ``columns``, ``normalisers`` and ``verdicts`` (the checked fields, each with its quick verdict) are made of the
+    rest; they are not given.
     """
 
     shape: Shape
@@ -45,10 +47,12 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     checked: tuple[Attribute, ...] = ()  # fields whose values are checked on a write
     columns: frozenset[str] = frozenset()
     normalisers: Mapping[str, Normaliser] = {}
+    verdicts: tuple[tuple[str, Verdict, Attribute], ...] = ()
 
     def __post_init__(self) -> None:
         found = ((a.name, normaliser_of(a)) for a in self.shape.attributes if a.name not in STANDARD_FIELDS)
         msgspec.structs.force_setattr(self, "columns", frozenset(a.name for a in self.shape.attributes))
+        msgspec.structs.force_setattr(self, "verdicts", tuple((a.name, verdict_of(a), a) for a in self.checked))
         msgspec.structs.force_setattr(self, "normalisers", {name: make for name, make in found if make is not None})
 
 

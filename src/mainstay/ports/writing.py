@@ -52,9 +52,10 @@ def stamped(frame: Frame, plan: EntityPlan, row: Any) -> Any:
 def check_row(plan: EntityPlan, row: Any, pointer: str = "") -> list[Fault]:
     """Return the faults of a whole row."""
     faults: list[Fault] = []
-    for attribute in plan.checked:
-        name = attribute.name
-        check_value(attribute, getattr(row, name), f"{pointer}/{name}", faults)
+    for name, sound, attribute in plan.verdicts:
+        value = getattr(row, name)
+        if not sound(value):
+            check_value(attribute, value, f"{pointer}/{name}", faults)
     return faults
 
 

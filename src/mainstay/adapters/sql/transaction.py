@@ -11,7 +11,7 @@ from mainstay.adapters.sql.conflicts import delete_conflict, insert_conflict, up
 from mainstay.adapters.sql.rows import Found, SqlRows
 from mainstay.adapters.sql.sqlite import ConstraintFailed, Snapshot, SqliteEngine, Turn
 from mainstay.adapters.sql.statements import Statements
-from mainstay.model.problem import DeadlineExceeded, NotFound, StaleVersion
+from mainstay.model.problem import NotFound, StaleVersion
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Change, Rows
 from mainstay.ports.store import Transaction
@@ -269,23 +269,15 @@ class CommandTransaction(Transaction):
             if self._taking is not None:
                 await asyncio.shield(self._taking)
                 continue
-            given = self._engine.turn()
+            given = self._engine.turn(patience=None if self._left is None else self._left())
             self._turn = given if isinstance(given, Turn) else await self._wait(given)
         return self._turn
 
     async def _wait(self, given: Awaitable[Turn]) -> Turn:
-        """Wait for the turn until the deadline. A call that is driven without a Task cannot use ``asyncio.timeout``."""
+        """Wait for the turn until the deadline."""
         self._taking = asyncio.get_running_loop().create_future()
-        waiting = asyncio.ensure_future(given)
         try:
-            await asyncio.wait({waiting}, timeout=None if self._left is None else max(self._left(), 0))
-            if not waiting.done():
-                raise DeadlineExceeded("the call waited for the database's writer until its deadline")
-            turn = waiting.result()
-        except BaseException:
-            if not waiting.cancel() and not waiting.cancelled() and waiting.exception() is None:
-                waiting.result().abandon()  # it was given in the moment of giving up
-            raise
+            turn = await given
         finally:
             self._taking.set_result(None)
             self._taking = None

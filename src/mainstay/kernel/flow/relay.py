@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -109,13 +110,30 @@ class Relay:
         self.counters.pending = len(waiting)
         self.counters.lag = max(0.0, (now - waiting[0].created_at).total_seconds()) if waiting else 0.0
         lanes: dict[object, list[OutboxMessage]] = {}
+        taken: list[UUID] = []
+        oldest = now - INBOX_RETENTION
         for message in waiting:
-            lanes.setdefault(message.key or message.id, []).append(message)
-        ended = await asyncio.gather(*map(self._deliver_lane, lanes.values()), return_exceptions=True)
+            if message.event in self._consumers or message.created_at <= oldest:
+                lanes.setdefault(message.key or message.id, []).append(message)
+            else:
+                taken.append(message.id)
+        try:
+            ended = await asyncio.gather(
+                *(self._deliver_lane(lane, taken) for lane in lanes.values()), return_exceptions=True
+            )
+        finally:
+            await self._remove(taken)
         for one in ended:
             if one is not None:
                 raise one
         return len(waiting) == BATCH
+
+    async def _remove(self, taken: Sequence[UUID]) -> None:
+        """Remove, all at once, what every consumer has taken: should that fail, it is delivered again, to no effect."""
+        if taken:
+            gone = Change(where=Among("id", tuple(taken)), changes=None)
+            await self._write(lambda t: t.rows(OutboxMessage).enqueue(gone))
+            self.counters.delivered += len(taken)
 
     async def _pending(self) -> list[OutboxMessage]:
         """Read what is due and no dead letter, in order of the ids, but not what waits behind a message of its key."""
@@ -139,12 +157,12 @@ class Relay:
         finally:
             await transaction.rollback()
 
-    async def _deliver_lane(self, lane: Sequence[OutboxMessage]) -> None:
+    async def _deliver_lane(self, lane: Sequence[OutboxMessage], taken: list[UUID]) -> None:
         for message in lane:
-            if not await self._deliver_one(message):
+            if not await self._deliver_one(message, taken):
                 return
 
-    async def _deliver_one(self, message: OutboxMessage) -> bool:
+    async def _deliver_one(self, message: OutboxMessage, taken: list[UUID]) -> bool:
         if message.created_at <= self._ports.clock.now() - INBOX_RETENTION:
             # Its marks may have been purged: a consumer that took it once would take it again.
             await self._bury(message, "too_old", message.attempts)
@@ -154,8 +172,7 @@ class Relay:
             if isinstance(outcome, Problem):
                 await self._failed(message, consumer, outcome)
                 return False
-        await self._write(lambda t: t.rows(OutboxMessage).enqueue(_remove(message)))
-        self.counters.delivered += 1
+        taken.append(message.id)
         return True
 
     async def _within(self, call: Call, seconds: float) -> Reply | Problem:
@@ -235,7 +252,3 @@ class Relay:
         except BaseException:
             await transaction.rollback()
             raise
-
-
-def _remove(message: OutboxMessage) -> Change:
-    return Change(where=Compare("id", "eq", message.id), changes=None, id=message.id)

@@ -101,13 +101,14 @@ class SqliteEngine:
             )
         await asyncio.to_thread(sql.close_writer, writer.connection)
 
-    def turn(self, owner: asyncio.Task[Any] | None = None) -> Turn | Awaitable[Turn]:
+    def turn(self, owner: asyncio.Task[Any] | None = None, patience: float | None = None) -> Turn | Awaitable[Turn]:
         """Return the writer's turn where it is free at once, else an awaitable that gives it in order of arrival.
 
-        The awaitable may be cancelled. A turn is rolled back when its ``owner`` ends before it; without an owner the
-        caller must end it. Raises :class:`WriterBusy` or :class:`WritesStopped`, both 503, here or from the awaitable.
+        The awaitable may be cancelled, and raises ``DeadlineExceeded`` after ``patience`` seconds. A turn is rolled
+        back when its ``owner`` ends before it; without an owner the caller must end it. Raises :class:`WriterBusy` or
+        :class:`WritesStopped`, both 503, here or from the awaitable.
         """
-        return self._started(self._writer).turn(owner)
+        return self._started(self._writer).turn(owner, patience)
 
     def snapshot(self, *, single: bool = False) -> Snapshot:
         """Return a view for a query's reads; the connection is taken at the first. ``single``: only one will come."""

@@ -35,6 +35,7 @@ from mainstay.adapters.sql.sqlite.locks import FileTurn
 from mainstay.adapters.sql.sqlite.options import Options, Statistics
 from mainstay.adapters.sql.sqlite.thread import Listener, Outcome, WriterThread
 from mainstay.adapters.sql.sqlite.turn import Turn
+from mainstay.adapters.sql.sqlite.waiting import TurnToCome
 from mainstay.adapters.sql.sqlite.watchdog import Watchdog
 from mainstay.model.problem import NotCommitted
 
@@ -115,17 +116,18 @@ class GroupWriter:
             self._file_turn.close()
         return ended
 
-    def turn(self, owner: asyncio.Task[Any] | None = None) -> Turn | Awaitable[Turn]:
+    def turn(self, owner: asyncio.Task[Any] | None = None, patience: float | None = None) -> Turn | Awaitable[Turn]:
         """Return the turn at once where it is free in an open group, else an awaitable that gives it in order.
 
-        A turn is rolled back when its ``owner`` is done. Raises :class:`WriterBusy` when too many wait, and
+        A turn is rolled back when its ``owner`` is done. ``patience`` is how many seconds the wait may take: the
+        awaitable raises ``DeadlineExceeded`` after them. Raises :class:`WriterBusy` when too many wait, and
         :class:`WritesStopped` after a commit whose outcome is not known.
         """
         group = self._group
         if group is not None and self.active is None and not self._queue and self._admits(group):
             return self._enter(group, owner)
         self._check_open()
-        return self._wait(owner)
+        return TurnToCome(self, owner, patience)
 
     def leave(self, turn: Turn, *, keep: bool) -> asyncio.Future[None]:
         """End the active turn and return a future of its group's end."""
@@ -185,20 +187,21 @@ class GroupWriter:
         if len(self._queue) >= self._options.queue_limit:
             raise WriterBusy(retry_after=1)
 
-    async def _wait(self, owner: asyncio.Task[Any] | None) -> Turn:
+    def enqueue(self, owner: asyncio.Task[Any] | None) -> asyncio.Future[Turn]:
+        """Put a call into the queue and return the future of its turn. Raises as ``turn`` does."""
         self._check_open()  # again: much may have happened before the caller awaits
         future: asyncio.Future[Turn] = self._loop.create_future()
         self._queue[future] = owner, monotonic()
         self._statistics.turn_waits += 1
         if self.phase is Phase.IDLE:
             self._open()
-        try:
-            return await future
-        except asyncio.CancelledError:
-            self._queue.pop(future, None)
-            if future.done() and not future.cancelled() and future.exception() is None:
-                future.result().abandon()  # it was given in the same tick that cancelled the call
-            raise
+        return future
+
+    def withdraw(self, future: asyncio.Future[Turn]) -> None:
+        """Take a call out of the queue; a turn that it was given in the same tick is abandoned."""
+        self._queue.pop(future, None)
+        if future.done() and not future.cancelled() and future.exception() is None:
+            future.result().abandon()
 
     def _admits(self, group: Group) -> bool:
         return group.left > 0 and monotonic() < group.until
