@@ -8,19 +8,21 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from mainstay.inbound.http.admission import Admission, Bounds, Held
 from mainstay.inbound.http.body import Inflow
-from mainstay.inbound.http.conditional import none_match
-from mainstay.inbound.http.cors import CorsPolicy
+from mainstay.inbound.http.documents import Forms
 from mainstay.inbound.http.drive import Dispatch, drive
-from mainstay.inbound.http.encode import GUARD, Answers, ReplyEncoder, line
+from mainstay.inbound.http.encode import Answers, ReplyEncoder, line
 from mainstay.inbound.http.exchange import Answer, Exchange, field_of
 from mainstay.inbound.http.head import CHUNKED, TELLING, body_length, describe, trace
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.parting import Parting
-from mainstay.inbound.http.peer import ProxyTrust, bucket
+from mainstay.inbound.http.peer import bucket
 from mainstay.inbound.http.problems import MethodNotAllowed, NoRoute, TargetTooLong, status_of
-from mainstay.inbound.http.request import decode_query, request_id_of, split_target
+from mainstay.inbound.http.reception import Reception
+from mainstay.inbound.http.request import decode_query, split_target
 from mainstay.inbound.http.routes import Declared, Match, Routes
+from mainstay.inbound.http.security import without
 from mainstay.inbound.http.targets import (
     Document,
     Documents,
@@ -64,6 +66,7 @@ class Door:
         documents: Documents = _NONE,
         pages: Pages = _NONE,
         options: HttpOptions | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self.options = options or HttpOptions()
         self.draining = False
@@ -72,16 +75,30 @@ class Door:
         self._token = ids.token
         self._monotonic = clock.monotonic
         self._observer = observer
-        self._trust = _trust(self.options)
-        self._cors = CorsPolicy(self.options.cors, header_names(operations)) if self.options.cors else None
-        self._common = b"" if self._cors is None else self._cors.answer(None)
-        self._answers = Answers(self.options.problem_base)
+        self._reception = Reception(self.options, header_names(operations), ids.token)
+        self._careful = self._reception.careful
+        self._common = self._reception.common
+        self._answers = Answers(self.options)
+        self._forms: dict[Document, Forms] = {}
         self._routes: Routes[Target] = Routes(_declared(operations, documents, pages, self.options, self._answers))
         clashes = self._routes.conflicts()
         if clashes:
             said = "; ".join(f"{b.method} {b.path} is the same as {a.method} {a.path}" for a, b in clashes)
             raise ValueError(f"http routes: {said}")
         self._static = self._routes.static
+        self._guarded = False
+        self.admission = admission or Admission(Bounds(), clock=clock, observer=observer)
+        self.admission.stand_before(operations, self._answers, self._guard)
+
+    def _guard(self, guarded: bool) -> None:
+        """Ask the admission about calls, or do not: while it is asked no route is taken past the question."""
+        self._guarded = guarded
+        self._static = {} if guarded else self._routes.static
+
+    def over_tls(self) -> None:
+        """Take every connection for one by TLS: the listener of this door speaks it."""
+        self._reception.over_tls()
+        self._common = self._reception.common
 
     def peer_of(self, address: str) -> str:
         """Return the name under which limits count a connection from this address."""
@@ -96,16 +113,18 @@ class Door:
         peer: str,
         root: str = "",
         streaming: bool = False,
+        secure: bool = False,
     ) -> Exchange:
         """Take a request's head. What comes back has an answer, or a target to ``begin``.
 
         ``headers`` has lower-case names; ``streaming`` says that a body of unknown length follows where no header
-        field says so; ``root`` is the path that the door is mounted at.
+        field says so; ``root`` is the path that the door is mounted at; ``secure`` says that the connection is by TLS,
+        where not all of a listener's are (``over_tls``).
         """
         at = self._static.get(target)
         match = None if at is None else at.get(method)
-        if streaming or self._trust is not None or not TELLING.isdisjoint(headers):
-            exchange = self._identify(method, headers, address, peer, root)
+        if streaming or secure or self._careful or not TELLING.isdisjoint(headers):
+            exchange = self._reception.identify(method, headers, address, peer, root, secure=secure)
         else:
             exchange = Exchange(method, headers, peer, self._token(), self._common, target, root)
             if match is not None and not match.target.strict:
@@ -121,8 +140,8 @@ class Door:
         """Set the target and, where that is an operation, the call."""
         exchange.target = found = match.target
         if found.bound is not None:
-            if found.lifetime:
-                exchange.common += found.lifetime
+            if found.lifetime is not None:
+                exchange.common += found.lifetime.lines(exchange.path, exchange.root)
             exchange.call = Call(
                 operation=found.bound,
                 method="HEAD" if exchange.method == b"HEAD" else found.method,
@@ -133,21 +152,17 @@ class Door:
                 headers=partial(field_of, exchange.headers),
             )
 
-    def _identify(self, method: bytes, headers: dict[bytes, bytes], address: str, peer: str, root: str) -> Exchange:
-        """Begin an exchange: the caller's address, the request's id, what each answer to it carries."""
-        common = self._common if self._cors is None else self._cors.answer(headers.get(b"origin"))
-        if self._trust is not None:
-            peer = self._trust.bucket(address, headers)
-        request_id = request_id_of(headers.get(b"x-request-id")) or self._token()
-        return Exchange(method, headers, peer, request_id, common, root=root)
-
     def _open(self, exchange: Exchange, target: bytes, match: Match[Target] | None, streaming: bool) -> None:
         """Find what a request is for, and take the facts of its call from its head."""
+        if self._careful:
+            self._reception.check_host(exchange, target, None if match is None else match.target)
         query = b""
         if match is None:
             match, query = self._search(exchange, target)
         else:
             exchange.path = target
+        if self._guarded and self._turned_away(exchange, match.target, streaming):
+            return
         self._aim(exchange, match)
         call, headers, found = exchange.call, exchange.headers, match.target
         if call is None or not isinstance(found, OperationTarget):
@@ -159,6 +174,14 @@ class Door:
             call.query = decode_query(query)
         length = body_length(exchange)
         describe(exchange, found, call, CHUNKED if streaming and length is None else length)
+
+    def _turned_away(self, exchange: Exchange, target: Target, streaming: bool) -> bool:
+        """Turn a call away where it cannot be taken on now. Pages and documents are not asked about."""
+        if target.bound is None or self.admission.admits(target.bound):
+            return False
+        exchange.target = self.admission.turn_away(exchange, target.bound)
+        self._length(exchange, streaming)
+        return True
 
     def _search(self, exchange: Exchange, target: bytes) -> tuple[Match[Target], bytes]:
         """Find the target of a request, or say why there is none."""
@@ -185,8 +208,10 @@ class Door:
         allow = ", ".join(allowed).encode()
         parts = [b"Allow: ", allow, b"\r\n", self._answers.trailer(exchange)]
         origin = exchange.headers.get(b"origin")
-        if self._cors is not None and origin is not None and b"access-control-request-method" in exchange.headers:
-            parts.append(self._cors.preflight(origin, allow))
+        cors = self._reception.cors
+        if cors is not None and origin is not None and b"access-control-request-method" in exchange.headers:
+            private = exchange.headers.get(b"access-control-request-private-network") == b"true"
+            parts.append(cors.preflight(origin, allow, private=private))
         return Answer(204, b"".join(parts))
 
     def _length(self, exchange: Exchange, streaming: bool) -> None:
@@ -232,7 +257,7 @@ class Door:
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], peer: str, problem: Problem
     ) -> Exchange:
         """Return the exchange of a request whose head cannot be read, with its answer."""
-        exchange = self._identify(method, headers, "", peer, "")
+        exchange = self._reception.identify(method, headers, "", peer, "")
         exchange.path = target.partition(b"?")[0][:256]
         exchange.closing = True
         if problem.__cause__ is not None:
@@ -245,8 +270,10 @@ class Door:
         """Run what was asked for. Returns its result, or the Task that will have it: either is for ``finish``."""
         call = exchange.call
         if call is not None:
-            return drive(self._dispatch, call, self._monotonic(), loop)
+            return drive(self._dispatch, call, self._monotonic(), loop, self.admission.began)
         target = exchange.target
+        if isinstance(target, Held):
+            return target.begin(loop)
         if isinstance(target, DocumentTarget):
             return target.document
         page: Page = target.page
@@ -263,6 +290,8 @@ class Door:
                 return encoder(exchange, exchange.call, result)  # type: ignore[arg-type]  # a reply is of a call
             if isinstance(result, Problem):
                 return self._answers.problem(exchange, result)
+            if isinstance(result, Answer):
+                return result
             if isinstance(result, Document):
                 return self._document(exchange, result)
             status, media, body = result
@@ -274,12 +303,17 @@ class Door:
             return self.failed(exchange, error)
 
     def _document(self, exchange: Exchange, document: Document) -> Answer:
-        field = exchange.headers.get(b"if-none-match")
-        head = f"ETag: {document.etag}\r\nCache-Control: no-cache\r\n".encode() + self._answers.trailer(exchange)
-        if field is not None and not none_match(field.decode("latin-1"), document.etag):
+        forms = self._forms.get(document)
+        if forms is None:
+            forms = self._forms[document] = Forms(document, self._answers.packing)
+        form = forms.of(exchange.headers)
+        exchange.common = without(exchange.common, (name for name, _ in forms.headers))
+        head = f"ETag: {form.tag}\r\nCache-Control: no-cache\r\n".encode() + forms.vary
+        head += self._answers.trailer(exchange)
+        if forms.known(form, exchange.headers):
             return Answer(304, head)
-        extra = b"".join(line(name, value) for name, value in document.headers)
-        return Answer(200, line("Content-Type", document.media_type) + GUARD + extra + head, document.body)
+        extra = b"".join(line(name, value) for name, value in forms.headers)
+        return Answer(200, line("Content-Type", document.media_type) + form.line + extra + head, form.body)
 
     def failed(self, exchange: Exchange, error: BaseException) -> Answer:
         """Return the answer of an exchange that broke outside of the pipeline, and tell the observer why."""
@@ -289,12 +323,6 @@ class Door:
 
 
 _NOTHING: Match[Any] = Match(Nothing(), {}, "")
-
-
-def _trust(options: HttpOptions) -> ProxyTrust | None:
-    if not options.trusted_proxies:
-        return None
-    return ProxyTrust(options.trusted_proxies, header=options.proxy_header)
 
 
 async def _awaited(made: Awaitable[Any]) -> Any:

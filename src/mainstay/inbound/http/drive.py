@@ -18,6 +18,7 @@ from mainstay.kernel.dispatch import Outcome
 T = TypeVar("T")
 
 Dispatch = Callable[[Call], Coroutine[Any, Any, Outcome]]
+Began = Callable[[Call, asyncio.Task[Outcome], asyncio.TimerHandle], None]
 
 _MARGIN = 0.002  # a loop's timers are of whole milliseconds: the deadline must have passed when the timer fires
 
@@ -70,11 +71,12 @@ else:
 
 
 def drive(
-    dispatch: Dispatch, call: Call, now: float, loop: asyncio.AbstractEventLoop
+    dispatch: Dispatch, call: Call, now: float, loop: asyncio.AbstractEventLoop, began: Began
 ) -> Outcome | asyncio.Task[Outcome]:
     """Begin a call under its deadline, ``now`` being monotonic. Returns its outcome, or the Task that will have it.
 
-    The deadline cancels the Task, which the pipeline turns into ``DeadlineExceeded``; a call whose commit has begun is
+    ``began`` is told of a call that waits, with the timer of its deadline, which it cancels at the call's end. The
+    deadline cancels the Task, which the pipeline turns into ``DeadlineExceeded``; a call whose commit has begun is
     left to end.
     """
     bound: BoundOperation = call.operation
@@ -92,7 +94,7 @@ def drive(
             return begun
         task = begun
     timer = loop.call_later(bound.deadline + _MARGIN, _expire, task, call)
-    task.add_done_callback(lambda _: timer.cancel())
+    began(call, task, timer)
     return task
 
 

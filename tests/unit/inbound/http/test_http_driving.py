@@ -33,7 +33,10 @@ def call(*, inline: bool = True, deadline: float = 30.0) -> Call:
 
 
 def begun(use: Any, one: Call) -> Any:
-    return drive(use, one, time.monotonic(), asyncio.get_running_loop())
+    def until(_: Any, task: asyncio.Task[Any], timer: asyncio.TimerHandle) -> None:
+        task.add_done_callback(lambda _: timer.cancel())
+
+    return drive(use, one, time.monotonic(), asyncio.get_running_loop(), until)
 
 
 def test_a_call_that_never_waits_needs_no_task(run: Run) -> None:

@@ -1,0 +1,206 @@
+"""Admission: which calls are begun, where more is asked for than can be done.
+
+Three bounds, each where a queue can be: calls in flight (a hard one), calls that wait for the store, and calls that are
+ready while the loop is busy. Pages (health, readiness, metrics) are never turned away. While nothing is over its bound
+a call that does not wait is not looked at at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from mainstay.inbound.http.encode import Answers
+from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.inbound.http.queueing import LoopQueue, StoreQueue
+from mainstay.inbound.http.rejections import Passed, Rejections
+from mainstay.kernel.bound import BoundOperation
+from mainstay.kernel.call import Call
+from mainstay.model.operation import OperationKind
+from mainstay.ports.clock import Clock
+from mainstay.ports.ids import Entropy
+from mainstay.ports.observer import Observer
+
+_OWN = 8  # calls in flight that an operation may have though the others have used up the bound
+_OFF = float("inf")
+
+
+def _none() -> float:
+    return 0.0
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is taken on. ``calls`` in flight at a time; ``queue`` in seconds, 0 for no bound."""
+
+    calls: int = 1000
+    queue: float = 0.02
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What admission tells of itself. Times are in seconds; ``limit`` is the present bound of calls that wait for the
+    store, None where none is in force."""
+
+    overloaded: bool
+    in_flight: int
+    queue: float
+    store_queue: float
+    limit: int | None
+    turned_away: Mapping[str, int]  # by operation
+
+
+class Admission:
+    """Decides which calls are begun. One stands before a door.
+
+    ``delay`` returns for how long the call that waits longest has waited for the store; ``count`` how many calls have
+    ended so far. ``start`` begins to watch the loop and the store: without it only calls in flight are bounded.
+    """
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        *,
+        clock: Clock,
+        observer: Observer,
+        entropy: Entropy | None = None,
+        delay: Callable[[], float] = _none,
+        count: Callable[[], int] | None = None,
+    ) -> None:
+        self._bounds = bounds
+        self._parts = (clock, entropy, observer)
+        self._own = min(_OWN, bounds.calls // 8)
+        self._counting = count is not None and bounds.queue > 0
+        self._ended: Callable[[], int] = count or int
+        target = bounds.queue or _OFF
+        self._loop_queue = LoopQueue(clock, target, self._count, self._change)
+        self._store_queue = StoreQueue(clock, target, delay, self._change)
+        self._commands: frozenset[int] = frozenset()
+        self._waiting_for_store: frozenset[int] = frozenset()
+        self._guard: Callable[[bool], None] = _ignore
+        self._rejections: Rejections | None = None
+        self._in_flight = 0
+        self._early = 0  # calls in flight that began before their body was there
+        self.guarding = False
+
+    def stand_before(
+        self, operations: Sequence[BoundOperation], answers: Answers, guard: Callable[[bool], None]
+    ) -> None:
+        """Stand before a door. ``guard`` is told when its calls must be asked about, and when no more."""
+        clock, entropy, observer = self._parts
+        self._rejections = Rejections(answers, clock=clock, entropy=entropy, observer=observer)
+        self._rejections.facts = self._facts
+        self._commands = frozenset(o.index for o in operations if o.operation.kind is OperationKind.COMMAND)
+        self._waiting_for_store = self._commands | {o.index for o in operations if not o.inline}
+        self._guard = guard
+
+    def start(self) -> None:
+        """Watch the running loop, and the store."""
+        if self._counting:
+            self._loop_queue.start()
+            self._store_queue.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._loop_queue.stop()
+        self._store_queue.stop()
+        self._change()
+
+    def admits(self, bound: BoundOperation) -> bool:
+        """Whether a call of an operation may begin now. It is asked only while there is something to guard."""
+        calls = self._bounds.calls
+        if self._in_flight >= calls and bound.running >= self._own:
+            return False
+        if self._early >= calls and bound.index in self._commands:
+            return False
+        queue = self._store_queue
+        if queue.narrow and queue.calls >= queue.limit and bound.index in self._waiting_for_store:
+            return False
+        return not self._loop_queue.crowded or self._loop_queue.admits()
+
+    def turn_away(self, exchange: Exchange, bound: BoundOperation) -> Held:
+        """Count a call that is turned away, and return the target that has its answer."""
+        rejections = self._rejections
+        assert rejections is not None  # it stands before a door
+        return Held(rejections.turn_away(exchange, bound.name), rejections.pass_on)
+
+    def began(self, call: Call, task: asyncio.Task[Any], timer: asyncio.TimerHandle) -> None:
+        """A call is in flight: it waits for something. ``timer`` is its deadline, which ends with it.
+
+        One whose body is still on its way is counted apart, so that slow clients take no place of others.
+        """
+        waits = call.operation.index in self._waiting_for_store
+        early = call.read is not None and call.body is None
+        calls = self._bounds.calls
+        if early:
+            self._early += 1
+        else:
+            self._in_flight += 1
+            self._store_queue.calls += waits
+        if self._in_flight >= calls or self._early >= calls:
+            self._change()
+
+        def ended(_: object) -> None:
+            timer.cancel()
+            if early:
+                self._early -= 1
+            else:
+                self._store_queue.calls -= waits
+                self._in_flight -= 1
+            if self.guarding:
+                self._change()
+
+        task.add_done_callback(ended)
+
+    def figures(self) -> Figures:
+        """Return the figures of now."""
+        queue = self._store_queue
+        return Figures(
+            overloaded=self.guarding,
+            in_flight=self._in_flight + self._early,
+            queue=self._loop_queue.last,
+            store_queue=queue.last,
+            limit=queue.limit if queue.narrow else None,
+            turned_away={} if self._rejections is None else dict(self._rejections.counts),
+        )
+
+    def _count(self) -> int:
+        return self._ended() + (0 if self._rejections is None else self._rejections.total)
+
+    def _facts(self) -> dict[str, float]:
+        return {"in_flight": self._in_flight, "queue_ms": round(1000 * self._loop_queue.last, 1)}
+
+    def _change(self) -> None:
+        """Guard the door while anything is over its bound."""
+        self._store_queue.keep = self._loop_queue.crowded
+        if self._loop_queue.crowded:
+            self._store_queue.tighten()
+        guarding = (
+            self._loop_queue.crowded
+            or self._store_queue.narrow
+            or self._in_flight >= self._bounds.calls
+            or self._early >= self._bounds.calls
+        )
+        if guarding is not self.guarding:
+            self.guarding = guarding
+            self._guard(guarding)
+
+
+class Held:
+    """The target of a call that was turned away: its answer, at once or a little later."""
+
+    __slots__ = ("_answer", "_pass_on")
+    bound = None
+    strict = query = False
+
+    def __init__(self, answer: Answer, pass_on: Callable[[Answer, asyncio.AbstractEventLoop], Passed]) -> None:
+        self._answer = answer
+        self._pass_on = pass_on
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> Passed:
+        """Return the answer, or what will have it."""
+        return self._pass_on(self._answer, loop)
+
+
+def _ignore(_: bool) -> None: ...

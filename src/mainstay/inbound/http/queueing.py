@@ -1,0 +1,256 @@
+"""Where requests queue in a process of one event loop, and when a queue stands: ready sockets, and the store's turn.
+
+A queue that empties now and then is a burst, and does its work: it keeps the processor busy. One that does not empty
+for a whole interval only adds its length to every answer; that one is cut (controlled delay, RFC 8289).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from mainstay.ports.clock import Clock
+
+LOOK = 0.05  # seconds between two looks at the loop, and at the store
+INTERVAL = 0.1  # seconds that a queue must stand before it is cut
+FEW = 64  # so many waiting requests are no queue, however slow: 64 clients that wait for each other are not too many
+LEAST_CALLS = 8  # that may wait for the store, however long it takes
+_WINDOW = 0.1  # seconds after which the budget of a crowded loop is judged anew
+_SHARE = 20  # of the target: what one turn of a crowded loop begins with; an answer waits for about two turns
+_SLACK = 0.05  # of a window: a loop that was idle for so long has room for more
+
+
+class LoopQueue:
+    """How long what is ready waits for the event loop, and what one turn of a crowded loop may take on.
+
+    A socket that is ready waits for all that were ready before it: for as long as one turn of the loop takes. While
+    the loop is not crowded a turn is measured now and then, and a request costs nothing. While it is, each turn is: it
+    takes on new calls until its ``budget`` of seconds is used up. The budget doubles while the loop has idle time and
+    is halved while it has none; ``crowded`` ends when it has grown to ``target``.
+
+    ``count`` returns how many requests were answered so far; ``changed`` is told when ``crowded`` has changed.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_clock",
+        "_count",
+        "_counted",
+        "_due",
+        "_first",
+        "_handle",
+        "_idle",
+        "_loop",
+        "_opened",
+        "_standing",
+        "_turned",
+        "_window",
+        "budget",
+        "crowded",
+        "last",
+        "target",
+    )
+
+    def __init__(self, clock: Clock, target: float, count: Callable[[], int], changed: Callable[[], None]) -> None:
+        self._clock = clock.monotonic
+        self._count = count
+        self._changed = changed
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._handle: asyncio.TimerHandle | None = None
+        self._due = self._turned = self._window = self._idle = 0.0
+        self._opened = 0.0  # when the present turn took on its first call
+        self._first = True
+        self._counted = 0
+        self._standing: float | None = None
+        self.target = target
+        self.budget = target
+        self.crowded = False
+        self.last = 0.0  # seconds, as last measured
+
+    def start(self) -> None:
+        """Begin to look, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._counted = self._count()
+        self._wait()
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop = None
+        self.crowded = False
+
+    def admits(self) -> bool:
+        """Whether the present turn of a crowded loop may take on one more call. The first of a turn always may."""
+        now = self._clock()
+        if self._first:
+            self._first = False
+            self._opened = now
+            return True
+        return now - self._opened <= self.budget
+
+    def _wait(self) -> None:
+        if self._loop is not None:
+            self._due = self._clock() + LOOK
+            self._handle = self._loop.call_later(LOOK, self._look)
+
+    def _look(self) -> None:
+        """See how late this look is, then measure one turn of the loop."""
+        if self._loop is None:
+            return
+        now, counted = self._clock(), self._count()
+        late = max(0.0, now - self._due)
+        requests = (counted - self._counted) * late / (LOOK + late)  # of the turn that made it late
+        self._counted = counted
+        if late >= INTERVAL and late > self.target and requests > FEW:
+            self._crowd()
+        else:
+            self._loop.call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        if self._loop is not None:
+            self._turned, self._counted = self._clock(), self._count()
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        """Judge the turn: the loop is crowded when each turn was too long for an interval."""
+        if self._loop is None:
+            return
+        now, counted = self._clock(), self._count()
+        requests, self._counted = counted - self._counted, counted
+        self.last = now - self._turned
+        if self.last <= self.target or requests <= FEW:
+            self._standing = None
+        elif self._standing is None:
+            self._standing = self._turned
+        if self._standing is not None and now - self._standing >= INTERVAL:
+            self._crowd()
+        else:
+            self._wait()
+
+    def _crowd(self) -> None:
+        now = self._clock()
+        self._standing = None
+        self.budget = self.target / _SHARE
+        self._turned = self._window = now
+        self._idle = 0.0
+        self._first = True
+        self.crowded = True
+        self._changed()
+        self._turn()
+
+    def _turn(self) -> None:
+        """Once in each turn of a crowded loop: it never sleeps, so that a short turn is idle time."""
+        loop = self._loop
+        if loop is None:
+            return
+        now = self._clock()
+        took, self._turned = now - self._turned, now
+        self._first = True
+        if took < self.budget / 5:
+            self._idle += took
+        else:
+            self.last = took
+        if now - self._window >= _WINDOW and self._review(now):
+            return
+        loop.call_soon(self._turn)
+
+    def _review(self, now: float) -> bool:
+        """At the end of a window: more where there was room for more. Returns whether the loop is crowded no more."""
+        least = self.target / _SHARE
+        roomy = self._idle > _SLACK * (now - self._window)
+        self._window, self._idle = now, 0.0
+        self.budget = self.budget * 2 if roomy else max(least, self.budget / 2)
+        if self.budget < self.target:
+            return False
+        self.crowded = False
+        self.last = 0.0
+        self._counted = self._count()
+        self._changed()
+        self._wait()
+        return True
+
+
+class StoreQueue:
+    """How many calls may wait for the store at a time, by how long they wait there.
+
+    ``delay`` returns for how many seconds the call that has waited longest has been passed over; ``calls`` counts those
+    in flight. While the queue is ``narrow``, ``limit`` follows the delay: a fifth less while it is over a quarter of
+    the target, a tenth more while the limit is used up. ``keep`` keeps it narrow; else it is while the limit is used.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_clock",
+        "_delay",
+        "_handle",
+        "_loose",
+        "_standing",
+        "calls",
+        "keep",
+        "last",
+        "limit",
+        "narrow",
+        "target",
+    )
+
+    def __init__(self, clock: Clock, target: float, delay: Callable[[], float], changed: Callable[[], None]) -> None:
+        self._clock = clock.monotonic
+        self._delay = delay
+        self._changed = changed
+        self._handle: asyncio.TimerHandle | None = None
+        self._standing: float | None = None
+        self._loose = 0.0
+        self.target = target
+        self.calls = 0
+        self.limit = FEW
+        self.narrow = False
+        self.keep = False
+        self.last = 0.0
+
+    def start(self) -> None:
+        """Begin to look, on the running loop."""
+        self._handle = asyncio.get_running_loop().call_later(LOOK, self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self.narrow = False
+
+    def tighten(self) -> None:
+        """Begin to keep to the limit."""
+        if not self.narrow:
+            self.narrow = True
+            self.limit = max(LEAST_CALLS, min(FEW, self.calls) // 2)
+            self._loose = self._clock()
+            self._changed()
+
+    def _look(self) -> None:
+        self.last = self._delay()
+        if self.narrow:
+            self._adjust()
+        elif self.last > self.target and self.calls > FEW:
+            if self._standing is None:
+                self._standing = self._clock()
+            elif self._clock() - self._standing >= INTERVAL:
+                self._standing = None
+                self.tighten()
+        else:
+            self._standing = None
+        pause = LOOK / 5 if self.narrow or self._standing is not None else LOOK
+        self._handle = asyncio.get_running_loop().call_later(pause, self._look)
+
+    def _adjust(self) -> None:
+        """Move the limit, and give it up when it has not been reached for a while."""
+        now = self._clock()
+        if self.calls >= self.limit:
+            self._loose = now
+        if self.last > self.target / 4:
+            self.limit = max(LEAST_CALLS, self.limit * 4 // 5)
+        elif self.calls >= self.limit:
+            self.limit += 1 + self.limit // 10
+        if now - self._loose >= 5 * INTERVAL and not self.keep:
+            self.narrow = False
+            self._changed()

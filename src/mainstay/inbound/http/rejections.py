@@ -1,0 +1,120 @@
+"""Calls that are turned away: what they are told, when, and how whoever runs the service hears of it.
+
+Turning a call away must cost next to nothing, or a service that is asked for ten times what it can do would do nothing
+else. So the answer is made beforehand but for the request's id, and calls are counted, and told in one line a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from mainstay.inbound.http.encode import Answers
+from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.model.problem import Unavailable
+from mainstay.ports.clock import Clock
+from mainstay.ports.ids import Entropy
+from mainstay.ports.observer import Notice, Observer
+
+HOLD = 0.025  # seconds that an answer is held back at most, where many are given
+_TICK = 0.005  # seconds
+_AT_ONCE = 60  # answers a tick that are given at once: about a tenth of the time
+_RETRY = 3  # seconds: the longest that a client is told to stay away, where all are turned away; the least is 1
+_SPREAD = 16
+_REPORT = 1.0  # seconds
+
+
+Passed = Answer | asyncio.Future[Answer]
+
+
+class Overloaded(Unavailable, hint="Nothing was done: it is safe to send the request again, after Retry-After."):
+    """More is asked for than can be done now."""
+
+
+class Rejections:
+    """Turns calls away.
+
+    A client that asks again at once, and is answered at once, costs more the less it gets. Where many are turned away
+    the answers are held back for ``HOLD`` seconds, so that each such client costs at most so many answers a second.
+    ``counts`` has the calls turned away, by operation.
+    """
+
+    def __init__(self, answers: Answers, *, clock: Clock, entropy: Entropy | None, observer: Observer) -> None:
+        self._made = _made(answers, entropy)
+        self._clock = clock.monotonic
+        self._observer = observer
+        self._held: deque[tuple[float, Answer, asyncio.Future[Answer]]] = deque()
+        self._ticking = False
+        self._left = _AT_ONCE
+        self._next = 0
+        self._told = 0
+        self._since = 0.0
+        self._report_at = 0.0
+        self.total = 0
+        self.counts: dict[str, int] = {}
+        self.facts: Callable[[], Mapping[str, float]] = dict
+
+    def turn_away(self, exchange: Exchange, operation: str) -> Answer:
+        """Count a call that is turned away, and return what it is told."""
+        self.total += 1
+        self.counts[operation] = self.counts.get(operation, 0) + 1
+        self._next = (self._next + 1) % _SPREAD
+        head, body = self._made[self._next]
+        return Answer(503, b"%b%b\r\n%b" % (head, exchange.request_id.encode(), exchange.common), body)
+
+    def pass_on(self, answer: Answer, loop: asyncio.AbstractEventLoop) -> Passed:
+        """Return an answer where it may go at once, else what will have it."""
+        if not self._ticking:
+            self._begin(loop)
+        if self._left > 0 and not self._held:
+            self._left -= 1
+            return answer
+        waiting: asyncio.Future[Answer] = loop.create_future()
+        self._held.append((self._clock() + HOLD, answer, waiting))
+        return waiting
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ticking = True
+        self._left = _AT_ONCE
+        now = self._clock()
+        if now >= self._report_at:
+            self._since, self._report_at = now, now + _REPORT
+        loop.call_later(_TICK, self._tick, loop)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let answers go: those whose time has come, and as many more as cost little."""
+        now, held = self._clock(), self._held
+        left = _AT_ONCE
+        while held and (left > 0 or held[0][0] <= now):
+            _, answer, waiting = held.popleft()
+            if not waiting.done():
+                waiting.set_result(answer)
+                left -= 1
+        self._left = max(0, left)
+        if now >= self._report_at and self.total > self._told:
+            self._report(now)
+        if held or self.total > self._told:
+            loop.call_later(_TICK, self._tick, loop)
+        else:
+            self._ticking = False
+
+    def _report(self, now: float) -> None:
+        turned, self._told = self.total - self._told, self.total
+        facts = {"calls": turned, "seconds": round(now - self._since, 1), **self.facts()}
+        text = f"more is asked for than can be done: {turned} calls were turned away"
+        self._observer.observe(Notice("warning", "overloaded", text, facts))
+        self._since, self._report_at = now, now + _REPORT
+
+
+def _made(answers: Answers, entropy: Entropy | None) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the answers but for the request's id: they differ in Retry-After, so that not all come back together."""
+    made = []
+    for number in range(_SPREAD):
+        chance = number * 7 % _SPREAD / _SPREAD if entropy is None else entropy.uniform()
+        problem = Overloaded(retry_after=1 + int(chance * _RETRY))
+        blank = Exchange(b"GET", {}, "", "", b"")
+        answer = answers.problem(blank, problem)
+        head, mark, _ = answer.head.partition(b"X-Request-ID: ")
+        made.append((head + mark, answer.body))
+    return tuple(made)
