@@ -183,8 +183,8 @@ class Sample:
             observer=self.recorder,
             documents={"/openapi.json": Document(body=b"{}", media_type="application/json", etag='"o1"')},
             pages={
-                "/health": Page(make=lambda: (200, "application/json", b'{"status":"up"}')),
-                "/ready": Page(make=_ready, ready=True),
+                "/health": Page(make=lambda: (200, "application/json", b'{"status":"up"}'), probe=True),
+                "/ready": Page(make=_ready, ready=True, probe=True),
             },
             options=options,
         )

@@ -147,6 +147,15 @@ def _keys(patient: Patient) -> Iterator[Finding]:
         )
 
 
+def _hosts(patient: Patient) -> Iterator[Finding]:
+    settings = patient.settings
+    if settings.http.hosts:
+        yield Finding("hosts", "fine", f"answered for: {', '.join(settings.http.hosts)}")
+    elif settings.is_production:
+        message = "every host is answered for: a name that somebody points here is taken for the service's own"
+        yield Finding("hosts", "warning", message, 'list its names, for example http.hosts = ["api.shop.example"]')
+
+
 def _service(patient: Patient) -> Iterator[Finding]:
     from mainstay.app.checking import inspect
     from mainstay.app.importing import import_service
@@ -191,6 +200,7 @@ _EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("files", _files),
     ("files", _secret_files),
     ("keys", _keys),
+    ("hosts", _hosts),
     ("service", _service),
     ("database", _database),
     ("ports", _ports),

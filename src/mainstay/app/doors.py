@@ -14,10 +14,11 @@ from mainstay.adapters.observe.metrics import CONTENT_TYPE
 from mainstay.app.assembly import Application
 from mainstay.app.observing import Observing
 from mainstay.app.served import served
-from mainstay.app.settings.model import Exposure, Settings
+from mainstay.app.settings.model import Exposure, Settings, is_loopback
 from mainstay.app.siblings import Siblings
 from mainstay.inbound.http.door import Door
-from mainstay.inbound.http.options import Cors, HttpOptions
+from mainstay.inbound.http.hosts import LOCAL
+from mainstay.inbound.http.options import Cors, HttpOptions, Security
 from mainstay.inbound.http.targets import Document, Page, PageContent
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.dispatch import dispatch
@@ -41,7 +42,9 @@ def make_doors(
     operations = served(application.bound)
     options = options_of(settings)
 
-    def door(with_routes: list[BoundOperation], shown: Documents, pages: Mapping[str, Page]) -> Door:
+    def door(
+        with_routes: list[BoundOperation], shown: Documents, pages: Mapping[str, Page], options: HttpOptions
+    ) -> Door:
         ports = application.ports
         return Door(
             with_routes,
@@ -59,7 +62,7 @@ def make_doors(
             return settings.shown(what) == "public" or (admin and settings.shown(what) == "admin")
 
         found = {
-            "/health": Page(make=_health),
+            "/health": Page(make=_health, probe=True),
             "/ready": _readiness(application, reasons=open_(settings.expose.readiness)),
         }
         if open_(settings.expose.metrics):
@@ -67,10 +70,11 @@ def make_doors(
         return found
 
     docs = settings.shown(settings.expose.docs)
-    main = door(operations, documents if docs == "public" else {}, pages(admin=False))
+    main = door(operations, documents if docs == "public" else {}, pages(admin=False), options)
     if not settings.admin_open:
         return Doors(main, None)
-    return Doors(main, door([], documents if docs != "off" else {}, pages(admin=True)))
+    shown = documents if docs != "off" else {}
+    return Doors(main, door([], shown, pages(admin=True), admin_options(settings, options)))
 
 
 Documents = Mapping[str, Document]
@@ -85,6 +89,13 @@ def options_of(settings: Settings) -> HttpOptions:
         max_header_bytes=http.max_header,
         max_headers=http.max_headers,
         max_target_bytes=http.max_target,
+        compress=http.compress,
+        codings=tuple(http.codings) or None,
+        compress_least=http.compress_least,
+        compress_types=tuple(http.compress_types),
+        max_inflation=http.max_inflation,
+        msgpack=http.msgpack,
+        cache_keys=http.cache_keys,
         header_timeout=http.header_seconds,
         body_timeout=http.body_seconds,
         keep_alive_timeout=http.idle_seconds,
@@ -93,15 +104,48 @@ def options_of(settings: Settings) -> HttpOptions:
         drain_timeout=http.drain_seconds,
         backlog=http.backlog,
         trusted_proxies=tuple(http.trusted_proxies),
+        proxy_header=None if http.proxy_header == "auto" else http.proxy_header,
+        hosts=tuple(http.hosts),
+        hosts_of_probes=http.hosts_of_probes,
         cors=Cors(
             origins=tuple(cors.origins),
             credentials=cors.credentials,
             headers=tuple(cors.headers),
+            expose=tuple(cors.expose),
             max_age=cors.max_age,
+            private_network=cors.private_network,
         )
         if cors.origins
         else None,
+        security=_security(settings),
     )
+
+
+def _security(settings: Settings) -> Security | None:
+    chosen = settings.security
+    if not chosen.enabled:
+        return None
+    return Security(
+        content_policy=chosen.content_policy,
+        frame_options=chosen.frame_options,
+        referrer_policy=chosen.referrer_policy,
+        opener_policy=chosen.opener_policy,
+        resource_policy=chosen.resource_policy,
+        permissions_policy=chosen.permissions_policy,
+        hsts_max_age=settings.hsts_seconds,
+        hsts_subdomains=chosen.hsts_subdomains,
+        hsts_preload=chosen.hsts_preload,
+    )
+
+
+def admin_options(settings: Settings, options: HttpOptions) -> HttpOptions:
+    """Return the options of the admin door.
+
+    On a loopback address it answers for this machine's own names and for addresses only: a page that a browser shows
+    here cannot read it under a name of its own (DNS rebinding). No page of another origin is allowed.
+    """
+    local = is_loopback(settings.admin.host)
+    return msgspec.structs.replace(options, hosts=LOCAL if local else (), host_addresses=local, cors=None)
 
 
 def _health() -> PageContent:
@@ -116,7 +160,7 @@ def _readiness(application: Application, *, reasons: bool) -> Page:
             told["checks"] = found.checks
         return (200 if found.ready else 503), JSON, _encode(told)
 
-    return Page(make=make, ready=True)
+    return Page(make=make, ready=True, probe=True)
 
 
 def _metrics(observing: Observing, siblings: Siblings | None) -> Page:

@@ -36,6 +36,7 @@ class Kind(Enum):
     UNSUPPORTED_MEDIA = "unsupported_media"
     RANGE_NOT_SATISFIABLE = "range_not_satisfiable"
     EXPECTATION_FAILED = "expectation_failed"
+    MISDIRECTED = "misdirected"
     INVALID = "invalid"
     PRECONDITION_REQUIRED = "precondition_required"
     TOO_MANY = "too_many"

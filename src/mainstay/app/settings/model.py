@@ -57,11 +57,21 @@ class Http(Section, frozen=True):
     max_header: Bytes = 16 * 1024  # all header fields together
     max_headers: Annotated[int, Meta(ge=8, le=10_000)] = 100
     max_target: Bytes = 8 * 1024  # path and query
+    compress: bool = True  # answers, for clients that take it
+    codings: list[Literal["zstd", "br", "gzip"]] = []  # of answers, the best first; none: all that are installed
+    compress_least: Bytes = 1024
+    compress_types: list[str] = []  # media types that are packed beside the usual ones
+    max_inflation: Annotated[int, Meta(ge=2, le=100_000)] = 100  # times its size that a packed request may become
+    msgpack: bool = True  # beside JSON
+    cache_keys: Literal["surrogate-key", "cache-tag", "edge-cache-tag", "none"] = "surrogate-key"  # of shared caches
     header_seconds: Seconds = 10.0  # from the first byte of a head to its end
     body_seconds: Seconds = 30.0  # without a byte of a body that is awaited
     idle_seconds: Seconds = 75.0
     write_seconds: Seconds = 30.0  # until a client that takes no byte of its answer is cut off
     trusted_proxies: list[str] = []  # addresses and networks whose Forwarded is believed
+    proxy_header: Literal["auto", "forwarded", "x-forwarded-for"] = "auto"  # the one that they write
+    hosts: list[str] = []  # that are answered for, as api.shop.example or *.shop.example; none: all
+    hosts_of_probes: bool = False  # for /health and /ready too, which are asked by address
     drain_delay: Pause = 5.0  # readiness says 503 while the door still accepts
     drain_seconds: Pause = 30.0  # for calls in flight
 
@@ -77,10 +87,27 @@ class Admin(Section, frozen=True):
 class Cors(Section, frozen=True):
     """Which pages of other origins may call (none, unless named here)."""
 
-    origins: list[str] = []
+    origins: list[str] = []  # https://shop.example, https://*.shop.example (one label), or * alone
     credentials: bool = False
-    headers: list[str] = []
+    headers: list[str] = []  # request headers that pages may send beside the usual ones
+    expose: list[str] = []  # answer headers that pages may read beside the usual ones
     max_age: Annotated[int, Meta(ge=0, le=86400)] = 600
+    private_network: bool = False  # pages of public addresses may reach a private one
+
+
+class SecurityHeaders(Section, frozen=True):
+    """The security headers of every answer; one that is empty is left out."""
+
+    enabled: bool = True
+    content_policy: str = "default-src 'none'; frame-ancestors 'none'"
+    frame_options: str = "DENY"
+    referrer_policy: str = "no-referrer"
+    opener_policy: Literal["same-origin", "same-origin-allow-popups", "unsafe-none", ""] = "same-origin"
+    resource_policy: Literal["same-origin", "same-site", "cross-origin", ""] = "same-origin"
+    permissions_policy: str = ""
+    hsts_seconds: Annotated[int, Meta(ge=0, le=315_360_000)] | None = None  # over TLS; None: a year in production
+    hsts_subdomains: bool = False
+    hsts_preload: bool = False
 
 
 class Database(Section, frozen=True):
@@ -179,6 +206,7 @@ class Settings(Section, frozen=True):
     http: Http = Http()
     admin: Admin = Admin()
     cors: Cors = Cors()
+    security: SecurityHeaders = SecurityHeaders()
     database: Database = Database()
     auth: Auth = Auth()
     sealing: Sealing = Sealing()
@@ -208,6 +236,12 @@ class Settings(Section, frozen=True):
     def admin_open(self) -> bool:
         """Whether the admin address is served."""
         return self.is_production if self.admin.enabled is None else self.admin.enabled
+
+    @property
+    def hsts_seconds(self) -> int:
+        """For how long browsers are told to use TLS only; 0: they are not told."""
+        chosen = self.security.hsts_seconds
+        return (31_536_000 if self.is_production else 0) if chosen is None else chosen
 
     def shown(self, what: Exposure) -> Exposure:
         """Return ``public``, ``admin`` or ``off`` for an exposure."""

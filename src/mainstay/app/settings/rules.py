@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from ipaddress import ip_network
 
+from mainstay.app.settings.edge import edge_rules
 from mainstay.app.settings.faults import SettingFault
 from mainstay.app.settings.model import Settings, is_loopback
 from mainstay.model.values import Secret
@@ -35,7 +35,6 @@ _KNOWN = frozenset(
     }
 )
 _SERVICE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_ORIGIN = re.compile(r"\*|null|https?://[^/\s?#]+")
 _MAKE = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 Rule = Callable[[Settings], Iterator[SettingFault]]
@@ -75,32 +74,6 @@ def _fault(settings: Settings, key: str, problem: str, remedy: str) -> SettingFa
 def _service(settings: Settings) -> Iterator[SettingFault]:
     if settings.service and not _SERVICE.fullmatch(settings.service):
         yield _fault(settings, "service", "expected MODULE:NAME", 'for example "shop.service:shop"')
-
-
-def _cors(settings: Settings) -> Iterator[SettingFault]:
-    cors = settings.cors
-    if "*" in cors.origins and cors.credentials:
-        yield _fault(
-            settings,
-            "cors.origins",
-            "every origin with credentials would let any page act as its visitor",
-            "name the origins, or set cors.credentials to false",
-        )
-    if not all(_ORIGIN.fullmatch(origin) for origin in cors.origins):
-        yield _fault(
-            settings, "cors.origins", "an origin is scheme, host and port only", "for example https://shop.example"
-        )
-
-
-def _proxies(settings: Settings) -> Iterator[SettingFault]:
-    for network in settings.http.trusted_proxies:
-        try:
-            ip_network(network)
-        except ValueError:
-            yield _fault(
-                settings, "http.trusted_proxies", "each must be an address or a network", "for example 10.1.0.0/16"
-            )
-            return
 
 
 def _ports(settings: Settings) -> Iterator[SettingFault]:
@@ -215,6 +188,6 @@ def _elsewhere_secret(settings: Settings) -> Iterator[SettingFault]:
         yield _fault(settings, "sealing.secret", f"at least {MIN_SECRET_BYTES} bytes are needed", _MAKE)
 
 
-_ALWAYS: tuple[Rule, ...] = (_service, _cors, _proxies, _ports, _key_forms, _sealing)
+_ALWAYS: tuple[Rule, ...] = (_service, edge_rules, _ports, _key_forms, _sealing)
 _PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_database, _production_secrets)
 _ELSEWHERE: tuple[Rule, ...] = (_elsewhere_is_local, _elsewhere_secret)

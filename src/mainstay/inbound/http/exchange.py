@@ -35,7 +35,8 @@ class Exchange(msgspec.Struct, eq=False):
     """A request's head, its body as it arrives, and its call or its answer.
 
     ``common`` are the header lines that every answer to it carries; ``root`` is the path that the door is mounted at;
-    ``target`` is what the route leads to.
+    ``target`` is what the route leads to. ``address``, ``secure`` and ``authority`` are the client's, as the connection
+    or a listed proxy says: its address, whether it spoke TLS, and the host that it called (None: as its head says).
     """
 
     method: bytes
@@ -53,3 +54,6 @@ class Exchange(msgspec.Struct, eq=False):
     expects: bool = False  # the client waits for 100 before it sends the body
     closing: bool = False  # the connection ends with this exchange
     http10: bool = False
+    address: str = ""
+    secure: bool = False
+    authority: str | None = None

@@ -7,21 +7,29 @@ from typing import Literal
 
 import msgspec
 
-_ORIGIN = re.compile(r"https?://(?:\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::[0-9]{1,5})?")
+_LABELS = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*"
+_ORIGIN = re.compile(rf"(https?)://(?:\[[0-9a-f:.]+\]|(?:\*\.(?=[^:]*\.))?{_LABELS})(?::([0-9]{{1,5}}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+KeyField = Literal["surrogate-key", "cache-tag", "edge-cache-tag", "none"]
+_VISIBLE = re.compile(r"[ -~]*")
 
 
 class Cors(msgspec.Struct, frozen=True, kw_only=True):
     """Which web pages of other origins may call (Fetch standard, CORS protocol).
 
-    ``origins`` are exact (``https://shop.example``), or ``("*",)`` for all, which cannot go with ``credentials``.
-    ``headers`` are request headers allowed beside those that clients of this door need; ``max_age`` is in seconds.
+    ``origins`` are exact (``https://shop.example``), have a star for one label (``https://*.shop.example``), or are
+    ``("*",)`` for all, which cannot go with ``credentials``. ``headers`` are request headers allowed and ``expose``
+    answer headers shown beside those that clients of this door need; ``max_age`` is in seconds. ``private_network``
+    lets pages of public addresses reach a private one (Private Network Access).
     Raises ``ValueError`` for an origin that no browser would send.
     """
 
     origins: tuple[str, ...]
     credentials: bool = False
     headers: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
     max_age: int = 600
+    private_network: bool = False
 
     def __post_init__(self) -> None:
         if "*" in self.origins:
@@ -31,11 +39,47 @@ class Cors(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError('cors: origins "*" stands alone')
             return
         for origin in self.origins:
-            if _ORIGIN.fullmatch(origin) is None:
-                raise ValueError(
-                    f"cors: origin {origin!r}: expected scheme://host[:port] in lower case without a path, "
-                    "for example https://shop.example"
-                )
+            wrong = origin_fault(origin)
+            if wrong is not None:
+                raise ValueError(f"cors: origin {origin!r}: {wrong}")
+
+
+def origin_fault(origin: str) -> str | None:
+    """Return why no browser sends this as an origin, or None."""
+    if origin == "null":
+        return "it stands for every sandboxed page and file, of whomever: name the origins"
+    found = _ORIGIN.fullmatch(origin)
+    if found is None:
+        return (
+            "expected scheme://host[:port] in lower case without a path, for example https://shop.example "
+            "or https://*.shop.example"
+        )
+    if found[2] == _DEFAULT_PORTS[found[1]]:
+        return "browsers leave the usual port out: leave it out as well"
+    return None
+
+
+class Security(msgspec.Struct, frozen=True, kw_only=True):
+    """The security headers of every answer. One that is empty is left out; a use case that sets one itself is obeyed.
+
+    ``hsts_max_age`` in seconds is told over TLS only; 0 leaves it out. Raises ``ValueError`` for what is no header.
+    """
+
+    content_policy: str = "default-src 'none'; frame-ancestors 'none'"
+    frame_options: str = "DENY"
+    referrer_policy: str = "no-referrer"
+    opener_policy: str = "same-origin"
+    resource_policy: str = "same-origin"
+    permissions_policy: str = ""
+    hsts_max_age: int = 0
+    hsts_subdomains: bool = False
+    hsts_preload: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, str) and _VISIBLE.fullmatch(value) is None:
+                raise ValueError(f"security: {name}: expected visible ASCII characters on one line")
 
 
 class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +100,21 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float = 30.0  # for calls in flight, after which they are cut off
     backlog: int = 2048
     cors: Cors | None = None
+    security: Security | None = Security()
+    hosts: tuple[str, ...] = ()  # that are answered for, 421 beyond; none: all
+    host_addresses: bool = False  # beside them every address
+    hosts_of_probes: bool = False  # of health and readiness too: they are asked by address
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks that are believed about their clients
     proxy_header: Literal["forwarded", "x-forwarded-for"] | None = None  # the one that they write; None: either
     problem_base: str = "urn:problem:"  # the type of a problem is this and its code
+    compress: bool = True
+    codings: tuple[str, ...] | None = None  # of answers, the best first; None: all that are installed
+    compress_least: int = 1024  # bytes of a body from which on it is packed
+    compress_inline: int = 64 << 10  # a larger body is packed in a thread, while it is sent
+    compress_types: tuple[str, ...] = ()  # media types that are packed beside the usual ones
+    max_inflation: int = 100  # how many times its size a packed request body may become
+    cache_keys: KeyField = "surrogate-key"  # the field that tells shared caches what an answer is purged by
+    msgpack: bool = True  # what is taken and given as JSON is taken and given as MessagePack too
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

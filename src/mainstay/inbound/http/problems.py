@@ -28,6 +28,7 @@ STATUS: Mapping[Kind, int] = MappingProxyType(
         Kind.UNSUPPORTED_MEDIA: 415,
         Kind.RANGE_NOT_SATISFIABLE: 416,
         Kind.EXPECTATION_FAILED: 417,
+        Kind.MISDIRECTED: 421,
         Kind.INVALID: 422,
         Kind.PRECONDITION_REQUIRED: 428,
         Kind.TOO_MANY: 429,
@@ -63,6 +64,15 @@ class NoRoute(Problem, kind=Kind.NOT_FOUND, code="not_found"):
 
 class MethodNotAllowed(Problem, kind=Kind.METHOD_NOT_ALLOWED):
     """The path does not take this method."""
+
+
+class Misdirected(
+    Problem,
+    kind=Kind.MISDIRECTED,
+    code="misdirected_request",
+    hint="Call the service by its own name; whoever runs it lists its names in http.hosts.",
+):
+    """This service does not answer for that host."""
 
 
 class TargetTooLong(Problem, kind=Kind.URI_TOO_LONG, code="uri_too_long"):

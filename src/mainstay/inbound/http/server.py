@@ -62,6 +62,8 @@ class HttpServer:
         self, door: Door, clock: Clock, *, tls: ssl.SSLContext | None = None, handshake_seconds: float = 10.0
     ) -> None:
         self._door = door
+        if tls is not None:
+            door.over_tls()
         self._shared = Connections(door, clock, secure=tls is not None)
         self._tls = tls
         self._handshake_seconds = handshake_seconds if tls is not None else None

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 
 import msgspec
 
+from mainstay.inbound.http.caching import rules_of
+from mainstay.inbound.http.codings import IDENTITY
+from mainstay.inbound.http.compress import Packing
 from mainstay.inbound.http.encode import Answers, ReplyEncoder
-from mainstay.inbound.http.lifetime import lifetime_lines
-from mainstay.inbound.http.negotiate import JSON
+from mainstay.inbound.http.formats import MSGPACK, MsgpackEncoder
+from mainstay.inbound.http.lifetime import Lifetime, lifetime_of
+from mainstay.inbound.http.negotiate import JSON, best
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.kernel.bound import BoundOperation
 from mainstay.model.operation import OperationKind
+from mainstay.model.problem import NotAcceptable
 from mainstay.model.signature import Source
 
 PageContent = tuple[int, str, bytes]
@@ -30,17 +36,27 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Something made anew for each request: health, readiness, metrics.
 
-    One that says whether the service is ``ready`` is answered 503 by the door itself while it drains.
+    One that says whether the service is ``ready`` is answered 503 by the door itself while it drains. A ``probe`` is
+    asked by address, whatever hosts the door answers for.
     """
 
     make: Callable[[], PageContent | Awaitable[PageContent]]
     ready: bool = False
+    probe: bool = False
 
 
 class OperationTarget:
-    """An operation as the door needs it."""
+    """An operation as the door needs it, giving its answers in one media type.
+
+    ``offers`` are all that it gives; ``giving`` returns the same target for another of them. ``prefix`` stands before
+    its path: the version of the service that it is of.
+    """
 
     __slots__ = (
+        "_answers",
+        "_location",
+        "_others",
+        "_rules",
         "accept_field",
         "accepts",
         "bound",
@@ -50,6 +66,7 @@ class OperationTarget:
         "lifetime",
         "limit",
         "method",
+        "offers",
         "precondition",
         "query",
         "strict",
@@ -58,7 +75,14 @@ class OperationTarget:
         "usual",
     )
 
-    def __init__(self, bound: BoundOperation, location: str | None, options: HttpOptions, answers: Answers) -> None:
+    def __init__(
+        self,
+        bound: BoundOperation,
+        location: str | None,
+        options: HttpOptions,
+        answers: Answers,
+        lifetime: Lifetime | None = None,
+    ) -> None:
         operation, body = bound.operation, bound.signature.body
         self.bound = bound
         self.method = operation.method
@@ -66,15 +90,66 @@ class OperationTarget:
         self.upload = body is not None and body.source is Source.UPLOAD
         self.takes_body = not self.query and (body is not None or bool(bound.signature.of(Source.MEMBER)))
         self.accepts = bound.media.accepts or ((JSON,) if self.takes_body else ())
+        if options.msgpack and JSON in self.accepts:
+            self.accepts = (*self.accepts, *MSGPACK)
         self.gives = bound.media.gives
+        self.offers = (JSON, *MSGPACK) if options.msgpack and self.gives == JSON else (self.gives,)
         self.keyed = operation.idempotency != "none"
         self.precondition = operation.precondition
         self.limit = options.max_upload_bytes if self.upload else options.max_body_bytes
         self.strict = self.takes_body or self.precondition
         self.usual = frozenset({b"*/*", self.gives.encode()})
         self.accept_field = {"POST": "Accept-Post", "PATCH": "Accept-Patch"}.get(self.method, "Accept")
-        self.lifetime = lifetime_lines(operation)
-        self.encode = ReplyEncoder(answers, self.gives, location)
+        self.lifetime = lifetime_of(operation) if lifetime is None else lifetime
+        self._rules = None if operation.cache is None else rules_of(bound, operation.cache, options)
+        self._answers = answers
+        self._location = location
+        self._others: dict[tuple[str, bool], OperationTarget] = {}
+        self.encode = self._encoder(self.gives)
+
+    @property
+    def packing(self) -> Packing:
+        """What packs the answers."""
+        return self._answers.packing
+
+    def _encoder(self, media: str, *, always: bool = False) -> ReplyEncoder:
+        made = MsgpackEncoder if media in MSGPACK else ReplyEncoder
+        vary = b"Vary: Accept\r\n" if len(self.offers) > 1 else b""
+        return made(self._answers, media, self._location, vary=vary, rules=self._rules, always=always)
+
+    def giving(self, media: str, *, always: bool = False) -> OperationTarget:
+        """Return this target with its answers in one of ``offers``; ``always`` packs them whatever their size."""
+        if media == self.gives and not always:
+            return self
+        other = self._others.get((media, always))
+        if other is None:
+            other = self._others[media, always] = copy(self)
+            other.gives = media
+            other.encode = self._encoder(media, always=always)
+        return other
+
+
+def given(target: OperationTarget, accept: bytes) -> OperationTarget:
+    """Return a target that gives what an Accept field wants most. Raises ``NotAcceptable``."""
+    media = best(accept.decode("latin-1"), target.offers)
+    if media is None:
+        raise NotAcceptable(f"this is given as {' or '.join(target.offers)} only", gives=list(target.offers))
+    return target.giving(media)
+
+
+def given_packed(target: OperationTarget, codings: bytes) -> OperationTarget:
+    """Return a target whose answers an Accept-Encoding field takes that refuses plain bytes. Raises ``NotAcceptable``.
+
+    One that gives a type which is never packed is given as it is.
+    """
+    packing = target.packing
+    if not packing.fits(target.gives):
+        return target
+    refused = packing.refuses_all(codings)
+    if refused:
+        offered = ", ".join((*(one.name for one in packing.offered), IDENTITY))
+        raise NotAcceptable(f"this is given in the content codings {offered}")
+    return target if refused is None else target.giving(target.gives, always=True)
 
 
 class DocumentTarget:

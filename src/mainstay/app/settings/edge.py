@@ -1,0 +1,86 @@
+"""The rules of what faces browsers and proxies: origins, hosts, networks, the headers of every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from mainstay.app.settings.faults import SettingFault
+from mainstay.app.settings.model import Settings
+from mainstay.inbound.http.hosts import HostPolicy
+from mainstay.inbound.http.options import Security, origin_fault
+
+
+def edge_rules(settings: Settings) -> Iterator[SettingFault]:
+    """Give every fault of those settings."""
+    yield from _cors(settings)
+    yield from _proxies(settings)
+    yield from _hosts(settings)
+    yield from _headers(settings)
+
+
+def _fault(settings: Settings, key: str, problem: str, remedy: str) -> SettingFault:
+    return SettingFault(key, settings.source(key), problem, remedy)
+
+
+def _cors(settings: Settings) -> Iterator[SettingFault]:
+    cors = settings.cors
+    if "*" in cors.origins:
+        if cors.credentials:
+            yield _fault(
+                settings,
+                "cors.origins",
+                "every origin with credentials would let any page act as its visitor",
+                "name the origins, or set cors.credentials to false",
+            )
+        elif len(cors.origins) > 1:
+            yield _fault(settings, "cors.origins", "every origin is allowed, and some are named", "keep one of both")
+        return
+    for origin in cors.origins:
+        wrong = origin_fault(origin)
+        if wrong is not None:
+            yield _fault(settings, "cors.origins", f"an origin is scheme, host and port only: {wrong}", "")
+            return
+
+
+def _proxies(settings: Settings) -> Iterator[SettingFault]:
+    for network in settings.http.trusted_proxies:
+        try:
+            ip_network(network)
+        except ValueError:
+            yield _fault(
+                settings, "http.trusted_proxies", "each must be an address or a network", "for example 10.1.0.0/16"
+            )
+            return
+
+
+def _hosts(settings: Settings) -> Iterator[SettingFault]:
+    try:
+        HostPolicy(settings.http.hosts)
+    except ValueError:
+        yield _fault(
+            settings,
+            "http.hosts",
+            "each must be a host without a scheme or a path",
+            "for example api.shop.example, *.shop.example or [2001:db8::1]",
+        )
+
+
+def _headers(settings: Settings) -> Iterator[SettingFault]:
+    security = settings.security
+    try:
+        Security(
+            content_policy=security.content_policy,
+            frame_options=security.frame_options,
+            referrer_policy=security.referrer_policy,
+            permissions_policy=security.permissions_policy,
+        )
+    except ValueError as error:
+        yield _fault(settings, "security", str(error).removeprefix("security: "), "")
+    if security.hsts_preload and not (security.hsts_subdomains and (security.hsts_seconds or 0) >= 31_536_000):
+        yield _fault(
+            settings,
+            "security.hsts_preload",
+            "browsers' lists take a year or more, with subdomains",
+            "set security.hsts_subdomains = true, and hsts_seconds to 31536000 or more",
+        )

@@ -1,0 +1,46 @@
+"""The security headers of every answer (OWASP REST Security, OWASP Secure Headers), put together at start-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mainstay.inbound.http.options import Security
+
+_LISTED = frozenset({b"vary", b"link"})
+"""Fields of which a second line adds to the first (RFC 9110, section 5.3): a team's own stand beside them."""
+
+
+def security_lines(security: Security | None, *, secure: bool) -> bytes:
+    """Return the header lines of answers; ``secure`` says that the request came over TLS.
+
+    Strict-Transport-Security is for those only (RFC 6797, section 7.2).
+    """
+    if security is None:
+        return b""
+    fields = [
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", security.content_policy),
+        ("X-Frame-Options", security.frame_options),
+        ("Referrer-Policy", security.referrer_policy),
+        ("Cross-Origin-Opener-Policy", security.opener_policy),
+        ("Cross-Origin-Resource-Policy", security.resource_policy),
+        ("Permissions-Policy", security.permissions_policy),
+        ("Strict-Transport-Security", _transport(security) if secure else ""),
+    ]
+    return "".join(f"{name}: {value}\r\n" for name, value in fields if value).encode("latin-1")
+
+
+def _transport(security: Security) -> str:
+    if not security.hsts_max_age:
+        return ""
+    below = "; includeSubDomains" if security.hsts_subdomains else ""
+    return f"max-age={security.hsts_max_age}{below}" + ("; preload" if security.hsts_preload else "")
+
+
+def without(lines: bytes, names: Iterable[str]) -> bytes:
+    """Return header lines without those that somebody sets who knows better. Lists are kept: theirs adds to ours."""
+    taken = {name.lower().encode("latin-1") for name in names} - _LISTED
+    if not taken:
+        return lines
+    kept = (one for one in lines.split(b"\r\n")[:-1] if one.partition(b":")[0].lower() not in taken)
+    return b"".join(one + b"\r\n" for one in kept)
