@@ -9,12 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from mainstay.app.assembly import assemble
-from mainstay.app.importing import import_service
-from mainstay.app.observing import make_log, make_observing
 from mainstay.app.rundir import RunDirectory
 from mainstay.app.seat import Seat, Spec
-from mainstay.app.serving import Listening, run_loop, serve
 from mainstay.app.settings import Settings
 from mainstay.app.sockets import listen
 from mainstay.app.supervisor import Supervisor
@@ -47,7 +43,7 @@ def launch(settings: Settings, wanted: Launch, announce: Announce) -> int:
             admin = listen(settings.admin.host, settings.admin.port, http.workers)
         said = _Announcement(announce, _url(main[0]), _url(admin[0]) if admin else None)
         if http.workers == 1 and not wanted.reload:
-            return _serve_alone(settings, wanted, Listening(main[0], admin[0] if admin else None), said)
+            return _serve_alone(settings, wanted, main[0], admin[0] if admin else None, said)
         return _supervise(settings, wanted, main, admin, said)
     finally:
         for one in (*main, *admin):
@@ -68,11 +64,19 @@ class _Announcement:
             self._announce(*self._places)
 
 
-def _serve_alone(settings: Settings, wanted: Launch, listening: Listening, announce: Callable[[], None]) -> int:
+def _serve_alone(
+    settings: Settings, wanted: Launch, main: socket.socket, admin: socket.socket | None, announce: Callable[[], None]
+) -> int:
+    # Imported here: a supervisor has none of this in memory.
+    from mainstay.app.assembly import assemble
+    from mainstay.app.importing import import_service
+    from mainstay.app.observing import make_observing
+    from mainstay.app.serving import Listening, run_loop, serve
+
     observing = make_observing(settings)
     service = import_service(settings, module=wanted.module)
     application = assemble(service, settings, observer=observing.observer)
-    return run_loop(serve(application, observing, listening, on_ready=announce, fresh=wanted.fresh))
+    return run_loop(serve(application, observing, Listening(main, admin), on_ready=announce, fresh=wanted.fresh))
 
 
 def _supervise(
@@ -83,6 +87,7 @@ def _supervise(
     announce: Callable[[], None],
 ) -> int:
     from mainstay.adapters.local.clock import SystemClock
+    from mainstay.app.logs import make_log
 
     log, sink = make_log(settings, SystemClock())
     run = RunDirectory()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ from mainstay.adapters.observe.log import LogObserver
 from mainstay.adapters.observe.metrics import Gauge, Metrics, exposition
 from mainstay.adapters.observe.process import LoopLag, process_gauges
 from mainstay.adapters.observe.sink import Sink
+from mainstay.app.logs import make_log
 from mainstay.app.settings import Settings
 from mainstay.inbound.http.problems import STATUS
 from mainstay.ports.clock import Clock
@@ -21,7 +20,6 @@ from mainstay.ports.observer import Observer
 if TYPE_CHECKING:
     from mainstay.app.assembly import Application
 
-_STDOUT = 1
 _GAUGES = frozenset({"rows", "writer_queue", "reader_queue", "wal_pages"})
 _LARGEST = frozenset({"rows", "wal_pages"})  # each worker sees the same file: adding them up would be wrong
 
@@ -85,17 +83,6 @@ def _relay_gauges(application: Application) -> Iterator[Gauge]:
     yield Gauge("mainstay_relay_leading", "Workers that deliver events now.", float(counted.leading))
     for name, value in (("delivered", counted.delivered), ("failed", counted.failed), ("dead", counted.dead)):
         yield Gauge(f"mainstay_events_{name}", f"Events {name} by the relay.", value, kind="counter")
-
-
-def make_log(settings: Settings, clock: Clock) -> tuple[LogObserver, Sink]:
-    """Return the log that the settings ask for: lines for people on a terminal, JSON elsewhere."""
-    sink = Sink(_STDOUT)
-    form = settings.log.format
-    pretty = form == "pretty" or (form == "auto" and os.isatty(_STDOUT))
-    sys.stdout.flush()
-    return LogObserver(
-        sink, clock, STATUS, level="debug" if settings.debug else settings.log.level, pretty=pretty
-    ), sink
 
 
 def make_observing(settings: Settings, clock: Clock | None = None) -> Observing:

@@ -9,10 +9,8 @@ from typing import Any
 
 from mainstay.app.launching import Launch, launch
 from mainstay.app.settings import Settings
-from mainstay.cli.announcing import announce
 from mainstay.cli.arguments import Usage
 from mainstay.cli.console import Console
-from mainstay.cli.preparing import prepare
 from mainstay.cli.project import settings_of
 
 
@@ -37,7 +35,12 @@ def execute(arguments: Any, console: Console) -> int:
             raise Usage(f"mainstay run: --{option} is for development: set MAINSTAY_PROFILE=development")
     if arguments.reload and settings.http.workers > 1:
         raise Usage("mainstay run: --reload works with one worker")
-    prepare(settings, console, module=arguments.module, demo=arguments.demo, reload=arguments.reload)
+    if arguments.demo or settings.profile == "development":
+        # Elsewhere nothing is brought up to date here: whoever serves checks the database and refuses by itself, and a
+        # supervisor never holds what its workers hold.
+        from mainstay.cli.preparing import prepare
+
+        prepare(settings, console, module=arguments.module, demo=arguments.demo, reload=arguments.reload)
     wanted = Launch(
         directory=str(arguments.directory or Path.cwd()),
         flags={key: value for key, value in flags.items() if value is not None},
@@ -50,6 +53,8 @@ def execute(arguments: Any, console: Console) -> int:
 
 def _announcer(settings: Settings, console: Console, *, demo: bool) -> Callable[[str, str | None], None]:
     def say(url: str, admin: str | None) -> None:
+        from mainstay.cli.announcing import announce
+
         announce(settings, console, url=url, admin=admin, demo=demo)
         console.flush()
 
