@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from mainstay.app.assembly import Application
+from mainstay.app.collecting import settled
 from mainstay.app.documents import documents_of
 from mainstay.app.doors import Doors, make_doors
 from mainstay.app.migrating import migrations_of
@@ -85,7 +86,8 @@ async def serve(
             await seed(application.bound)
         if siblings is not None:
             await siblings.start()
-        clean = await _take_calls(application, doors, listening, on_ready=on_ready, stop=stop)
+        with settled():
+            clean = await _take_calls(application, doors, listening, on_ready=on_ready, stop=stop)
         if siblings is not None:
             await siblings.stop()
     if not clean:
