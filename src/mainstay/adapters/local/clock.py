@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from time import monotonic as _monotonic
 from time import time as _time
@@ -23,4 +22,6 @@ class SystemClock(Clock):
     monotonic = staticmethod(_monotonic)
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio  # here: a supervisor reads the clock and has no loop
+
         await asyncio.sleep(seconds)
