@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mainstay.adapters.observe.metrics import CONTENT_TYPE
+from mainstay.app.admitting import make_admission
 from mainstay.app.assembly import Application
 from mainstay.app.observing import Observing
 from mainstay.app.served import served
@@ -41,6 +42,8 @@ def make_doors(
     settings = application.settings
     operations = served(application.bound)
     options = options_of(settings)
+    admission = make_admission(application, observing.metrics)
+    observing.admission = admission
 
     def door(
         with_routes: list[BoundOperation], shown: Documents, pages: Mapping[str, Page], options: HttpOptions
@@ -55,6 +58,7 @@ def make_doors(
             documents=shown,
             pages=pages,
             options=options,
+            admission=admission if with_routes else None,
         )
 
     def pages(*, admin: bool) -> dict[str, Page]:

@@ -12,6 +12,7 @@ from mainstay.adapters.observe.metrics import Gauge, Metrics, exposition
 from mainstay.adapters.observe.process import LoopLag, process_gauges
 from mainstay.adapters.observe.sink import Sink
 from mainstay.app.logs import make_log
+from mainstay.app.admitting import admission_gauges
 from mainstay.app.settings import Settings
 from mainstay.inbound.http.problems import STATUS
 from mainstay.ports.clock import Clock
@@ -19,6 +20,7 @@ from mainstay.ports.observer import Observer
 
 if TYPE_CHECKING:
     from mainstay.app.assembly import Application
+    from mainstay.inbound.http.admission import Admission
 
 _GAUGES = frozenset({"rows", "writer_queue", "reader_queue", "wal_pages"})
 _LARGEST = frozenset({"rows", "wal_pages"})  # each worker sees the same file: adding them up would be wrong
@@ -28,20 +30,25 @@ class Observing:
     """The listeners of one process. ``watch`` tells the figures what to ask at scrape time."""
 
     def __init__(self, log: LogObserver, sink: Sink) -> None:
-        self.metrics: Metrics = Metrics(STATUS, self._gauges, self._running)
+        self.metrics: Metrics = Metrics(STATUS, self._gauges, self._running, self._turned_away)
         self.observer: Observer = Fanout((log, self.metrics))
         self._sink = sink
         self._lag = LoopLag()
         self._application: Application | None = None
+        self.admission: Admission | None = None
 
     def watch(self, application: Application) -> None:
         """Read figures of an application from now on; call it on the running loop."""
         self._application = application
         self._lag.start()
+        if self.admission is not None:
+            self.admission.start()
 
     def close(self) -> None:
         """Read no more, and let the log's descriptor go."""
         self._lag.stop()
+        if self.admission is not None:
+            self.admission.stop()
         self._sink.close()
 
     def render(self, snapshots: Iterable[bytes]) -> bytes:
@@ -51,6 +58,9 @@ class Observing:
     def _running(self) -> Mapping[str, int]:
         application = self._application
         return {} if application is None else {one.name: one.running for one in application.bound.operations}
+
+    def _turned_away(self) -> Mapping[str, int]:
+        return {} if self.admission is None else self.admission.figures().turned_away
 
     def _gauges(self) -> Iterator[Gauge]:
         yield from process_gauges()
@@ -64,6 +74,9 @@ class Observing:
         if self._application is not None:
             yield from _store_gauges(self._application)
             yield from _relay_gauges(self._application)
+            if self.admission is not None:
+                bound = self._application.settings.http.max_concurrency
+                yield from admission_gauges(self.admission, bound)
 
 
 def _store_gauges(application: Application) -> Iterator[Gauge]:

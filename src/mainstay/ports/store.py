@@ -98,6 +98,13 @@ class Store(ABC):
     def health(self) -> str | None:
         """Return why the store cannot be used, or None where it can."""
 
+    def delay(self) -> float:
+        """Return for how many seconds the call that has waited longest for the store has been passed over.
+
+        0 where none waits, or where those who wait will be taken together, as soon as the store is free.
+        """
+        return 0.0
+
     @abstractmethod
     def statistics(self) -> Mapping[str, float]:
         """Return counters for metrics, by name."""

@@ -14,6 +14,8 @@ from mainstay.ports.observer import CallEnded, Observation, Observer
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the latency histogram, in seconds."""
 
+_TURNED_AWAY = "503"
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -42,6 +44,7 @@ class Snapshot(msgspec.Struct, array_like=True):
     running: dict[str, int]
     notices: dict[str, int]  # level -> notices
     gauges: list[Gauge]
+    turned_away: dict[str, int] = {}  # operation -> calls that were not begun
 
 
 class _Figures:
@@ -58,8 +61,9 @@ class _Figures:
 class Metrics(Observer):
     """Counts calls by operation and status, with their latency, and notices by level.
 
-    ``gauges`` and ``running`` are asked at scrape time. Operations are those of the service: a caller cannot make
-    another, so that the number of series is bounded.
+    ``gauges``, ``running`` and ``turned_away`` are asked at scrape time. Calls that were turned away are told by
+    operation, and among the calls as those of status 503; they took no time, and are in no latency. Operations are
+    those of the service: a caller cannot make another, so that the number of series is bounded.
     """
 
     def __init__(
@@ -67,10 +71,12 @@ class Metrics(Observer):
         statuses: Mapping[Kind, int],
         gauges: Callable[[], Iterable[Gauge]],
         running: Callable[[], Mapping[str, int]],
+        turned_away: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._statuses = statuses
         self._gauges = gauges
         self._running = running
+        self._turned_away = turned_away
         self._operations: dict[str, _Figures] = {}
         self._notices: dict[str, int] = {}
 
@@ -89,16 +95,25 @@ class Metrics(Observer):
         figures.counts[bisect_left(BUCKETS, observation.seconds)] += 1
         figures.total += observation.seconds
 
+    def count(self) -> int:
+        """Return how many calls have ended."""
+        return sum(sum(one.statuses.values()) for one in self._operations.values())
+
     def snapshot(self) -> bytes:
         """Return this worker's figures, for ``exposition``."""
         figures = self._operations
+        turned_away = dict(self._turned_away())
+        calls = {name: {str(s): n for s, n in f.statuses.items()} for name, f in figures.items()}
+        for name, count in turned_away.items():
+            _add(calls.setdefault(name, {}), {_TURNED_AWAY: count})
         return msgspec.msgpack.encode(
             Snapshot(
-                {name: {str(s): n for s, n in f.statuses.items()} for name, f in figures.items()},
+                calls,
                 {name: Latency(list(f.counts), f.total) for name, f in figures.items()},
                 dict(self._running()),
                 dict(self._notices),
                 list(self._gauges()),
+                turned_away,
             )
         )
 
@@ -114,7 +129,7 @@ def exposition(snapshots: Iterable[bytes]) -> bytes:
 
 
 def _merge(snapshots: list[Snapshot]) -> Snapshot:
-    merged = Snapshot({}, {}, {}, {}, [])
+    merged = Snapshot({}, {}, {}, {}, [], {})
     gauges: dict[str, Gauge] = {}
     for snapshot in snapshots:
         for operation, statuses in snapshot.calls.items():
@@ -125,6 +140,7 @@ def _merge(snapshots: list[Snapshot]) -> Snapshot:
             held.total += latency.total
         _add(merged.running, snapshot.running)
         _add(merged.notices, snapshot.notices)
+        _add(merged.turned_away, snapshot.turned_away)
         for gauge in snapshot.gauges:
             other = gauges.get(gauge.name)
             if other is None:
@@ -165,6 +181,10 @@ class _Collector:
         for operation, count in sorted(self._figures.running.items()):
             running.add_metric([operation], count)
         yield running
+        away = CounterMetricFamily("mainstay_calls_turned_away", "Calls not begun: overload.", labels=["operation"])
+        for operation, count in sorted(self._figures.turned_away.items()):
+            away.add_metric([operation], count)
+        yield away
         notices = CounterMetricFamily("mainstay_notices", "Notices logged, by level.", labels=["level"])
         for level, count in sorted(self._figures.notices.items()):
             notices.add_metric([level], count)

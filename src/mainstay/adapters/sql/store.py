@@ -77,6 +77,9 @@ class SqliteStore(Store):
     def health(self) -> str | None:
         return self.engine.health()
 
+    def delay(self) -> float:
+        return self.engine.delay
+
     def statistics(self) -> Mapping[str, float]:
         counted = self.engine.statistics
         figures: dict[str, float] = {name: getattr(counted, name) for name in counted.__slots__}

@@ -57,6 +57,8 @@ class Http(Section, frozen=True):
     max_header: Bytes = 16 * 1024  # all header fields together
     max_headers: Annotated[int, Meta(ge=8, le=10_000)] = 100
     max_target: Bytes = 8 * 1024  # path and query
+    max_concurrency: Count = 1000  # calls in flight, in each worker: 503 beyond
+    queue_target_ms: Annotated[float, Meta(ge=0, le=60_000)] = 20.0  # that calls may queue for long; 0: any time
     compress: bool = True  # answers, for clients that take it
     codings: list[Literal["zstd", "br", "gzip"]] = []  # of answers, the best first; none: all that are installed
     compress_least: Bytes = 1024

@@ -129,6 +129,11 @@ class SqliteEngine:
         return len(self._writer) if self._writer is not None else 0
 
     @property
+    def delay(self) -> float:
+        """How long the first in the writer's queue has waited, in seconds, if a group has ended without it."""
+        return self._writer.delay if self._writer is not None else 0.0
+
+    @property
     def reader_queue(self) -> int:
         """How many reads wait for a connection."""
         return len(self._readers) if self._readers is not None else 0

@@ -71,6 +71,7 @@ class GroupWriter:
         self._statistics = statistics
         self._queue: OrderedDict[asyncio.Future[Turn], _Waiting] = OrderedDict()
         self._opening_since = 0.0
+        self._closed_at = 0.0  # when the last group was closed
         self._group: Group | None = None
         self._closing: Group | None = None
         self._trouble = ""
@@ -88,6 +89,12 @@ class GroupWriter:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def delay(self) -> float:
+        """How long the first in the queue has waited, in seconds, where a group has ended without it; else 0."""
+        since = next(iter(self._queue.values()))[1] if self._queue else self._closed_at
+        return monotonic() - since if since < self._closed_at else 0.0
 
     def start(self) -> None:
         """Start the writer thread."""
@@ -263,6 +270,7 @@ class GroupWriter:
 
     def _close(self, group: Group) -> None:
         self._group, self._closing = None, group
+        self._closed_at = monotonic()
         self.phase = Phase.CLOSING
         self._thread.close_group()
 
