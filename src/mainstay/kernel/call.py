@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -65,7 +66,7 @@ class Call(msgspec.Struct, kw_only=True):
 class Reply(msgspec.Struct, kw_only=True):
     """What comes back: the answer as JSON text, and the facts that a protocol makes its own headers of.
 
-    It is stored for idempotent replays, so all but ``stream`` and ``file`` must survive that.
+    It is stored for idempotent replays, so all must survive that but ``stream``, ``file`` and what only queries have.
     """
 
     body: bytes = b""
@@ -79,3 +80,5 @@ class Reply(msgspec.Struct, kw_only=True):
     replayed: bool = False
     file: File | None = None
     stream: AsyncIterator[bytes] | None = None
+    modified: datetime | None = None  # when the one row that is shown whole was changed; of what may be cached
+    keys: tuple[str, ...] = ()  # the entities and rows shown, as caches know them; of what may be cached

@@ -68,6 +68,9 @@ def plan_resource(module: Module, resource: Resource, shape: Shape) -> list[Plan
             tags=(module.name,),
             resource=resource,
             verb=verb,
+            cache=resource.cache if verb in _KINDS else None,
+            since=resource.since,
+            until=resource.until,
         )
         planned.append(Planned(operation=operation, signature=_signature(resource, verb)))
     return planned

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mainstay.model.caching import Caching
 from mainstay.model.limits import Limit
 from mainstay.model.operation import (
     KeyUse,
@@ -46,6 +47,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...]
     precondition: bool
     source: Source
+    cache: Caching | None = None
+    since: str | None = None
+    until: str | None = None
 
     def routes(self) -> list[tuple[str, str, str]]:
         """Return (verb, method, path) of each verb that is served."""
@@ -122,12 +126,16 @@ class Module:
         limits: Sequence[Limit] = (),
         precondition: bool = False,
         name: str | None = None,
+        cache: Caching | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> None:
         """Serve an entity: ``GET path``, ``GET path/{id}``, ``POST path``, ``PATCH path/{id}``, ``DELETE path/{id}``.
 
         Each verb is served to those whom its policy allows, and is absent where none is given. ``precondition`` makes
         ``If-Match`` required for update and delete. ``name`` is what one row is called in the names of the operations
-        (``get_product``): the entity's name unless it is given.
+        (``get_product``): the entity's name unless it is given. ``cache`` says what caches may keep of what is read,
+        ``since`` and ``until`` which versions of the service have it, both included.
         """
         self._open()
         self.resources.append(
@@ -143,6 +151,9 @@ class Module:
                 limits=tuple(limits),
                 precondition=precondition,
                 source=caller_source(1),
+                cache=cache,
+                since=since,
+                until=until,
             )
         )
 
@@ -161,6 +172,8 @@ class Module:
         deprecated: bool | date = False,
         sunset: date | None = None,
         successor: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
         name: str | None = None,
     ) -> Callable[[F], F]:
         """Declare a use case that changes things, in one transaction, for callers that ``allow`` allows.
@@ -168,6 +181,7 @@ class Module:
         ``status`` is that of success; ``raises`` are problems of the contract; ``idempotency`` says whether a key is
         needed; ``deadline`` is in seconds; ``external`` says that it reaches outside the service's own database, and is
         never run twice. ``deprecated`` (since a date, or True), ``sunset`` and ``successor`` are told in each answer.
+        ``since`` and ``until`` name the first and the last version of the service that has it.
         """
         place = route_of(route)
 
@@ -188,6 +202,8 @@ class Module:
                 deprecated=deprecated,
                 sunset=sunset,
                 successor=successor,
+                since=since,
+                until=until,
             )
             return function
 
@@ -204,11 +220,15 @@ class Module:
         deprecated: bool | date = False,
         sunset: date | None = None,
         successor: str | None = None,
+        cache: Caching | None = None,
+        since: str | None = None,
+        until: str | None = None,
         name: str | None = None,
     ) -> Callable[[F], F]:
         """Declare a use case that reads, from one snapshot, and changes nothing.
 
-        ``deprecated``, ``sunset`` and ``successor`` are as for a command.
+        ``deprecated``, ``sunset``, ``successor``, ``since`` and ``until`` are as for a command. ``cache`` says what
+        caches may keep: nothing, unless it is given.
         """
         place = route_of(route)
 
@@ -225,6 +245,9 @@ class Module:
                 deprecated=deprecated,
                 sunset=sunset,
                 successor=successor,
+                cache=cache,
+                since=since,
+                until=until,
             )
             return function
 

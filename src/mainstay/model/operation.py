@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from mainstay.model.caching import Caching
 from mainstay.model.limits import Limit
 from mainstay.model.policy import CallPolicy
 from mainstay.model.principal import Principal
@@ -66,6 +67,9 @@ class Operation(msgspec.Struct, kw_only=True, frozen=True):
     deprecated: bool | date = False  # since when, where that is known
     sunset: date | None = None  # when it ends
     successor: str | None = None  # the path or URL of what to use instead
+    cache: Caching | None = None  # of a query: what caches may keep
+    since: str | None = None  # the first version of the service that has it; None: from the first on
+    until: str | None = None  # the last version that has it; None: to the last
 
 
 class Signed(CallPolicy, frozen=True):

@@ -123,11 +123,11 @@ def test_an_open_origin_may_read_every_answer(door: Any, method: str, target: st
     assert (answer.status, answer["Access-Control-Allow-Origin"]) == (status, "https://shop.example")
     assert answer["Access-Control-Allow-Credentials"] == "true"
     assert "ETag" in answer["Access-Control-Expose-Headers"]
-    assert answer["Vary"] == "Origin"
+    assert "Origin" in answer.all("Vary")
     other = client.ask(method, target, {"Origin": "https://shop.example.evil.example"})
-    assert (other.status, other["Vary"]) == (status, "Origin")
+    assert (other.status, "Origin" in other.all("Vary")) == (status, True)
     assert "Access-Control-Allow-Origin" not in other
-    assert client.ask(method, target)["Vary"] == "Origin"
+    assert "Origin" in client.ask(method, target).all("Vary")
 
 
 def test_a_preflight(door: Any, sample: Sample) -> None:
@@ -147,4 +147,4 @@ def test_any_origin_may_be_let_in_without_credentials(door: Any) -> None:
     answer = door(cors=Cors(origins=("*",))).ask("GET", "/hello", ORIGIN)
     assert answer["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Credentials" not in answer
-    assert "Vary" not in answer
+    assert "Origin" not in answer.all("Vary")

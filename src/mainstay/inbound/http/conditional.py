@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 
 from mainstay.inbound.http.problems import HeaderMalformed
@@ -11,7 +14,7 @@ NEVER = -1
 """A version that no row has: stands for tags that name no version of ours, so that the comparison fails."""
 
 _TAG = re.compile(r'\s*(W/)?"([!#-~\x80-\xff]*)"\s*(?:,|$)')
-_OURS = re.compile(r"([0-9]{1,19})-[0-9a-f]{8}")
+_OURS = re.compile(r"([0-9]{1,19})-[0-9a-f]{8}(?:-[a-z]{2,8})?")
 
 
 def representation(view: str, media: str) -> str:
@@ -22,6 +25,16 @@ def representation(view: str, media: str) -> str:
 def entity_tag(version: int, shown: str) -> str:
     """Return the strong validator of a version of a row in a representation."""
     return f'"{version}-{shown}"'
+
+
+def content_tag(body: bytes, shown: str) -> str:
+    """Return the strong validator of an answer that has no version: a digest of its bytes."""
+    return f'"{blake2b(body, digest_size=8).hexdigest()}.{shown}"'
+
+
+def coded(tag: str, coding: str) -> str:
+    """Return the validator of a representation in a content coding: other bytes have another strong validator."""
+    return f'{tag[:-1]}-{coding}"'
 
 
 def tags_of(field: str, name: str) -> list[tuple[bool, str]] | None:
@@ -49,7 +62,21 @@ def if_match_versions(field: str) -> tuple[int, ...]:
     return tuple(int(one[1]) for one in found if one is not None) or (NEVER,)
 
 
-def none_match(field: str, tag: str) -> bool:
-    """Whether If-None-Match holds: no tag in it is ``tag`` (weak comparison). False means 304."""
-    tags = tags_of(field, "If-None-Match")
-    return tags is not None and all(f'"{opaque}"' != tag for _, opaque in tags)
+def known_tag(field: str, tags: Sequence[str]) -> str | None:
+    """Return the first of ``tags`` that If-None-Match names (weak comparison), or None where it names none of them."""
+    named = tags_of(field, "If-None-Match")
+    if named is None:
+        return tags[0]
+    held = {f'"{opaque}"' for _, opaque in named}
+    return next((tag for tag in tags if tag in held), None)
+
+
+def modified_since(field: bytes, modified: datetime) -> bool:
+    """Whether If-Modified-Since holds for a time; a field that is no date is ignored (RFC 9110, section 13.1.3)."""
+    try:
+        since = parsedate_to_datetime(field.decode("latin-1"))
+    except (ValueError, IndexError, OverflowError):
+        return True
+    if since.tzinfo is None:
+        return True
+    return modified.replace(microsecond=0) > since

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from mainstay.inbound.http.conditional import entity_tag, none_match, representation
+from mainstay.inbound.http.caching import CacheRules
+from mainstay.inbound.http.codings import Wanted
+from mainstay.inbound.http.compress import VARY, Packing, may_pack
+from mainstay.inbound.http.conditional import (
+    coded,
+    content_tag,
+    entity_tag,
+    known_tag,
+    modified_since,
+    representation,
+)
 from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.problems import document, status_of
 from mainstay.inbound.http.ratelimit import RateLimitFields
+from mainstay.inbound.http.security import without
 from mainstay.kernel.call import Call, Reply
 from mainstay.model.inputs import File
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import PreconditionFailed, Problem
 
-GUARD = b"X-Content-Type-Options: nosniff\r\n"
 _NO_STORE = b"Cache-Control: no-store\r\n"
 _REVALIDATE = b"Cache-Control: no-cache\r\n"
 _REVALIDATE_OWN = b"Cache-Control: private, no-cache\r\n"
-_PROBLEM = b"Content-Type: application/problem+json\r\n" + GUARD + _NO_STORE
+_PROBLEM = b"Content-Type: application/problem+json\r\n" + _NO_STORE
 _PATH_SAFE = "/%:@!$&'()*+,;=-._~"
 
 BODYLESS = frozenset({204, 304})
@@ -36,8 +48,9 @@ def line(name: str, value: str) -> bytes:
 class Answers:
     """What the answers of a door have in common."""
 
-    def __init__(self, problem_base: str) -> None:
-        self._base = problem_base
+    def __init__(self, options: HttpOptions) -> None:
+        self.packing = Packing(options)
+        self._base = options.problem_base
         self._limits = RateLimitFields()
 
     def trailer(self, exchange: Exchange) -> bytes:
@@ -53,7 +66,9 @@ class Answers:
         status = status_of(problem)
         parts = [_PROBLEM]
         given = problem.headers or {}
-        parts.extend(line(name, value) for name, value in given.items())
+        if given:
+            exchange.common = without(exchange.common, given)
+            parts.extend(line(name, value) for name, value in given.items())
         if status == 401 and not any(name.lower() == "www-authenticate" for name in given):
             parts.append(b"WWW-Authenticate: Bearer\r\n")
         if problem.retry_after is not None:
@@ -63,19 +78,36 @@ class Answers:
 
 
 class ReplyEncoder:
-    """Encodes the replies of one operation.
+    """Encodes the replies of one operation in one media type.
 
     An answer with a validator may be kept by a cache that asks again each time (``no-cache``, and ``private`` where the
-    call had credentials); any other is ``no-store``.
+    call had credentials), unless the operation says more (``rules``); any other is ``no-store``. ``vary`` are the
+    header lines that say what else the answer depends on; ``always`` packs whatever the size.
     """
 
-    def __init__(self, answers: Answers, media: str, location: str | None) -> None:
+    def __init__(
+        self,
+        answers: Answers,
+        media: str,
+        location: str | None,
+        *,
+        vary: bytes = b"",
+        rules: CacheRules | None = None,
+        always: bool = False,
+    ) -> None:
         self._answers = answers
         self._media = media
         self._location = location  # the path that a created resource's id is appended to; None: the request's own
-        self._type = b"Content-Type: " + media.encode() + b"\r\n" + GUARD
+        self._packing = answers.packing
+        self._packs = self._packing.fits(media)
+        self._always = always
+        self._least = 0 if always else self._packing.least
+        self._type = b"Content-Type: " + media.encode() + b"\r\n" + vary
         self._plain = self._type + _NO_STORE + b"X-Request-ID: "
         self._shown = representation("", media)
+        self._rules = rules
+        # Bodies below this size need no look at what the client takes, nor at rules.
+        self._simple = 0 if rules is not None else self._least if self._packs else sys.maxsize
 
     def __call__(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
         """Return the answer. Raises ``PreconditionFailed`` where If-Match on a query does not hold."""
@@ -87,7 +119,7 @@ class ReplyEncoder:
             and not reply.headers
             and not reply.replayed
             and not call.verdicts
-            and reply.body
+            and 0 < len(reply.body) < self._simple
         ):
             return Answer(
                 reply.status,
@@ -98,27 +130,60 @@ class ReplyEncoder:
         return self._full(exchange, call, reply)
 
     def _full(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
-        status, parts = reply.status, []
-        tag = None
-        if reply.version is not None and not reply.secret:
-            tag = entity_tag(reply.version, representation(reply.view, self._media) if reply.view else self._shown)
-            if _not_modified(exchange, call, reply.version, tag):
-                status = 304
-            parts.append(f"ETag: {tag}\r\n".encode())
-        if status not in BODYLESS:
-            parts.append(self._type if reply.file is None else _file_lines(reply.file))
-        parts.append(_caching(call, reply, tag))
-        if reply.location is not None and status in (201, 202):
+        wanted = None
+        if self._packs and may_pack(reply, self._least):
+            wanted = self._packing.wanted(exchange.headers)
+        tag = self._tag(reply)
+        if call.operation.operation.kind is OperationKind.QUERY:
+            known = _not_modified(exchange, call, reply, tag, wanted)
+            if known is not None:
+                return Answer(304, b"".join(self._head(exchange, call, reply, known, wanted)))
+        packed = None
+        if wanted is not None and wanted.codings:
+            packed = self._packing.reply(wanted.codings[0], reply, always=self._always)
+            if packed.coding is not None and tag:
+                tag = coded(tag, packed.coding.name)
+        parts = self._head(exchange, call, reply, tag, wanted)
+        if reply.status in BODYLESS:
+            return Answer(reply.status, b"".join(parts))
+        parts.append(self._type if reply.file is None else _file_lines(reply.file))
+        if packed is None:
+            return _with_body(reply.status, b"".join(parts), reply)
+        if packed.coding is not None:
+            parts.append(packed.coding.line)
+        return Answer(reply.status, b"".join(parts), packed.body, packed.stream)
+
+    def _tag(self, reply: Reply) -> str | None:
+        if reply.secret:
+            return None
+        shown = representation(reply.view, self._media) if reply.view else self._shown
+        if reply.version is not None:
+            return entity_tag(reply.version, shown)
+        return None if self._rules is None or reply.stream is not None else content_tag(reply.body, shown)
+
+    def _head(
+        self, exchange: Exchange, call: Call, reply: Reply, tag: str | None, wanted: Wanted | None
+    ) -> list[bytes]:
+        """Return the lines that do not depend on the body."""
+        parts = [] if not tag else [b"ETag: ", tag.encode("latin-1"), b"\r\n"]
+        if wanted is not None:
+            parts.append(VARY)
+        if self._rules is not None and not reply.secret:
+            parts.append(self._rules.lines(call, reply))
+        else:
+            parts.append(_caching(call, reply, tag))
+        if reply.location is not None and reply.status in (201, 202):
             prefix = self._location or exchange.path.decode()
             parts.append(line("Location", f"{exchange.root}{prefix}/{quote(reply.location, safe='')}"))
         if reply.next is not None:
             parts.append(line("Link", _next_link(exchange, call, reply.next)))
         if reply.replayed:
             parts.append(b"Idempotency-Replayed: true\r\n")
-        parts.extend(line(name, value) for name, value in reply.headers)
+        if reply.headers:
+            exchange.common = without(exchange.common, (name for name, _ in reply.headers))
+            parts.extend(line(name, value) for name, value in reply.headers)
         parts.append(self._answers.trailer(exchange))
-        head = b"".join(parts)
-        return Answer(status, head) if status in BODYLESS else _with_body(status, head, reply)
+        return parts
 
 
 def _with_body(status: int, head: bytes, reply: Reply) -> Answer:
@@ -130,20 +195,31 @@ def _with_body(status: int, head: bytes, reply: Reply) -> Answer:
     return Answer(status, head, bytes(file.content))
 
 
-def _not_modified(exchange: Exchange, call: Call, version: int, tag: str) -> bool:
-    if call.operation.operation.kind is not OperationKind.QUERY:
-        return False
-    if call.if_match and version not in call.if_match:
+def _not_modified(exchange: Exchange, call: Call, reply: Reply, tag: str | None, wanted: Wanted | None) -> str | None:
+    """Return the validator of what the client has where that is right still ("" where a date says so), else None.
+
+    What it has may be in any coding that it takes. Raises ``PreconditionFailed`` where If-Match does not hold.
+    """
+    if call.if_match and reply.version is not None and reply.version not in call.if_match:
         raise PreconditionFailed("it is not in the version that If-Match names")
     field = exchange.headers.get(b"if-none-match")
-    return field is not None and not none_match(field.decode("latin-1"), tag)
+    if field is None:
+        since = exchange.headers.get(b"if-modified-since")
+        still = since is not None and reply.modified is not None and not modified_since(since, reply.modified)
+        return (tag or "") if still else None
+    if tag is None:
+        return None
+    tags = [tag] if wanted is None else [coded(tag, one.name) for one in wanted.codings]
+    if wanted is not None and wanted.plain:
+        tags.append(tag)
+    return known_tag(field.decode("latin-1"), tags)
 
 
 def _caching(call: Call, reply: Reply, tag: str | None) -> bytes:
     if any(name.lower() == "cache-control" for name, _ in reply.headers):
         return b""
     query = call.operation.operation.kind is OperationKind.QUERY
-    if tag is None or not query:
+    if not tag or not query:
         return _NO_STORE
     return _REVALIDATE if call.credentials is None else _REVALIDATE_OWN
 
@@ -156,7 +232,7 @@ def _next_link(exchange: Exchange, call: Call, cursor: str) -> str:
 
 def _file_lines(file: File) -> bytes:
     """Say what a file is, and under which name to save it (RFC 6266), in a form for any character (RFC 8187)."""
-    head = line("Content-Type", file.media_type) + GUARD
+    head = line("Content-Type", file.media_type)
     if file.filename is None:
         return head
     name = file.filename

@@ -7,17 +7,19 @@ from functools import partial
 from mainstay.inbound.http.body import Inflow, too_large
 from mainstay.inbound.http.conditional import if_match_versions
 from mainstay.inbound.http.exchange import Exchange
+from mainstay.inbound.http.formats import MSGPACK, read_msgpack
 from mainstay.inbound.http.multipart import boundary_of, read_part
-from mainstay.inbound.http.negotiate import acceptable, readable, split_media
+from mainstay.inbound.http.negotiate import readable, split_media
 from mainstay.inbound.http.problems import ExpectationFailed, HeaderMalformed, TransferCodingUnknown
 from mainstay.inbound.http.request import credentials_of, idempotency_key_of, traceparent_of
-from mainstay.inbound.http.targets import OperationTarget
+from mainstay.inbound.http.targets import OperationTarget, given, given_packed, shown
 from mainstay.kernel.call import Call
-from mainstay.model.problem import NotAcceptable, PreconditionRequired, UnsupportedMedia
+from mainstay.model.problem import PreconditionRequired, UnsupportedMedia
 
 TELLING = frozenset(
     {
         b"accept",
+        b"accept-encoding",
         b"authorization",
         b"content-length",
         b"content-type",
@@ -61,8 +63,11 @@ def describe(exchange: Exchange, target: OperationTarget, call: Call, length: in
     """Set what the header fields say of a call. Raises the Problem of a head that cannot be served."""
     headers = exchange.headers
     accept = headers.get(b"accept")
-    if accept is not None and accept not in target.usual and not acceptable(accept.decode("latin-1"), target.gives):
-        raise NotAcceptable(f"this is given as {target.gives} only", gives=[target.gives])
+    if accept is not None and accept not in target.usual:
+        target = exchange.target = given(target, accept)
+    codings = headers.get(b"accept-encoding")
+    if codings is not None and b"=0" in codings:
+        target = exchange.target = given_packed(target, codings)
     authorization = headers.get(b"authorization")
     if authorization is not None:
         call.credentials, call.scheme = credentials_of(authorization)
@@ -108,9 +113,12 @@ def _describe_body(exchange: Exchange, target: OperationTarget, call: Call, leng
         call.read = partial(read_part, inflow, call, boundary_of(parameters))
         return
     if not readable(target.accepts, field):
-        raise UnsupportedMedia(
-            f"the body must be {' or '.join(target.accepts)}", headers={target.accept_field: ", ".join(target.accepts)}
-        )
+        told = shown(target.accepts)
+        headers = {target.accept_field: ", ".join(told)}
+        raise UnsupportedMedia(f"the body must be {' or '.join(told)}", headers=headers)
+    if media in MSGPACK and media in target.accepts:
+        call.read = partial(read_msgpack, inflow)
+        return
     call.media_type = media
     call.read = inflow.read
     exchange.direct = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, date
 from email.utils import format_datetime
 from urllib.parse import quote
 
@@ -11,17 +11,43 @@ from mainstay.model.operation import Operation, moment_of
 _URI_SAFE = "/%:@!$&'()*+,;=?#[]-._~"
 
 
-def lifetime_lines(operation: Operation) -> bytes:
-    """Return the header lines of an operation: none where it is not deprecated.
+class Lifetime:
+    """The header lines of an operation that is on its way out; ``follows`` is (its prefix, that of its successor)."""
+
+    __slots__ = ("_fixed", "_follows")
+
+    def __init__(self, fixed: bytes, follows: tuple[str, str] | None = None) -> None:
+        self._fixed = fixed
+        self._follows = follows
+
+    def lines(self, path: bytes, root: str) -> bytes:
+        """Return the lines of the answer to a request; what follows is at the same path below another prefix."""
+        if self._follows is None:
+            return self._fixed
+        own, next_ = self._follows
+        return self._fixed + successor_line(root + next_ + quote(path[len(own) :], safe=_URI_SAFE))
+
+
+def successor_line(uri: str) -> bytes:
+    """Return the Link to what is to be used instead (RFC 5829)."""
+    return f'Link: <{quote(uri, safe=_URI_SAFE)}>; rel="successor-version"\r\n'.encode("ascii")
+
+
+def lifetime_of(operation: Operation) -> Lifetime | None:
+    """Return the lifetime of an operation: None where it is not deprecated."""
+    if not operation.deprecated:
+        return None
+    fixed = lifetime_lines(operation.deprecated, operation.sunset)
+    return Lifetime(fixed if operation.successor is None else fixed + successor_line(operation.successor))
+
+
+def lifetime_lines(deprecated: bool | date, sunset: date | None) -> bytes:
+    """Return the lines that say since when something is deprecated, and when it ends.
 
     RFC 9745 knows no deprecation without a date; where none was given it is the epoch, which only says that it is past.
     """
-    if not operation.deprecated:
-        return b""
-    since = 0 if operation.deprecated is True else int(moment_of(operation.deprecated).timestamp())
-    lines = [f"Deprecation: @{since}"]
-    if operation.sunset is not None:
-        lines.append(f"Sunset: {format_datetime(moment_of(operation.sunset).astimezone(UTC), usegmt=True)}")
-    if operation.successor is not None:
-        lines.append(f'Link: <{quote(operation.successor, safe=_URI_SAFE)}>; rel="successor-version"')
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+    since = int(moment_of(deprecated).timestamp()) if isinstance(deprecated, date) else 0
+    lines = f"Deprecation: @{since}\r\n"
+    if sunset is not None:
+        lines += f"Sunset: {format_datetime(moment_of(sunset).astimezone(UTC), usegmt=True)}\r\n"
+    return lines.encode("ascii")

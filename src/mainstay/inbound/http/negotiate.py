@@ -34,20 +34,35 @@ def readable(accepts: Sequence[str], field: str) -> bool:
 
 
 def acceptable(field: str, media: str) -> bool:
-    """Whether an Accept field lets this media type be given. The most specific range decides; ``q=0`` refuses."""
-    best, quality = -1, 0.0
-    for part in field.split(","):
-        pattern, parameters = split_media(part)
+    """Whether an Accept field lets this media type be given."""
+    return best(field, (media,)) is not None
+
+
+def best(field: str, offers: Sequence[str]) -> str | None:
+    """Return the media type that an Accept field wants most, the first of those wanted alike; None where it wants none.
+
+    The most specific range that fits a type decides on its weight; ``q=0`` refuses it.
+    """
+    ranges = [split_media(part) for part in field.split(",")]
+    weighed = [(_weight(ranges, media), media) for media in offers]
+    weight, media = max(weighed, key=lambda one: one[0])
+    return media if weight > 0 else None
+
+
+def _weight(ranges: Sequence[tuple[str, dict[str, str]]], media: str) -> float:
+    rank_found, weight = -1, 0.0
+    for pattern, parameters in ranges:
         if not pattern or not matches(pattern, media):
             continue
         rank = 0 if pattern == "*/*" else 1 if pattern.endswith("/*") else 2
-        q = _quality(parameters.get("q", "1"))
-        if rank > best or (rank == best and q > quality):
-            best, quality = rank, q
-    return quality > 0
+        q = quality(parameters.get("q", "1"))
+        if rank > rank_found or (rank == rank_found and q > weight):
+            rank_found, weight = rank, q
+    return weight
 
 
-def _quality(text: str) -> float:
+def quality(text: str) -> float:
+    """Return a weight (RFC 9110, section 12.4.2); one that is malformed refuses."""
     try:
         value = float(text)
     except ValueError:

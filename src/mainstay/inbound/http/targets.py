@@ -130,11 +130,17 @@ class OperationTarget:
 
 
 def given(target: OperationTarget, accept: bytes) -> OperationTarget:
-    """Return a target that gives what an Accept field wants most. Raises ``NotAcceptable``."""
-    media = best(accept.decode("latin-1"), target.offers)
+    """Return a target that gives what an Accept field wants most (empty: anything). Raises ``NotAcceptable``."""
+    media = best(accept.decode("latin-1"), target.offers) if accept.strip() else target.gives
     if media is None:
-        raise NotAcceptable(f"this is given as {' or '.join(target.offers)} only", gives=list(target.offers))
+        told = shown(target.offers)
+        raise NotAcceptable(f"this is given as {' or '.join(told)} only", gives=told)
     return target.giving(media)
+
+
+def shown(types: Sequence[str]) -> list[str]:
+    """Return media types as they are told: without those that are other names of one that is told."""
+    return [one for one in types if one not in MSGPACK[1:]]
 
 
 def given_packed(target: OperationTarget, codings: bytes) -> OperationTarget:

@@ -1,0 +1,98 @@
+"""What an answer tells caches, where its operation declares it: Cache-Control (RFC 9111), Last-Modified, and the fields
+for caches in front of the service: CDN-Cache-Control (RFC 9213) and the keys by which they are purged.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from email.utils import format_datetime
+from urllib.parse import quote
+
+from mainstay.inbound.http.options import HttpOptions, KeyField
+from mainstay.kernel.bound import BoundOperation
+from mainstay.kernel.call import Call, Reply
+from mainstay.model.caching import Caching
+from mainstay.model.signature import Source
+
+_FIELDS = {
+    "surrogate-key": ("Surrogate-Key", " "),
+    "cache-tag": ("Cache-Tag", ","),
+    "edge-cache-tag": ("Edge-Cache-Tag", ","),
+}
+_MAX_KEYS = 8 << 10  # bytes of the field; the caches that read it take 16 KiB of all of them together
+_SETTLED = timedelta(seconds=2)
+_KEY_SAFE = ":/-._~"
+
+
+class CacheRules:
+    """The header lines of one operation. ``varies`` names the header fields that it takes as parameters."""
+
+    def __init__(self, caching: Caching, varies: tuple[str, ...], field: KeyField) -> None:
+        names = dict.fromkeys((*varies, *caching.vary))
+        vary = f"Vary: {', '.join(names)}\r\n" if names else ""
+        self._caching = caching
+        self._field = None if field == "none" or not caching.is_shared else _FIELDS[field]
+        self._private = f"{vary}Cache-Control: {_control(caching, shared=False)}\r\n".encode()
+        self._shared = self._private
+        if caching.is_shared:
+            self._shared = f"{vary}Cache-Control: {_control(caching, shared=True)}\r\n".encode()
+        if caching.cdn is not None:
+            control = f"CDN-Cache-Control: {_targeted(caching)}\r\n"
+            if field == "surrogate-key":
+                control += f"Surrogate-Control: {_targeted(caching)}\r\n"
+            self._shared += control.encode()
+
+    def lines(self, call: Call, reply: Reply) -> bytes:
+        """Return the lines of an answer."""
+        own = any(name.lower() == "cache-control" for name, _ in reply.headers)
+        shared = self._caching.is_shared and (call.credentials is None or self._caching.with_credentials)
+        parts = [b"" if own else self._shared if shared else self._private]
+        # A row that has just been changed may change again in the same second, which the date could not tell.
+        settled = reply.modified is not None and call.operation.ports.clock.now() - reply.modified >= _SETTLED
+        if reply.modified is not None and settled:
+            date = format_datetime(reply.modified.astimezone(UTC), usegmt=True)
+            parts.append(f"Last-Modified: {date}\r\n".encode())
+        if shared and self._field is not None:
+            parts.append(self._keys(self._field, call, reply))
+        return b"".join(parts)
+
+    def _keys(self, field: tuple[str, str], call: Call, reply: Reply) -> bytes:
+        name, separator = field
+        given = {**dict(call.query), **call.arguments}
+        own = [_filled(key, given) for key in self._caching.keys]
+        text = separator.join(dict.fromkeys((*own, *reply.keys)))
+        if len(text) > _MAX_KEYS:  # of so many rows, only their kinds are named
+            text = separator.join(dict.fromkeys((*own, *(key for key in reply.keys if "/" not in key))))
+        return f"{name}: {text}\r\n".encode() if text else b""
+
+
+def rules_of(bound: BoundOperation, caching: Caching, options: HttpOptions) -> CacheRules:
+    """Return the rules of an operation; the header fields that it takes as parameters vary its answers."""
+    varies = tuple(p.header for p in bound.signature.of(Source.HEADER) if p.header)
+    return CacheRules(caching, varies, options.cache_keys)
+
+
+def _filled(key: str, given: dict[str, str]) -> str:
+    for name, value in given.items():
+        key = key.replace(f"{{{name}}}", quote(value[:128], safe=_KEY_SAFE))
+    return key.replace("{", "").replace("}", "")
+
+
+def _control(caching: Caching, *, shared: bool) -> str:
+    public = shared and caching.shared is not None
+    parts = ["public" if public else "private", f"max-age={caching.seconds}"]
+    if public and caching.shared != caching.seconds:
+        parts.append(f"s-maxage={caching.shared}")
+    return ", ".join([*parts, *_stale(caching), *(["immutable"] if caching.immutable else [])])
+
+
+def _targeted(caching: Caching) -> str:
+    return ", ".join([f"max-age={caching.cdn}", *_stale(caching)])
+
+
+def _stale(caching: Caching) -> list[str]:
+    times = {
+        "stale-while-revalidate": caching.stale_while_revalidate,
+        "stale-if-error": caching.stale_if_error,
+    }
+    return [f"{name}={seconds}" for name, seconds in times.items() if seconds is not None]
