@@ -11,33 +11,15 @@ import json
 import platform
 import shutil
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 from bench.measure import Sample, Server, load, median, request, spread
-from bench.peers import HERE, NAMES, SECRET, make
-from bench.workloads import WORKLOADS, Check, Workload, lua
+from bench.peers import HERE, NAMES, make
+from bench.workloads import WORKLOADS, Check, Workload, lua, tokens
 
 ITEM = "00000000-0000-0000-0000-000000000001"
-
-
-def tokens() -> dict[str, str]:
-    """Return the tokens that the workloads use."""
-    claims = {"iss": "bench", "aud": "bench", "sub": str(uuid.UUID(int=7)), "exp": int(time.time()) + 86400}
-    made = {}
-    for name, roles in (("manager", ["manager"]), ("customer", ["customer"])):
-        made[name] = mint_token({**claims, "roles": roles})
-    return {**made, "broken": made["manager"][:-4] + "AAAA"}
-
-
-def mint_token(claims: dict[str, Any]) -> str:
-    """Return an HS256 token, by the JOSE library that both sides rest on."""
-    from joserfc import jwt
-    from joserfc.jwk import OctKey
-
-    return jwt.encode({"alg": "HS256", "typ": "JWT"}, claims, OctKey.import_key(SECRET.encode()))
 
 
 def check(server: Server, workload: Workload, held: dict[str, str], item: str) -> None:

@@ -1,7 +1,7 @@
-"""Processor time of one request inside the server: ``python -m bench.hotpath [--profile W3]``.
+"""The chain in this process: bytes into the protocol, bytes out of it, on the production assembly.
 
-Bytes are fed to the protocol and taken from it in this process, on the production assembly: no socket, no client. What
-is printed is the server's own work, in microseconds of processor time a request, the least of several rounds.
+``python -m bench.hotpath [--workloads W1,W3] [--profile W3]`` prints the server's own work in microseconds of processor
+time a request, the least of several rounds: no socket, no client. ``bench.gate`` counts the instructions of the same.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import mint_token
 from bench.peers import HERE, SECRET
-from bench.workloads import FORM
+from bench.workloads import FORM, mint_token
+
+NAMES = ("W1", "W2", "W3", "W4", "W5", "W6")
+_SEEDS = 200
+_EXPIRY = 4102444800  # the first second of 2100: the token's length, and so its cost, does not depend on the day
 
 
 class Wire(asyncio.Transport):
@@ -57,9 +62,6 @@ class Wire(asyncio.Transport):
     def abort(self) -> None: ...
 
 
-ITEM = {"sku": "A", "name": "one", "price": "3.50", "stock": 3}
-
-
 def message(method: str, path: str, body: Any = None, token: str | None = None) -> bytes:
     """Return a request as wrk sends it."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1:9100"]
@@ -72,99 +74,87 @@ def message(method: str, path: str, body: Any = None, token: str | None = None) 
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
 
 
-async def measure(names: list[str], profile: str | None, count: int) -> dict[str, float]:
-    """Return the least microseconds a request of each workload."""
+class Chain:
+    """One connection of the service under measurement."""
+
+    def __init__(self, protocol: Any, wire: Wire) -> None:
+        self._protocol = protocol
+        self._wire = wire
+        self._loop = asyncio.get_running_loop()
+        self._fixed: dict[str, bytes] = {}
+        self._made = 0
+
+    async def seed(self) -> None:
+        """Put rows in, and learn the id of one."""
+        for _ in range(_SEEDS):
+            answer = await self.send(self._new_item())
+        found = json.loads(answer.partition(b"\r\n\r\n")[2])["id"]
+        claims = {"iss": "bench", "aud": "bench", "sub": "0199c0de-0000-7000-8000-000000000007"}
+        token = mint_token({**claims, "exp": _EXPIRY, "roles": ["manager"]})
+        self._fixed = {
+            "W1": message("GET", "/hello"),
+            "W2": message("POST", "/forms", FORM),
+            "W3": message("POST", "/chain", FORM, token),
+            "W4": message("GET", f"/items/{found}"),
+            "W5": message("GET", "/items?limit=50"),
+        }
+
+    def _new_item(self) -> bytes:
+        self._made += 1
+        return message(
+            "POST", "/items", {"sku": f"S{self._made:08}", "name": "made", "price": "3.50", "stock": self._made}
+        )
+
+    def request(self, name: str) -> bytes:
+        """Return the next request of a workload; each of W6 makes another row."""
+        return self._fixed.get(name) or self._new_item()
+
+    async def send(self, data: bytes) -> bytes:
+        """Give a request to the protocol; return what it wrote, which may be the beginning only of a long answer."""
+        wire = self._wire
+        before = wire.answers
+        self._protocol.data_received(data)
+        if wire.answers == before:  # a write waits for its commit, a read that a busy machine made long for a thread
+            wire.waiting = self._loop.create_future()
+            await wire.waiting
+            wire.waiting = None
+        return wire.last
+
+    async def check(self, name: str) -> None:
+        """Raise ``AssertionError`` where a workload is not answered with success."""
+        answer = await self.send(self.request(name))
+        if not answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
+            raise AssertionError(f"{name}: {answer!r}")
+
+
+@asynccontextmanager
+async def open_chain() -> AsyncIterator[Chain]:
+    """Start the service as ``mainstay run`` does, without a socket."""
     from mainstay.app.assembly import assemble
     from mainstay.app.doors import make_doors
     from mainstay.app.importing import import_service
     from mainstay.app.observing import make_observing
     from mainstay.app.settings import load
+    from mainstay.inbound.http.connections import Connections
+    from mainstay.inbound.http.protocol import HttpProtocol
 
     settings = load(HERE / "apps" / "ours")
     observing = make_observing(settings)
     application = assemble(import_service(settings), settings, observer=observing.observer)
     async with application:
         doors = make_doors(application, observing=observing, siblings=None, documents={})
-        found = await _measure(doors.main, application.ports.clock, names, profile, count)
+        wire = Wire()
+        protocol = HttpProtocol(Connections(doors.main, application.ports.clock), asyncio.get_running_loop())
+        protocol.connection_made(wire)
+        chain = Chain(protocol, wire)
+        await chain.seed()
+        yield chain
+        protocol.connection_lost(None)
     observing.close()
-    return found
 
 
-async def _measure(door: Any, clock: Any, names: list[str], profile: str | None, count: int) -> dict[str, float]:
-    from mainstay.inbound.http.connections import Connections
-    from mainstay.inbound.http.protocol import HttpProtocol
-
-    protocol, wire = HttpProtocol(Connections(door, clock), asyncio.get_running_loop()), Wire()
-    protocol.connection_made(wire)
-    made = await _once(protocol, wire, message("POST", "/items", ITEM))
-    requests = _requests(json.loads(made.partition(b"\r\n\r\n")[2])["id"])
-    found = {}
-    for name in names:
-        first = await _once(protocol, wire, requests[name])
-        if not first.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
-            raise AssertionError(first)
-        found[name] = await _rounds(protocol, wire, requests[name], count, profile == name)
-    protocol.connection_lost(None)
-    return found
-
-
-def _requests(item: str) -> dict[str, bytes]:
-    claims = {"iss": "bench", "aud": "bench", "sub": "0199c0de-0000-7000-8000-000000000007"}
-    token = mint_token({**claims, "exp": int(time.time()) + 9999, "roles": ["manager"]})
-    return {
-        "W1": message("GET", "/hello"),
-        "W2": message("POST", "/forms", FORM),
-        "W3": message("POST", "/chain", FORM, token),
-        "W4": message("GET", f"/items/{item}"),
-    }
-
-
-async def _once(protocol: Any, wire: Wire, data: bytes) -> bytes:
-    wire.waiting = asyncio.get_running_loop().create_future()
-    protocol.data_received(data)
-    if not wire.waiting.done():
-        await wire.waiting
-    wire.waiting = None
-    return wire.last
-
-
-async def _rounds(protocol: Any, wire: Wire, data: bytes, count: int, profiled: bool) -> float:
-    best = float("inf")
-    gc.collect()
-    for _ in range(7):
-        best = min(best, await _round(protocol, wire, data, count))
-    if profiled:
-        import cProfile
-        import pstats
-
-        profiler = cProfile.Profile()
-        profiler.enable()
-        await _round(protocol, wire, data, count)
-        profiler.disable()
-        pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
-    return best
-
-
-async def _round(protocol: Any, wire: Wire, data: bytes, count: int) -> float:
-    loop = asyncio.get_running_loop()
-    started = time.process_time()
-    for _ in range(count):
-        before = wire.answers
-        protocol.data_received(data)
-        if wire.answers == before:  # a read that a busy machine made long was moved to a thread
-            wire.waiting = loop.create_future()
-            await wire.waiting
-            wire.waiting = None
-    return (time.process_time() - started) / count * 1e6
-
-
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="bench.hotpath", description=__doc__)
-    parser.add_argument("--workloads", default="W1,W2,W3,W4")
-    parser.add_argument("--profile", help="the workload to print a profile of")
-    parser.add_argument("--count", type=int, default=5000)
-    options = parser.parse_args()
+def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine on the loop of production, with settings of a service on an empty database."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(
             MAINSTAY_PROFILE="test",
@@ -180,14 +170,62 @@ def main() -> int:
         os.dup2(quiet, 1)  # the log costs its write and goes nowhere
         from mainstay.app.serving import run_loop
 
-        found: dict[str, float] = {}
-
-        async def run() -> int:
-            found.update(await measure(options.workloads.split(","), options.profile, options.count))
+        async def whole() -> int:
+            await work()
             return 0
 
-        run_loop(run())
-        os.dup2(out, 1)
+        try:
+            run_loop(whole())
+        finally:
+            os.dup2(out, 1)
+
+
+async def measure(names: list[str], profile: str | None, count: int) -> dict[str, float]:
+    """Return the least microseconds a request of each workload."""
+    found = {}
+    async with open_chain() as chain:
+        for name in names:
+            await chain.check(name)
+            gc.collect()
+            found[name] = min([await _round(chain, name, count) for _ in range(7)])
+            if profile == name:
+                await _profile(chain, name, count)
+    return found
+
+
+async def _round(chain: Chain, name: str, count: int) -> float:
+    requests = [chain.request(name) for _ in range(count)]
+    send = chain.send
+    started = time.process_time()
+    for data in requests:
+        await send(data)
+    return (time.process_time() - started) / count * 1e6
+
+
+async def _profile(chain: Chain, name: str, count: int) -> None:
+    import cProfile
+    import pstats
+
+    profiler = cProfile.Profile()
+    profiler.enable()
+    await _round(chain, name, count)
+    profiler.disable()
+    pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="bench.hotpath", description=__doc__)
+    parser.add_argument("--workloads", default=",".join(NAMES))
+    parser.add_argument("--profile", help="the workload to print a profile of")
+    parser.add_argument("--count", type=int, default=2000)
+    options = parser.parse_args()
+    found: dict[str, float] = {}
+
+    async def work() -> None:
+        found.update(await measure(options.workloads.split(","), options.profile, options.count))
+
+    run(work)
     for name, microseconds in found.items():
         print(f"{name} {microseconds:8.2f} us {1e6 / microseconds:10,.0f} /s")
     return 0

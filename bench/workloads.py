@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
+
+from bench.peers import SECRET
 
 FORM: dict[str, Any] = {
     "name": "Ada Lovelace",
@@ -135,6 +139,21 @@ WORKLOADS = (
         ),
     ),
 )
+
+
+def tokens() -> dict[str, str]:
+    """Return the tokens that the workloads use: a manager's, a customer's, and one whose signature does not fit."""
+    claims = {"iss": "bench", "aud": "bench", "sub": str(uuid.UUID(int=7)), "exp": int(time.time()) + 86400}
+    made = {role: mint_token({**claims, "roles": [role]}) for role in ("manager", "customer")}
+    return {**made, "broken": made["manager"][:-4] + "AAAA"}
+
+
+def mint_token(claims: dict[str, Any]) -> str:
+    """Return an HS256 token, made by a JOSE library that is none of the verifiers measured."""
+    from joserfc import jwt
+    from joserfc.jwk import OctKey
+
+    return jwt.encode({"alg": "HS256", "typ": "JWT"}, claims, OctKey.import_key(SECRET.encode()))
 
 
 def lua(workload: Workload, path: str, token: str | None) -> str:
