@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mainstay.adapters.observe.metrics import Gauge, Metrics
-from mainstay.app.assembly import Application
 from mainstay.inbound.http.admission import Admission, Bounds
+
+if TYPE_CHECKING:
+    from mainstay.app.assembly import Application
 
 
 def make_admission(application: Application, metrics: Metrics) -> Admission:

@@ -11,8 +11,8 @@ from mainstay.adapters.observe.log import LogObserver
 from mainstay.adapters.observe.metrics import Gauge, Metrics, exposition
 from mainstay.adapters.observe.process import LoopLag, process_gauges
 from mainstay.adapters.observe.sink import Sink
-from mainstay.app.logs import make_log
 from mainstay.app.admitting import admission_gauges
+from mainstay.app.logs import make_log
 from mainstay.app.settings import Settings
 from mainstay.inbound.http.problems import STATUS
 from mainstay.ports.clock import Clock
