@@ -15,7 +15,8 @@ from mainstay.kernel.call import Call
 class Answer(msgspec.Struct, gc=False):
     """What is sent: a status, header lines (each ended by CRLF, those of framing left out) and a body in one form.
 
-    ``stream`` has an unknown length; ``path`` is a file to send. A HEAD is answered with the length and no body.
+    ``stream`` has a ``length`` where that is known; ``path`` is a file to send. A HEAD is answered with the length and
+    no body.
     """
 
     status: int
@@ -23,6 +24,7 @@ class Answer(msgspec.Struct, gc=False):
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
     path: Path | None = None
+    length: int | None = None
 
 
 def field_of(headers: Mapping[bytes, bytes], name: str) -> str | None:

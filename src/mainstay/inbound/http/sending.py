@@ -36,7 +36,7 @@ class Parts:
     async def of(cls, answer: Answer) -> Parts:
         """Open what an answer is made of. Raises ``OSError`` for a file that cannot be read."""
         if answer.path is None:
-            return cls(answer.stream, None, None)
+            return cls(answer.stream, None, answer.length)
         file, size = await asyncio.to_thread(_open, answer.path)
         return cls(None, file, size)
 
