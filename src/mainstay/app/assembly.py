@@ -164,13 +164,14 @@ def assemble(
     place = place or Place()
     clock = clock or SystemClock()
     credentials = resolve(settings)
+    sealer = _sealer(credentials)
     ports = Ports(
         store=make_store(settings, clock),
         limiter=_limiter(settings, clock, place),
         clock=clock,
         ids=SystemIds(),
         entropy=SystemEntropy(),
-        sealer=_sealer(credentials),
+        sealer=sealer,
         observer=observer,
         tokens=_verifier(settings, credentials, clock),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
@@ -181,6 +182,8 @@ def assemble(
         raise StartupFailed(bound.faults)
     _check_tokens(bound, settings)
     _check_workers(bound, settings)
+    if any(one.signature.answer[0] == "page" for one in bound.operations):
+        sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     return Application(settings, bound, place)
 
 
@@ -192,7 +195,8 @@ def _inputs(settings: Settings) -> InputLimits:
 def _limiter(settings: Settings, clock: Clock, place: Place) -> Limiter:
     engine = settings.limits.engine
     if engine == "auto":
-        engine = "shared" if place.run is not None or settings.limits.path else "memory"
+        several = place.run is not None and settings.http.workers > 1
+        engine = "shared" if several or settings.limits.path else "memory"
     made: Limiter = find("limiter", engine)(settings, clock, place.run)
     return made
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from binascii import Error as _Base64Error
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Sequence
-
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mainstay.ports.sealer import Sealer
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
 MIN_SECRET_BYTES = 32
 MAX_SECRETS = 8
@@ -37,25 +37,44 @@ class AeadSealer(Sealer):
 
     The text is base64url, in its one spelling, of: label (4 bytes), nonce (12), ciphertext, tag (16).
 
+    The ``cryptography`` package (7 MB of memory, 30 ms) is loaded by ``prepare`` or at the first use: a service that
+    gives out no cursors never has it.
+
     Raises ``ValueError`` for no secret, too many, or one that is too short.
     """
 
     def __init__(self, secrets: Sequence[str | bytes], *, max_bytes: int = 4096) -> None:
         if not 1 <= len(secrets) <= MAX_SECRETS:
             raise ValueError(f"sealer: {len(secrets)} secrets were given, expected 1 to {MAX_SECRETS}")
-        keys = [_derive(secret) for secret in secrets]
-        self._label, self._first = keys[0]
-        self._ciphers = dict(reversed(keys))
+        self._keys = [_derive(secret) for secret in secrets]
+        self._label = self._keys[0][0]
+        self._ciphers: Mapping[bytes, AESGCMSIV] = {}
+        self._unopened: type[Exception] = Exception  # what a cipher raises; known with the ciphers
         self._max_bytes = max_bytes
         self._max_text = -(-(max_bytes + _LABEL_BYTES + _NONCE_BYTES + _TAG_BYTES) * 4 // 3)
         self._random = os.urandom
+
+    def prepare(self) -> None:
+        """Load what encrypts. Raises ``ValueError`` where this host cannot."""
+        from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+
+        self._unopened = InvalidTag
+        try:
+            self._ciphers = {label: AESGCMSIV(key) for label, key in reversed(self._keys)}
+        except UnsupportedAlgorithm:
+            raise ValueError(
+                "sealer: this build of the cryptography package lacks AES-GCM-SIV (OpenSSL 3.2 has it)"
+            ) from None
 
     def seal(self, data: bytes, context: bytes) -> str:
         """Return ``data`` as URL-safe text. Raises ``ValueError`` for more than ``max_bytes``."""
         if len(data) > self._max_bytes:
             raise ValueError(f"sealer: {len(data)} bytes to seal, at most {self._max_bytes} are accepted")
+        if not self._ciphers:
+            self.prepare()
         nonce = self._random(_NONCE_BYTES)
-        sealed = self._label + nonce + self._first.encrypt(nonce, data, context)
+        sealed = self._label + nonce + self._ciphers[self._label].encrypt(nonce, data, context)
         return b2a_base64(sealed, newline=False).rstrip(b"=").translate(_TO_URL_SAFE).decode("ascii")
 
     def open(self, text: str, context: bytes) -> bytes | None:
@@ -66,23 +85,23 @@ class AeadSealer(Sealer):
             raw = a2b_base64(text.encode().translate(_FROM_URL_SAFE) + b"=" * (-len(text) % 4), strict_mode=True)
         except _Base64Error:
             return None
+        if not self._ciphers:
+            self.prepare()
         cipher = self._ciphers.get(raw[:_LABEL_BYTES])
         if cipher is None or len(raw) < _BODY_AT + _TAG_BYTES:
             return None
         try:
             return cipher.decrypt(raw[_LABEL_BYTES:_BODY_AT], raw[_BODY_AT:], context)
-        except InvalidTag:
+        except self._unopened:
             return None
 
 
-def _derive(secret: str | bytes) -> tuple[bytes, AESGCMSIV]:
+def _derive(secret: str | bytes) -> tuple[bytes, bytes]:
+    """Return the label and the key of a secret, by HKDF with SHA-256 and no salt (RFC 5869)."""
     raw = secret.encode() if isinstance(secret, str) else bytes(secret)
     if len(raw) < MIN_SECRET_BYTES:
         raise ValueError(f"sealer: a secret has {len(raw)} bytes, at least {MIN_SECRET_BYTES} are needed")
-    derived = HKDF(algorithm=SHA256(), length=_LABEL_BYTES + _KEY_BYTES, salt=None, info=_INFO).derive(raw)
-    try:
-        return derived[:_LABEL_BYTES], AESGCMSIV(derived[_LABEL_BYTES:])
-    except UnsupportedAlgorithm:
-        raise ValueError(
-            "sealer: this build of the cryptography package lacks AES-GCM-SIV (OpenSSL 3.2 has it)"
-        ) from None
+    drawn = hmac.digest(bytes(32), raw, "sha256")
+    first = hmac.digest(drawn, _INFO + b"\x01", "sha256")
+    derived = first + hmac.digest(drawn, first + _INFO + b"\x02", "sha256")
+    return derived[:_LABEL_BYTES], derived[_LABEL_BYTES : _LABEL_BYTES + _KEY_BYTES]

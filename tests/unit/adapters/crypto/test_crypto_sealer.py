@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.adapters.crypto.sealer import AeadSealer
+from mainstay.adapters.crypto.sealer import _INFO, AeadSealer, _derive
 
 OLD, NEW = "an old secret of thirty-two bytes", "a new secret of thirty-two bytes!"
 SEALER = AeadSealer([NEW])
@@ -73,3 +79,26 @@ def test_bounds() -> None:
 def test_settings_without_sense(secrets: list[str], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         AeadSealer(secrets)
+
+
+@given(st.binary(min_size=32, max_size=200))
+def test_keys_are_derived_as_the_library_derives_them(secret: bytes) -> None:
+    expected = HKDF(algorithm=SHA256(), length=36, salt=None, info=_INFO).derive(secret)
+    assert b"".join(_derive(secret)) == expected
+
+
+def test_what_encrypts_is_loaded_at_the_first_text() -> None:
+    made = "from mainstay.adapters.crypto.sealer import AeadSealer; import sys; sealer = AeadSealer(['x' * 32])"
+    shown = "print('cryptography' in sys.modules)"
+    code = f"{made}; {shown}; sealer.seal(b'a', b''); {shown}"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["False", "True"]
+
+
+def test_a_host_that_cannot_encrypt_is_told_when_it_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: bytes) -> AESGCMSIV:
+        raise UnsupportedAlgorithm("not in this OpenSSL")
+
+    monkeypatch.setattr("cryptography.hazmat.primitives.ciphers.aead.AESGCMSIV", refuse)
+    with pytest.raises(ValueError, match="lacks AES-GCM-SIV"):
+        AeadSealer([NEW]).prepare()
