@@ -10,8 +10,7 @@ import asyncio
 from pathlib import Path
 
 from mainstay.app.assembly import Application, assemble
-from mainstay.app.documents import documents_of
-from mainstay.app.doors import make_doors
+from mainstay.app.doors import documents_for, make_doors
 from mainstay.app.importing import import_service
 from mainstay.app.migrating import migrations_of
 from mainstay.app.observing import Observing, make_observing
@@ -35,7 +34,7 @@ def create(directory: Path | None = None) -> AsgiApp:
 
 def app_of(application: Application, observing: Observing) -> AsgiApp:
     """Return an application as an ASGI application: its main door, which the settings may open to documents."""
-    doors = make_doors(application, observing=observing, siblings=None, documents=documents_of(application.bound))
+    doors = make_doors(application, observing=observing, siblings=None, documents=documents_for(application))
 
     async def start() -> None:
         migrations = migrations_of(application.settings, application.bound.tables)

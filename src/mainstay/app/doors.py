@@ -84,6 +84,17 @@ def make_doors(
 Documents = Mapping[str, Document]
 
 
+def documents_for(application: Application) -> Documents:
+    """Return the documents of an application; none are made where the settings show them at no door."""
+    settings = application.settings
+    shown = settings.shown(settings.expose.docs)
+    if shown == "off" or (shown == "admin" and not settings.admin_open):
+        return {}
+    from mainstay.app.documents import documents_of
+
+    return documents_of(application.bound)
+
+
 def options_of(settings: Settings) -> HttpOptions:
     """Return the door's options as the settings have them."""
     http, cors = settings.http, settings.cors
