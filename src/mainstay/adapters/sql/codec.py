@@ -41,7 +41,7 @@ _READ: dict[FieldKind, tuple[str, Any]] = {
     FieldKind.TIME: ("clock({0})", time),
     FieldKind.BOOLEAN: ("{0} == 1", None),
     FieldKind.ENUM: ("decode_{1}({0})", None),
-    FieldKind.DECIMAL: ("decode_{1}({0})", None),
+    FieldKind.DECIMAL: ("multiply(step_{1}, {0})", None),
 }
 _AS_IT_IS = frozenset({FieldKind.STRING, FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.BYTES})
 _STORED: dict[str, Any] = {"TEXT": str, "INTEGER": int, "REAL": float, "BLOB": bytes}
@@ -52,7 +52,9 @@ def codec(columns: Columns) -> Codec:
     bound = list(columns.by_name.values())
     scope: dict[str, Any] = {
         "Entity": columns.shape.type,
+        **_making(columns),
         "convert": msgspec.convert,
+        "multiply": values.EXACT.multiply,
         "UUID": UUID,
         "moment": datetime.fromisoformat,
         "day": date.fromisoformat,
@@ -64,8 +66,22 @@ def codec(columns: Columns) -> Codec:
     for index, column in enumerate(bound):
         scope[f"decode_{index}"] = column.decode
         scope[f"encode_{index}"] = column.encode
+        scope[f"step_{index}"] = values.step_of(column.attribute.places)
     exec(compile(_source(bound), f"<codec of {columns.shape.name}>", "exec"), scope)  # noqa: S102 - our own text
     return Codec(scope["one"], scope["many"], scope["encode"])
+
+
+def _making(columns: Columns) -> dict[str, Any]:
+    """Return ``make`` and ``like``: a row is made as a copy of a row in which every column is replaced.
+
+    Before Python 3.12 a class of our metaclass is called by way of a dict of its arguments, which takes three times as
+    long as to copy (16.5 against 5.7 microseconds for 50 rows of eight columns). An entity with a ``__post_init__`` of
+    its own is called all the same: there may be no row of it without values.
+    """
+    entity = columns.shape.type
+    if hasattr(entity, "__post_init__"):
+        return {"make": lambda _, **given: entity(**given), "like": None}
+    return {"make": msgspec.structs.replace, "like": entity(**dict.fromkeys(columns.by_name))}
 
 
 def _unreadable(entity: type, error: Exception) -> RowUnreadable:
@@ -92,13 +108,13 @@ def _source(bound: list[BoundColumn]) -> str:
 def one(row):
     try:
         {names}, = row
-        return Entity({one})
+        return make(like, {one})
     except Exception as error:
         raise unreadable(Entity, error) from error
 
 def many(rows):
     try:
-        return [Entity({many}) for {names}, in convert(rows, ROWS)]
+        return [make(like, {many}) for {names}, in convert(rows, ROWS)]
     except Exception as error:
         raise unreadable(Entity, error) from error
 

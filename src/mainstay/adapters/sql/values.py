@@ -18,7 +18,7 @@ text_of: Callable[[Any], str] = msgspec.to_builtins
 """The text of a UUID: four times as fast as ``str``."""
 
 # A context of our own: a team may have changed the thread's. Every result must be exact, or the value is refused.
-_EXACT = decimal.Context(prec=60, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
+EXACT = decimal.Context(prec=60, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
 _WIDTH = len("2026-11-23T10:20:30.123456Z")
 
 
@@ -51,16 +51,21 @@ def scale(places: int) -> Callable[[Decimal | int], int]:
 
     def scaled(value: Decimal | int) -> int:
         try:
-            return int(_EXACT.to_integral_exact(_EXACT.scaleb(value, places)))
+            return int(EXACT.to_integral_exact(EXACT.scaleb(value, places)))
         except (ArithmeticError, ValueError):
             raise Unstorable(f"a number must be finite and have at most {places} places: it is not rounded") from None
 
     return scaled
 
 
+def step_of(places: int) -> Decimal:
+    """Return what one step of the integer that a decimal number is stored as is worth."""
+    return Decimal(1).scaleb(-places)
+
+
 def unscale(places: int) -> Callable[[int], Decimal]:
     """Return what turns the integer back."""
-    step, multiply = Decimal(1).scaleb(-places), _EXACT.multiply
+    step, multiply = step_of(places), EXACT.multiply
     return lambda stored: multiply(step, stored)
 
 

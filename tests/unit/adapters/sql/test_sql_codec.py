@@ -231,3 +231,27 @@ def test_a_document_cannot_hold_what_has_no_json() -> None:
 
 def test_the_shape_of_the_sample_has_every_kind() -> None:
     assert len({a.kind for a in shape_of(Sample).attributes}) == 14
+
+
+class Half(Entity):
+    whole: int
+    double: int = 0
+
+    def __post_init__(self) -> None:
+        if self.double != self.whole * 2:
+            raise ValueError("it is not double")
+
+
+async def test_an_entity_that_looks_at_itself_is_looked_at_when_read(tmp_path: Path) -> None:
+    good = row(Half, 1, whole=2, double=4)
+    async with opened(tmp_path, table(Half)) as store:
+        await keep(store, Half, good)
+        found = store.begin(write=False).rows(Half)
+        assert await found.get(good.id, TRUE) == good
+        assert await found.fetch(Query()) == [good]
+        turn: Any = store.engine.turn()
+        turn = await turn
+        turn.execute(f"UPDATE {table(Half).name} SET double = 5")
+        await turn.commit()
+        with pytest.raises(RowUnreadable, match="not double"):
+            await store.begin(write=False).rows(Half).fetch(Query())
