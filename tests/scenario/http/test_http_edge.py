@@ -81,7 +81,7 @@ def test_a_proxy_that_is_listed_says_tls(door: Callable[..., Any]) -> None:
     assert (missing.status, missing["Strict-Transport-Security"]) == (404, "max-age=60")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "api.shop.example.evil.example", "127.0.0.1", "[::1]:80", "a_b:x"])
+@pytest.mark.parametrize("host", ["evil.example", "api.shop.example.evil.example", "127.0.0.1", "[::1]:80", "a_b:1"])
 def test_another_host_is_refused_before_all_else(door: Callable[..., Any], host: str) -> None:
     client = door(hosts=("api.shop.example",))
     for method, target in (("GET", "/hello"), ("GET", "/nothing"), ("POST", "/items"), ("GET", "/openapi.json")):

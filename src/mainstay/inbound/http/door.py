@@ -14,7 +14,8 @@ from mainstay.inbound.http.documents import Forms
 from mainstay.inbound.http.drive import Dispatch, drive
 from mainstay.inbound.http.encode import Answers, ReplyEncoder, line
 from mainstay.inbound.http.exchange import Answer, Exchange, field_of
-from mainstay.inbound.http.head import CHUNKED, TELLING, body_length, describe, trace
+from mainstay.inbound.http.framing import CHUNKED, body_length
+from mainstay.inbound.http.head import TELLING, describe, trace
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.parting import Parting
 from mainstay.inbound.http.peer import bucket

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 import httptools
 
-from mainstay.inbound.http.problems import MethodUnknown, RequestMalformed, VersionNotSupported
+from mainstay.inbound.http.problems import MethodUnknown, RequestMalformed
 from mainstay.model.problem import Internal, Problem
 
-_METHOD = re.compile(rb"\r?\n?[A-Za-z]{1,20} [/*h]")
 
-
-def fault_of(error: httptools.HttpParserError, data: bytes) -> Problem:
-    """Return the problem of a parser's error. ``data`` is the input that begins with it, empty where that is
-    not known.
+def fault_of(error: httptools.HttpParserError) -> Problem:
+    """Return the problem of a parser's error.
 
     What a callback raised is that problem itself; an unexpected exception becomes ``Internal``, with it as the cause.
     """
@@ -22,12 +17,15 @@ def fault_of(error: httptools.HttpParserError, data: bytes) -> Problem:
     if isinstance(raised, Problem):
         return raised
     if isinstance(error, httptools.HttpParserCallbackError):
-        internal = Internal()
-        internal.__cause__ = raised or error
-        return internal
-    if isinstance(error, httptools.HttpParserInvalidMethodError):
-        return MethodUnknown() if _METHOD.match(data) else RequestMalformed("the request line is not that of HTTP")
+        return unexpected(raised or error)
     reason = str(error)  # one of llhttp's fixed texts: nothing of the input is in it
-    if reason.startswith(("Invalid HTTP version", "Pause on PRI")):
-        return VersionNotSupported()
+    if reason.startswith("Invalid method"):
+        return MethodUnknown()
     return RequestMalformed(reason or None)
+
+
+def unexpected(error: BaseException) -> Problem:
+    """Return the problem that stands for an error of ours."""
+    problem = Internal()
+    problem.__cause__ = error
+    return problem

@@ -6,11 +6,12 @@ from functools import partial
 
 from mainstay.inbound.http.body import Inflow, too_large
 from mainstay.inbound.http.conditional import if_match_versions
+from mainstay.inbound.http.decompress import UnpackedInflow, unpacker_of
 from mainstay.inbound.http.exchange import Exchange
 from mainstay.inbound.http.formats import MSGPACK, read_msgpack
 from mainstay.inbound.http.multipart import boundary_of, read_part
 from mainstay.inbound.http.negotiate import readable, split_media
-from mainstay.inbound.http.problems import ExpectationFailed, HeaderMalformed, TransferCodingUnknown
+from mainstay.inbound.http.problems import ExpectationFailed, HeaderMalformed
 from mainstay.inbound.http.request import credentials_of, idempotency_key_of, traceparent_of
 from mainstay.inbound.http.targets import OperationTarget, given, given_packed, shown
 from mainstay.kernel.call import Call
@@ -34,29 +35,6 @@ TELLING = frozenset(
     }
 )
 """A head without any of these says nothing about its call but its target."""
-
-CHUNKED = -1
-
-
-def body_length(exchange: Exchange) -> int | None:
-    """Return the length of the body: ``CHUNKED`` where it is not known, None where there is none.
-
-    Raises ``TransferCodingUnknown`` and ``HeaderMalformed``, after which the connection cannot be used any more.
-    """
-    headers = exchange.headers
-    coding = headers.get(b"transfer-encoding")
-    if coding is not None:
-        if coding.strip().lower() != b"chunked":
-            exchange.closing = True
-            raise TransferCodingUnknown
-        return CHUNKED
-    length = headers.get(b"content-length")
-    if length is None:
-        return None
-    if not length.isdigit() or len(length) > 18:
-        exchange.closing = True
-        raise HeaderMalformed("Content-Length: expected a number of bytes")
-    return int(length) or None
 
 
 def describe(exchange: Exchange, target: OperationTarget, call: Call, length: int | None) -> None:
@@ -107,6 +85,8 @@ def _describe_body(exchange: Exchange, target: OperationTarget, call: Call, leng
         exchange.expects = True
     if not target.takes_body:
         return
+    if b"content-encoding" in exchange.headers:
+        inflow = exchange.inflow = _unpacked(exchange.headers[b"content-encoding"], target, inflow)
     field = exchange.headers.get(b"content-type", b"").decode("latin-1")
     media, parameters = split_media(field)
     if target.upload and media == "multipart/form-data":
@@ -122,6 +102,12 @@ def _describe_body(exchange: Exchange, target: OperationTarget, call: Call, leng
     call.media_type = media
     call.read = inflow.read
     exchange.direct = True
+
+
+def _unpacked(field: bytes, target: OperationTarget, inflow: Inflow) -> Inflow:
+    """Return what collects a body in the coding that its head names. Raises ``UnsupportedMedia``."""
+    found = unpacker_of(field)
+    return inflow if found is None else UnpackedInflow(target.limit, *found, factor=target.inflation)
 
 
 def trace(exchange: Exchange) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from mainstay.inbound.http.connections import Connections
 from mainstay.inbound.http.exchange import Answer, Exchange
-from mainstay.inbound.http.intake import SLICE, Intake
+from mainstay.inbound.http.intake import Intake
 from mainstay.inbound.http.problems import ReadTimeout, RequestMalformed
 from mainstay.inbound.http.sending import Parts, send
 from mainstay.inbound.http.wire import CHUNKED, CLOSE, CONTINUE, KEEP, beginning, length_line, whole
@@ -39,6 +39,7 @@ class HttpProtocol(asyncio.Protocol):
         "_shared",
         "_since",
         "_stalled",
+        "_taken",
         "_task",
         "_transport",
     )
@@ -53,7 +54,8 @@ class HttpProtocol(asyncio.Protocol):
         self._current: Exchange | None = None  # in flight, waiting for something
         self._task: asyncio.Future[Any] | None = None
         self._held: deque[bytes] = deque()
-        self._held_size = 0
+        self._held_size = 0  # bytes in it that have not been parsed
+        self._taken = 0  # bytes of the first that have been
         self._reading = True
         self._left = False
         self._drained: asyncio.Future[None] | None = None  # set while the client does not take what was written
@@ -95,15 +97,20 @@ class HttpProtocol(asyncio.Protocol):
         """Take input."""
         intake = self._intake
         partial = intake.partial
-        if not self._held and len(data) <= SLICE and (self._current is None or intake.incoming is not None):
-            intake.parse(data)
-            if intake.simple and self._current is None and self._drained is None:
+        taken = 0
+        if not self._held and (self._current is None or intake.incoming is not None) and not intake.ready:
+            taken = intake.parse(data)
+            if (
+                taken == len(data)
+                and self._current is None
+                and self._drained is None
+                and intake.ready
+                and intake.incoming is None
+            ):
                 self._begin(intake.ready.popleft())
-                if not intake.ready:
-                    return
-        elif not intake.closed:
-            self._held.append(data)
-            self._held_size += len(data)
+                return
+        if taken < len(data) and not intake.closed:
+            self._hold(data, taken)
         if intake.incoming is not None or intake.partial is not partial:
             self._since = self._beat.now
         self._go_on()
@@ -116,7 +123,7 @@ class HttpProtocol(asyncio.Protocol):
             if ready and self._current is None and self._drained is None:
                 self._begin(ready.popleft())
             elif self._held and ((self._current is None and not ready) or self._takes_body()):
-                intake.parse(self._next_slice())
+                self._parse_held()
             else:
                 break
         if intake.fault is not None and self._current is None and not ready and self._drained is None:
@@ -138,13 +145,22 @@ class HttpProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._go_on()
 
-    def _next_slice(self) -> bytes:
-        data = self._held.popleft()
-        if len(data) > SLICE:
-            self._held.appendleft(data[SLICE:])
-            data = data[:SLICE]
-        self._held_size -= len(data)
-        return data
+    def _hold(self, data: bytes, taken: int) -> None:
+        """Keep input until its turn comes; so much of it has been taken."""
+        if not self._held:
+            self._taken = taken
+        self._held.append(data)
+        self._held_size += len(data) - taken
+
+    def _parse_held(self) -> None:
+        """Parse on in what is held, to the end of one request at most."""
+        data = self._held[0]
+        taken = self._intake.parse(data, self._taken)
+        self._held_size -= taken - self._taken
+        self._taken = taken
+        if taken == len(data):
+            self._held.popleft()
+            self._taken = 0
 
     def _hold_back(self) -> None:
         """Read no more than may be held."""

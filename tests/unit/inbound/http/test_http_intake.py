@@ -26,10 +26,17 @@ STREAM = (
 )
 
 
+def feed(intake: Intake, piece: bytes) -> None:
+    at = 0
+    while at < len(piece):
+        before, at = at, intake.parse(piece, at)
+        assert before < at
+
+
 def facts(pieces: list[bytes], **options: Any) -> list[Any]:
     intake = Intake(Sample().door(HttpOptions(**options)), "127.0.0.1")
     for piece in pieces:
-        intake.parse(piece)
+        feed(intake, piece)
     found: list[Any] = []
     for one in intake.ready:
         body = one.inflow.take() if one.inflow is not None and one.inflow.complete else None
@@ -69,7 +76,7 @@ def test_any_bytes_are_taken_or_refused(noise: bytes, at: int) -> None:
         (b"GET /" + b"x" * 200_000, 414),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000, 431),
         (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(20_000)), 431),
-        (b"\r\n" * 100_000, 431),
+        (b"\r\n" * 100_000, 400),
     ],
 )
 def test_a_head_without_end_is_given_up(endless: bytes, status: int) -> None:
@@ -89,8 +96,8 @@ def test_a_head_without_end_is_given_up(endless: bytes, status: int) -> None:
 
 def test_trailers_without_end_are_given_up() -> None:
     intake = Intake(Sample().door(HttpOptions()), "127.0.0.1")
-    intake.parse(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+    feed(intake, HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
     for number in range(200):
-        intake.parse(b"X-%d: " % number + b"x" * 1000 + b"\r\n")
+        feed(intake, b"X-%d: " % number + b"x" * 1000 + b"\r\n")
     assert intake.closed
     assert intake.ready[0].closing
