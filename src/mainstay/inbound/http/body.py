@@ -27,12 +27,12 @@ class Inflow:
     __slots__ = (
         "_chunks",
         "_held",
-        "_limit",
         "_problem",
         "_waiter",
         "_window",
         "complete",
         "keep",
+        "limit",
         "room",
         "size",
         "wanted",
@@ -41,7 +41,7 @@ class Inflow:
     def __init__(self, limit: int, *, keep: bool = True, window: int = 0) -> None:
         self._chunks: list[bytes] = []
         self._held = 0
-        self._limit = limit
+        self.limit = limit
         self._problem: Problem | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._window = window
@@ -64,13 +64,17 @@ class Inflow:
     def feed(self, data: bytes) -> None:
         """Take a part of the body."""
         self.size += len(data)
-        if self.size > self._limit:
-            self.fail(too_large(self._limit))
+        if self.size > self.limit:
+            self.fail(too_large(self.limit))
         elif self.keep:
-            self._chunks.append(data)
-            if self._window:
-                self._held += len(data)
-                self._wake()
+            self.hold(data)
+
+    def hold(self, data: bytes) -> None:
+        """Keep a part for the reader."""
+        self._chunks.append(data)
+        if self._window:
+            self._held += len(data)
+            self._wake()
 
     def finish(self) -> None:
         """The body has ended."""

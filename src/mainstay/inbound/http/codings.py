@@ -19,7 +19,7 @@ PREFERRED = ("zstd", "br", "gzip")
 
 _GZIP_WINDOW = 31  # zlib's number for the largest window in the gzip format
 _LEVELS = {"gzip": (4, 9), "br": (4, 9), "zstd": (3, 12)}  # of one answer, of a document
-_MAX_ZSTD_WINDOW = 23  # 8 MiB, the most that a receiver must take (RFC 9659)
+MAX_ZSTD_WINDOW = 23  # 8 MiB, the most that a receiver must take (RFC 9659)
 _KEPT = 512  # of the fields that were read: clients send few different ones
 
 

@@ -62,6 +62,7 @@ class OperationTarget:
         "bound",
         "encode",
         "gives",
+        "inflation",
         "keyed",
         "lifetime",
         "limit",
@@ -96,6 +97,7 @@ class OperationTarget:
         self.offers = (JSON, *MSGPACK) if options.msgpack and self.gives == JSON else (self.gives,)
         self.keyed = operation.idempotency != "none"
         self.precondition = operation.precondition
+        self.inflation = options.max_inflation
         self.limit = options.max_upload_bytes if self.upload else options.max_body_bytes
         self.strict = self.takes_body or self.precondition
         self.usual = frozenset({b"*/*", self.gives.encode()})
