@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import msgspec
 from mainstay.app.rundir import RunDirectory
 from mainstay.app.seat import Seat, Spec
 from mainstay.app.settings import Settings
-from mainstay.app.sockets import listen
+from mainstay.app.sockets import inherited, listen
 from mainstay.app.supervisor import Supervisor
 from mainstay.app.watching import Watcher
 
@@ -36,15 +37,17 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 def launch(settings: Settings, wanted: Launch, announce: Announce) -> int:
     """Serve until told to stop, and return the exit code. Raises what ``assemble`` raises, and ``Refusal``."""
     http = settings.http
-    main = listen(http.host, http.port, http.workers, backlog=http.backlog)
+    kept = inherited(os.environ)
+    main = listen(http.host, http.port, http.workers, backlog=http.backlog) if kept is None else _copies(kept, settings)
     admin: list[socket.socket] = []
     try:
         if settings.admin_open:
             admin = listen(settings.admin.host, settings.admin.port, http.workers)
-        said = _Announcement(announce, _url(main[0]), _url(admin[0]) if admin else None)
-        if http.workers == 1 and not wanted.reload:
-            return _serve_alone(settings, wanted, main[0], admin[0] if admin else None, said)
-        return _supervise(settings, wanted, main, admin, said)
+        secure = bool(http.tls.certificate)
+        said = _Announcement(announce, _url(main[0], secure=secure), _url(admin[0]) if admin else None)
+        if http.workers == 1 and not wanted.reload and not settings.is_production:
+            return _serve_alone(settings, wanted, main[0], admin[0] if admin else None, said, kept=kept is not None)
+        return _supervise(settings, wanted, main, admin, said, kept=kept is not None)
     finally:
         for one in (*main, *admin):
             one.close()
@@ -64,8 +67,20 @@ class _Announcement:
             self._announce(*self._places)
 
 
+def _copies(kept: socket.socket, settings: Settings) -> list[socket.socket]:
+    """Return a copy for each worker of the one socket that was handed over: they take turns at its queue."""
+    with kept:
+        return [kept.dup() for _ in range(settings.http.workers)]
+
+
 def _serve_alone(
-    settings: Settings, wanted: Launch, main: socket.socket, admin: socket.socket | None, announce: Callable[[], None]
+    settings: Settings,
+    wanted: Launch,
+    main: socket.socket,
+    admin: socket.socket | None,
+    announce: Callable[[], None],
+    *,
+    kept: bool,
 ) -> int:
     # Imported here: a supervisor has none of this in memory.
     from mainstay.app.assembly import assemble
@@ -76,7 +91,7 @@ def _serve_alone(
     observing = make_observing(settings)
     service = import_service(settings, module=wanted.module)
     application = assemble(service, settings, observer=observing.observer)
-    return run_loop(serve(application, observing, Listening(main, admin), on_ready=announce, fresh=wanted.fresh))
+    return run_loop(serve(application, observing, Listening(main, admin, kept), on_ready=announce, fresh=wanted.fresh))
 
 
 def _supervise(
@@ -85,6 +100,8 @@ def _supervise(
     main: list[socket.socket],
     admin: list[socket.socket],
     announce: Callable[[], None],
+    *,
+    kept: bool,
 ) -> int:
     from mainstay.adapters.local.clock import SystemClock
     from mainstay.app.logs import make_log
@@ -92,7 +109,7 @@ def _supervise(
     log, sink = make_log(settings, SystemClock())
     run = RunDirectory()
     supervisor = Supervisor(
-        [Seat(index, one, admin[index] if admin else None) for index, one in enumerate(main)],
+        [Seat(index, one, admin[index] if admin else None, kept=kept) for index, one in enumerate(main)],
         lambda seat, status: _spec(settings, wanted, run, seat, status),
         run,
         log,
@@ -121,6 +138,7 @@ def _spec(settings: Settings, wanted: Launch, run: RunDirectory, seat: Seat, sta
         flags=dict(wanted.flags),
         module=wanted.module,
         fresh=wanted.fresh,
+        kept=seat.kept,
     )
 
 
@@ -129,7 +147,7 @@ def _folders(settings: Settings) -> list[Path]:
     return list(dict.fromkeys((settings.root / folder).resolve() for folder in (".", *settings.path)))
 
 
-def _url(listening: socket.socket) -> str:
+def _url(listening: socket.socket, *, secure: bool = False) -> str:
     host, port = listening.getsockname()[:2]
     named = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{named}:{port}"
+    return f"{'https' if secure else 'http'}://{named}:{port}"

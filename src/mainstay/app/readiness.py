@@ -56,6 +56,8 @@ def _workers(application: Application) -> Check | None:
     if status.failing:
         names = ", ".join(map(str, status.failing))
         return Check("workers", "failed", f"worker {names} keeps dying: see the log")
+    if not status.whole:
+        return Check("workers", "failed", f"{status.ready} of {status.workers} have started")
     if status.ready < status.workers:
         return Check("workers", "degraded", f"{status.ready} of {status.workers} are running")
     return Check("workers", "ok")

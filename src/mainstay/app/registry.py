@@ -26,6 +26,9 @@ BUILT_IN: Mapping[str, Entry] = MappingProxyType(
         "store.memory": Entry("mainstay.app.stores:memory"),
         "limiter.memory": Entry("mainstay.app.limiters:memory"),
         "limiter.shared": Entry("mainstay.app.limiters:shared"),
+        "server.native": Entry("mainstay.app.servers.native:make"),
+        "server.granian": Entry("mainstay.app.servers.granian_server:make", "granian"),
+        "server.uvicorn": Entry("mainstay.app.servers.uvicorn_server:make", "uvicorn"),
     }
 )
 

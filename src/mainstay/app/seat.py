@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+
+from mainstay.app.sockets import take_again
 
 STEADY_SECONDS = 10.0
 """A worker that lived as long is no part of a row of failures."""
@@ -38,10 +41,60 @@ class Spec(msgspec.Struct, frozen=True):
     flags: dict[str, str | int | float | bool]
     module: str | None = None
     fresh: bool = False
+    kept: bool = False  # somebody else keeps the listening socket open
+
+
+HAND_OVER = b"h"
+"""What a worker is told on its standard input when its successor takes calls: to leave, and nothing is refused."""
+
+MAKE_ROOM = b"m"
+"""What it is told when its successor is started only after it: to leave soon, and its queue to who follows."""
+
+
+class Worker:
+    """One process of a seat. Its standard input stays open: when that ends, its supervisor has died."""
+
+    def __init__(self, process: subprocess.Popen[bytes], status: IO[bytes], begun: float) -> None:
+        self.process = process
+        self.status = status
+        self.begun = begun
+        self.ready: bool = False
+        self.kill_at: float | None = None
+
+    def tell(self, word: bytes) -> None:
+        """Say something to the process. One that has just died hears nothing, and the reaper sees it."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(word)
+            self.process.stdin.flush()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process, unless it has ended.
+
+        One that still imports is ended by SIGTERM: an interrupt would print where in an import it came.
+        """
+        if number == signal.SIGINT and not self.ready:
+            number = signal.SIGTERM
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def reap(self) -> int | None:
+        """Return the exit code of a process that has ended; below 0 it is the signal that killed it."""
+        code = self.process.poll()
+        if code is not None:
+            for pipe in (self.process.stdin, self.status):
+                if pipe is not None:
+                    pipe.close()
+            self.ready = False
+        return code
 
 
 class Seat:
-    """One worker's place: its sockets stay while processes come and go."""
+    """One worker's place: its sockets stay while processes come and go.
+
+    ``worker`` is who is to serve; ``successor`` is starting beside it, to take its place; ``leaving`` are those that
+    were followed, and end what they have begun. ``kept``: somebody else keeps the listening socket open as well.
+    """
 
     def __init__(
         self,
@@ -49,51 +102,70 @@ class Seat:
         listening: socket.socket,
         admin: socket.socket | None,
         *,
+        kept: bool = False,
         command: Sequence[str] = (sys.executable, "-P", "-m", "mainstay.app.worker"),
     ) -> None:
         self.index = index
+        self.kept = kept
         self._command = tuple(command)
         self.listening = listening
         self.admin = admin
-        self.process: subprocess.Popen[bytes] | None = None
-        self.status: IO[bytes] | None = None
-        self.ready: bool = False
+        self.worker: Worker | None = None
+        self.successor: Worker | None = None
+        self.leaving: list[Worker] = []
         self.failures: int = 0
         self.restart_at: float | None = None
-        self._begun = 0.0
 
-    def start(self, make: Callable[[Seat, int], Spec], now: float) -> None:
-        """Start a process for this seat. Its standard input stays open: when it ends, its supervisor has died."""
+    @property
+    def ready(self) -> bool:
+        """Whether calls are taken here."""
+        return self.worker is not None and self.worker.ready
+
+    @property
+    def workers(self) -> list[Worker]:
+        """All processes of this seat."""
+        return [*self.leaving, *(one for one in (self.worker, self.successor) if one is not None)]
+
+    def start(self, make: Callable[[Seat, int], Spec], now: float) -> Worker:
+        """Start a process for this seat: its worker, or the successor where it has one. Raises ``OSError``."""
         reading, writing = os.pipe2(os.O_CLOEXEC)
         spec = make(self, writing)
+        take_again(self.listening)
         passed = [self.listening.fileno(), writing, *([self.admin.fileno()] if self.admin is not None else [])]
-        self.process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
-            self._command,
-            stdin=subprocess.PIPE,
-            pass_fds=passed,
-            process_group=0,  # what the terminal sends to all comes from the supervisor alone
-        )
-        os.close(writing)
-        self.status = os.fdopen(reading, "rb", buffering=0)
-        self.restart_at = None
-        self.ready = False
-        self._begun = now
-        assert self.process.stdin is not None
         try:
-            self.process.stdin.write(msgspec.json.encode(spec) + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return  # it died at once: the reaper sees it
+            process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
+                self._command,
+                stdin=subprocess.PIPE,
+                pass_fds=passed,
+                process_group=0,  # what the terminal sends to all comes from the supervisor alone
+            )
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        made = Worker(process, os.fdopen(reading, "rb", buffering=0), now)
+        self.restart_at = None
+        if self.worker is None:
+            self.worker = made
+        else:
+            self.successor = made
+        made.tell(msgspec.json.encode(spec) + b"\n")
+        return made
+
+    def succeed(self, kill_at: float) -> None:
+        """Put the successor in the place of the worker, and let that one leave."""
+        assert self.successor is not None
+        before, self.worker, self.successor = self.worker, self.successor, None
+        if before is not None:
+            before.kill_at = kill_at
+            before.tell(HAND_OVER)
+            self.leaving.append(before)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process, if there is one.
-
-        One that still imports is ended by SIGTERM: an interrupt would print where in an import it came.
-        """
-        if number == signal.SIGINT and not self.ready:
-            number = signal.SIGTERM
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
+        """Send a signal to all processes of this seat."""
+        for worker in self.workers:
+            worker.signal(number)
 
     def close(self) -> None:
         """Let go of the sockets. A worker that has them goes on to listen."""
@@ -101,25 +173,28 @@ class Seat:
         if self.admin is not None:
             self.admin.close()
 
-    def reap(self) -> int | None:
-        """Return the exit code of a process that has ended, once; below 0 it is the signal that killed it."""
-        if self.process is None or (code := self.process.poll()) is None:
-            return None
-        for pipe in (self.process.stdin, self.status):
-            if pipe is not None:
-                pipe.close()
-        self.process = self.status = None
-        self.ready = False
-        return code
+    def lose(self, worker: Worker) -> None:
+        """Take note that a process has ended. A successor that was starting is the worker from then on."""
+        if worker in self.leaving:
+            self.leaving.remove(worker)
+        elif worker is self.successor:
+            self.successor = None
+        else:
+            self.worker, self.successor = self.successor, None
 
     @property
     def steady_at(self) -> float | None:
         """When a worker that runs again after failures will count as steady, or None."""
-        return self._begun + STEADY_SECONDS if self.ready and self.failures else None
+        if self.worker is None or not self.ready or not self.failures:
+            return None
+        return self.worker.begun + STEADY_SECONDS
 
-    def failed(self, now: float, chance: float) -> float:
-        """Count a death, and return the seconds until the next start: growing, and not those of the neighbours."""
-        steady = now - self._begun >= STEADY_SECONDS
+    def failed(self, begun: float, now: float, chance: float) -> float:
+        """Count a death, and return the seconds until the next start: growing, and not those of the neighbours.
+
+        ``begun`` is when the one that died was started.
+        """
+        steady = now - begun >= STEADY_SECONDS
         self.failures = 1 if steady else self.failures + 1
         delay = 0.0 if steady else min(0.25 * 2.0 ** (self.failures - 1), MAX_DELAY) * (0.5 + 0.5 * chance)
         self.restart_at = now + delay
@@ -140,11 +215,12 @@ STATUS_FILE = "status.json"
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What the supervisor tells its workers of their neighbours."""
+    """What the supervisor tells its workers of their neighbours. ``whole``: all of them have been ready once."""
 
     workers: int
     ready: int
     failing: list[int] = []
+    whole: bool = True
 
 
 def write_status(run: Path, status: Status) -> None:

@@ -12,40 +12,25 @@ import msgspec
 
 from mainstay.app.assembly import Application
 from mainstay.app.collecting import settled
-from mainstay.app.documents import documents_of
-from mainstay.app.doors import Doors, make_doors
+from mainstay.app.doors import Doors, documents_for, make_doors
+from mainstay.app.leaving import Stop, leave
 from mainstay.app.migrating import migrations_of
 from mainstay.app.observing import Observing
+from mainstay.app.registry import find
 from mainstay.app.seeding import seed
+from mainstay.app.servers.contract import Facing, Server
 from mainstay.app.siblings import Siblings
+from mainstay.app.tls import TlsFiles, tls_files
 from mainstay.inbound.http.server import HttpServer
 from mainstay.ports.observer import Notice
 
 
 class Listening(msgspec.Struct, frozen=True):
-    """The sockets of one process."""
+    """The sockets of one process. ``kept``: somebody else keeps them open, and whoever follows takes their queues."""
 
     main: socket.socket
     admin: socket.socket | None = None
-
-
-class Stop:
-    """The wish to end: gently, refusing readiness first, or at once."""
-
-    def __init__(self) -> None:
-        self.wanted: asyncio.Event = asyncio.Event()
-        self.at_once: bool = False
-
-    def gently(self) -> None:
-        """End after the time of refusing readiness. A second wish is one for at once."""
-        if self.wanted.is_set():
-            self.at_once = True
-        self.wanted.set()
-
-    def now(self) -> None:
-        """End when what is in flight has ended."""
-        self.at_once = True
-        self.wanted.set()
+    kept: bool = False
 
 
 def run_loop(main: Coroutine[Any, Any, int]) -> int:
@@ -70,13 +55,14 @@ async def serve(
     ``on_loop`` is handed the means to stop from elsewhere, ``on_ready`` is called when calls are taken. ``fresh`` puts
     the seeds into a store that forgets.
     """
+    tls = tls_files(application.settings)
     stop = Stop()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.gently)
     loop.add_signal_handler(signal.SIGINT, stop.now)
     on_loop(stop)
     siblings = _siblings(application, observing)
-    doors = make_doors(application, observing=observing, siblings=siblings, documents=documents_of(application.bound))
+    doors = make_doors(application, observing=observing, siblings=siblings, documents=documents_for(application))
     migrations = migrations_of(application.settings, application.bound.tables)
     if migrations is not None:
         await asyncio.to_thread(migrations.check)
@@ -87,7 +73,7 @@ async def serve(
         if siblings is not None:
             await siblings.start()
         with settled():
-            clean = await _take_calls(application, doors, listening, on_ready=on_ready, stop=stop)
+            clean = await _take_calls(application, doors, listening, tls, on_ready=on_ready, stop=stop)
         if siblings is not None:
             await siblings.stop()
     if not clean:
@@ -105,30 +91,32 @@ def _siblings(application: Application, observing: Observing) -> Siblings | None
 
 
 async def _take_calls(
-    application: Application, doors: Doors, listening: Listening, *, on_ready: Callable[[], None], stop: Stop
+    application: Application,
+    doors: Doors,
+    listening: Listening,
+    tls: TlsFiles | None,
+    *,
+    on_ready: Callable[[], None],
+    stop: Stop,
 ) -> bool:
     """Take calls until told to stop. Returns whether everything in flight came to its end.
 
     However it ends, the doors are closed before the application is: a call must not meet a store that is gone.
     """
-    servers: list[HttpServer] = []
+    settings, ports = application.settings, application.ports
+    servers: list[Server] = []
+    opened = [door for door in (doors.main, doors.admin) if door is not None]
+    sockets = [one for one in (listening.main, listening.admin) if one is not None]
+    copies = [] if listening.kept else [one.dup() for one in sockets]
     try:
-        for door, listener in ((doors.main, listening.main), (doors.admin, listening.admin)):
-            if door is not None and listener is not None:
-                servers.append(HttpServer(door, application.ports.clock))
-                await servers[-1].start([listener])
+        make = find("server", settings.http.server)
+        servers.append(make(Facing(doors.main, ports.clock, ports.observer, settings, tls)))
+        if doors.admin is not None and listening.admin is not None:
+            servers.append(HttpServer(doors.admin, ports.clock))
+        for server, one in zip(servers, sockets, strict=True):
+            await server.start([one])
         on_ready()
         await stop.wanted.wait()
     finally:
-        application.stopping = True
-        clean = await _close(doors, servers, at_once=stop.at_once or not stop.wanted.is_set())
+        clean = await leave(application, opened, servers, copies, stop)
     return clean
-
-
-async def _close(doors: Doors, servers: list[HttpServer], *, at_once: bool) -> bool:
-    """Drain all doors together. Returns whether everything in flight came to its end."""
-    if at_once:
-        for door in (doors.main, doors.admin):
-            if door is not None:
-                door.options = msgspec.structs.replace(door.options, drain_delay=0.0)
-    return all(await asyncio.gather(*(server.stop() for server in servers)))

@@ -9,12 +9,31 @@ that died is there for the one that follows it.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import os
 import socket
+import struct
+from collections.abc import Mapping
 from typing import Any
 
 from mainstay.app.refusal import Refusal
+
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
+_FIRST_INHERITED = 3  # sd_listen_fds(3)
+_LISTENS = socket.SO_ACCEPTCONN
+_FILTER = b"".join(
+    struct.pack("HBBI", *one)
+    for one in (
+        (0x30, 0, 0, 13),  # load the flags of the TCP header
+        (0x54, 0, 0, 0x12),  # of these, SYN and ACK
+        (0x15, 0, 1, 0x02),  # is it SYN alone?
+        (0x06, 0, 0, 0),  # then drop it
+        (0x06, 0, 0, 0xFFFFFFFF),
+    )
+)
+"""A classic BPF programme for what arrives at a listening socket."""
 
 
 def listen(host: str, port: int, count: int = 1, *, backlog: int = 1024) -> list[socket.socket]:
@@ -35,6 +54,48 @@ def listen(host: str, port: int, count: int = 1, *, backlog: int = 1024) -> list
         first.close()
         raise _refusal(host, port, error) from None
     return sockets
+
+
+def inherited(environ: Mapping[str, str]) -> socket.socket | None:
+    """Return the listening socket that whoever started this process keeps, or None (``LISTEN_FDS``, sd_listen_fds(3)).
+
+    It outlives this process, so that the next one finds the connections that wait in its queue. Raises ``Refusal``
+    where there are several, or where it is no listening TCP socket.
+    """
+    if environ.get("LISTEN_PID") != str(os.getpid()) or environ.get("LISTEN_FDS", "0") == "0":
+        return None
+    if environ["LISTEN_FDS"] != "1":
+        raise Refusal(f"{environ['LISTEN_FDS']} sockets were handed over (LISTEN_FDS), and one is served", "give one")
+    try:
+        kept = socket.socket(fileno=os.dup(_FIRST_INHERITED))
+        listens = kept.getsockopt(socket.SOL_SOCKET, _LISTENS) and kept.family in (socket.AF_INET, socket.AF_INET6)
+    except OSError as error:
+        raise Refusal(
+            f"no socket was handed over, though LISTEN_FDS says so: {os.strerror(error.errno or 0)}"
+        ) from None
+    if not listens:
+        kept.close()
+        raise Refusal("the socket that was handed over (LISTEN_FDS) does not listen for TCP", "give one that does")
+    kept.setblocking(False)
+    return kept
+
+
+def take_no_more(listening: socket.socket) -> None:
+    """Have the kernel pass over new connections to a socket, so that its queue can be emptied before it is closed.
+
+    A connection that waits in the queue of a socket is reset when that is closed, though its client may have sent a
+    request. Who asks to connect meanwhile asks again a moment later, and is refused then or answered by another
+    process. Raises ``OSError`` where the system has no such filters.
+    """
+    held = ctypes.create_string_buffer(_FILTER, len(_FILTER))
+    program = struct.pack("@HP", len(_FILTER) // 8, ctypes.addressof(held))
+    listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+def take_again(listening: socket.socket) -> None:
+    """Undo ``take_no_more``, where it was done: another process follows on this socket."""
+    with contextlib.suppress(OSError):  # there is no filter
+        listening.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
 
 def join(first: socket.socket) -> socket.socket:

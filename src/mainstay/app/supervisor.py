@@ -2,7 +2,8 @@
 
 Workers are fresh interpreters: nothing is forked after threads or an event loop began. Each has a listening socket of
 its own, kept here; and each holds the end of a pipe whose other end is here, so that a supervisor that is killed takes
-its workers along.
+its workers along. SIGHUP starts them anew without a gap: the successor of each takes calls from the same socket before
+its predecessor leaves, and where it refuses to start that one stays.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from mainstay.app.rolling import START_SECONDS, Rolling
 from mainstay.app.rundir import RunDirectory
-from mainstay.app.seat import FAILING, REFUSED, Seat, Spec, Status, describe_end, write_status
+from mainstay.app.seat import FAILING, MAKE_ROOM, REFUSED, Seat, Spec, Status, Worker, describe_end, write_status
 from mainstay.app.sockets import rejoin
+from mainstay.app.terminal import Terminal
 from mainstay.ports.observer import Notice, Observer
 
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -60,7 +63,10 @@ class Supervisor:
         self._stopping = False
         self._reloading: set[int] = set()
         self._kill_at: float | None = None
+        self._rolling = Rolling()
+        self._terminal = Terminal()
         self._begun = False  # the first worker was ready once: from then on the others may start
+        self._whole = False  # all of them were
         self._code = 0
 
     def run(self) -> int:
@@ -72,8 +78,9 @@ class Supervisor:
         wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
         self._selector.register(reading, selectors.EVENT_READ)
         try:
+            self._write_status()
             self._start(self._seats[0])
-            while not (self._stopping and all(seat.process is None for seat in self._seats)):
+            while not (self._stopping and not any(seat.workers for seat in self._seats)):
                 self._turn(reading)
             return self._code
         finally:
@@ -91,12 +98,15 @@ class Supervisor:
                 for number in signals.recv(256):
                     self._signalled(number)
             else:
-                self._told(key.data)
+                self._told(*key.data)
         for seat in self._seats:
-            code = self._reap(seat)
-            if code is not None:
-                self._ended(seat, code)
+            for worker in seat.workers:
+                code = self._reap(worker)
+                if code is not None:
+                    self._ended(seat, worker, code)
         self._do_due(time.monotonic())
+        if not self._stopping and (followed := self._rolling.next()) is not None:
+            self._start(followed)
         if self._changes is not None and not self._stopping:
             self._look(self._changes)
 
@@ -110,11 +120,16 @@ class Supervisor:
             if seat.steady_at is not None and seat.steady_at <= now:
                 seat.failures = 0
                 self._write_status()
+            for worker in seat.workers:
+                if worker.kill_at is not None and worker.kill_at <= now:
+                    worker.kill_at = None
+                    self._kill_one(seat, worker)
 
     def _patience(self) -> float | None:
         due = [seat.restart_at for seat in self._seats if seat.restart_at is not None]
         due += [seat.steady_at for seat in self._seats if seat.steady_at is not None]
         due += [self._kill_at] if self._kill_at is not None else []
+        due += [one.kill_at for seat in self._seats for one in seat.workers if one.kill_at is not None]
         wait = max(0.0, min(due) - time.monotonic()) if due else None
         return wait if self._changes is None else min(_LOOK, _LOOK if wait is None else wait)
 
@@ -124,21 +139,34 @@ class Supervisor:
             if seat.listening.fileno() < 0:
                 family, address = self._addresses[seat.index]
                 seat.listening = rejoin(family, address)
-            seat.start(self._make, now)
+            worker = seat.start(self._make, now)
         except OSError as error:
-            delay = seat.failed(now, self._chance())
-            self._notice("error", "worker_not_started", f"worker {seat.index} cannot start: {error}", retry_in=delay)
+            self._not_started(seat, now, error)
             return
-        self._selector.register(seat.status, selectors.EVENT_READ, seat)  # type: ignore[arg-type]  # it was just made
+        if worker is seat.successor:
+            worker.kill_at = now + START_SECONDS
+        self._selector.register(worker.status, selectors.EVENT_READ, (seat, worker))
 
-    def _told(self, seat: Seat) -> None:
+    def _not_started(self, seat: Seat, now: float, error: OSError) -> None:
+        text = f"worker {seat.index} cannot start: {error}"
+        if seat.worker is not None:
+            self._rolling.give_up()
+            self._notice("error", "restart_failed", f"{text}; the workers before it go on")
+        else:
+            delay = seat.failed(now, now, self._chance())
+            self._notice("error", "worker_not_started", text, retry_in=delay)
+
+    def _told(self, seat: Seat, worker: Worker) -> None:
         """A worker said that it is ready, or its pipe ended."""
-        if seat.status is None:
+        if worker.status.closed:
             return
-        if not seat.status.read(64):
-            self._selector.unregister(seat.status)
+        if not worker.status.read(64):
+            self._selector.unregister(worker.status)
             return
-        seat.ready = True
+        worker.ready = True
+        if worker is seat.successor:
+            self._followed(seat, worker)
+        self._whole = self._whole or all(one.ready for one in self._seats)
         self._write_status()
         if not self._begun:
             self._begun = True
@@ -147,16 +175,38 @@ class Supervisor:
         if all(one.ready for one in self._seats):
             self._on_ready()
 
-    def _reap(self, seat: Seat) -> int | None:
-        if seat.process is None or seat.process.poll() is None:
-            return None
-        if seat.status is not None and seat.status in self._selector.get_map():
-            self._selector.unregister(seat.status)
-        return seat.reap()
+    def _followed(self, seat: Seat, worker: Worker) -> None:
+        """A successor takes calls: its predecessor leaves, and the next seat is followed."""
+        worker.kill_at = None
+        seat.failures = 0
+        seat.succeed(time.monotonic() + self._drain[1] + _GRACE)
+        if self._rolling.followed(seat):
+            self._notice("info", "restarted", "every worker has been followed by a new one")
 
-    def _ended(self, seat: Seat, code: int) -> None:
+    def _reap(self, worker: Worker) -> int | None:
+        if worker.process.poll() is None:
+            return None
+        if worker.status in self._selector.get_map():
+            self._selector.unregister(worker.status)
+        return worker.reap()
+
+    def _ended(self, seat: Seat, worker: Worker, code: int) -> None:
+        serving, following = worker is seat.worker, worker is seat.successor
+        seat.lose(worker)
         if self._stopping:
             return
+        if following:
+            self._rolling.give_up()
+            text = f"the new worker {seat.index} {describe_end(code)}; those before it go on: mend it, then send SIGHUP"
+            self._notice("error", "restart_failed", text)
+        elif serving and seat.worker is None:
+            self._lost(seat, worker, code)
+        elif serving:
+            self._rolling.followed(seat)  # its successor is its worker, ready or not
+        self._write_status()
+
+    def _lost(self, seat: Seat, worker: Worker, code: int) -> None:
+        """A seat is empty: fill it again, or say why not."""
         if seat.index in self._reloading:
             self._reloading.discard(seat.index)
             seat.restart_at = time.monotonic()
@@ -166,18 +216,20 @@ class Supervisor:
             self._code = 1
             self._stop(signal.SIGTERM)
         else:
-            delay = seat.failed(time.monotonic(), self._chance())
-            if delay >= 1 and sum(one.listening.fileno() >= 0 for one in self._seats) > 1:
+            delay = seat.failed(worker.begun, time.monotonic(), self._chance())
+            if delay >= 1 and not seat.kept and sum(one.listening.fileno() >= 0 for one in self._seats) > 1:
                 seat.listening.close()  # new connections go to the others meanwhile
             text = f"worker {seat.index} {describe_end(code)}; starting it again in {delay:.1f} s"
             self._notice("error", "worker_died", text, failures=seat.failures)
-        self._write_status()
 
     def _signalled(self, number: int) -> None:
         if number == signal.SIGCHLD:
             return  # the processes are looked at in every turn
         if self._stopping:
             self._kill()
+        elif number == signal.SIGHUP and not self._terminal.gone:
+            self._notice("info", "restarting", "each worker is followed by a new one, of the code and settings of now")
+            self._rolling.begin(self._seats)
         else:
             self._stop(number)
 
@@ -198,9 +250,14 @@ class Supervisor:
 
     def _kill(self) -> None:
         for seat in self._seats:
-            if seat.process is not None and (self._stopping or seat.index in self._reloading):
-                self._notice("warning", "worker_killed", f"worker {seat.index} did not end in time, and is killed")
-                seat.signal(signal.SIGKILL)
+            if self._stopping or seat.index in self._reloading:
+                for worker in seat.workers:
+                    self._kill_one(seat, worker)
+
+    def _kill_one(self, seat: Seat, worker: Worker) -> None:
+        why = "did not start in time" if worker is seat.successor and not self._stopping else "did not end in time"
+        self._notice("warning", "worker_killed", f"worker {seat.index} {why}, and is killed")
+        worker.signal(signal.SIGKILL)
 
     def _look(self, changes: Changes) -> None:
         changed = changes()
@@ -210,10 +267,11 @@ class Supervisor:
         self._notice("info", "reloading", f"{names} changed: starting anew")
         for seat in self._seats:
             seat.failures = 0
-            if seat.process is None:
+            if seat.worker is None:
                 seat.restart_at = time.monotonic()
             elif seat.index not in self._reloading:
                 self._reloading.add(seat.index)
+                seat.worker.tell(MAKE_ROOM)
                 seat.signal(signal.SIGINT)
                 self._kill_at = time.monotonic() + self._drain[1] + _GRACE
 
@@ -221,14 +279,16 @@ class Supervisor:
         """Whatever happened: no worker outlives this."""
         for seat in self._seats:
             seat.signal(signal.SIGKILL)
-            if seat.process is not None:
-                seat.process.wait()
-                seat.reap()
+            for worker in seat.workers:
+                worker.process.wait()
+                worker.reap()
+                seat.lose(worker)
             seat.close()
 
     def _write_status(self) -> None:
         failing = [seat.index for seat in self._seats if seat.failures >= FAILING]
-        write_status(self._run.path, Status(len(self._seats), sum(seat.ready for seat in self._seats), failing))
+        ready = sum(seat.ready for seat in self._seats)
+        write_status(self._run.path, Status(len(self._seats), ready, failing, whole=self._whole))
 
     def _notice(self, level: str, event: str, text: str, **facts: object) -> None:
         self._observer.observe(Notice(level, event, text, dict(facts)))

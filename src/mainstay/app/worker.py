@@ -17,9 +17,10 @@ import msgspec
 from mainstay.app.assembly import Application, Place, assemble
 from mainstay.app.complaint import MENDABLE, text
 from mainstay.app.importing import import_service
+from mainstay.app.leaving import Stop
 from mainstay.app.observing import Observing, make_observing
-from mainstay.app.seat import REFUSED, Spec
-from mainstay.app.serving import Listening, Stop, run_loop, serve
+from mainstay.app.seat import MAKE_ROOM, REFUSED, Spec
+from mainstay.app.serving import Listening, run_loop, serve
 from mainstay.app.settings import Settings, load
 
 _GRACE = 4.0  # seconds beyond what draining may take
@@ -45,9 +46,8 @@ def main() -> int:
 
 
 async def _serve(application: Application, observing: Observing, spec: Spec) -> int:
-    listening = Listening(
-        socket.socket(fileno=spec.listening), None if spec.admin is None else socket.socket(fileno=spec.admin)
-    )
+    admin = None if spec.admin is None else socket.socket(fileno=spec.admin)
+    listening = Listening(socket.socket(fileno=spec.listening), admin, kept=spec.kept)
     return await serve(
         application,
         observing,
@@ -75,7 +75,7 @@ def _tell_ready(status: int) -> None:
 
 
 def _follow_supervisor(stop: Stop, settings: Settings) -> None:
-    """End when the supervisor does, however it ended: gently first, and for certain after that.
+    """Leave when the supervisor says so, and when it ends, however it ended: gently first, then for certain.
 
     A thread waits, so that a loop that is stuck is ended as well.
     """
@@ -83,8 +83,10 @@ def _follow_supervisor(stop: Stop, settings: Settings) -> None:
     patience = settings.http.drain_delay + settings.http.drain_seconds + _GRACE
 
     def wait() -> None:
-        while os.read(0, 64):
-            pass  # nothing is told after the first line
+        while told := os.read(0, 64):
+            loop.call_soon_threadsafe(stop.hand_over)
+            if MAKE_ROOM in told:
+                loop.call_soon_threadsafe(stop.now)
         loop.call_soon_threadsafe(stop.gently)
         threading.Event().wait(patience)
         os._exit(1)

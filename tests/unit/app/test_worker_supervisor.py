@@ -97,7 +97,7 @@ def test_all_seats_are_filled_and_it_is_told_once(run: RunDirectory) -> None:
     assert status is not None
     assert (status.workers, status.ready, status.failing) == (3, 3, [])
     assert stage.heard.notices == []
-    assert all(one.process is None for one in stage.seats)
+    assert not any(one.workers for one in stage.seats)
 
 
 def test_one_that_keeps_dying_is_started_ever_later_and_makes_the_host_unready(
@@ -128,7 +128,7 @@ def test_where_the_first_refuses_to_start_no_other_is_tried(run: RunDirectory) -
     stage = Stage(run, [REFUSE, STAY])
     assert stage.supervisor.run() == 1
     assert stage.heard.notices == []
-    assert stage.seats[1].process is None
+    assert stage.seats[1].worker is None
 
 
 def test_one_that_does_not_end_is_killed(run: RunDirectory) -> None:
@@ -170,11 +170,10 @@ def test_one_that_is_not_ready_yet_is_not_interrupted_in_an_import(run: RunDirec
     )
     stage = Stage(run, [code])
     (seat,) = stage.seats
-    seat.start(stage.spec, time.monotonic())
-    assert seat.process is not None
+    worker = seat.start(stage.spec, time.monotonic())
     while not began.exists():
         time.sleep(0.01)
     seat.signal(signal.SIGINT)
-    assert seat.process.wait(10) == -signal.SIGTERM
-    seat.reap()
+    assert worker.process.wait(10) == -signal.SIGTERM
+    worker.reap()
     seat.close()
