@@ -1,7 +1,9 @@
 """The same workloads as FastAPI's users write them: its documentation's patterns, and the usual libraries."""
 
+import base64
 import logging
 import os
+import sys
 import time
 import uuid
 from contextlib import asynccontextmanager
@@ -10,24 +12,26 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import jwt
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from prometheus_client import Counter, Histogram
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from pydantic import AwareDatetime, BaseModel, ConfigDict, EmailStr, Field
 from pythonjsonlogger.json import JsonFormatter
-from slowapi import Limiter
+from slowapi import Limiter, _rate_limit_exceeded_handler
+from slowapi.errors import RateLimitExceeded
 from slowapi.util import get_remote_address
-from sqlalchemy import Numeric, event, select
+from sqlalchemy import DateTime, Dialect, Integer, TypeDecorator, event, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SECRET = os.environ["BENCH_SECRET"]
-engine = create_async_engine(os.environ["BENCH_DATABASE"])
+engine = create_async_engine(f"sqlite+aiosqlite:///{os.environ['BENCH_DATABASE']}")
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 
 logger = logging.getLogger("bench")
-_handler = logging.StreamHandler()
-_handler.setFormatter(JsonFormatter())
+_handler = logging.StreamHandler(sys.stdout)
+_handler.setFormatter(JsonFormatter(timestamp=True))
 logger.addHandler(_handler)
 logger.setLevel(logging.INFO)
 logger.propagate = False
@@ -52,21 +56,48 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class Utc(TypeDecorator[datetime]):
+    """SQLite keeps no time zone: every time is UTC."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Cents(TypeDecorator[Decimal]):
+    """SQLite has no decimal numbers: two places, kept as an integer."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value.scaleb(2))
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-2)
+
+
 class Item(Base):
     __tablename__ = "items"
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     version: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[datetime] = mapped_column(default=_now)
-    updated_at: Mapped[datetime] = mapped_column(default=_now)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=_now)
+    updated_at: Mapped[datetime] = mapped_column(Utc, default=_now)
     sku: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    price: Mapped[Decimal] = mapped_column(Numeric(12, 2))
+    price: Mapped[Decimal] = mapped_column(Cents)
     stock: Mapped[int]
 
 
 class Outbox(Base):
     __tablename__ = "outbox"
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    created_at: Mapped[datetime] = mapped_column(Utc, default=_now)
     event: Mapped[str]
     payload: Mapped[str]
 
@@ -119,23 +150,22 @@ class ItemOut(BaseModel):
     stock: int
 
 
+class Items(BaseModel):
+    items: list[ItemOut]
+    next: str | None
+
+
 @asynccontextmanager
 async def lifespan(_app: FastAPI):
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-    async with sessions() as session:
-        if await session.get(Item, uuid.UUID(int=1)) is None:
-            for number in range(1, 201):
-                item = Item(id=uuid.UUID(int=number), sku=f"SEED-{number}", name=f"Item {number}")
-                item.price, item.stock = Decimal(number) / 4, number
-                session.add(item)
-            await session.commit()
     yield
 
 
 app = FastAPI(lifespan=lifespan)
 limiter = Limiter(key_func=get_remote_address)
 app.state.limiter = limiter
+app.add_exception_handler(RateLimitExceeded, _rate_limit_exceeded_handler)
 bearer = HTTPBearer()
 
 
@@ -155,6 +185,8 @@ async def observe(request: Request, call_next):
             "request_id": request_id,
             "method": request.method,
             "path": request.url.path,
+            "route": path,
+            "peer": request.client.host if request.client else "-",
             "status": response.status_code,
             "duration_ms": round(seconds * 1000, 3),
         },
@@ -162,7 +194,7 @@ async def observe(request: Request, call_next):
     return response
 
 
-if os.environ.get("BENCH_OBSERVED"):  # the chain of W3 has metrics and a log; the other workloads go without
+if not os.environ.get("BENCH_SILENT"):  # once without metrics and a log, to show what they cost here
     app.middleware("http")(observe)
 
 
@@ -195,6 +227,17 @@ async def take_form(form: Form) -> Taken:
     return _taken(form)
 
 
+@app.get("/metrics")
+async def metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@app.get("/limited")
+@limiter.limit("3/minute")
+async def limited(request: Request) -> dict[str, str]:  # noqa: ARG001 - the limiter asks for it
+    return {"message": "hello"}
+
+
 @app.post("/chain", status_code=201)
 @limiter.limit("100000000/minute")
 async def chain(
@@ -214,16 +257,34 @@ async def get_item(item_id: uuid.UUID, db: Annotated[AsyncSession, Depends(sessi
 
 
 @app.get("/items")
-async def list_items(db: Annotated[AsyncSession, Depends(session)], limit: int = 50) -> list[ItemOut]:
-    rows = await db.scalars(select(Item).order_by(Item.id).limit(limit))
-    return [ItemOut.model_validate(row) for row in rows]
+async def list_items(
+    db: Annotated[AsyncSession, Depends(session)],
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: str | None = None,
+) -> Items:
+    wanted = select(Item).order_by(Item.id).limit(limit + 1)
+    if cursor is not None:
+        wanted = wanted.where(Item.id > _decoded(cursor))
+    rows = (await db.scalars(wanted)).all()
+    following = base64.urlsafe_b64encode(rows[limit - 1].id.bytes).decode() if len(rows) > limit else None
+    return Items(items=[ItemOut.model_validate(row) for row in rows[:limit]], next=following)
+
+
+def _decoded(cursor: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(bytes=base64.urlsafe_b64decode(cursor))
+    except ValueError as error:
+        raise HTTPException(400, "invalid cursor") from error
 
 
 @app.post("/items", status_code=201)
 async def make_item(body: MakeItem, db: Annotated[AsyncSession, Depends(session)]) -> ItemOut:
     item = Item(sku=body.sku, name=body.name, price=body.price, stock=body.stock)
     db.add(item)
-    await db.flush()
+    try:
+        await db.flush()
+    except IntegrityError as error:
+        raise HTTPException(409, "sku exists") from error
     db.add(Outbox(event="bench.ItemMade", payload=f'{{"item_id": "{item.id}"}}'))
     await db.commit()
     return ItemOut.model_validate(item)

@@ -104,6 +104,12 @@ async def chain(form: Form) -> Taken:
     return Taken(name=form.name, parts=len(form.parts), total=sum(p.price * p.quantity for p in form.parts))
 
 
+@bench.query("GET /limited", allow=anyone, limits=[limit("3/minute")])
+async def limited() -> Hello:
+    """Refused at the fourth call: the limits of W3 are in force on every side."""
+    return Hello(message="hello")
+
+
 @bench.query("GET /items/{item_id}", allow=anyone)
 async def get_item(item_id: UUID, items: Repository[Item]) -> Item:
     """W4."""
