@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from mainstay.adapters.observe.metrics import CONTENT_TYPE
+from mainstay.adapters.observe.prometheus import CONTENT_TYPE
 from mainstay.app.admitting import make_admission
 from mainstay.app.assembly import Application
 from mainstay.app.observing import Observing
@@ -101,6 +101,7 @@ def options_of(settings: Settings) -> HttpOptions:
     return HttpOptions(
         max_body_bytes=http.max_body,
         max_upload_bytes=http.max_upload,
+        spool_folder=str(settings.root / http.spool_folder) if http.spool_folder else "",
         max_header_bytes=http.max_header,
         max_headers=http.max_headers,
         max_target_bytes=http.max_target,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
+from mainstay.adapters.observe.prometheus import Family, Labels, counter, gauge, histogram, text_of
 from mainstay.model.problem import Kind
 from mainstay.ports.observer import CallEnded, Observation, Observer
 
@@ -15,8 +15,6 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper bounds of the latency histogram, in seconds."""
 
 _TURNED_AWAY = "503"
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Latency(msgspec.Struct, array_like=True):
@@ -120,12 +118,7 @@ class Metrics(Observer):
 
 def exposition(snapshots: Iterable[bytes]) -> bytes:
     """Return the figures of all workers as one Prometheus text, series in a stable order."""
-    from prometheus_client import CollectorRegistry, generate_latest
-
-    merged = _merge([msgspec.msgpack.decode(data, type=Snapshot) for data in snapshots])
-    registry = CollectorRegistry()
-    registry.register(_Collector(merged))
-    return generate_latest(registry)
+    return text_of(_families(_merge([msgspec.msgpack.decode(data, type=Snapshot) for data in snapshots])))
 
 
 def _merge(snapshots: list[Snapshot]) -> Snapshot:
@@ -141,13 +134,13 @@ def _merge(snapshots: list[Snapshot]) -> Snapshot:
         _add(merged.running, snapshot.running)
         _add(merged.notices, snapshot.notices)
         _add(merged.turned_away, snapshot.turned_away)
-        for gauge in snapshot.gauges:
-            other = gauges.get(gauge.name)
+        for one in snapshot.gauges:
+            other = gauges.get(one.name)
             if other is None:
-                gauges[gauge.name] = gauge
+                gauges[one.name] = one
                 continue
-            value = max(gauge.value, other.value) if gauge.merge == "max" else gauge.value + other.value
-            gauges[gauge.name] = Gauge(gauge.name, gauge.help, value, gauge.merge, gauge.kind)
+            value = max(one.value, other.value) if one.merge == "max" else one.value + other.value
+            gauges[one.name] = Gauge(one.name, one.help, value, one.merge, one.kind)
     workers = Gauge("mainstay_workers", "Workers that answered this scrape.", len(snapshots))
     merged.gauges = [*gauges.values(), workers]
     return merged
@@ -158,40 +151,35 @@ def _add(into: dict[str, int], figures: Mapping[str, int]) -> None:
         into[name] = into.get(name, 0) + value
 
 
-class _Collector:
-    """Gives the figures to prometheus-client's registry."""
+def _families(figures: Snapshot) -> Iterator[Family]:
+    yield counter(
+        "mainstay_calls",
+        "Calls by operation and status.",
+        (
+            ((("operation", operation), ("status", status)), count)
+            for operation, statuses in sorted(figures.calls.items())
+            for status, count in sorted(statuses.items())
+        ),
+    )
+    yield histogram(
+        "mainstay_call_seconds",
+        "Seconds a call took.",
+        (
+            ((("operation", operation),), _cumulative(latency), latency.total)
+            for operation, latency in sorted(figures.latencies.items())
+        ),
+    )
+    yield gauge("mainstay_calls_in_flight", "Calls under way.", _labelled("operation", figures.running))
+    yield counter(
+        "mainstay_calls_turned_away", "Calls not begun: overload.", _labelled("operation", figures.turned_away)
+    )
+    yield counter("mainstay_notices", "Notices logged, by level.", _labelled("level", figures.notices))
+    for one in sorted(figures.gauges, key=lambda each: each.name):
+        yield (counter if one.kind == "counter" else gauge)(one.name, one.help, [((), one.value)])
 
-    def __init__(self, figures: Snapshot) -> None:
-        self._figures = figures
 
-    def collect(self) -> Iterable[Any]:
-        """Give one family after another."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-
-        calls = CounterMetricFamily("mainstay_calls", "Calls by operation and status.", labels=["operation", "status"])
-        for operation, statuses in sorted(self._figures.calls.items()):
-            for status, count in sorted(statuses.items()):
-                calls.add_metric([operation, status], count)
-        yield calls
-        seconds = HistogramMetricFamily("mainstay_call_seconds", "Seconds a call took.", labels=["operation"])
-        for operation, latency in sorted(self._figures.latencies.items()):
-            seconds.add_metric([operation], _cumulative(latency), latency.total)
-        yield seconds
-        running = GaugeMetricFamily("mainstay_calls_in_flight", "Calls under way.", labels=["operation"])
-        for operation, count in sorted(self._figures.running.items()):
-            running.add_metric([operation], count)
-        yield running
-        away = CounterMetricFamily("mainstay_calls_turned_away", "Calls not begun: overload.", labels=["operation"])
-        for operation, count in sorted(self._figures.turned_away.items()):
-            away.add_metric([operation], count)
-        yield away
-        notices = CounterMetricFamily("mainstay_notices", "Notices logged, by level.", labels=["level"])
-        for level, count in sorted(self._figures.notices.items()):
-            notices.add_metric([level], count)
-        yield notices
-        for gauge in sorted(self._figures.gauges, key=lambda g: g.name):
-            family = CounterMetricFamily if gauge.kind == "counter" else GaugeMetricFamily
-            yield family(gauge.name, gauge.help, value=gauge.value)
+def _labelled(label: str, figures: Mapping[str, int]) -> Iterator[tuple[Labels, float]]:
+    return ((((label, name),), count) for name, count in sorted(figures.items()))
 
 
 def _cumulative(latency: Latency) -> list[tuple[str, float]]:

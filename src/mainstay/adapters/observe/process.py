@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def process_gauges() -> Iterator[Gauge]:
         "process_cpu_seconds", "Processor time, user and system.", usage.ru_utime + usage.ru_stime, "sum", "counter"
     )
     yield Gauge("process_open_fds", "Open file descriptors.", descriptors)
+    yield Gauge("process_threads", "Threads of Python.", threading.active_count())
 
 
 class LoopLag:
@@ -34,12 +36,13 @@ class LoopLag:
 
     def __init__(self) -> None:
         self._handle: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._due = 0.0
         self._recent: list[float] = []
 
     def start(self) -> None:
         """Begin to look."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._due = loop.time() + LAG_INTERVAL
         self._handle = loop.call_at(self._due, self._look, loop)
 
@@ -52,10 +55,12 @@ class LoopLag:
         """Look no more."""
         if self._handle is not None:
             self._handle.cancel()
-            self._handle = None
+            self._handle = self._loop = None
 
     def gauges(self) -> Iterator[Gauge]:
-        """Give the last and the worst lag, in seconds."""
+        """Give the last and the worst lag, in seconds, and how many tasks the loop has."""
+        tasks = 0 if self._loop is None else len(asyncio.all_tasks(self._loop))
+        yield Gauge("mainstay_loop_tasks", "Tasks of the event loop that have not ended.", tasks)
         last = self._recent[-1] if self._recent else 0.0
         yield Gauge("mainstay_loop_lag_seconds", "How late the event loop was at the last look.", last, "max")
         worst = max(self._recent, default=0.0)

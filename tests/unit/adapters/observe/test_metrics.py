@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from mainstay import Principal
 from mainstay.adapters.observe.fanout import Fanout
 from mainstay.adapters.observe.metrics import Gauge, Metrics, exposition
 from mainstay.adapters.observe.process import LoopLag, process_gauges
+from mainstay.adapters.observe.prometheus import counter, gauge, histogram, text_of
 from mainstay.model.problem import Kind
 from mainstay.ports.observer import CallEnded, Notice
 
@@ -63,6 +68,43 @@ def test_the_text_is_the_same_for_the_same_figures() -> None:
     assert exposition([worker.snapshot()]) == exposition([worker.snapshot()])
 
 
+def test_the_text_is_that_of_the_prometheus_client() -> None:
+    registry = CollectorRegistry()
+    registry.register(Given())
+    series = [((("operation", "a"),), [("1.0", 2.0), ("+Inf", 3.0)], 4.5)]
+    assert text_of(
+        [
+            counter("calls", "Back\\slash, and\na line.", [((("name", 'a"b\\c\nd'), ("status", "200")), 3)]),
+            gauge("lag", "Late.", [((), 0.25)]),
+            gauge(
+                "odd",
+                "Odd.",
+                [((("n", "1"),), float("inf")), ((("n", "2"),), float("-inf")), ((("n", "3"),), float("nan"))],
+            ),
+            gauge("none", "Nothing yet.", []),
+            histogram("seconds", "Took.", series),
+        ]
+    ) == generate_latest(registry)
+
+
+class Given(Collector):
+    """The same figures as the library is told them."""
+
+    def collect(self) -> Iterator[Metric]:
+        calls = CounterMetricFamily("calls", "Back\\slash, and\na line.", labels=["name", "status"])
+        calls.add_metric(['a"b\\c\nd', "200"], 3)
+        yield calls
+        yield GaugeMetricFamily("lag", "Late.", value=0.25)
+        odd = GaugeMetricFamily("odd", "Odd.", labels=["n"])
+        for number, value in enumerate((float("inf"), float("-inf"), float("nan")), start=1):
+            odd.add_metric([str(number)], value)
+        yield odd
+        yield GaugeMetricFamily("none", "Nothing yet.", labels=["n"])
+        seconds = HistogramMetricFamily("seconds", "Took.", labels=["operation"])
+        seconds.add_metric(["a"], [("1.0", 2.0), ("+Inf", 3.0)], 4.5)
+        yield seconds
+
+
 def test_every_listener_hears_each_observation() -> None:
     workers = metrics(), metrics()
     Fanout(workers).observe(call("a", 1.0))
@@ -74,15 +116,18 @@ def test_the_process_tells_of_itself() -> None:
     assert found["process_resident_memory_bytes"] > 1e6
     assert found["process_cpu_seconds"] > 0
     assert found["process_open_fds"] > 2
+    assert found["process_threads"] >= 1
 
 
 async def test_the_lag_of_the_loop_is_measured() -> None:
     lag = LoopLag()
-    assert [g.value for g in lag.gauges()] == [0.0, 0.0]
+    assert [g.value for g in lag.gauges()] == [0.0, 0.0, 0.0]
     lag.start()
     loop = asyncio.get_running_loop()
     lag._due = loop.time() - 0.3
     lag._look(loop)
+    found = {g.name: g.value for g in lag.gauges()}
     lag.stop()
     lag.stop()
-    assert all(g.value >= 0.3 for g in lag.gauges())
+    assert found.pop("mainstay_loop_tasks") == len(asyncio.all_tasks())
+    assert all(value >= 0.3 for value in found.values())
