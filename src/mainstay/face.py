@@ -1,5 +1,6 @@
 """The public face: every name that a team imports from ``mainstay``, and where it comes from."""
 
+from mainstay.model.caching import Caching, cache
 from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, starts_with
 from mainstay.model.fields import field, header, related
 from mainstay.model.inputs import File, Find, Many, Page, Patch, RawBody, Sort, Stream, Upload
@@ -24,6 +25,7 @@ from mainstay.model.problem import (
 from mainstay.model.service import Service
 from mainstay.model.structs import Dto, Entity, Event
 from mainstay.model.values import UNASSIGNED, Email, Secret, Url
+from mainstay.model.versions import Version
 from mainstay.ports.aggregates import Aggregates, avg_of, count_of, max_of, min_of, sum_of
 from mainstay.ports.ask import Ask
 from mainstay.ports.bulk import Bulk
@@ -41,6 +43,7 @@ __all__ = [
     "Ask",
     "Bulk",
     "Cache",
+    "Caching",
     "Clock",
     "Conflict",
     "Dto",
@@ -78,11 +81,13 @@ __all__ = [
     "UnitOfWork",
     "Upload",
     "Url",
+    "Version",
     "all_of",
     "any_of",
     "anyone",
     "authenticated",
     "avg_of",
+    "cache",
     "check",
     "contains",
     "count_of",

@@ -21,6 +21,7 @@ from mainstay.kernel.plans import plan_entities
 from mainstay.kernel.providers import Providers, Resolver, Unresolved, port_resolvers
 from mainstay.kernel.reach import reaches_loop, reads_once
 from mainstay.kernel.render import bind_render
+from mainstay.kernel.render.cached import with_facts
 from mainstay.kernel.render.naming import in_camel_case
 from mainstay.kernel.resource import plan_resource
 from mainstay.kernel.stages import head_stages, read
@@ -35,6 +36,7 @@ from mainstay.model.schema import Shape
 from mainstay.model.service import Service
 from mainstay.model.signature import Source
 from mainstay.model.structs import Entity
+from mainstay.model.versions import labels
 from mainstay.ports.ask import Ask
 from mainstay.ports.store import Table
 from mainstay.ports.unit_of_work import EntityPlan
@@ -86,8 +88,10 @@ def bind(
     binder = _Binder(blueprint, ports, plans, providers, named, (*service.limits, *limits), inputs)
     operations: list[BoundOperation] = []
     consumers: dict[str, list[BoundOperation]] = {}
-    for planned in _all_planned(blueprint):
-        bound = binder.bind(planned, len(operations))
+    everything = _all_planned(blueprint)
+    names = labels([planned.operation for planned in everything], service.versions)
+    for planned, name in zip(everything, names, strict=True):
+        bound = binder.bind(planned, len(operations), name)
         if planned.operation.kind is OperationKind.CONSUMER:
             consumers.setdefault(_event_name(blueprint, planned.operation), []).append(bound)
         operations.append(bound)
@@ -149,27 +153,29 @@ class _Binder:
         self._inbox = bind_inbox(ports)
         self.bell = Bell()
 
-    def bind(self, planned: Planned, index: int) -> BoundOperation:
+    def bind(self, planned: Planned, index: int, name: str) -> BoundOperation:
         operation, signature = planned.operation, planned.signature
         resolvers = self._resolvers(planned)
         bound = BoundOperation(
             operation=operation,
             signature=signature,
-            name=operation.name,
+            name=name,
             status=operation.status,
             media=media_of(signature),
             index=index,
-            inline=not any(r.outside or r.tasks or r.make is None for r in resolvers.values())
+            inline=not signature.of(Source.UPLOAD)  # files are let go of at the end of the call's task
+            and not any(r.outside or r.tasks or r.make is None for r in resolvers.values())
             and not reaches_loop(operation.function),
             deadline=operation.deadline or DEADLINE,
             ports=self._ports,
             plans=self._plans,
         )
         bound.stages = tuple(self._stages(planned))
+        render = bind_render(planned, self._plans, self._blueprint)
         bound.invoke = bind_invoke(
             Plan(
                 bound=bound,
-                render=bind_render(planned, self._plans, self._blueprint),
+                render=render if operation.cache is None else with_facts(render, signature),
                 resolvers=resolvers,
                 outbox=self._outbox,
                 bell=self.bell,

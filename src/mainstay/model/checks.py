@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from mainstay.model.blueprint import Blueprint, Planned, draw, entities_in, resolve_shape
+from mainstay.model.caching_checks import check_caching
 from mainstay.model.conditions import fields as condition_fields
 from mainstay.model.field_checks import check_field, check_patterns
 from mainstay.model.module import Resource
@@ -18,6 +19,8 @@ from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.service import Case, Service
 from mainstay.model.signature import Source as From
 from mainstay.model.structs import STANDARD_FIELDS, Entity
+from mainstay.model.version_checks import check_versions
+from mainstay.model.versions import span_of
 
 KERNEL = "mainstay"
 """The module name of the kernel's own rows: no team's module may have it."""
@@ -40,6 +43,8 @@ def check_blueprint(blueprint: Blueprint) -> None:
     for _, resource in blueprint.resources:
         _check_resource(blueprint, resource)
     _check_modules(blueprint)
+    check_versions(blueprint)
+    check_caching(blueprint)
     _check_names(blueprint)
     _check_tables(blueprint)
     _check_boundaries(blueprint)
@@ -93,26 +98,33 @@ def _check_tables(blueprint: Blueprint) -> None:
 
 def _check_names(blueprint: Blueprint) -> None:
     """Two operations may not share a route, nor a name."""
-    routes: dict[tuple[str, str], tuple[str, Source]] = {}
-    names: dict[str, Source] = {}
-    for name, method, path, source in _routes(blueprint):
-        if name in names:
-            blueprint.fault(source, name, f"another operation is named {name}, at {names[name]}", "give one name=")
-        names.setdefault(name, source)
-        if not method:
-            continue
-        key = (method, re.sub(r"\{[^}/]*\}", "{}", path))
-        if key in routes:
-            other, place = routes[key]
-            blueprint.fault(source, name, f"{method} {path} is the route of {other} too, at {place}")
-        routes.setdefault(key, (name, source))
+    routes: dict[tuple[str, str, int], tuple[str, Source]] = {}
+    names: dict[tuple[str, int], Source] = {}
+    versions = blueprint.service.versions
+    for name, method, path, declared in _routes(blueprint):
+        source, span = declared.source, span_of(declared.since, declared.until, versions)
+        taken = [names[name, place] for place in span if (name, place) in names]
+        if taken:
+            hint = "give one name=, or versions that do not meet" if versions else "give one name="
+            blueprint.fault(source, name, f"another operation is named {name}, at {taken[0]}", hint)
+        shape = re.sub(r"\{[^}/]*\}", "{}", path)
+        others = [routes[method, shape, place] for place in span if method and (method, shape, place) in routes]
+        if others:
+            other, at = others[0]
+            blueprint.fault(source, name, f"{method} {path} is the route of {other} too, at {at}")
+        for place in span:
+            names.setdefault((name, place), source)
+            routes.setdefault((method, shape, place), (name, source))
 
 
-def _routes(blueprint: Blueprint) -> list[tuple[str, str, str, Source]]:
-    found = [(p.operation.name, p.operation.method, p.operation.path, p.operation.source) for p in blueprint.planned]
+def _routes(blueprint: Blueprint) -> list[tuple[str, str, str, Any]]:
+    """Return name, method, path and what declares it, of each operation."""
+    found: list[tuple[str, str, str, Any]] = [
+        (p.operation.name, p.operation.method, p.operation.path, p.operation) for p in blueprint.planned
+    ]
     for _, resource in blueprint.resources:
         for verb, method, path in resource.routes():
-            found.append((resource.operation_name(verb), method, path, resource.source))
+            found.append((resource.operation_name(verb), method, path, resource))
     return found
 
 

@@ -10,6 +10,7 @@ import msgspec
 from mainstay.model.limits import Limit
 from mainstay.model.module import Module
 from mainstay.model.operation import Source, caller_source
+from mainstay.model.versions import Version, versions_of
 
 Case = Literal["snake", "camel"]
 Lifetime = Literal["service", "call"]
@@ -31,7 +32,10 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Service:
-    """A backend: its modules, its limits, what it provides, and what its seeds put into a fresh database."""
+    """A backend: its modules, its limits, what it provides, and what its seeds put into a fresh database.
+
+    ``versions=["1", "2"]`` names those of its contract, the oldest first: paths begin with ``/v1``, ``/v2`` then.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Service:
         description: str = "",
         limits: Sequence[Limit] = (),
         case: Case = "snake",
+        versions: Sequence[str | Version] = (),
     ) -> None:
         self.name = name
         self.version = version
@@ -51,6 +56,7 @@ class Service:
         self.modules: tuple[Module, ...] = tuple(modules)
         self.limits: tuple[Limit, ...] = tuple(limits)
         self.case: Case = case
+        self.versions: tuple[Version, ...] = versions_of(versions)  # the oldest first; none: paths without a prefix
         self.source: Source = caller_source(1)
         self.provisions: list[Provision] = []
         self.seeds: list[Callable[..., Any]] = []

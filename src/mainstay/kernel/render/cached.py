@@ -11,20 +11,24 @@ from mainstay.kernel.bound import Render
 from mainstay.kernel.call import Call, Reply
 from mainstay.model.inputs import Page
 from mainstay.model.problem import snake_case
+from mainstay.model.signature import Signature
 from mainstay.model.structs import Entity
 
 _MAX_KEYS = 512
 _DEPTH = 3
 
 
-def with_facts(render: Render) -> Render:
-    """Return a render that also notes the facts for caches."""
+def with_facts(render: Render, signature: Signature) -> Render:
+    """Return a render that also notes the facts for caches: of an empty list too, which a new row would change."""
+    _, shown = signature.answer
+    entity = isinstance(shown, type) and issubclass(shown, Entity)
+    always = (snake_case(shown.__name__),) if entity else ()
 
     def noting(call: Call, value: Any) -> Reply:
         reply = render(call, value)
         if isinstance(value, Entity) and not reply.view:
             reply.modified = value.updated_at
-        reply.keys = tuple(dict.fromkeys(_keys(value, _DEPTH)))[:_MAX_KEYS]
+        reply.keys = tuple(dict.fromkeys((*always, *_keys(value, _DEPTH))))[:_MAX_KEYS]
         return reply
 
     return noting
