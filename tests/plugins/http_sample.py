@@ -20,6 +20,8 @@ from mainstay.inbound.http.targets import Document, Page
 from mainstay.kernel.bound import BoundOperation, Media, Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import dispatch
+from mainstay.kernel.received import Received
+from mainstay.kernel.validate.problems import PartMissing
 from mainstay.model.inputs import File, Upload
 from mainstay.model.limits import limit
 from mainstay.model.module import Module
@@ -88,7 +90,7 @@ class Sample:
                     status=operation.status,
                     media=Media(accepts=accepts.get(name, ()), gives=gives),
                     index=index,
-                    inline=name not in ("slow", "slow_command"),
+                    inline=name not in ("slow", "slow_command", "upload"),
                     deadline=operation.deadline or 30.0,
                     ports=ports,
                     plans={},
@@ -110,6 +112,16 @@ class Sample:
         view = dict(call.query).get("fields", "")
         return Reply(body=msgspec.json.encode({"id": call.arguments["item_id"]}), version=3, view=view)
 
+    async def _big(self, call: Call) -> Reply:
+        """Give as many bytes as are asked for, with what is asked for around them."""
+        asked = dict(call.query)
+        size = int(asked.get("n", "5000"))
+        words = " ".join(str(number) for number in range(size // 4 + 1))[: size - 2].encode()
+        body = b'"%b"' % (asked["text"].encode() * size if "text" in asked else words)
+        header = ((asked["header"], asked["value"]),) if "header" in asked else ()
+        version = int(asked["version"]) if "version" in asked else None
+        return Reply(body=body, version=version, headers=header, secret="secret" in asked)
+
     async def _list_items(self, call: Call) -> Reply:
         return Reply(body=b'{"items":[]}', next="c2 &>")
 
@@ -129,8 +141,12 @@ class Sample:
         return Reply(status=204)
 
     async def _upload(self, call: Call) -> Reply:
-        assert isinstance(call.body, bytes)
-        facts = {"size": len(call.body), "media": call.media_type, "name": call.filename}
+        assert isinstance(call.body, Received)
+        if not call.body.files:
+            raise PartMissing
+        sent = call.body.files[0][1]
+        assert len(await sent.read()) == sent.size
+        facts = {"size": sent.size, "media": sent.media_type, "name": sent.filename}
         return Reply(body=msgspec.json.encode(facts))
 
     async def _file(self, call: Call) -> Reply:
@@ -221,6 +237,7 @@ def _declare() -> Module:
         "hello": ("/hello", nothing),
         "get_item": ("/items/{item_id}", one),
         "list_items": ("/items", nothing),
+        "big": ("/big", nothing),
         "file": ("/file", nothing),
         "ticker": ("/ticker", nothing),
         "slow": ("/slow", nothing),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from mainstay.kernel.received import Received
 from mainstay.model.inputs import File
 from mainstay.model.principal import Principal
 from mainstay.ports.limiter import Verdict
@@ -16,8 +17,8 @@ from mainstay.ports.limiter import Verdict
 if TYPE_CHECKING:
     from mainstay.kernel.bound import BoundOperation
 
-Body = bytes | Mapping[str, Any] | None
-BodyReader = Callable[[], Awaitable[bytes]]
+Body = bytes | Mapping[str, Any] | Received | None
+BodyReader = Callable[[], Awaitable[bytes | Received]]
 
 
 class Call(msgspec.Struct, kw_only=True):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Protocol, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from mainstay.model.conditions import TRUE, Condition
+from mainstay.model.problem import TooLarge
 
 T = TypeVar("T")
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 MAX_DEPTH = 2
+MAX_READ = 16 << 20  # bytes of an upload that are read at once, unless more is asked for
+_PART = 64 << 10
 
 
 class Sort(msgspec.Struct, frozen=True):
@@ -98,41 +102,113 @@ def many_of(annotation: Any) -> Any:
     return None
 
 
-class Upload:
-    """A file that the caller sends: its media type, its name where one was given, and its bytes, bounded.
+class Content(Protocol):
+    """Bytes that are read part by part: a file on disk, an object of a store.
 
-    ``read()`` gives all of it; iterate with ``async for`` for parts.
+    ``etag`` names these bytes and no others (RFC 9110, section 8.8, without quotes).
     """
 
-    __slots__ = ("_content", "filename", "media_type")
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+
+    @property
+    def etag(self) -> str:
+        """What tells these bytes from others."""
+
+    @property
+    def modified(self) -> datetime | None:
+        """When they were last changed, where that is known."""
+
+    def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        """Give the bytes from ``start`` to before ``stop`` (None: the end), in parts."""
+
+
+class Kept(Protocol):
+    """Where the bytes of an upload are for as long as its call lasts."""
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+
+    def read(self) -> AsyncIterator[bytes]:
+        """Give all bytes, in parts. Raises ``RuntimeError`` once the call has ended."""
+
+    async def save(self, path: Path) -> None:
+        """Write all bytes to a file, which is there whole or not at all."""
+
+
+class _Held:
+    """The bytes of an upload that a test has made."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.size = len(content)
+
+    async def read(self) -> AsyncIterator[bytes]:
+        """Give all bytes, in parts."""
+        for start in range(0, self.size, _PART):
+            yield self.content[start : start + _PART]
+
+    async def save(self, path: Path) -> None:
+        """Write all bytes to a file."""
+        path.write_bytes(self.content)  # noqa: ASYNC240 - in a test, which waits for nothing else
+
+
+class Upload:
+    """A file that the caller sends: its media type, its name where one was given, and its bytes, which are bounded.
+
+    A large one is on disk while its call lasts, and never in memory as a whole: iterate with ``async for``, ``save`` it
+    to a file, or put it to ``Blobs``. It is gone when the call has ended. The name is the client's word: it has no
+    folders in it, and is still no name to save under. A test makes one of bytes.
+    """
+
+    __slots__ = ("_kept", "filename", "media_type")
 
     def __init__(
-        self, content: bytes, *, media_type: str = "application/octet-stream", filename: str | None = None
+        self, content: bytes | Kept, *, media_type: str = "application/octet-stream", filename: str | None = None
     ) -> None:
-        self._content = content
+        self._kept: Kept = _Held(content) if isinstance(content, bytes) else content
         self.media_type: str = media_type
         self.filename: str | None = filename
 
     @property
     def size(self) -> int:
         """The number of bytes."""
-        return len(self._content)
+        return self._kept.size
 
-    async def read(self) -> bytes:
-        """Return all bytes."""
-        return self._content
+    async def read(self, at_most: int = MAX_READ) -> bytes:
+        """Return all bytes. Raises ``TooLarge`` where they are more than ``at_most``: take such a file in parts."""
+        if self.size > at_most:
+            raise TooLarge(f"the file is larger than {at_most} bytes", limit=at_most)
+        return b"".join([part async for part in self._kept.read()])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._content), 65536):
-            yield self._content[start : start + 65536]
+        async for part in self._kept.read():
+            yield part
+
+    async def save(self, path: Path | str) -> None:
+        """Write all bytes to a file, which is there whole or not at all. Raises ``OSError``."""
+        await self._kept.save(Path(path))
+
+    def __repr__(self) -> str:
+        return f"Upload({self.size} bytes, {self.media_type})"
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that is a file: its content as bytes or as a path, the media type, and the name to save it under."""
+    """An answer that is a file: bytes, a path, or an object of a store (what ``Blobs.get`` returns).
 
-    content: bytes | Path
+    Its parts can be asked for, and whether it has changed (RFC 9110, sections 13 and 14). ``filename`` is the name to
+    save it under; ``inline`` lets a browser show it instead, which is for content that is yours: what others have sent
+    may be a page with scripts. ``etag`` (without quotes) and ``modified`` stand in for those of the content.
+    """
+
+    content: bytes | Path | Content
     media_type: str = "application/octet-stream"
     filename: str | None = None
+    inline: bool = False
+    etag: str | None = None
+    modified: datetime | None = None
 
 
 class Stream(Generic[T]):

@@ -170,8 +170,10 @@ def _lifetime_faults(operation: Operation) -> Iterator[str]:
 def _check_bodies(blueprint: Blueprint, planned: Planned) -> None:
     operation, signature = planned.operation, planned.signature
     bodies = signature.of(*_BODIES)
-    if len(bodies) > 1 or (bodies and signature.of(Source.MEMBER)):
-        names = ", ".join(p.name for p in (*bodies, *signature.of(Source.MEMBER)))
+    files, members = signature.of(Source.UPLOAD), signature.of(Source.MEMBER)
+    whole = [p for p in bodies if p not in files]  # a form has files, and one Dto or members beside them
+    if len(whole) > 1 or (whole and members) or (files and any(p.source is not Source.BODY for p in whole)):
+        names = ", ".join(p.name for p in (*bodies, *members))
         hint = "put the scalars into the Dto"
         blueprint.fault(operation.source, operation.name, f"{names}: a call has one body", hint)
     if operation.kind is OperationKind.QUERY and bodies:

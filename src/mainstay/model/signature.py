@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from enum import Enum
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -77,9 +78,16 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def body(self) -> Parameter | None:
-        """The parameter that takes the body as a whole, if there is one."""
-        taken = self.of(Source.BODY, Source.PATCH, Source.CREATE, Source.UPLOAD, Source.RAW, Source.EVENT)
+        """The parameter that takes the body as a whole, or the (first) file of it, if there is one."""
+        taken = self.of(Source.UPLOAD) or self.of(Source.BODY, Source.PATCH, Source.CREATE, Source.RAW, Source.EVENT)
         return taken[0] if taken else None
+
+    @property
+    def form(self) -> bool:
+        """Whether the body can only be a form: of several files, or of fields beside a file."""
+        uploads = self.of(Source.UPLOAD)
+        several = len(uploads) > 1 or any(get_origin(p.type) is list for p in uploads)
+        return several or bool(uploads and self.of(Source.BODY, Source.MEMBER))
 
     @property
     def answer(self) -> tuple[str, Any]:
@@ -169,12 +177,24 @@ def _whole(annotation: Any) -> tuple[Source | None, Any, str | None]:
         for mark in get_args(annotation)[1:]:
             if isinstance(mark, Header):
                 return Source.HEADER, None, mark.name
+    if _is_upload(annotation):
+        return Source.UPLOAD, annotation, None
     if origin in (Patch, Find):
         return (Source.PATCH if origin is Patch else Source.FIND), target, None
     for base, source in _BODIES:
         if isinstance(origin, type) and issubclass(origin, base):
             return source, annotation, None
     return None, None, None
+
+
+def _is_upload(annotation: Any) -> bool:
+    """Whether it is ``Upload``, ``Upload | None`` or ``list[Upload]``."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is list:
+        return arguments == (Upload,)
+    if get_origin(annotation) in (Union, UnionType):
+        return set(arguments) == {Upload, NoneType}
+    return annotation is Upload
 
 
 def _scalar(name: str, annotation: Any, in_path: bool, kind: OperationKind) -> tuple[Source, Any]:
@@ -192,6 +212,5 @@ def _scalar(name: str, annotation: Any, in_path: bool, kind: OperationKind) -> t
 _BODIES: tuple[tuple[type, Source], ...] = (
     (Dto, Source.BODY),
     (Event, Source.EVENT),
-    (Upload, Source.UPLOAD),
     (RawBody, Source.RAW),
 )

@@ -53,7 +53,8 @@ class Http(Section, frozen=True):
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     backlog: Count = 2048
     max_body: Bytes = 1024 * 1024
-    max_upload: Bytes = 16 * 1024 * 1024  # the body of an operation that takes a file
+    max_upload: Bytes = 128 * 1024 * 1024  # the body of an operation that takes a file
+    spool_folder: str = ""  # where uploads are while their call lasts; empty: the system's place for temporary files
     max_header: Bytes = 16 * 1024  # all header fields together
     max_headers: Annotated[int, Meta(ge=8, le=10_000)] = 100
     max_target: Bytes = 8 * 1024  # path and query

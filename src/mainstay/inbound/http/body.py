@@ -29,13 +29,13 @@ class Inflow:
         "_held",
         "_problem",
         "_waiter",
-        "_window",
         "complete",
         "keep",
         "limit",
         "room",
         "size",
         "wanted",
+        "window",
     )
 
     def __init__(self, limit: int, *, keep: bool = True, window: int = 0) -> None:
@@ -44,7 +44,7 @@ class Inflow:
         self.limit = limit
         self._problem: Problem | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._window = window
+        self.window = window
         self.keep = keep
         self.size = 0
         self.complete = False
@@ -59,7 +59,7 @@ class Inflow:
     @property
     def full(self) -> bool:
         """Whether the reader is behind: feed no more before ``room`` is called."""
-        return self._held > self._window
+        return self._held > self.window
 
     def feed(self, data: bytes) -> None:
         """Take a part of the body."""
@@ -72,7 +72,7 @@ class Inflow:
     def hold(self, data: bytes) -> None:
         """Keep a part for the reader."""
         self._chunks.append(data)
-        if self._window:
+        if self.window:
             self._held += len(data)
             self._wake()
 
@@ -120,7 +120,7 @@ class Inflow:
 
     async def read(self) -> bytes:
         """Wait for the end of the body and return it. Raises ``TooLarge``, or what ``fail`` was given."""
-        if self._window:
+        if self.window:
             return b"".join([part async for part in self.parts()])
         if not self.complete and self._problem is None:
             await self._more()
@@ -131,8 +131,8 @@ class Inflow:
 
         At most two windows are held: what was given last, and what came meanwhile.
         """
-        if not self._window:
-            self._window = WINDOW
+        if not self.window:
+            self.window = WINDOW
             self._held = sum(map(len, self._chunks))
         while True:
             if self._problem is not None:

@@ -192,7 +192,7 @@ def _with_body(status: int, head: bytes, reply: Reply) -> Answer:
         return Answer(status, head, reply.body, reply.stream)
     if isinstance(file.content, Path):
         return Answer(status, head, path=file.content)
-    return Answer(status, head, bytes(file.content))
+    return Answer(status, head, file.content if isinstance(file.content, bytes) else b"")
 
 
 def _not_modified(exchange: Exchange, call: Call, reply: Reply, tag: str | None, wanted: Wanted | None) -> str | None:

@@ -9,7 +9,6 @@ from mainstay.inbound.http.conditional import if_match_versions
 from mainstay.inbound.http.decompress import UnpackedInflow, unpacker_of
 from mainstay.inbound.http.exchange import Exchange
 from mainstay.inbound.http.formats import MSGPACK, read_msgpack
-from mainstay.inbound.http.multipart import boundary_of, read_part
 from mainstay.inbound.http.negotiate import readable, split_media
 from mainstay.inbound.http.problems import ExpectationFailed, HeaderMalformed
 from mainstay.inbound.http.request import credentials_of, idempotency_key_of, traceparent_of
@@ -88,14 +87,14 @@ def _describe_body(exchange: Exchange, target: OperationTarget, call: Call, leng
     if b"content-encoding" in exchange.headers:
         inflow = exchange.inflow = _unpacked(exchange.headers[b"content-encoding"], target, inflow)
     field = exchange.headers.get(b"content-type", b"").decode("latin-1")
-    media, parameters = split_media(field)
-    if target.upload and media == "multipart/form-data":
-        call.read = partial(read_part, inflow, call, boundary_of(parameters))
-        return
+    media = split_media(field)[0]
     if not readable(target.accepts, field):
         told = shown(target.accepts)
         headers = {target.accept_field: ", ".join(told)}
         raise UnsupportedMedia(f"the body must be {' or '.join(told)}", headers=headers)
+    if target.upload is not None:
+        call.read = target.upload.reader(inflow, field, call)
+        return
     if media in MSGPACK and media in target.accepts:
         call.read = partial(read_msgpack, inflow)
         return

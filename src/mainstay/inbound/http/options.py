@@ -86,7 +86,8 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of the door. Sizes are in bytes, times in seconds."""
 
     max_body_bytes: int = 1 << 20
-    max_upload_bytes: int = 16 << 20  # of an operation that takes an Upload
+    max_upload_bytes: int = 128 << 20  # of an operation that takes an Upload
+    spool_folder: str = ""  # where uploads are while their call lasts; empty: the system's place
     max_header_bytes: int = 16 << 10  # all header fields together: 431 beyond
     max_headers: int = 100
     max_target_bytes: int = 8 << 10  # path and query: 414 beyond

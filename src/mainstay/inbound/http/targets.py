@@ -13,6 +13,7 @@ from mainstay.inbound.http.compress import Packing
 from mainstay.inbound.http.encode import Answers, ReplyEncoder
 from mainstay.inbound.http.formats import MSGPACK, MsgpackEncoder
 from mainstay.inbound.http.lifetime import Lifetime, lifetime_of
+from mainstay.inbound.http.multipart import Uploads
 from mainstay.inbound.http.negotiate import JSON, best
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.kernel.bound import BoundOperation
@@ -88,7 +89,9 @@ class OperationTarget:
         self.bound = bound
         self.method = operation.method
         self.query = operation.kind is OperationKind.QUERY
-        self.upload = body is not None and body.source is Source.UPLOAD
+        self.upload: Uploads | None = None
+        if body is not None and body.source is Source.UPLOAD:
+            self.upload = Uploads(options.max_held_bytes, options.spool_folder)
         self.takes_body = not self.query and (body is not None or bool(bound.signature.of(Source.MEMBER)))
         self.accepts = bound.media.accepts or ((JSON,) if self.takes_body else ())
         if options.msgpack and JSON in self.accepts:
@@ -98,7 +101,7 @@ class OperationTarget:
         self.keyed = operation.idempotency != "none"
         self.precondition = operation.precondition
         self.inflation = options.max_inflation
-        self.limit = options.max_upload_bytes if self.upload else options.max_body_bytes
+        self.limit = options.max_body_bytes if self.upload is None else options.max_upload_bytes
         self.strict = self.takes_body or self.precondition
         self.usual = frozenset({b"*/*", self.gives.encode()})
         self.accept_field = {"POST": "Accept-Post", "PATCH": "Accept-Patch"}.get(self.method, "Accept")

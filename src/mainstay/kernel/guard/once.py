@@ -16,6 +16,7 @@ import msgspec
 from mainstay.kernel.bound import Ports, Stage
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.records import IdempotencyRecord
+from mainstay.kernel.received import Received
 from mainstay.model.conditions import Compare
 from mainstay.model.problem import Conflict, Invalid, Malformed
 from mainstay.ports.rows import Change, Query
@@ -136,7 +137,11 @@ def _scope(call: Call, key: str) -> bytes:
 
 
 def _fingerprint(call: Call) -> bytes:
-    body = call.body if isinstance(call.body, bytes) else msgspec.json.encode(call.body, order="deterministic")
+    body = call.body
+    if isinstance(body, Received):
+        body = body.digest
+    elif not isinstance(body, bytes):
+        body = msgspec.json.encode(body, order="deterministic")
     digest = blake2b(digest_size=20)
     for part in (repr(sorted(call.arguments.items())), repr(sorted(call.query)), repr(call.if_match), call.filename):
         digest.update((part or "").encode("utf-8", "surrogatepass") + b"\x00")

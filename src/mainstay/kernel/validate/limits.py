@@ -9,7 +9,7 @@ class InputLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one call's input: sizes in bytes, the rest in numbers."""
 
     body: int = 1024 * 1024
-    upload: int = 16 * 1024 * 1024
+    upload: int = 128 * 1024 * 1024
     depth: int = 64  # of JSON
     faults: int = 100  # told at once
     visits: int = 5_000  # values looked at one by one to tell their faults

@@ -31,3 +31,7 @@ class InvalidParameter(Malformed):
 
 class UnknownParameter(Malformed, hint="See the contract for the parameters of this operation."):
     """A parameter is not known here."""
+
+
+class PartMissing(Malformed):
+    """The form has no file part where one is needed."""

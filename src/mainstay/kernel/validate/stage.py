@@ -7,6 +7,7 @@ from typing import Any
 
 from mainstay.kernel.bound import Media, Stage
 from mainstay.kernel.call import Call
+from mainstay.kernel.received import Received
 from mainstay.kernel.validate.bodies import Form, create_form, dto_form, members_form, patch_form
 from mainstay.kernel.validate.find import Search
 from mainstay.kernel.validate.limits import InputLimits
@@ -23,11 +24,12 @@ from mainstay.kernel.validate.parameters import (
 )
 from mainstay.kernel.validate.problems import BodyMissing
 from mainstay.kernel.validate.reader import Prepare, Read, as_bytes, bind_reader
+from mainstay.kernel.validate.uploads import upload_part
 from mainstay.kernel.validate.wire import Wires
 from mainstay.model.blueprint import Blueprint, Planned
-from mainstay.model.inputs import RawBody, Upload
+from mainstay.model.inputs import RawBody
 from mainstay.model.module import Resource
-from mainstay.model.naming import wire_name
+from mainstay.model.naming import wire_name, wire_names
 from mainstay.model.operation import OperationKind
 from mainstay.model.policy import prepare
 from mainstay.model.problem import Fault, TooLarge
@@ -38,12 +40,13 @@ from mainstay.ports.unit_of_work import EntityPlan
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+FORM = "multipart/form-data"
 _ACCEPTED = {
     Source.BODY: (JSON,),
     Source.CREATE: (JSON,),
     Source.MEMBER: (JSON,),
     Source.PATCH: (MERGE_PATCH, JSON),
-    Source.UPLOAD: ("multipart/form-data", "*/*"),
+    Source.UPLOAD: (FORM, "*/*"),
     Source.RAW: ("*/*",),
 }
 _GIVEN = {"file": "application/octet-stream", "stream": "application/x-ndjson"}
@@ -54,7 +57,7 @@ def media_of(signature: Signature) -> Media:
     """Return the media types of an operation: those of the body that it takes, and that of its answer."""
     body = signature.body
     source = body.source if body is not None else Source.MEMBER if signature.of(Source.MEMBER) else None
-    accepts = () if source is None else _ACCEPTED.get(source, ())
+    accepts = () if source is None else (FORM,) if signature.form else _ACCEPTED.get(source, ())
     return Media(accepts=accepts, gives=_GIVEN.get(signature.answer[0], JSON))
 
 
@@ -135,11 +138,26 @@ class _Binder:
             members = self._signature.of(Source.MEMBER)
             return self._members_part(members) if members else None
         if body.source is Source.UPLOAD:
-            return _upload_part(body.name, self._limits.upload)
+            return self._upload_part()
         if body.source is Source.RAW:
             return _raw_part(body.name, self._limits.body)
         read = self._reader(self._form(body))
         return _body_part(body, read)
+
+    def _upload_part(self) -> Part:
+        uploads, members = self._signature.of(Source.UPLOAD), self._signature.of(Source.MEMBER)
+        dto = self._signature.of(Source.BODY)
+        if dto:
+            target: Any = dto[0].target
+            names, name = wire_names(target, self._case), dto[0].name
+            fields = {names[a.name]: a for a in self._shapes.of(target).attributes}
+            read = self._reader(self._form(dto[0]))
+            return upload_part(uploads, self._limits, fields, lambda body, who: {name: read(body, who)})
+        if not members:
+            return upload_part(uploads, self._limits)
+        fields = {wire_name(p.name, self._case): p.attribute for p in members if p.attribute is not None}
+        form = members_form(self._operation.name, members, self._wires)
+        return upload_part(uploads, self._limits, fields, self._reader(form))
 
     def _form(self, body: Parameter) -> Form:
         target: Any = body.target
@@ -205,7 +223,7 @@ def _query_part(
 
 def _bytes(call: Call) -> bytes:
     body = call.body
-    if body is None:
+    if body is None or isinstance(body, Received):  # files are taken by who asks for them
         return b""
     return body if isinstance(body, bytes) else as_bytes(body)
 
@@ -223,17 +241,6 @@ def _body_part(parameter: Parameter, read: Read) -> Part:
             inputs[name] = default
         else:
             inputs[name] = read(body, call.principal)
-
-    return part
-
-
-def _upload_part(name: str, size: int) -> Part:
-    def part(call: Call, inputs: Inputs) -> None:
-        body = call.body if isinstance(call.body, bytes) else b""
-        if len(body) > size:
-            raise TooLarge(f"a file may have {size} bytes", limit=size)
-        media = call.media_type or "application/octet-stream"
-        inputs[name] = Upload(body, media_type=media, filename=call.filename)
 
     return part
 

@@ -21,8 +21,8 @@ from mainstay.model.values import Secret
 
 Parse = Callable[[str], Any]
 
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})\Z")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,308})(?:\.[0-9]{1,308})?(?:[eE][+-]?[0-9]{1,3})?\Z")
+INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})\Z")
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,308})(?:\.[0-9]{1,308})?(?:[eE][+-]?[0-9]{1,3})?\Z")
 _DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?\Z")
 _UNRULED = frozenset({FieldKind.UUID, FieldKind.BOOLEAN, FieldKind.ENUM, FieldKind.DATE, FieldKind.TIME})
 
@@ -92,8 +92,8 @@ def _converting(type_: Any) -> Parse:
 
 _PARSERS: dict[FieldKind, Parse] = {
     FieldKind.STRING: str,
-    FieldKind.INTEGER: _matching(_INTEGER, int),
-    FieldKind.FLOAT: _matching(_NUMBER, float),
+    FieldKind.INTEGER: _matching(INTEGER, int),
+    FieldKind.FLOAT: _matching(NUMBER, float),
     FieldKind.DECIMAL: _matching(_DECIMAL, Decimal),
     FieldKind.UUID: _uuid,
     FieldKind.BOOLEAN: {"true": True, "false": False}.__getitem__,
