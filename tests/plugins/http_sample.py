@@ -116,7 +116,7 @@ class Sample:
         """Give as many bytes as are asked for, with what is asked for around them."""
         asked = dict(call.query)
         size = int(asked.get("n", "5000"))
-        words = " ".join(str(number) for number in range(size // 4 + 1))[: size - 2].encode()
+        words = " ".join(str(number) for number in range(size))[: size - 2].encode()
         body = b'"%b"' % (asked["text"].encode() * size if "text" in asked else words)
         header = ((asked["header"], asked["value"]),) if "header" in asked else ()
         version = int(asked["version"]) if "version" in asked else None

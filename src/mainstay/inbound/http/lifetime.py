@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -12,25 +13,30 @@ _URI_SAFE = "/%:@!$&'()*+,;=?#[]-._~"
 
 
 class Lifetime:
-    """The header lines of an operation that is on its way out; ``follows`` is (its prefix, that of its successor)."""
+    """The header lines of an operation that is on its way out.
 
-    __slots__ = ("_fixed", "_follows")
+    ``successor`` is the path of what follows it, with names in braces that stand in the operation's own path too.
+    """
 
-    def __init__(self, fixed: bytes, follows: tuple[str, str] | None = None) -> None:
+    __slots__ = ("_fixed", "_successor")
+
+    def __init__(self, fixed: bytes, successor: str | None = None) -> None:
         self._fixed = fixed
-        self._follows = follows
+        self._successor = successor
 
-    def lines(self, path: bytes, root: str) -> bytes:
-        """Return the lines of the answer to a request; what follows is at the same path below another prefix."""
-        if self._follows is None:
+    def lines(self, arguments: Mapping[str, str], root: str) -> bytes:
+        """Return the lines of the answer to a call with these names in its path, below the path ``root``."""
+        if self._successor is None:
             return self._fixed
-        own, next_ = self._follows
-        return self._fixed + successor_line(root + next_ + quote(path[len(own) :], safe=_URI_SAFE))
+        path = self._successor
+        for name, value in arguments.items():
+            path = path.replace(f"{{{name}}}", quote(value, safe=""))
+        return self._fixed + f"Link: {successor_link(root + path)}\r\n".encode("ascii")
 
 
-def successor_line(uri: str) -> bytes:
-    """Return the Link to what is to be used instead (RFC 5829)."""
-    return f'Link: <{quote(uri, safe=_URI_SAFE)}>; rel="successor-version"\r\n'.encode("ascii")
+def successor_link(uri: str) -> str:
+    """Return the value of a Link to what is to be used instead (RFC 5829)."""
+    return f'<{quote(uri, safe=_URI_SAFE)}>; rel="successor-version"'
 
 
 def lifetime_of(operation: Operation) -> Lifetime | None:
@@ -38,7 +44,9 @@ def lifetime_of(operation: Operation) -> Lifetime | None:
     if not operation.deprecated:
         return None
     fixed = lifetime_lines(operation.deprecated, operation.sunset)
-    return Lifetime(fixed if operation.successor is None else fixed + successor_line(operation.successor))
+    return Lifetime(
+        fixed if operation.successor is None else fixed + f"Link: {successor_link(operation.successor)}\r\n".encode()
+    )
 
 
 def lifetime_lines(deprecated: bool | date, sunset: date | None) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mainstay.model.problem import Kind, Malformed, Problem
+from mainstay.model.problem import Gone, Kind, Malformed, Problem
 
 STATUS: Mapping[Kind, int] = MappingProxyType(
     {
@@ -60,6 +60,10 @@ class HeaderMalformed(Malformed):
 
 class NoRoute(Problem, kind=Kind.NOT_FOUND, code="not_found"):
     """There is nothing at this path."""
+
+
+class VersionEnded(Gone):
+    """This version of the service has ended."""
 
 
 class MethodNotAllowed(Problem, kind=Kind.METHOD_NOT_ALLOWED):
