@@ -46,8 +46,8 @@ def main() -> int:
 
 
 async def _serve(application: Application, observing: Observing, spec: Spec) -> int:
-    admin = None if spec.admin is None else socket.socket(fileno=spec.admin)
-    listening = Listening(socket.socket(fileno=spec.listening), admin, kept=spec.kept)
+    admin = None if spec.admin is None else _socket(spec.admin)
+    listening = Listening(_socket(spec.listening), admin, kept=spec.kept)
     return await serve(
         application,
         observing,
@@ -56,6 +56,13 @@ async def _serve(application: Application, observing: Observing, spec: Spec) -> 
         on_loop=lambda stop: _follow_supervisor(stop, application.settings),
         fresh=spec.fresh,
     )
+
+
+def _socket(descriptor: int) -> socket.socket:
+    """Return a socket that was handed over. All processes that have it share whether it blocks: it never may."""
+    one = socket.socket(fileno=descriptor)
+    one.setblocking(False)
+    return one
 
 
 def _line() -> bytes:
