@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from mainstay.adapters.observe.metrics import departed
 from mainstay.app.assembly import Application
 from mainstay.app.collecting import settled
 from mainstay.app.doors import Doors, documents_for, make_doors
@@ -87,7 +88,7 @@ def _siblings(application: Application, observing: Observing) -> Siblings | None
     place = application.place
     if place.run is None:
         return None
-    return Siblings(place.run, place.index, observing.metrics.snapshot)
+    return Siblings(place.run, place.index, observing.metrics.snapshot, departed)
 
 
 async def _take_calls(

@@ -43,6 +43,7 @@ class Snapshot(msgspec.Struct, array_like=True):
     notices: dict[str, int]  # level -> notices
     gauges: list[Gauge]
     turned_away: dict[str, int] = {}  # operation -> calls that were not begun
+    workers: int = 1
 
 
 class _Figures:
@@ -121,6 +122,14 @@ def exposition(snapshots: Iterable[bytes]) -> bytes:
     return text_of(_families(_merge([msgspec.msgpack.decode(data, type=Snapshot) for data in snapshots])))
 
 
+def departed(snapshots: Iterable[bytes]) -> bytes:
+    """Return the snapshots of workers that have left as one: what they counted, and nothing of the moment."""
+    merged = _merge([msgspec.msgpack.decode(data, type=Snapshot) for data in snapshots])
+    merged.running, merged.workers = {}, 0
+    merged.gauges = [one for one in merged.gauges if one.kind == "counter"]
+    return msgspec.msgpack.encode(merged)
+
+
 def _merge(snapshots: list[Snapshot]) -> Snapshot:
     merged = Snapshot({}, {}, {}, {}, [], {})
     gauges: dict[str, Gauge] = {}
@@ -141,7 +150,7 @@ def _merge(snapshots: list[Snapshot]) -> Snapshot:
                 continue
             value = max(one.value, other.value) if one.merge == "max" else one.value + other.value
             gauges[one.name] = Gauge(one.name, one.help, value, one.merge, one.kind)
-    workers = Gauge("mainstay_workers", "Workers that answered this scrape.", len(snapshots))
+    workers = Gauge("mainstay_workers", "Workers that answered this scrape.", sum(one.workers for one in snapshots))
     merged.gauges = [*gauges.values(), workers]
     return merged
 
