@@ -78,7 +78,8 @@ class Admission:
         self._store_queue = StoreQueue(clock, target, delay, self._change)
         self._commands: frozenset[int] = frozenset()
         self._waiting_for_store: frozenset[int] = frozenset()
-        self._guard: Callable[[bool], None] = _ignore
+        self._guards: list[Callable[[bool], None]] = []
+        self._passed = False
         self._rejections: Rejections | None = None
         self._in_flight = 0
         self._early = 0  # calls in flight that began before their body was there
@@ -93,7 +94,12 @@ class Admission:
         self._rejections.facts = self._facts
         self._commands = frozenset(o.index for o in operations if o.operation.kind is OperationKind.COMMAND)
         self._waiting_for_store = self._commands | {o.index for o in operations if not o.inline}
-        self._guard = guard
+        self._guards.append(guard)
+
+    def follow(self, guard: Callable[[bool], None]) -> None:
+        """Tell somebody else, too, when calls must be asked about."""
+        self._guards.append(guard)
+        guard(self.guarding)
 
     def start(self) -> None:
         """Watch the running loop, and the store."""
@@ -109,6 +115,9 @@ class Admission:
 
     def admits(self, bound: BoundOperation) -> bool:
         """Whether a call of an operation may begin now. It is asked only while there is something to guard."""
+        if self._passed:
+            self._passed = False
+            return True
         calls = self._bounds.calls
         if self._in_flight >= calls and bound.running >= self._own:
             return False
@@ -118,6 +127,22 @@ class Admission:
         if queue.narrow and queue.calls >= queue.limit and bound.index in self._waiting_for_store:
             return False
         return not self._loop_queue.crowded or self._loop_queue.admits()
+
+    def passes(self, bound: BoundOperation) -> bool:
+        """Whether a call may begin now, asked before its head is parsed: it will not be asked about again."""
+        self._passed = False
+        self._passed = self.admits(bound)
+        return self._passed
+
+    def refuse(self, bound: BoundOperation, request_id: bytes, lines: bytes) -> bytes:
+        """Count a call that is turned away, and return the bytes of its answer."""
+        assert self._rejections is not None  # it stands before a door
+        return self._rejections.whole(bound.name, request_id, lines)
+
+    def hold(self, release: Callable[[Any], None], answer: Any) -> bool:
+        """Return whether an answer is held back, until ``release`` is called with it."""
+        assert self._rejections is not None  # it stands before a door
+        return self._rejections.hold(release, answer)
 
     def turn_away(self, exchange: Exchange, bound: BoundOperation) -> Held:
         """Count a call that is turned away, and return the target that has its answer."""
@@ -184,7 +209,8 @@ class Admission:
         )
         if guarding is not self.guarding:
             self.guarding = guarding
-            self._guard(guarding)
+            for guard in self._guards:
+                guard(guarding)
 
 
 class Held:
@@ -201,6 +227,3 @@ class Held:
     def begin(self, loop: asyncio.AbstractEventLoop) -> Passed:
         """Return the answer, or what will have it."""
         return self._pass_on(self._answer, loop)
-
-
-def _ignore(_: bool) -> None: ...

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mainstay.inbound.http.beat import Beat
 from mainstay.inbound.http.door import Door
+from mainstay.inbound.http.turnstile import Gate
 from mainstay.ports.clock import Clock
 
 
@@ -22,6 +23,9 @@ class Connection(Protocol):
     def abort(self) -> None:
         """Cut off."""
 
+    def step_behind(self, gate: Gate) -> None:
+        """Let a turnstile take the input."""
+
 
 class Connections:
     """The open connections, their door and their beat. While ``retiring``, each answer is its connection's last.
@@ -34,6 +38,7 @@ class Connections:
         self.secure = secure
         self.open: set[Connection] = set()
         self.beat = Beat(clock, self._sweep)
+        self.gate = Gate(door, self._date)
         self.retiring = False
         self.idle_seconds = door.options.keep_alive_timeout
         self._gone: asyncio.Event | None = None
@@ -53,6 +58,18 @@ class Connections:
             except TimeoutError:
                 return False
         return True
+
+    def _date(self) -> bytes:
+        return self.beat.date
+
+    def guard(self, guarded: bool) -> None:
+        """Put turnstiles before all connections, or take them away."""
+        self.gate.shut = guarded
+        if not guarded:
+            self.gate.clear()
+            return
+        for connection in tuple(self.open):
+            connection.step_behind(self.gate)
 
     def _sweep(self) -> None:
         for connection in tuple(self.open):

@@ -16,6 +16,7 @@ from mainstay.inbound.http.encode import Answers, ReplyEncoder, line
 from mainstay.inbound.http.exchange import Answer, Exchange, field_of
 from mainstay.inbound.http.framing import CHUNKED, body_length
 from mainstay.inbound.http.head import TELLING, describe, trace
+from mainstay.inbound.http.mounts import Mount, Mounts, Place
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.parting import Parting
 from mainstay.inbound.http.peer import bucket
@@ -35,12 +36,14 @@ from mainstay.inbound.http.targets import (
     PageTarget,
     Target,
     header_names,
-    location_of,
 )
+from mainstay.inbound.http.versions import Missing, targets_of
+from mainstay.inbound.http.visits import Visit
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call, Reply
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Internal, Problem, Unavailable
+from mainstay.model.versions import Version
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Ids
 from mainstay.ports.observer import CallEnded, Notice, Observer
@@ -53,7 +56,7 @@ class Door:
 
     ``dispatch`` runs a call through the pipeline. ``draining`` is set when the service is about to stop: readiness
     pages then say 503; ``parting`` tells streams to end. Raises ``ValueError`` where two routes name the same method
-    and path.
+    and path. ``versions`` are those of the service: its operations stand below their prefixes then.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class Door:
         pages: Pages = _NONE,
         options: HttpOptions | None = None,
         admission: Admission | None = None,
+        mounts: Sequence[Mount] = (),
+        versions: Sequence[Version] = (),
     ) -> None:
         self.options = options or HttpOptions()
         self.draining = False
@@ -77,11 +82,15 @@ class Door:
         self._monotonic = clock.monotonic
         self._observer = observer
         self._reception = Reception(self.options, header_names(operations), ids.token)
-        self._careful = self._reception.careful
+        self.mounts = Mounts(mounts)
+        self._careful = self._reception.careful or bool(self.mounts)
         self._common = self._reception.common
         self._answers = Answers(self.options)
         self._forms: dict[Document, Forms] = {}
-        self._routes: Routes[Target] = Routes(_declared(operations, documents, pages, self.options, self._answers))
+        self._routes: Routes[Target] = Routes(
+            [*targets_of(operations, versions, self.options, self._answers), *_served(documents, pages)]
+        )
+        self._missing = Missing(versions) if versions else None
         clashes = self._routes.conflicts()
         if clashes:
             said = "; ".join(f"{b.method} {b.path} is the same as {a.method} {a.path}" for a, b in clashes)
@@ -137,12 +146,19 @@ class Door:
             exchange.answer = self.refuse(exchange, problem)
         return exchange
 
+    def greet(self, headers: dict[bytes, bytes], address: str, target: bytes, root: str, *, secure: bool) -> Exchange:
+        """Begin an exchange that is no request, by its head. Raises ``Misdirected``."""
+        peer = self.peer_of(address)
+        exchange = self._reception.identify(b"GET", headers, address, peer, root, secure=secure)
+        self._reception.check_host(exchange, target, None)
+        return exchange
+
     def _aim(self, exchange: Exchange, match: Match[Target]) -> None:
         """Set the target and, where that is an operation, the call."""
         exchange.target = found = match.target
         if found.bound is not None:
             if found.lifetime is not None:
-                exchange.common += found.lifetime.lines(exchange.path, exchange.root)
+                exchange.common += found.lifetime.lines(match.arguments, exchange.root)
             exchange.call = Call(
                 operation=found.bound,
                 method="HEAD" if exchange.method == b"HEAD" else found.method,
@@ -167,7 +183,10 @@ class Door:
         self._aim(exchange, match)
         call, headers, found = exchange.call, exchange.headers, match.target
         if call is None or not isinstance(found, OperationTarget):
-            self._length(exchange, streaming)
+            if isinstance(found, Visit):
+                found.prepare(streaming)
+            else:
+                self._length(exchange, streaming)
             return
         if b"traceparent" in headers:
             call.traceparent = trace(exchange)
@@ -175,6 +194,18 @@ class Door:
             call.query = decode_query(query)
         length = body_length(exchange)
         describe(exchange, found, call, CHUNKED if streaming and length is None else length)
+
+    def operation_of(self, target: bytes) -> BoundOperation | None:
+        """Return the operation that GET calls at a target; None where it gets something else, or nothing."""
+        try:
+            match = self._routes.find(b"GET", split_target(target)[0])
+        except Problem:
+            return None
+        return None if match is None else match.target.bound
+
+    def plain(self) -> tuple[bytes, bytes]:
+        """Return a new request id, and the lines that the answer to a request carries which tells nothing."""
+        return self._token().encode(), self._common
 
     def _turned_away(self, exchange: Exchange, target: Target, streaming: bool) -> bool:
         """Turn a call away where it cannot be taken on now. Pages and documents are not asked about."""
@@ -184,7 +215,7 @@ class Door:
         self._length(exchange, streaming)
         return True
 
-    def _search(self, exchange: Exchange, target: bytes) -> tuple[Match[Target], bytes]:
+    def _search(self, exchange: Exchange, target: bytes) -> tuple[Match[Any], bytes]:
         """Find the target of a request, or say why there is none."""
         if len(target) > self.options.max_target_bytes:
             exchange.closing = True
@@ -198,12 +229,25 @@ class Door:
         if match is not None:
             return match, query
         allowed = self._routes.allowed(exchange.path)
+        if self.mounts and not (allowed and exchange.method == b"OPTIONS"):
+            place = self.mounts.find(exchange.path)
+            if place is not None:
+                return self._visit(exchange, place, query), query
         if not allowed:
-            raise NoRoute
+            missing = self._missing
+            raise NoRoute if missing is None else missing.problem(exchange.path, exchange.root, self._routes)
         if exchange.method != b"OPTIONS":
             raise MethodNotAllowed(f"this path takes {', '.join(allowed)}", headers={"Allow": ", ".join(allowed)})
         exchange.answer = self._options(exchange, allowed)
         return _NOTHING, b""
+
+    def _visit(self, exchange: Exchange, place: Place, query: bytes) -> Match[Any]:
+        """Return the target of a request that a mounted application answers."""
+        bound = place.mount.bound
+        if self._guarded and not self.admission.admits(bound):
+            return Match(self.admission.turn_away(exchange, bound), {}, "")
+        lines = self._reception.mounted(exchange)
+        return Match(Visit(place, query, exchange, self._answers, lines), {}, "")
 
     def _options(self, exchange: Exchange, allowed: tuple[str, ...]) -> Answer:
         allow = ", ".join(allowed).encode()
@@ -273,7 +317,7 @@ class Door:
         if call is not None:
             return drive(self._dispatch, call, self._monotonic(), loop, self.admission.began)
         target = exchange.target
-        if isinstance(target, Held):
+        if isinstance(target, Held | Visit):
             return target.begin(loop)
         if isinstance(target, DocumentTarget):
             return target.document
@@ -330,18 +374,8 @@ async def _awaited(made: Awaitable[Any]) -> Any:
     return await made
 
 
-def _declared(
-    operations: Sequence[BoundOperation], documents: Documents, pages: Pages, options: HttpOptions, answers: Answers
-) -> list[Declared[Target]]:
-    routes: list[Declared[Target]] = [
-        Declared(
-            bound.operation.method,
-            bound.operation.path,
-            OperationTarget(bound, location_of(bound, operations), options, answers),
-        )
-        for bound in operations
-        if bound.operation.method
-    ]
+def _served(documents: Documents, pages: Pages) -> list[Declared[Target]]:
+    routes: list[Declared[Target]] = []
     routes.extend(Declared("GET", path, DocumentTarget(document)) for path, document in documents.items())
     routes.extend(Declared("GET", path, PageTarget(page)) for path, page in pages.items())
     return routes

@@ -16,6 +16,7 @@ from mainstay.inbound.http.exchange import Answer, Exchange
 from mainstay.inbound.http.intake import Intake
 from mainstay.inbound.http.problems import ReadTimeout, RequestMalformed
 from mainstay.inbound.http.sending import Parts, send
+from mainstay.inbound.http.turnstile import Gate
 from mainstay.inbound.http.wire import CHUNKED, CLOSE, CONTINUE, KEEP, beginning, length_line, whole
 from mainstay.kernel.call import Reply
 
@@ -69,6 +70,21 @@ class HttpProtocol(asyncio.Protocol):
         self._intake = Intake(self._door, peername[0] if isinstance(peername, tuple) else "")
         self._since = self._beat.now
         self._shared.open.add(self)
+        if self._shared.gate.shut:
+            self.step_behind(self._shared.gate)
+
+    def step_behind(self, gate: Gate) -> None:
+        """Let a turnstile take the input."""
+        if self._transport is not None:
+            gate.place(self, self._transport)
+
+    def spare(self) -> bool:
+        """Whether nothing of a request has come. The wait for one begins anew."""
+        intake = self._intake
+        if self._current is not None or self._held or self._drained is not None or self._shared.retiring:
+            return False
+        self._since = self._beat.now
+        return not (intake.partial or intake.incoming is not None or intake.ready or intake.closed)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the form of a protocol
         """End. A query in flight is cancelled; a command goes on, its outcome is told to nobody."""
@@ -198,9 +214,9 @@ class HttpProtocol(asyncio.Protocol):
     def _prepare(self, exchange: Exchange) -> None:
         """Give a call its body where that is here already; else be ready to ask the client for it."""
         inflow, call = exchange.inflow, exchange.call
-        if inflow is None or call is None:
+        if inflow is None:
             return
-        if inflow.complete and exchange.direct and not inflow.over:
+        if call is not None and inflow.complete and exchange.direct and not inflow.over:
             call.body = inflow.take()
             return
         inflow.room = self._has_room

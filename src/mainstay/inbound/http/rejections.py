@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from mainstay.inbound.http.encode import Answers
 from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.inbound.http.wire import length_line, status_line
 from mainstay.model.problem import Unavailable
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Entropy
@@ -23,6 +26,7 @@ _AT_ONCE = 60  # answers a tick that are given at once: about a tenth of the tim
 _RETRY = 3  # seconds: the longest that a client is told to stay away, where all are turned away; the least is 1
 _SPREAD = 16
 _REPORT = 1.0  # seconds
+_STATUS = status_line(503)
 
 
 Passed = Answer | asyncio.Future[Answer]
@@ -44,7 +48,7 @@ class Rejections:
         self._made = _made(answers, entropy)
         self._clock = clock.monotonic
         self._observer = observer
-        self._held: deque[tuple[float, Answer, asyncio.Future[Answer]]] = deque()
+        self._held: deque[tuple[float, Callable[[Any], None], Any]] = deque()
         self._ticking = False
         self._left = _AT_ONCE
         self._next = 0
@@ -57,22 +61,34 @@ class Rejections:
 
     def turn_away(self, exchange: Exchange, operation: str) -> Answer:
         """Count a call that is turned away, and return what it is told."""
+        head, body = self._take(operation)
+        return Answer(503, b"%b%b\r\n%b" % (head, exchange.request_id.encode(), exchange.common), body)
+
+    def whole(self, operation: str, request_id: bytes, lines: bytes) -> bytes:
+        """Count a call that is turned away, and return what it is told as it goes over the wire of HTTP/1.1."""
+        head, body = self._take(operation)
+        return b"".join((_STATUS, head, request_id, b"\r\n", lines, length_line(len(body)), b"\r\n", body))
+
+    def _take(self, operation: str) -> tuple[bytes, bytes]:
         self.total += 1
         self.counts[operation] = self.counts.get(operation, 0) + 1
         self._next = (self._next + 1) % _SPREAD
-        head, body = self._made[self._next]
-        return Answer(503, b"%b%b\r\n%b" % (head, exchange.request_id.encode(), exchange.common), body)
+        return self._made[self._next]
 
     def pass_on(self, answer: Answer, loop: asyncio.AbstractEventLoop) -> Passed:
         """Return an answer where it may go at once, else what will have it."""
+        waiting: asyncio.Future[Answer] = loop.create_future()
+        return waiting if self.hold(partial(_settle, waiting), answer, loop) else answer
+
+    def hold(self, release: Callable[[Any], None], answer: Any, loop: asyncio.AbstractEventLoop | None = None) -> bool:
+        """Return whether an answer is held back, until ``release`` is called with it; False where it may go at once."""
         if not self._ticking:
-            self._begin(loop)
+            self._begin(loop or asyncio.get_running_loop())
         if self._left > 0 and not self._held:
             self._left -= 1
-            return answer
-        waiting: asyncio.Future[Answer] = loop.create_future()
-        self._held.append((self._clock() + HOLD, answer, waiting))
-        return waiting
+            return False
+        self._held.append((self._clock() + HOLD, release, answer))
+        return True
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._ticking = True
@@ -87,10 +103,9 @@ class Rejections:
         now, held = self._clock(), self._held
         left = _AT_ONCE
         while held and (left > 0 or held[0][0] <= now):
-            _, answer, waiting = held.popleft()
-            if not waiting.done():
-                waiting.set_result(answer)
-                left -= 1
+            _, release, answer = held.popleft()
+            release(answer)
+            left -= 1
         self._left = max(0, left)
         if now >= self._report_at and self.total > self._told:
             self._report(now)
@@ -105,6 +120,11 @@ class Rejections:
         text = f"more is asked for than can be done: {turned} calls were turned away"
         self._observer.observe(Notice("warning", "overloaded", text, facts))
         self._since, self._report_at = now, now + _REPORT
+
+
+def _settle(waiting: asyncio.Future[Answer], answer: Answer) -> None:
+    if not waiting.done():  # else the client has left
+        waiting.set_result(answer)
 
 
 def _made(answers: Answers, entropy: Entropy | None) -> tuple[tuple[bytes, bytes], ...]:

@@ -84,6 +84,7 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         shared = self._shared
         shared.beat.start()
+        self._door.admission.follow(shared.guard)
         for one in sockets:
             server = await loop.create_server(
                 lambda: HttpProtocol(shared, loop),

@@ -1,0 +1,175 @@
+"""The short way out of an overloaded service: a call is turned away before its head is parsed.
+
+At ten times its capacity a service has little more than the time to read a request and to write a few bytes for each
+that it turns away. So while there is something to guard a turnstile stands before each connection. It answers by itself
+what it knows at a glance: a GET for an operation, whole in one piece, without a body and without a header field that
+would have a say in the answer. All else goes the usual way, and is asked about there. It judges no head: one that is
+malformed and would be refused is turned away as well, and its connection goes on only where nobody could take it for
+more than one request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from mainstay.inbound.http.door import Door
+from mainstay.kernel.bound import BoundOperation
+
+_END = b"\r\n\r\n"
+_LARGE = 4096  # bytes of a head that is looked at
+_PATHS = 4096  # that are remembered with their operations
+_ID = re.compile(rb"\r\nx-request-id:[ \t]*([a-z0-9._-]{1,64})[ \t]*\r\n", re.IGNORECASE)
+_UNKNOWN: Any = object()
+
+
+class Inner(Protocol):
+    """A connection behind a turnstile: a protocol of asyncio that can be asked whether it is at rest."""
+
+    def spare(self) -> bool:
+        """Whether nothing of a request has come. Its wait for one begins anew."""
+
+    def data_received(self, data: bytes) -> None: ...
+    def eof_received(self) -> bool | None: ...
+    def connection_lost(self, exc: Exception | None) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+
+class Gate:
+    """What the turnstiles of a server share. ``date`` returns the Date line of now."""
+
+    def __init__(self, door: Door, date: Callable[[], bytes]) -> None:
+        self.shut = False
+        self._door = door
+        self._admission = door.admission
+        self._date = date
+        self._known: dict[bytes, BoundOperation | None] = {}
+        self._placed: set[Turnstile] = set()
+        self.hold = door.admission.hold
+
+    def place(self, inner: Any, transport: Any) -> None:
+        """Put a turnstile before a connection."""
+        one = Turnstile(self, inner, transport)
+        self._placed.add(one)
+        transport.set_protocol(one)
+
+    def clear(self) -> None:
+        """Take all turnstiles away, as soon as each has given its answer."""
+        for one in tuple(self._placed):
+            one.leave()
+
+    def left(self, one: Turnstile) -> None:
+        """Take note that a turnstile is no more."""
+        self._placed.discard(one)
+
+    def judge(self, data: bytes) -> bytes | None:
+        """Return the answer to a request that is turned away; None for what must go the usual way."""
+        end = data.find(b" ", 4)
+        target = data[4:end]
+        bound = self._known.get(target, _UNKNOWN)
+        if bound is _UNKNOWN:
+            bound = self._learn(target)
+        if bound is None or self._admission.passes(bound):
+            return None
+        head = data.lower()
+        if (
+            not data.startswith(b" HTTP/1.1\r\n", end)
+            or b"\r\nhost:" not in head
+            or b"content-length" in head
+            or b"transfer-encoding" in head
+            or b"\r\nconnection:" in head
+            or b"\r\norigin:" in head
+            or b"\r\nexpect:" in head
+            or b"\r\nupgrade:" in head
+            or data.count(b"\n") != data.count(b"\r\n")
+        ):
+            return None
+        given = None
+        if b"\r\nx-request-id:" in head:
+            given = _ID.search(data)
+            if given is None or head.count(b"\r\nx-request-id:") > 1:
+                return None
+        identity, lines = self._door.plain()
+        return self._admission.refuse(bound, identity if given is None else given.group(1), lines + self._date())
+
+    def _learn(self, target: bytes) -> BoundOperation | None:
+        """Find what a target leads to, and remember it."""
+        if len(self._known) >= _PATHS:
+            self._known.clear()
+        found = self._door.operation_of(target)
+        self._known[target] = found
+        return found
+
+
+class Turnstile(asyncio.Protocol):
+    """Stands before one connection, and hands on to it what it does not answer."""
+
+    __slots__ = ("_gate", "_holding", "_inner", "_later", "_leaving", "_transport")
+
+    def __init__(self, gate: Gate, inner: Inner, transport: Any) -> None:
+        self._gate = gate
+        self._inner = inner
+        self._transport = transport
+        self._holding = False  # an answer is held back
+        self._leaving = False
+        self._later: list[bytes] = []  # what came meanwhile
+
+    def data_received(self, data: bytes) -> None:
+        """Take input."""
+        if self._holding:
+            self._later.append(data)
+            self._transport.pause_reading()
+            return
+        inner = self._inner
+        if data[:4] == b"GET " and data[-4:] == _END and len(data) <= _LARGE and inner.spare():
+            answer = self._gate.judge(data) if data.find(_END) == len(data) - 4 else None
+            if answer is not None:
+                if self._gate.hold(self.release, answer):
+                    self._holding = True
+                else:
+                    self._transport.write(answer)
+                return
+        inner.data_received(data)
+
+    def release(self, answer: bytes) -> None:
+        """Give an answer that was held back, and go on."""
+        self._holding = False
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(answer)
+        later, self._later = self._later, []
+        if self._leaving:
+            self.leave()
+        if later:
+            transport.resume_reading()
+            for data in later:
+                (self._inner if self._leaving else self).data_received(data)
+
+    def leave(self) -> None:
+        """Let the connection have its input to itself again."""
+        self._leaving = True
+        if not self._holding and self._transport is not None:
+            self._gate.left(self)
+            self._transport.set_protocol(self._inner)
+
+    def eof_received(self) -> bool | None:
+        """Pass on."""
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass on."""
+        self._gate.left(self)
+        self._transport = None
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pass on."""
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass on."""
+        self._inner.resume_writing()

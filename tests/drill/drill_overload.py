@@ -1,0 +1,260 @@
+"""Ask a service for ten times what it can do, and watch what becomes of those whom it serves and of those whom not.
+
+For each workload of the shop: its capacity (a closed loop), how it is at half of that, then ten times the capacity by
+an open loop for --count seconds, then half of it again. Served: at least 0.8 of the capacity, with a p99 under three
+times that at half load. Turned away: 503 or 429, within 50 ms. Memory flat, health answered all the time, and normal
+again within 5 s.
+
+    scripts/drill overload --count 60 --seed 7
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from open_loop import Found, Generator, Request
+from served import Broken, Service, ask, free_port, head, parse, quantile, verdict
+
+from mainstay.adapters.jose.keys import load_secret
+from mainstay.adapters.jose.mint import mint
+
+SHOP = Path(__file__).parents[2] / "examples" / "shop"
+KEY = "Nq5cVt0_pX7rDk2ZbW9sYh4LmJ8gEuA3fTzKx6RiQeo"
+SETTINGS = """service = "shop.service:shop"
+[http]
+port = {port}
+[admin]
+port = {admin}
+[database]
+url = "sqlite:///ledger.sqlite3"
+[auth]
+issuer = "shop"
+audience = "shop"
+"""
+CLIENTS = 32  # of the closed loop
+CONNECTIONS = 2000
+TIMES = 10
+
+
+class Ease(NamedTuple):
+    """How strict the verdict is."""
+
+    goodput: float
+    slower: float
+    refused: float  # seconds, of all but one in a thousand
+    normal: float  # seconds
+
+
+STRICT = Ease(0.8, 3.0, 0.05, 5.0)
+CROWDED = Ease(0.4, 12.0, 0.5, 5.0)  # on a machine that has other things to do
+
+
+class Shop(Service):
+    """The example shop in production, its limits out of reach and its shelves full; one worker on a processor."""
+
+    def __init__(self, folder: Path, package: Path | None, **environ: str) -> None:
+        super().__init__(folder, package=package, production=True, MAINSTAY_AUTH_KEY=KEY, **environ)
+        shutil.copytree(SHOP, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sqlite3*", ".mainstay"))
+        self.admin = free_port()
+        (folder / "mainstay.toml").write_text(SETTINGS.format(port=self.port, admin=self.admin))
+        _change(folder / "shop" / "service.py", "6000/minute", "9999999/second")
+        _change(folder / "shop" / "store" / "orders.py", 'limit("60/minute")', 'limit("9999999/second")')
+        _change(folder / "shop" / "seeds.py", '"6.90", 120)', '"6.90", 1000000000)')
+
+    def prepare(self, *arguments: str) -> None:
+        """Run a command of the command line in its folder."""
+        command = [sys.executable, "-m", "mainstay", *arguments]
+        done = subprocess.run(command, cwd=self.folder, env=self._environ, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Broken(f"mainstay {' '.join(arguments)}: {done.stderr or done.stdout}")
+
+    def resident(self) -> int:
+        """Return the memory of all of its processes, in bytes."""
+        pids = [self.pid, *(pid for pid in self.family())]
+        return sum(_resident(pid) for pid in pids)
+
+    def family(self) -> list[int]:
+        """Return the pids of the processes that it has started."""
+        try:
+            found = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        except OSError:
+            return []
+        return [int(one) for one in found]
+
+
+def _change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    if old not in text:
+        raise RuntimeError(f"{file.name}: {old!r} is not there any more: bring the drill up to date")
+    file.write_text(text.replace(old, new))
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+@contextmanager
+def open_shop(package: Path | None, **environ: str) -> Iterator[Shop]:
+    """Open the shop on the first processor, and move to the last."""
+    processors = sorted(os.sched_getaffinity(0))
+    with TemporaryDirectory(prefix="drill-") as folder:
+        shop = Shop(Path(folder), package, **environ)
+        try:
+            os.sched_setaffinity(0, processors[:1])
+            shop.prepare("db", "migrate")
+            shop.prepare("db", "seed")
+            shop.start()
+            os.sched_setaffinity(0, processors[-1:])
+            yield shop
+        finally:
+            os.sched_setaffinity(0, processors)
+            shop.end()
+
+
+def workloads(shop: Shop) -> dict[str, list[Request]]:
+    """Return what is asked for."""
+    who = str(uuid.UUID(int=7))
+    token = mint(load_secret(KEY), issuer="shop", audience="shop", subject=who, now=time.time(), lifetime=7200)
+    fields = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "drill"}
+    status, found = ask(shop.port, "/products?sku=TEA-GREEN")
+    if status != 200:
+        raise RuntimeError(f"the shop has no products: {status} {found}")
+    one = found["items"][0]["id"]
+    body = json.dumps({"lines": [{"sku": "TEA-GREEN", "quantity": 1}, {"sku": "TEA-GREEN", "quantity": 2}]}).encode()
+
+    def get(path: str) -> bytes:
+        return head("GET", path, b"", fields)
+
+    return {
+        "mixed": [
+            Request("list", 5, get("/products?sort=-price&limit=20")),
+            Request("search", 2, get("/products?price%5Bgte%5D=7&limit=20")),
+            Request("get", 2, get(f"/products/{one}")),
+            Request("place", 1, head("POST", "/orders", body, fields) + body),
+        ],
+        "lists": [Request("list", 1, get("/products?sort=-price&limit=50&count=exact"))],
+        "writes": [Request("place", 1, head("POST", "/orders", body, fields) + body)],
+        "cheap": [Request("get", 1, get(f"/products/{one}"))],
+    }
+
+
+class Beside:
+    """What is looked at while the load lasts: memory, and whether the service says that it lives."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._next = 0.0
+        self.memory: list[int] = []
+        self.health: list[float] = []
+        self.unwell: list[str] = []
+
+    def __call__(self, now: float) -> None:
+        if now < self._next:
+            return
+        self._next = now + 0.5
+        self.memory.append(self._shop.resident())
+        begun = time.monotonic()
+        try:
+            status, _ = ask(self._shop.port, "/health")
+        except OSError as error:
+            self.unwell.append(repr(error))
+        else:
+            self.health.append(time.monotonic() - begun)
+            if status != 200:
+                self.unwell.append(str(status))
+
+    @property
+    def growth(self) -> float:
+        """How much more memory there was in the last third than after the first."""
+        third = max(1, len(self.memory) // 3)
+        return quantile(self.memory[-third:], 0.5) / quantile(self.memory[third : 2 * third] or self.memory, 0.5) - 1
+
+
+def normal_after(after: Found, calm: Found, ease: Ease) -> float:
+    """Return after how many seconds nothing was turned away and answers were as quick as before, to the end."""
+    step, last = 0.5, 0.0
+    bound = ease.slower * calm.p(0.99) + 0.005
+    for number in range(int(after.seconds / step)):
+        since, until = number * step, (number + 1) * step
+        refused = any(since <= at < until for at in after.refused_at)
+        if refused or after.p(0.99, since, until) > bound:
+            last = until
+    return last
+
+
+def drill(shop: Shop, name: str, requests: list[Request], seconds: float, seed: int, ease: Ease) -> dict[str, Any]:
+    """Run one workload. Returns what was found; ``faults`` are in it."""
+    generator = Generator(shop.port, requests, CONNECTIONS, seed)
+    try:
+        short = max(1.5, seconds / 10)
+        generator.closed(CLIENTS, short)
+        capacity = generator.closed(CLIENTS, 2 * short).goodput
+        calm = generator.open(capacity / 2, 2 * short)
+        beside = Beside(shop)
+        over = generator.open(capacity * TIMES, seconds, beside)
+        after = generator.open(capacity / 2, max(6.0, 2 * short))
+    finally:
+        generator.close()
+    warm = 1.0 if seconds < 30 else 0.0  # of a short drill the beginning would be too great a part
+    served_p99 = over.p(0.99, warm)
+    refused = quantile(over.refused, 0.999) if over.refused else 0.0
+    normal = normal_after(after, calm, ease)
+    figures = {
+        "capacity": round(capacity),
+        "offered": round(over.rate / capacity, 1),
+        "goodput": round(over.goodput / capacity, 2),
+        "served_p99_ms": [round(1000 * calm.p(0.99), 2), round(1000 * served_p99, 2)],
+        "refused_p999_ms": round(1000 * refused, 1),
+        "memory_growth": round(beside.growth, 3),
+        "health_max_ms": round(1000 * max(beside.health, default=0.0), 1),
+        "normal_after_s": normal,
+    }
+    for phase, found in (("half", calm), ("over", over), ("after", after)):
+        print(f"{name} {phase}: {found.told()}", flush=True)
+    other = {status for _, status in over.statuses} - {200, 201, 429, 503}
+    broken = {
+        "offered": over.rate < 0.8 * TIMES * capacity,
+        "goodput": over.goodput < ease.goodput * capacity,
+        "served_p99": served_p99 > ease.slower * calm.p(0.99),
+        "refused_late": refused > ease.refused,
+        "not_turned_away": not over.refused,
+        "other_statuses": bool(other),
+        "lost": bool(over.lost or after.lost),
+        "memory": beside.growth > 0.05,
+        "health": bool(beside.unwell) or max(beside.health, default=1.0) > 10 * ease.refused,
+        "not_normal": normal > ease.normal,
+    }
+    figures["faults"] = [fault for fault, is_so in broken.items() if is_so]
+    print(f"{name}: {figures}", flush=True)
+    return figures
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Drill each workload, or ``--only NUMBER``; ``--crowded 1`` judges mildly, for a machine that is busy."""
+    wanted = parse(arguments, __doc__, only=-1, crowded=0)
+    ease = CROWDED if wanted.crowded else STRICT
+    told: dict[str, Any] = {}
+    with open_shop(wanted.package) as shop:
+        for number, (name, requests) in enumerate(workloads(shop).items()):
+            if wanted.only in (-1, number):
+                told[name] = drill(shop, name, requests, float(wanted.count), wanted.seed, ease)
+    faults = {name: found.pop("faults") for name, found in told.items()}
+    return verdict({name: found for name, found in faults.items() if found}, seed=wanted.seed, workloads=told)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
