@@ -75,7 +75,8 @@ def test_the_start_script_asks_its_own_host_only(client: Client) -> None:
     start = client.get("/docs/start.js").body.decode()
     assert "http" not in start
     assert "validatorUrl: null" in start
-    assert 'new URL("openapi.json", document.baseURI)' in start
+    assert "new URL(contract, document.baseURI)" in start
+    assert 'show("openapi.json")' in start
 
 
 def test_the_browser_is_told_to_load_nothing_of_others(client: Client) -> None:

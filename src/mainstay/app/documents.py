@@ -13,11 +13,15 @@ from mainstay.adapters.sql.sqlite import errors as store_problems
 from mainstay.app.served import served
 from mainstay.deliver.docs import docs_files
 from mainstay.deliver.openapi import openapi
+from mainstay.inbound.http import decompress, formats
 from mainstay.inbound.http import problems as door_problems
+from mainstay.inbound.http.formats import MSGPACK
 from mainstay.inbound.http.problems import STATUS
 from mainstay.inbound.http.targets import Document
+from mainstay.inbound.http.versions import shown_of
 from mainstay.kernel import stages
 from mainstay.kernel.bind import Bound
+from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.guard import once, signed
 from mainstay.kernel.validate import problems as input_problems
 from mainstay.model.problem import CommitUnknown, Kind, NotCommitted, Problem
@@ -25,6 +29,8 @@ from mainstay.ports import cursor, relations
 
 _SOURCES: tuple[ModuleType, ...] = (
     door_problems,
+    decompress,
+    formats,
     input_problems,
     token_problems,
     store_problems,
@@ -34,6 +40,7 @@ _SOURCES: tuple[ModuleType, ...] = (
     cursor,
     relations,
 )
+CONTRACT = "/openapi.json"
 _OPEN = frozenset(
     {
         Kind.MALFORMED,
@@ -48,13 +55,30 @@ _OPEN = frozenset(
 """Kinds that any operation may meet before its use case runs, or below it: their codes are those of all sources."""
 
 
-def documents_of(bound: Bound) -> Mapping[str, Document]:
-    """Return the documents by their path: the contract and the pages that show it."""
-    contract = openapi(msgspec.structs.replace(bound, operations=served(bound)), STATUS, codes=_codes())
-    documents = {"/openapi.json": _document(contract, "application/json", ())}
-    for file in docs_files(bound.service.title):
+def documents_of(bound: Bound, *, msgpack: bool = True) -> Mapping[str, Document]:
+    """Return the documents by their path: the contract, one for each version of the service, and its pages.
+
+    ``/openapi.json`` is that of the newest version. ``msgpack`` says whether the door takes and gives it beside JSON.
+    """
+    documents: dict[str, Document] = {}
+    operations, versions = served(bound), bound.service.versions
+    spellings = MSGPACK[:1] if msgpack else ()
+    if not versions:
+        documents[CONTRACT] = _contract(bound, operations, "", spellings)
+    live = [(place, version) for place, version in enumerate(versions) if not version.ended]
+    for place, version in live:
+        shown = shown_of(operations, versions, place)
+        made = _contract(bound, shown, version.prefix.removeprefix("/"), spellings)
+        documents[version.prefix + CONTRACT] = documents[CONTRACT] = made
+    for file in docs_files(bound.service.title, [version.prefix.removeprefix("/") for _, version in live]):
         documents[file.path] = _document(file.body, file.media_type, file.headers)
     return documents
+
+
+def _contract(bound: Bound, operations: list[BoundOperation], edition: str, spellings: Sequence[str]) -> Document:
+    shown = msgspec.structs.replace(bound, operations=operations)
+    body = openapi(shown, STATUS, codes=_codes(), edition=edition, spellings=spellings)
+    return _document(body, "application/json", ())
 
 
 def _codes() -> Mapping[Kind, Sequence[str]]:

@@ -121,7 +121,15 @@ class Client:
         served = [one for one in self.bound.operations if one.operation.method]
         documents = documents_of(self.bound)
         return AsgiApp(
-            Door(served, dispatch, ids=ports.ids, clock=ports.clock, observer=ports.observer, documents=documents)
+            Door(
+                served,
+                dispatch,
+                ids=ports.ids,
+                clock=ports.clock,
+                observer=ports.observer,
+                documents=documents,
+                versions=self.bound.service.versions,
+            )
         )
 
     def token(self, who: Principal) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from mainstay.app.checking import inspect
@@ -12,6 +13,7 @@ from mainstay.cli.project import settings_of
 from mainstay.kernel.bound import BoundOperation
 from mainstay.model.faults import StartupFailed
 from mainstay.model.operation import OperationKind
+from mainstay.model.versions import Version, span_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,7 @@ def execute(arguments: Any, console: Console) -> int:
     if bound.faults:
         raise StartupFailed(bound.faults)
     chosen = [one for one in bound.operations if arguments.module in (None, one.operation.module)]
-    facts = [_facts(one) for one in sorted(chosen, key=_order)]
+    facts = [_facts(one, service.versions) for one in sorted(chosen, key=_order)]
     console.facts(facts, lambda: _text(facts))
     return 0
 
@@ -35,7 +37,13 @@ def _order(one: BoundOperation) -> tuple[bool, str, str]:
     return one.operation.kind is OperationKind.CONSUMER, one.operation.path, one.operation.method
 
 
-def _facts(one: BoundOperation) -> dict[str, Any]:
+def _span(one: BoundOperation, versions: Sequence[Version]) -> list[int]:
+    """Return the places of the versions that an operation is served in."""
+    span = span_of(one.operation.since, one.operation.until, versions)
+    return [place for place in span if one.operation.method and versions and not versions[place].ended]
+
+
+def _facts(one: BoundOperation, versions: Sequence[Version]) -> dict[str, Any]:
     operation = one.operation
     event = operation.event
     return {
@@ -44,6 +52,7 @@ def _facts(one: BoundOperation) -> dict[str, Any]:
         "module": operation.module,
         "method": operation.method or None,
         "path": operation.path or None,
+        "versions": [versions[place].name for place in _span(one, versions)],
         "event": event if isinstance(event, str) or event is None else event.__name__,
         "allow": "the event's principal" if operation.kind is OperationKind.CONSUMER else repr(operation.allow),
         "limits": [limit.name for limit in operation.limits],
@@ -56,4 +65,9 @@ def _text(facts: list[dict[str, Any]]) -> str:
         (one["method"] or "EVENT", one["path"] or str(one["event"]), f"{one['module']}.{one['name']}", one["allow"])
         for one in facts
     ]
-    return table(("METHOD", "PATH", "OPERATION", "ALLOW"), rows)
+    if not any(one["versions"] for one in facts):
+        return table(("METHOD", "PATH", "OPERATION", "ALLOW"), rows)
+    versioned = [
+        (*row, ", ".join(f"v{name}" for name in one["versions"])) for row, one in zip(rows, facts, strict=True)
+    ]
+    return table(("METHOD", "PATH", "OPERATION", "ALLOW", "VERSIONS"), versioned)

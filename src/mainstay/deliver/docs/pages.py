@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,21 +22,33 @@ _PAGE: Final = """<!DOCTYPE html>
 <link rel="icon" href="data:,">
 </head>
 <body>
-<div id="docs"></div>
+{choice}<div id="docs"></div>
 <noscript>The contract of this service is at <a href="openapi.json">openapi.json</a>.</noscript>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
 </body>
 </html>
 """
-_START: Final = """window.ui = SwaggerUIBundle({
-  url: new URL("openapi.json", document.baseURI).href,
-  dom_id: "#docs",
-  deepLinking: true,
-  displayRequestDuration: true,
-  persistAuthorization: false,
-  validatorUrl: null,
-});
+_CHOICE: Final = """<p style="margin: 1em auto; max-width: 1420px; padding: 0 20px; font-family: sans-serif">
+<label>Version <select id="version">{options}</select></label></p>
+"""
+_START: Final = """function show(contract) {
+  window.ui = SwaggerUIBundle({
+    url: new URL(contract, document.baseURI).href,
+    dom_id: "#docs",
+    deepLinking: true,
+    displayRequestDuration: true,
+    persistAuthorization: false,
+    validatorUrl: null,
+  });
+}
+const version = document.getElementById("version");
+if (version === null) {
+  show("openapi.json");
+} else {
+  version.addEventListener("change", () => show(version.value));
+  show(version.value);
+}
 """
 
 
@@ -48,13 +61,17 @@ class DocsFile(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def docs_files(title: str) -> list[DocsFile]:
+def docs_files(title: str, versions: Sequence[str] = ()) -> list[DocsFile]:
     """Return the files of the docs pages of a service; they show the document at ``/openapi.json``.
+
+    Of a service with ``versions`` (``v1``, the newest last) they show that of the newest, and let the reader choose.
 
     Script and style are kept and served compressed (gzip), as every browser takes them.
     """
     packed = (("content-encoding", "gzip"), ("vary", "accept-encoding"))
-    page = _PAGE.format(title=_escaped(f"{title}: API"))
+    options = "".join(f'<option value="{v}/openapi.json">{v}</option>' for v in reversed(versions))
+    choice = _CHOICE.format(options=options) if versions else ""
+    page = _PAGE.format(title=_escaped(f"{title}: API"), choice=choice)
     return [
         DocsFile("/docs", page.encode(), "text/html; charset=utf-8", (("content-security-policy", _POLICY),)),
         DocsFile("/docs/start.js", _START.encode(), "text/javascript; charset=utf-8"),

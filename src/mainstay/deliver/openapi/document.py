@@ -31,7 +31,8 @@ _RULES = (
     "Text has no U+0000 and no lone surrogates; an integer is written without fraction and exponent. "
     "A page says in next the cursor of the one behind it."
 )
-_JSON = frozenset({"application/json", "application/merge-patch+json"})
+_PLAIN_JSON = "application/json"
+_JSON = frozenset({_PLAIN_JSON, "application/merge-patch+json"})
 _SCHEMES: dict[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
@@ -51,11 +52,19 @@ _HEADERS: dict[str, Schema] = {
 
 
 def openapi(
-    bound: Bound, statuses: Mapping[Kind, int], *, codes: Codes = MappingProxyType({}), servers: Sequence[str] = ()
+    bound: Bound,
+    statuses: Mapping[Kind, int],
+    *,
+    codes: Codes = MappingProxyType({}),
+    servers: Sequence[str] = (),
+    edition: str = "",
+    spellings: Sequence[str] = (),
 ) -> bytes:
     """Return the OpenAPI 3.1 document of a service as JSON, the same bytes for the same service.
 
-    ``statuses`` is the REST door's table of statuses by kind of problem; ``codes`` those that doors and adapters add.
+    ``statuses`` is the REST door's table of statuses by kind of problem; ``codes`` those that doors and adapters add;
+    ``edition`` names the version of the contract where there are several; ``spellings`` are the media types that stand
+    for the same as JSON.
     """
     service = bound.service
     components = Components(bound.blueprint.shapes, service.case)
@@ -64,9 +73,10 @@ def openapi(
         if operation.operation.kind is not OperationKind.CONSUMER:
             path = paths.setdefault(_path(operation.operation.path, service.case), {})
             made = _Operation(bound, operation, components, statuses, codes).make()
+            _spell(made, spellings)
             path[operation.operation.method.lower()] = made
     _add_examples(paths, Examples(components.schemas))
-    info: Schema = {"title": service.title, "version": service.version}
+    info: Schema = {"title": f"{service.title} {edition}".rstrip(), "version": service.version}
     info["description"] = "\n\n".join(text for text in (service.description, _RULES) if text)
     schemes = {name for path in paths.values() for made in path.values() for one in made["security"] for name in one}
     document: Schema = {
@@ -89,6 +99,14 @@ def _path(path: str, case: Case) -> str:
     """Return a route with the names in its braces as they stand on the wire."""
     parts = (f"{{{wire_name(part[1:-1], case)}}}" if part.startswith("{") else part for part in path.split("/"))
     return "/".join(parts)
+
+
+def _spell(made: Schema, spellings: Sequence[str]) -> None:
+    """Add to what is taken and given as JSON the other media types that stand for the same."""
+    body = made.get("requestBody", {"content": {}})["content"]
+    for content in (body, *(answer.get("content", {}) for answer in made["responses"].values())):
+        if _PLAIN_JSON in content:
+            content.update({spelling: content[_PLAIN_JSON] for spelling in spellings})
 
 
 def _add_examples(paths: Mapping[str, Schema], examples: Examples) -> None:

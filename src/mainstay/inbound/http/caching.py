@@ -5,7 +5,6 @@ for caches in front of the service: CDN-Cache-Control (RFC 9213) and the keys by
 from __future__ import annotations
 
 from datetime import UTC, timedelta
-from email.utils import format_datetime
 from urllib.parse import quote
 
 from mainstay.inbound.http.options import HttpOptions, KeyField
@@ -50,6 +49,8 @@ class CacheRules:
         # A row that has just been changed may change again in the same second, which the date could not tell.
         settled = reply.modified is not None and call.operation.ports.clock.now() - reply.modified >= _SETTLED
         if reply.modified is not None and settled:
+            from email.utils import format_datetime
+
             date = format_datetime(reply.modified.astimezone(UTC), usegmt=True)
             parts.append(f"Last-Modified: {date}\r\n".encode())
         if shared and self._field is not None:

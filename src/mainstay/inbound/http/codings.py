@@ -7,8 +7,11 @@ packed once, at start-up, at a better one.
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
 from mainstay.inbound.http.negotiate import quality
@@ -20,6 +23,7 @@ PREFERRED = ("zstd", "br", "gzip")
 _GZIP_WINDOW = 31  # zlib's number for the largest window in the gzip format
 _LEVELS = {"gzip": (4, 9), "br": (4, 9), "zstd": (3, 12)}  # of one answer, of a document
 MAX_ZSTD_WINDOW = 23  # 8 MiB, the most that a receiver must take (RFC 9659)
+_PACKAGES = {"br": "brotli", "zstd": "backports.zstd" if sys.version_info < (3, 14) else "compression.zstd"}
 _KEPT = 512  # of the fields that were read: clients send few different ones
 
 
@@ -59,8 +63,8 @@ class _Gzip:
 
 
 class _Brotli:
-    def __init__(self, brotli: Any) -> None:
-        self._pack = brotli.Compressor(quality=_LEVELS["br"][0])
+    def __init__(self) -> None:
+        self._pack = brotli_module().Compressor(quality=_LEVELS["br"][0])
 
     def part(self, data: bytes) -> bytes:
         packed: bytes = self._pack.process(data) + self._pack.flush()
@@ -72,8 +76,8 @@ class _Brotli:
 
 
 class _Zstd:
-    def __init__(self, zstd: Any) -> None:
-        self._pack = zstd.ZstdCompressor(level=_LEVELS["zstd"][0])
+    def __init__(self) -> None:
+        self._pack = zstd_module().ZstdCompressor(level=_LEVELS["zstd"][0])
 
     def part(self, data: bytes) -> bytes:
         packed: bytes = self._pack.compress(data, self._pack.FLUSH_BLOCK)
@@ -84,48 +88,54 @@ class _Zstd:
         return packed
 
 
-def _gzip() -> Coding:
-    usual, well = _LEVELS["gzip"]
-
-    def pack(data: bytes, level: int = usual) -> bytes:
-        return zlib.compress(data, level, _GZIP_WINDOW)
-
-    return Coding("gzip", b"Content-Encoding: gzip\r\n", pack, lambda data: pack(data, well), _Gzip)
+def _gzip(data: bytes, level: int) -> bytes:
+    return zlib.compress(data, level, _GZIP_WINDOW)
 
 
-def _brotli() -> Coding:
+def _brotli(data: bytes, level: int) -> bytes:
+    packed: bytes = brotli_module().compress(data, quality=level)
+    return packed
+
+
+def _zstd(data: bytes, level: int) -> bytes:
+    packed: bytes = zstd_module().compress(data, level)
+    return packed
+
+
+_PACK: dict[str, tuple[Callable[[bytes, int], bytes], Callable[[], Compressor]]] = {
+    "gzip": (_gzip, _Gzip),
+    "br": (_brotli, _Brotli),
+    "zstd": (_zstd, _Zstd),
+}
+
+
+def _coding(name: str) -> Coding:
+    (usual, well), (pack, begin) = _LEVELS[name], _PACK[name]
+    line = f"Content-Encoding: {name}\r\n".encode()
+    return Coding(name, line, lambda data: pack(data, usual), lambda data: pack(data, well), begin)
+
+
+def brotli_module() -> Any:
+    """Return the module for brotli."""
     import brotli  # type: ignore[import-untyped]  # it ships no types
 
-    usual, well = _LEVELS["br"]
-
-    def pack(data: bytes, level: int = usual) -> bytes:
-        packed: bytes = brotli.compress(data, quality=level)
-        return packed
-
-    return Coding("br", b"Content-Encoding: br\r\n", pack, lambda data: pack(data, well), lambda: _Brotli(brotli))
-
-
-def _zstd() -> Coding:
-    zstd = zstd_module()
-    usual, well = _LEVELS["zstd"]
-
-    def pack(data: bytes, level: int = usual) -> bytes:
-        packed: bytes = zstd.compress(data, level)
-        return packed
-
-    return Coding("zstd", b"Content-Encoding: zstd\r\n", pack, lambda data: pack(data, well), lambda: _Zstd(zstd))
-
-
-_MAKERS: dict[str, Callable[[], Coding]] = {"gzip": _gzip, "br": _brotli, "zstd": _zstd}
+    return brotli
 
 
 def zstd_module() -> Any:
     """Return the module for zstd: Python's own from 3.14 on, before that the same as a package."""
+    return import_module(_PACKAGES["zstd"])
+
+
+def is_installed(name: str) -> bool:
+    """Whether what a coding needs is there; it is imported at its first use."""
+    package = _PACKAGES.get(name)
+    if package is None:
+        return True
     try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14
-    except ImportError:
-        from backports import zstd
-    return zstd
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # of what it is in
+        return False
 
 
 def codings(names: Sequence[str] | None = None) -> tuple[Coding, ...]:
@@ -135,14 +145,13 @@ def codings(names: Sequence[str] | None = None) -> tuple[Coding, ...]:
     """
     found = []
     for name in PREFERRED if names is None else names:
-        if name not in _MAKERS:
+        if name not in _PACK:
             raise CodingMissing(f"there is no coding {name!r}: known are {', '.join(PREFERRED)}")
-        try:
-            found.append(_MAKERS[name]())
-        except ImportError as error:
-            if names is not None:
-                text = f"the coding {name} needs a package that is not installed: pip install 'mainstay[compress]'"
-                raise CodingMissing(text) from error
+        if is_installed(name):
+            found.append(_coding(name))
+        elif names is not None:
+            text = f"the coding {name} needs a package that is not installed: pip install 'mainstay[compress]'"
+            raise CodingMissing(text)
     return tuple(found)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 
 from mainstay.inbound.http.problems import HeaderMalformed
@@ -73,6 +72,8 @@ def known_tag(field: str, tags: Sequence[str]) -> str | None:
 
 def modified_since(field: bytes, modified: datetime) -> bool:
     """Whether If-Modified-Since holds for a time; a field that is no date is ignored (RFC 9110, section 13.1.3)."""
+    from email.utils import parsedate_to_datetime
+
     try:
         since = parsedate_to_datetime(field.decode("latin-1"))
     except (ValueError, IndexError, OverflowError):

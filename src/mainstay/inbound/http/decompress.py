@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from mainstay.inbound.http.body import Inflow, too_large
-from mainstay.inbound.http.codings import IDENTITY, MAX_ZSTD_WINDOW, zstd_module
+from mainstay.inbound.http.codings import IDENTITY, MAX_ZSTD_WINDOW, brotli_module, is_installed, zstd_module
 from mainstay.model.problem import Malformed, Problem, TooLarge, UnsupportedMedia
 
 STEP = 64 << 10
@@ -65,8 +65,7 @@ class _Zlib:
 
 class _Brotli:
     def __init__(self) -> None:
-        import brotli  # type: ignore[import-untyped]  # it ships no types
-
+        brotli = brotli_module()
         self.error: type[Exception] = brotli.error
         self._unpack = brotli.Decompressor()
 
@@ -118,18 +117,6 @@ _UNPACKERS: dict[str, Callable[[], Unpacker]] = {
 }
 
 
-def _taken() -> tuple[str, ...]:
-    """Return the codings that can be unpacked here."""
-    found = []
-    for name, make in _UNPACKERS.items():
-        try:
-            make()
-        except ImportError:
-            continue
-        found.append(name)
-    return tuple(found)
-
-
 def unpacker_of(field: bytes) -> tuple[str, Unpacker] | None:
     """Return the coding that a Content-Encoding field names and what unpacks it, or None where there is none.
 
@@ -139,13 +126,10 @@ def unpacker_of(field: bytes) -> tuple[str, Unpacker] | None:
     names = [name.removeprefix("x-") for name in names if name != IDENTITY]
     if not names:
         return None
-    make = _UNPACKERS.get(names[0]) if len(names) == 1 else None
-    if make is not None:
-        try:
-            return names[0], make()
-        except ImportError:
-            pass  # its package is not installed: it is told as unknown
-    taken = ", ".join(_taken())
+    name = names[0]
+    if len(names) == 1 and name in _UNPACKERS and is_installed(name):
+        return name, _UNPACKERS[name]()
+    taken = ", ".join(one for one in _UNPACKERS if is_installed(one))
     told = "a body may have one coding" if len(names) > 1 else "this content coding is not known here"
     raise UnsupportedMedia(f"{told}: {taken} are", headers={"Accept-Encoding": taken})
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
+import msgspec
+
 from mainstay.inbound.http.encode import Answers
 from mainstay.inbound.http.lifetime import Lifetime, lifetime_lines, lifetime_of, successor_link
 from mainstay.inbound.http.options import HttpOptions
@@ -76,6 +78,20 @@ def of_version(operations: Operations, versions: Sequence[Version], place: int) 
         for bound in operations
         if bound.operation.method and place in span_of(bound.operation.since, bound.operation.until, versions)
     ]
+
+
+def shown_of(operations: Operations, versions: Sequence[Version], place: int) -> list[BoundOperation]:
+    """Return the operations of a version as its contract shows them: below its prefix, those that end as deprecated."""
+    shown = []
+    for bound in of_version(operations, versions, place):
+        ending = ending_of(bound, operations, versions, place)
+        operation = msgspec.structs.replace(
+            bound.operation,
+            path=versions[place].prefix + bound.operation.path,
+            deprecated=bound.operation.deprecated or ending is not None,
+        )
+        shown.append(msgspec.structs.replace(bound, operation=operation))
+    return shown
 
 
 def _lifetime(
