@@ -1,4 +1,4 @@
-"""Token bucket, verified tokens, figures and the log of the tuned Python peers: small, and without a library's layers."""
+"""Token bucket, verified tokens, figures and the log of the tuned Python peers: small, without layers."""
 
 from __future__ import annotations
 
