@@ -100,7 +100,7 @@ class LogObserver(Observer):
 
     def _call(self, call: CallEnded) -> None:
         error = call.error
-        level = _level(call)
+        level = "info" if error is None and call.kind is not Kind.UNAVAILABLE else _level(call)
         if LEVELS[level] < self._level:
             return
         who = call.principal
