@@ -9,6 +9,7 @@ import msgspec
 
 from mainstay.model.limits import Limit
 from mainstay.model.module import Module
+from mainstay.model.mounted import Mounted, MountKind
 from mainstay.model.operation import Source, caller_source
 from mainstay.model.versions import Version, versions_of
 
@@ -59,6 +60,7 @@ class Service:
         self.versions: tuple[Version, ...] = versions_of(versions)  # the oldest first; none: paths without a prefix
         self.source: Source = caller_source(1)
         self.provisions: list[Provision] = []
+        self.mounts: list[Mounted] = []
         self.seeds: list[Callable[..., Any]] = []
         self.serves: str | None = None  # the one module whose operations are served; None: all
         for module in self.modules:
@@ -77,6 +79,37 @@ class Service:
         """
         self.provisions.append(
             Provision(type=type_, factory=factory, scope=scope, outside=outside, source=caller_source(1))
+        )
+
+    def mount(
+        self,
+        path: str,
+        app: Any,
+        *,
+        kind: MountKind | None = None,
+        limits: Sequence[Limit] = (),
+        max_body: int | None = None,
+        deadline: float = 60.0,
+        threads: int = 16,
+    ) -> None:
+        """Serve an ASGI 3 or WSGI application under a path ("/" for all that the service itself does not answer).
+
+        ``kind`` says which it is, where that cannot be told by looking at it. ``limits`` by address or global stand
+        beside the service's own. ``max_body`` is in bytes (as much as an upload may have, unless given); ``deadline``
+        in seconds until an answer begins; ``threads`` is how many requests of a WSGI application run at a time. What
+        the service answers itself is never passed on; of several mounts the one with the longest path counts.
+        """
+        self.mounts.append(
+            Mounted(
+                path=path,
+                app=app,
+                kind=kind,
+                limits=tuple(limits),
+                max_body=max_body,
+                deadline=deadline,
+                threads=threads,
+                source=caller_source(1),
+            )
         )
 
     def seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
