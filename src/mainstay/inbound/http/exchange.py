@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from mainstay.inbound.http.body import Inflow
+from mainstay.inbound.http.segments import Segments
 from mainstay.kernel.call import Call
 
 
 class Answer(msgspec.Struct, gc=False):
     """What is sent: a status, header lines (each ended by CRLF, those of framing left out) and a body in one form.
 
-    ``stream`` has a ``length`` where that is known; ``path`` is a file to send. A HEAD is answered with the length and
-    no body.
+    ``stream`` has a ``length`` where that is known; ``segments`` are bytes and spans of files. One that is
+    known only when its file was opened is what ``later`` makes, and is no other answer until then. A HEAD is answered
+    with the length and no body.
     """
 
     status: int
     head: bytes
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
-    path: Path | None = None
     length: int | None = None
+    segments: Segments | None = None
+    later: Callable[[], Awaitable[Answer]] | None = None
+
+    @property
+    def parted(self) -> bool:
+        """Whether the body is sent in parts."""
+        return self.stream is not None or self.segments is not None or self.later is not None
 
 
 def field_of(headers: Mapping[bytes, bytes], name: str) -> str | None:
     """Return a header field by its lower-case name."""
     value = headers.get(name.encode("latin-1"))
-    return None if value is None else value.decode("latin-1")
+    return None if value is None else value.strip(b" \t").decode("latin-1")
 
 
 class Exchange(msgspec.Struct, eq=False):

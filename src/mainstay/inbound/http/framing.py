@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from mainstay.inbound.http.exchange import Exchange
 from mainstay.inbound.http.problems import HeaderMalformed, TransferCodingUnknown
+from mainstay.model.problem import Problem
 
 CHUNKED = -1
 
@@ -23,24 +24,31 @@ def body_length(exchange: Exchange) -> int | None:
     headers = exchange.headers
     coding = headers.get(b"transfer-encoding")
     if coding is not None:
-        if coding != b"chunked":
+        try:
+            check_coding(headers)
+        except Problem:
             exchange.closing = True
-            check_coding(coding)
+            raise
         return CHUNKED
     length = headers.get(b"content-length")
     if length is None:
         return None
-    if _LENGTH.fullmatch(length) is None:
+    if _LENGTH.fullmatch(length.rstrip(b" ")) is None:
         exchange.closing = True
         raise HeaderMalformed("Content-Length: expected a number of bytes, without a sign or leading zeros")
     return int(length) or None
 
 
-def check_coding(coding: bytes) -> None:
-    """Check that a body is chunked and nothing else, however it is spelt in capitals.
+def check_coding(headers: Mapping[bytes, bytes]) -> None:
+    """Check that a body is chunked and nothing else, and that no length is told beside it.
 
     Raises ``TransferCodingUnknown``, and ``HeaderMalformed`` where the end of the body could not be told.
     """
+    coding = headers[b"transfer-encoding"]
+    if b"content-length" in headers:
+        raise HeaderMalformed("Transfer-Encoding, Content-Length: a request has one of them")
+    if coding == b"chunked":
+        return
     lowered = coding.strip(b" ").lower()
     if lowered == b"chunked":
         return
@@ -51,7 +59,7 @@ def check_coding(coding: bytes) -> None:
 
 def has_body(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a head says that a body follows it, in whatever words."""
-    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").rstrip(b" ") != b"0"
 
 
 def refuse_tabs(head: bytes) -> None:

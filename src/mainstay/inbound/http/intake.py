@@ -7,6 +7,7 @@ given more than one head, and where the next one begins is known here, of every 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import httptools
@@ -16,7 +17,7 @@ from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.exchange import Exchange
 from mainstay.inbound.http.faults import fault_of, unexpected
 from mainstay.inbound.http.framing import check_coding, has_body, refuse_tabs
-from mainstay.inbound.http.lines import HEAD_END, NO_LINE, Head, fields_too_large, is_host, read_line
+from mainstay.inbound.http.lines import HEAD_END, METHODS, NO_LINE, Head, Line, fields_too_large, is_host, read_line
 from mainstay.inbound.http.persistence import persists
 from mainstay.inbound.http.problems import HeaderMalformed, RequestMalformed
 from mainstay.inbound.http.request import add_field
@@ -24,6 +25,8 @@ from mainstay.model.problem import Problem
 
 SLICE = 16 << 10
 """Of a body at most so much is taken at once, so that a reader who is behind is noticed in time."""
+
+_TAB, _HASH = b"\t#"
 
 
 class Intake:
@@ -35,20 +38,26 @@ class Intake:
 
     __slots__ = (
         "_address",
+        "_authority",
         "_chunks",
         "_door",
+        "_feed",
         "_head",
         "_headers",
         "_host",
+        "_http10",
         "_left",
-        "_line",
         "_max_bytes",
         "_max_fields",
         "_max_target",
-        "_parser",
+        "_method",
+        "_much",
+        "_odd",
         "_peer",
+        "_raw",
         "_receive",
         "_skipping",
+        "_target",
         "closed",
         "fault",
         "incoming",
@@ -64,7 +73,8 @@ class Intake:
         self._max_target = door.options.max_target_bytes
         self._address = address
         self._peer = door.peer_of(address)
-        self._line = NO_LINE  # the last that was read: clients on one connection tend to repeat themselves
+        self._much = min(self._max_bytes, 4 * self._max_fields)  # a smaller head is within both bounds
+        self._set_line(NO_LINE)
         self._host = b""  # the last that was found to be one
         self._headers: dict[bytes, bytes] = {}
         self._head: Head | None = None
@@ -76,17 +86,23 @@ class Intake:
         self.partial = False
         self.fault: Exchange | None = None
         self.closed = False
-        self._parser: Any = self._new_parser()
+        self._feed = self._new_parser()
 
-    def _new_parser(self) -> Any:
-        parser = httptools.HttpRequestParser(self)
+    def _new_parser(self) -> Callable[[bytes], None]:
+        parser: Any = httptools.HttpRequestParser(self)
         parser.set_dangerous_leniencies(lenient_data_after_close=True)  # which request is the last is decided here
-        return parser
+        feed: Callable[[bytes], None] = parser.feed_data
+        return feed
+
+    def _set_line(self, line: Line) -> None:
+        """Keep a request line: clients on one connection tend to repeat themselves."""
+        self._raw, self._method, self._target, self._http10, self._authority = line
+        self._odd = self._http10 or self._authority is not None
 
     @property
     def untouched(self) -> bool:
         """Whether no request has come yet."""
-        return self._line is NO_LINE
+        return self._raw is NO_LINE.raw
 
     def parse(self, data: bytes, at: int = 0) -> int:
         """Take input from ``at``, at most to the end of one request. Returns the position behind what was taken.
@@ -95,7 +111,12 @@ class Intake:
         """
         try:
             if self.incoming is None and not self.closed:
-                at = self._take_head(data, at)
+                end = data.find(HEAD_END, at) + 4
+                if end > 3 and self._head is None:
+                    self._read(data if not at and end == len(data) else data[at:end])
+                    at = end
+                else:
+                    at = self._take_head(data, at)
             if self.incoming is not None and not self.closed:
                 at = self._take_body(self.incoming, data, at)
         except Problem as problem:
@@ -105,11 +126,8 @@ class Intake:
         return len(data) if self.closed else at
 
     def _take_head(self, data: bytes, at: int) -> int:
+        """Take a part of a head that comes in several."""
         if self._head is None:
-            end = data.find(HEAD_END, at) + 4
-            if end > 3:
-                self._read(data if at == 0 and end == len(data) else data[at:end])
-                return end
             self.partial = True
             self._head = Head(self._max_target, self._max_bytes, self._max_fields)
         at = self._head.take(data, at)
@@ -124,32 +142,50 @@ class Intake:
         """Read one whole head: it becomes an exchange. Raises the Problem of one that cannot be read."""
         headers: dict[bytes, bytes] = {}
         self._headers = headers
-        line = self._line
-        if not head.startswith(line.raw):
-            head = head[2:] if head.startswith(b"\r\n") else head
-            self._line = NO_LINE
-            self._line = line = read_line(head, self._max_target)
-        size = len(head) - len(line.raw) - 2
-        if size > self._max_bytes or size > 4 * self._max_fields:
-            self._check_size(head, size)
+        if not head.startswith(self._raw):
+            parts = head.split(b" ", 2)
+            if (
+                len(parts) == 3
+                and parts[2].startswith(b"HTTP/1.1\r\n")
+                and parts[0] in METHODS
+                and parts[1].startswith(b"/")
+                and _HASH not in parts[1]
+                and len(parts[1]) <= self._max_target
+            ):
+                self._method, self._target, rest = parts
+                self._raw = head[: 10 - len(rest)]
+                self._odd = False
+            else:
+                head = self._read_line(head)
+        if len(head) > self._much:
+            self._check_size(head)
         upgrades = False
         try:
-            self._parser.feed_data(head)
+            self._feed(head)
         except httptools.HttpParserUpgrade:
             upgrades = True  # which is ignored: the request is served as it is (RFC 9110, section 7.8)
         except httptools.HttpParserError as error:
             self._fail(error)
-        if b" \r\n" in head or b"\t" in head:
-            self._tidy(head)
-        if line.authority is not None and is_host(headers.get(b"host", b"")):
-            headers[b"host"] = line.authority  # it stands for the field (RFC 9112, section 3.2.2)
-        exchange = self._receive(line.method, line.target, headers, self._address, self._peer)
-        if line.http10 or headers.get(b"host") != self._host or b"connection" in headers:
+        if _TAB in head:
+            refuse_tabs(head)
+        if self._odd and self._authority is not None and is_host(headers.get(b"host", b"")):
+            headers[b"host"] = self._authority  # it stands for the field (RFC 9112, section 3.2.2)
+        exchange = self._receive(self._method, self._target, headers, self._address, self._peer)
+        if (
+            headers.get(b"host") != self._host
+            or (b"connection" in headers and headers[b"connection"] != b"keep-alive")
+            or self._odd
+        ):
             self._check(exchange)
         self.ready.append(exchange)
         if exchange.inflow is not None:
             self._expect(exchange, upgrades)
-        elif exchange.closing or has_body(headers):
+        elif exchange.closing or b"content-length" in headers or b"transfer-encoding" in headers:
+            self._let_go(exchange)
+
+    def _let_go(self, exchange: Exchange) -> None:
+        """A request has been read that has no body, as far as the door could tell."""
+        if exchange.closing or has_body(exchange.headers):
             self.closed = exchange.closing = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -163,28 +199,32 @@ class Intake:
 
     def _fail(self, error: httptools.HttpParserError) -> NoReturn:
         """Raise the Problem of what the parser refuses."""
-        if not isinstance(error, httptools.HttpParserCallbackError) and b"transfer-encoding" in self._headers:
-            check_coding(self._headers[b"transfer-encoding"])
+        if str(error).startswith("Request has invalid `Transfer-Encoding`"):  # at the end of the head
+            check_coding(self._headers)
         problem = fault_of(error)
         raise problem from problem.__cause__
 
-    def _check_size(self, head: bytes, size: int) -> None:
+    def _read_line(self, head: bytes) -> bytes:
+        """Read an unusual request line, and return the head without what may stand before it."""
+        self._set_line(NO_LINE)
+        head = head[2:] if head.startswith(b"\r\n") else head
+        self._set_line(read_line(head, self._max_target))
+        return head
+
+    def _check_size(self, head: bytes) -> None:
+        size = len(head) - len(self._raw) - 2
         if size > self._max_bytes or head.count(b"\r\n") - 2 > self._max_fields:
             Head(self._max_target, self._max_bytes, self._max_fields).check(head)
             raise fields_too_large(self._max_fields, self._max_bytes)
-
-    def _tidy(self, head: bytes) -> None:
-        """Take away the white space around values, which is no part of them (RFC 9110, section 5.5)."""
-        refuse_tabs(head)
-        for name, value in self._headers.items():
-            self._headers[name] = value.strip(b" \t")
 
     def _check(self, exchange: Exchange) -> None:
         """Look at what a usual head need not be looked at for: version, host, persistence."""
         headers = exchange.headers
         host = headers.get(b"host")
+        if host is not None and host.endswith((b" ", b"\t")):
+            host = headers[b"host"] = host.rstrip(b" \t")
         problem: Problem | None = None
-        exchange.http10 = self._line.http10
+        exchange.http10 = self._odd and self._http10
         if exchange.http10:
             exchange.expects = False  # there is no 100 in HTTP/1.0
             if b"transfer-encoding" in headers:
@@ -210,7 +250,7 @@ class Intake:
         self.incoming = exchange
         if b"transfer-encoding" in headers:
             self._chunks = Chunks(inflow.feed, max_fields=self._max_fields, max_bytes=self._max_bytes)
-            self._parser = self._new_parser()  # the old one would take the chunks apart as well
+            self._feed = self._new_parser()  # the old one would take the chunks apart as well
         else:
             self._left = int(headers[b"content-length"])
             self._skipping = not upgrades
@@ -218,20 +258,17 @@ class Intake:
     def _take_body(self, incoming: Exchange, data: bytes, at: int) -> int:
         inflow = incoming.inflow
         assert inflow is not None
-        end = min(len(data), at + SLICE)
         chunks = self._chunks
         if chunks is not None:
-            at = chunks.take(data, at, end)
+            at = chunks.take(data, at, min(len(data), at + SLICE))
             ended = chunks.ended
         else:
-            end = min(end, at + self._left)
-            if end > at:
-                part = data if end - at == len(data) else data[at:end]
-                if self._skipping:
-                    self._parser.feed_data(part)
-                inflow.feed(part)
-                self._left -= end - at
-                at = end
+            part = data[at : at + (self._left if self._left < SLICE else SLICE)]
+            if self._skipping:
+                self._feed(part)
+            inflow.feed(part)
+            at += len(part)
+            self._left -= len(part)
             ended = not self._left
         if inflow.over:
             self.closed = incoming.closing = True
@@ -252,9 +289,11 @@ class Intake:
         """Take no more input, and answer a head that never became an exchange with a problem."""
         self.closed = True
         self.partial = False
-        line, headers = (self._line, self._headers) if self._head is None else (NO_LINE, {})
-        self._head = None
-        self.fault = self._door.broken(line.method, line.target, headers, self._peer, problem)
+        if self._head is not None:
+            self._head = None
+            self._headers = {}
+            self._set_line(NO_LINE)
+        self.fault = self._door.broken(self._method, self._target, self._headers, self._peer, problem)
 
     def end(self, problem: Problem) -> None:
         """The client sends no more: a body that has not ended will not end."""

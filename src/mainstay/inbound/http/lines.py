@@ -22,7 +22,6 @@ HEAD_END = b"\r\n\r\n"
 FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t -~\x80-\xff]*\r\n")
 """A header or trailer field with the end of its line."""
 
-_USUAL = re.compile(rb"([A-Z-]+) (/[!\"$-~]*) HTTP/1\.([01])\r\n")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -59,9 +58,6 @@ NO_LINE = Line(HEAD_END * 2, b"-", b"", False, None)
 
 def read_line(head: bytes, max_target: int) -> Line:
     """Return the request line that ``head`` begins with, whose end is there. Raises the Problem of what is none."""
-    found = _USUAL.match(head)
-    if found is not None and found[1] in METHODS and len(found[2]) <= max_target:
-        return Line(found[0], found[1], found[2], found[3] == b"0", None)
     raw = head[: head.index(b"\n") + 1]
     check_start(raw.removesuffix(b"\r\n"), max_target)
     parts = raw.removesuffix(b"\r\n").split(b" ")
