@@ -1,4 +1,4 @@
-"""Clients for the two forms of the HTTP door: its own protocol on a socket, and ASGI."""
+"""Clients for the forms of the HTTP door: its own protocol on a socket, other servers on a socket, and plain ASGI."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from typing import Any
 import uvloop
 from http_sample import Sample
 
+from mainstay.app.registry import find
+from mainstay.app.servers.contract import Facing
+from mainstay.app.settings.model import Http, Settings
 from mainstay.inbound.http.asgi import AsgiApp
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.server import HttpServer, listen
@@ -140,12 +143,20 @@ class Served:
         self.loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         self.door = self.sample.door(self._options)
-        self.server = HttpServer(self.door, self.sample.clock)
-        await self.server.start(listen("127.0.0.1", 0))
-        self.address = self.server.addresses[0]
+        self.server = self._make_server()
+        (one,) = listen("127.0.0.1", 0)
+        self.address = one.getsockname()
+        await self.server.start([one])
         self._ready.set()
         await self._end.wait()
-        self._drained = await self.server.stop()
+        self._drained = await self._leave()
+
+    def _make_server(self) -> Any:
+        return HttpServer(self.door, self.sample.clock)
+
+    async def _leave(self) -> bool:
+        drained: bool = await self.server.stop()
+        return drained
 
     def wire(self) -> Wire:
         """Return a new connection."""
@@ -182,6 +193,35 @@ class Served:
         self._thread.join(10)
         assert not self._thread.is_alive()
         return self._drained
+
+
+class Foreign(Served):
+    """The door on a socket, served by another server of the registry, on a loop of this thread."""
+
+    def __init__(self, sample: Sample, options: HttpOptions, server: str) -> None:
+        self._name = server
+        super().__init__(sample, options, "uvloop")
+
+    def _make_server(self) -> Any:
+        wanted = self._options
+        http = Http(
+            server=self._name,  # type: ignore[arg-type]  # one of the names that there are
+            backlog=wanted.backlog,
+            max_header=wanted.max_header_bytes,
+            max_target=wanted.max_target_bytes,
+            header_seconds=wanted.header_timeout,
+            idle_seconds=wanted.keep_alive_timeout,
+        )
+        clock, observer = self.sample.clock, self.sample.recorder
+        return find("server", self._name)(Facing(self.door, clock, observer, Settings(http=http)))
+
+    async def _leave(self) -> bool:
+        self.door.draining = True
+        self.server.part()
+        await asyncio.sleep(self._options.drain_delay)
+        self.server.refuse()
+        drained: bool = await self.server.finish(0.05, self._options.drain_timeout)
+        return drained
 
 
 class Mounted:

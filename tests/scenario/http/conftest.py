@@ -6,10 +6,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from http_clients import Mounted, Served
+from http_clients import Foreign, Mounted, Served
 from http_sample import Sample
 
 from mainstay.inbound.http.options import HttpOptions
+
+FORMS: dict[str, Any] = {
+    "asgi": lambda sample, options, _: Mounted(sample, options),
+    "uvicorn": Foreign,
+    "granian": Foreign,
+}
 
 
 @pytest.fixture
@@ -18,14 +24,14 @@ def sample() -> Sample:
     return Sample()
 
 
-@pytest.fixture(params=["asyncio", "uvloop", "asgi"])
+@pytest.fixture(params=["asyncio", "uvloop", "asgi", "uvicorn", "granian"])
 def door(request: pytest.FixtureRequest, sample: Sample) -> Iterator[Callable[..., Any]]:
     """Return a function that opens the door, in each of its forms, with options."""
     opened: list[Any] = []
 
     def open_door(**options: Any) -> Any:
         made = HttpOptions(**options)
-        opened.append(Mounted(sample, made) if request.param == "asgi" else Served(sample, made, request.param))
+        opened.append(FORMS.get(request.param, Served)(sample, made, request.param))
         return opened[-1]
 
     yield open_door
@@ -45,7 +51,7 @@ def serve(request: pytest.FixtureRequest, sample: Sample) -> Iterator[Callable[.
     opened: list[Served] = []
 
     def open_door(**options: Any) -> Served:
-        opened.append(Served(sample, HttpOptions(**options), request.param))
+        opened.append(FORMS.get(request.param, Served)(sample, HttpOptions(**options), request.param))
         return opened[-1]
 
     yield open_door

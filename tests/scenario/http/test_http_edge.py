@@ -46,7 +46,7 @@ def test_every_answer_is_guarded_once(
     assert answer.status == status
     assert [name for name in FIELDS if len(answer.all(name)) != 1] == []
     assert "Strict-Transport-Security" not in answer
-    assert "Server" not in answer
+    assert not any(answer.all("Server"))  # one server writes the field whatever it is told, and is given no value
     assert "X-Powered-By" not in answer
 
 

@@ -17,7 +17,7 @@ def test_a_query_is_answered_as_json(ask: Any, sample: Sample) -> None:
     assert answer["Content-Length"] == "17"
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Cache-Control"] == "no-store"
-    assert "Server" not in answer
+    assert not any(answer.all("Server"))  # no name, whoever serves
     (call,) = sample.calls
     assert (call.protocol, call.method, call.target, call.peer) == ("rest", "GET", "/hello", "127.0.0.1")
     assert call.request_id == answer["X-Request-ID"]

@@ -151,7 +151,7 @@ class UnpackedInflow(Inflow):
         self.size += len(data)
         if self.size > self.limit:
             self.fail(too_large(self.limit))
-        if not self.keep:
+        if not self.keep or not data:  # some servers end a body by a part with nothing in it: no member begins with it
             return
         try:
             for part in self._unpacker.feed(data):
