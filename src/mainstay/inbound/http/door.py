@@ -12,8 +12,9 @@ from mainstay.inbound.http.admission import Admission, Bounds, Held
 from mainstay.inbound.http.body import Inflow
 from mainstay.inbound.http.documents import Forms
 from mainstay.inbound.http.drive import Dispatch, drive
-from mainstay.inbound.http.encode import Answers, ReplyEncoder, line
+from mainstay.inbound.http.encode import Answers, ReplyEncoder
 from mainstay.inbound.http.exchange import Answer, Exchange, field_of
+from mainstay.inbound.http.fields import line
 from mainstay.inbound.http.framing import CHUNKED, body_length
 from mainstay.inbound.http.head import TELLING, describe, trace
 from mainstay.inbound.http.mounts import Mount, Mounts, Place

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from mainstay.inbound.http.caching import CacheRules
@@ -19,12 +18,13 @@ from mainstay.inbound.http.conditional import (
     representation,
 )
 from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.inbound.http.fields import line
+from mainstay.inbound.http.files import file_answer
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.problems import document, status_of
 from mainstay.inbound.http.ratelimit import RateLimitFields
 from mainstay.inbound.http.security import without
 from mainstay.kernel.call import Call, Reply
-from mainstay.model.inputs import File
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import PreconditionFailed, Problem
 
@@ -35,14 +35,6 @@ _PROBLEM = b"Content-Type: application/problem+json\r\n" + _NO_STORE
 _PATH_SAFE = "/%:@!$&'()*+,;=-._~"
 
 BODYLESS = frozenset({204, 304})
-
-
-def line(name: str, value: str) -> bytes:
-    """Return one header line. Raises ``ValueError`` where the value would end it early."""
-    encoded = f"{name}: {value}".encode("latin-1")
-    if b"\r" in encoded or b"\n" in encoded or b"\0" in encoded:
-        raise ValueError(f"header {name}: its value has a line break")
-    return encoded + b"\r\n"
 
 
 class Answers:
@@ -130,6 +122,10 @@ class ReplyEncoder:
         return self._full(exchange, call, reply)
 
     def _full(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
+        if reply.file is not None:
+            head = b"".join(self._head(exchange, call, reply, None, None))
+            now = call.operation.ports.clock.now()
+            return file_answer(exchange, reply.file, reply.status, head, now, self._answers.problem)
         wanted = None
         if self._packs and may_pack(reply, self._least):
             wanted = self._packing.wanted(exchange.headers)
@@ -146,9 +142,9 @@ class ReplyEncoder:
         parts = self._head(exchange, call, reply, tag, wanted)
         if reply.status in BODYLESS:
             return Answer(reply.status, b"".join(parts))
-        parts.append(self._type if reply.file is None else _file_lines(reply.file))
+        parts.append(self._type)
         if packed is None:
-            return _with_body(reply.status, b"".join(parts), reply)
+            return Answer(reply.status, b"".join(parts), reply.body, reply.stream)
         if packed.coding is not None:
             parts.append(packed.coding.line)
         return Answer(reply.status, b"".join(parts), packed.body, packed.stream)
@@ -171,7 +167,7 @@ class ReplyEncoder:
         if self._rules is not None and not reply.secret:
             parts.append(self._rules.lines(call, reply))
         else:
-            parts.append(_caching(call, reply, tag))
+            parts.append(_caching(call, reply, tag is not None or reply.file is not None))
         if reply.location is not None and reply.status in (201, 202):
             prefix = self._location or exchange.path.decode()
             parts.append(line("Location", f"{exchange.root}{prefix}/{quote(reply.location, safe='')}"))
@@ -184,15 +180,6 @@ class ReplyEncoder:
             parts.extend(line(name, value) for name, value in reply.headers)
         parts.append(self._answers.trailer(exchange))
         return parts
-
-
-def _with_body(status: int, head: bytes, reply: Reply) -> Answer:
-    file = reply.file
-    if file is None:
-        return Answer(status, head, reply.body, reply.stream)
-    if isinstance(file.content, Path):
-        return Answer(status, head, path=file.content)
-    return Answer(status, head, file.content if isinstance(file.content, bytes) else b"")
 
 
 def _not_modified(exchange: Exchange, call: Call, reply: Reply, tag: str | None, wanted: Wanted | None) -> str | None:
@@ -215,11 +202,11 @@ def _not_modified(exchange: Exchange, call: Call, reply: Reply, tag: str | None,
     return known_tag(field.decode("latin-1"), tags)
 
 
-def _caching(call: Call, reply: Reply, tag: str | None) -> bytes:
+def _caching(call: Call, reply: Reply, validated: bool) -> bytes:
     if any(name.lower() == "cache-control" for name, _ in reply.headers):
         return b""
     query = call.operation.operation.kind is OperationKind.QUERY
-    if not tag or not query:
+    if not validated or not query:
         return _NO_STORE
     return _REVALIDATE if call.credentials is None else _REVALIDATE_OWN
 
@@ -228,14 +215,3 @@ def _next_link(exchange: Exchange, call: Call, cursor: str) -> str:
     pairs = [(name, value) for name, value in call.query if name != "cursor"]
     query = urlencode([*pairs, ("cursor", cursor)])
     return f'<{exchange.root}{quote(exchange.path, safe=_PATH_SAFE)}?{query}>; rel="next"'
-
-
-def _file_lines(file: File) -> bytes:
-    """Say what a file is, and under which name to save it (RFC 6266), in a form for any character (RFC 8187)."""
-    head = line("Content-Type", file.media_type)
-    if file.filename is None:
-        return head
-    name = file.filename
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
-    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='!#$&+-.^_`|~')}"
-    return head + line("Content-Disposition", f'attachment; filename="{plain}"{extended}')

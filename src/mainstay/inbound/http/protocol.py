@@ -15,7 +15,8 @@ from mainstay.inbound.http.connections import Connections
 from mainstay.inbound.http.exchange import Answer, Exchange
 from mainstay.inbound.http.intake import Intake
 from mainstay.inbound.http.problems import ReadTimeout, RequestMalformed
-from mainstay.inbound.http.sending import Parts, send
+from mainstay.inbound.http.sendfile import FileSender
+from mainstay.inbound.http.sending import Parts, opened
 from mainstay.inbound.http.turnstile import Gate
 from mainstay.inbound.http.wire import CHUNKED, CLOSE, CONTINUE, KEEP, beginning, length_line, whole
 from mainstay.kernel.call import Reply
@@ -243,7 +244,7 @@ class HttpProtocol(asyncio.Protocol):
             self._send(exchange, answer)
             self._go_on()
         elif answer.stream is not None:
-            self._task = self._loop.create_task(Parts(answer.stream, None, None).close())
+            self._task = self._loop.create_task(Parts(answer).close())
 
     def _send(self, exchange: Exchange, answer: Answer) -> None:
         """Write an answer, at once where it is whole."""
@@ -254,7 +255,7 @@ class HttpProtocol(asyncio.Protocol):
         if exchange.closing or exchange.http10 or self._shared.retiring:
             exchange.closing |= self._shared.retiring
             connection = CLOSE if exchange.closing else KEEP
-        if answer.stream is not None or answer.path is not None:
+        if answer.parted:
             self._current = exchange
             self._task = self._loop.create_task(self._send_parts(exchange, answer, connection))
             self._task.add_done_callback(self._sent)
@@ -277,11 +278,13 @@ class HttpProtocol(asyncio.Protocol):
 
     async def _send_parts(self, exchange: Exchange, answer: Answer, connection: bytes) -> None:
         try:
-            parts = await Parts.of(answer)
+            answer = await opened(answer)
         except OSError as error:
-            failed = self._door.failed(exchange, error)
-            self._write(whole(failed, exchange.method, self._beat.date, connection))
+            answer = self._door.failed(exchange, error)
+        if not answer.parted:
+            self._write(whole(answer, exchange.method, self._beat.date, connection))
             return
+        parts = Parts(answer)
         try:
             chunked = parts.length is None and not exchange.http10
             framing = CHUNKED if chunked else b"" if parts.length is None else length_line(parts.length)
@@ -289,9 +292,16 @@ class HttpProtocol(asyncio.Protocol):
                 exchange.closing, connection = True, CLOSE
             self._write(beginning(answer, framing, self._beat.date, connection))
             if exchange.method != b"HEAD":
-                await send(parts, self._write, self._behind, chunked=chunked)
+                await parts.send(self._write, self._behind, chunked=chunked, send_file=self._file_sender())
         finally:
             await parts.close()
+
+    def _file_sender(self) -> FileSender | None:
+        """Return what sends files by the system's own means; over TLS there is none."""
+        transport = self._transport
+        if transport is None or transport.get_extra_info("sslcontext") is not None:
+            return None
+        return FileSender(transport, self._loop, self._behind, self.pause_writing, self.resume_writing)
 
     def _write(self, data: bytes) -> None:
         if self._transport is None:

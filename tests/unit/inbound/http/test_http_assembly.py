@@ -9,7 +9,7 @@ import pytest
 from http_sample import Sample
 
 from mainstay.inbound.http.door import Door
-from mainstay.inbound.http.encode import line
+from mainstay.inbound.http.fields import line
 from mainstay.inbound.http.options import Cors, HttpOptions
 from mainstay.inbound.http.problems import STATUS
 from mainstay.inbound.http.server import listen
@@ -67,13 +67,17 @@ def test_a_header_cannot_be_ended_early() -> None:
             line("X-A", value)
 
 
-def test_a_file_of_the_disk(tmp_path: Path) -> None:
+async def test_a_file_of_the_disk(tmp_path: Path) -> None:
     sample = Sample()
     door = sample.door(HttpOptions())
     exchange = door.receive(b"GET", b"/file", {b"host": b"t"}, "127.0.0.1", "127.0.0.1")
     path = tmp_path / "a.csv"
     answer = door.finish(exchange, Reply(file=File(content=path, media_type="text/csv", filename='a".csv')))
-    assert (answer.path, answer.body) == (path, b"")
+    path.write_bytes(b"a,b\n")
+    opened = await answer.later()
+    assert (opened.segments.length, opened.body) == (4, b"")
+    opened.segments.close()
+    answer = opened
     assert b"Content-Disposition: attachment; filename=\"a_.csv\"; filename*=UTF-8''a%22.csv\r\n" in answer.head
 
 
