@@ -13,12 +13,15 @@ from mainstay.cli.arguments import Usage
 from mainstay.cli.console import Console
 from mainstay.cli.project import settings_of
 
+_SERVERS = ("native", "granian", "uvicorn")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--host", help="the address to listen on (http.host)")
     parser.add_argument("--port", type=int, help="the port; 0 takes a free one (http.port)")
     parser.add_argument("--workers", type=int, metavar="N", help="how many processes serve (http.workers)")
+    parser.add_argument("--server", choices=_SERVERS, help="which HTTP server serves (http.server; native)")
     parser.add_argument("--reload", action="store_true", help="start anew when the code changes (development)")
     parser.add_argument("--module", metavar="NAME", help="serve the operations of one module only")
     parser.add_argument(
@@ -28,7 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: Any, console: Console) -> int:
     """Serve until told to stop."""
-    flags = {"http.host": arguments.host, "http.port": arguments.port, "http.workers": arguments.workers}
+    flags = {
+        "http.host": arguments.host,
+        "http.port": arguments.port,
+        "http.workers": arguments.workers,
+        "http.server": arguments.server,
+    }
     settings = settings_of(arguments, **{key.replace(".", "__"): value for key, value in flags.items()})
     for option in ("reload", "demo"):
         if getattr(arguments, option) and settings.is_production:
