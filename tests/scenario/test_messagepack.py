@@ -214,7 +214,9 @@ async def test_the_contract_lists_both(client: Client) -> None:
     contract = (await client.get("/openapi.json")).json
     echo = contract["paths"]["/echo"]["post"]
     both = {"application/json", "application/vnd.msgpack"}
-    assert set(echo["requestBody"]["content"]) == set(echo["responses"]["200"]["content"]) == both
+    assert set(echo["responses"]["200"]["content"]) == both
+    assert set(echo["requestBody"]["content"]) == {"application/json"}
+    assert "application/vnd.msgpack" in echo["requestBody"]["description"]
     assert set(echo["responses"]["422"]["content"]) == {"application/problem+json"}
     assert "msgpack_syntax" in str(echo["responses"]["400"])
     assert set(contract["paths"]["/stream"]["get"]["responses"]["200"]["content"]).isdisjoint(both)

@@ -102,11 +102,19 @@ def _path(path: str, case: Case) -> str:
 
 
 def _spell(made: Schema, spellings: Sequence[str]) -> None:
-    """Add to what is taken and given as JSON the other media types that stand for the same."""
-    body = made.get("requestBody", {"content": {}})["content"]
-    for content in (body, *(answer.get("content", {}) for answer in made["responses"].values())):
+    """Add to what is given as JSON the other media types that stand for the same, and say that they are taken.
+
+    A body has them in its description: tools that send bodies know to write JSON only, and stop at what they cannot.
+    """
+    if not spellings:
+        return
+    body = made.get("requestBody", {"content": {}})
+    if _PLAIN_JSON in body["content"]:
+        body["description"] = f"It may be sent as {' or '.join(spellings)} too, with the same meaning."
+    for answer in made["responses"].values():
+        content = answer.get("content", {})
         if _PLAIN_JSON in content:
-            content.update({spelling: content[_PLAIN_JSON] for spelling in spellings})
+            content.update({spelling: {"schema": content[_PLAIN_JSON]["schema"]} for spelling in spellings})
 
 
 def _add_examples(paths: Mapping[str, Schema], examples: Examples) -> None:

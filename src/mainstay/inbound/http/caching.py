@@ -4,7 +4,10 @@ for caches in front of the service: CDN-Cache-Control (RFC 9213) and the keys by
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, timedelta
+from enum import Enum
+from typing import Any
 from urllib.parse import quote
 
 from mainstay.inbound.http.options import HttpOptions, KeyField
@@ -20,6 +23,7 @@ _FIELDS = {
 }
 _MAX_KEYS = 8 << 10  # bytes of the field; the caches that read it take 16 KiB of all of them together
 _SETTLED = timedelta(seconds=2)
+_MAX_VALUE = 128  # characters of a parameter in a key
 _KEY_SAFE = ":/-._~"
 
 
@@ -30,6 +34,7 @@ class CacheRules:
         names = dict.fromkeys((*varies, *caching.vary))
         vary = f"Vary: {', '.join(names)}\r\n" if names else ""
         self._caching = caching
+        self._names = caching.key_names()
         self._field = None if field == "none" or not caching.is_shared else _FIELDS[field]
         self._private = f"{vary}Cache-Control: {_control(caching, shared=False)}\r\n".encode()
         self._shared = self._private
@@ -59,8 +64,7 @@ class CacheRules:
 
     def _keys(self, field: tuple[str, str], call: Call, reply: Reply) -> bytes:
         name, separator = field
-        given = {**dict(call.query), **call.arguments}
-        own = [_filled(key, given) for key in self._caching.keys]
+        own = [_filled(key, self._names, call.inputs) for key in self._caching.keys]
         text = separator.join(dict.fromkeys((*own, *reply.keys)))
         if len(text) > _MAX_KEYS:  # of so many rows, only their kinds are named
             text = separator.join(dict.fromkeys((*own, *(key for key in reply.keys if "/" not in key))))
@@ -73,10 +77,13 @@ def rules_of(bound: BoundOperation, caching: Caching, options: HttpOptions) -> C
     return CacheRules(caching, varies, options.cache_keys)
 
 
-def _filled(key: str, given: dict[str, str]) -> str:
-    for name, value in given.items():
-        key = key.replace(f"{{{name}}}", quote(value[:128], safe=_KEY_SAFE))
-    return key.replace("{", "").replace("}", "")
+def _filled(key: str, names: tuple[str, ...], inputs: Mapping[str, Any]) -> str:
+    """Return a key with the values of the parameters that are named in it; one that was not given stands for nothing."""
+    for name in names:
+        value = inputs.get(name)
+        text = "" if value is None else str(value.value if isinstance(value, Enum) else value)
+        key = key.replace(f"{{{name}}}", quote(text[:_MAX_VALUE], safe=_KEY_SAFE))
+    return key
 
 
 def _control(caching: Caching, *, shared: bool) -> str:
