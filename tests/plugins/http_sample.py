@@ -14,6 +14,7 @@ import msgspec
 
 from mainstay.adapters.local.clock import SystemClock
 from mainstay.adapters.local.ids import SystemIds
+from mainstay.inbound.http.admission import Admission, Bounds
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.targets import Document, Page
@@ -64,6 +65,7 @@ class Sample:
         self.clock = SystemClock()
         self.ids = SystemIds()
         self.streams_closed = 0
+        self.bounds = Bounds()
 
     def operations(self) -> list[BoundOperation]:
         """Return all operations."""
@@ -203,6 +205,7 @@ class Sample:
                 "/ready": Page(make=_ready, ready=True, probe=True),
             },
             options=options,
+            admission=Admission(self.bounds, clock=self.clock, observer=self.recorder),
         )
 
 

@@ -20,6 +20,7 @@ from mainstay.inbound.http.rejections import Passed, Rejections
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call
 from mainstay.model.operation import OperationKind
+from mainstay.model.signature import Source
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Entropy
 from mainstay.ports.observer import Observer
@@ -76,8 +77,8 @@ class Admission:
         target = bounds.queue or _OFF
         self._loop_queue = LoopQueue(clock, target, self._count, self._change)
         self._store_queue = StoreQueue(clock, target, delay, self._change)
-        self._commands: frozenset[int] = frozenset()
         self._waiting_for_store: frozenset[int] = frozenset()
+        self._with_body: frozenset[int] = frozenset()
         self._guards: list[Callable[[bool], None]] = []
         self._passed = False
         self._rejections: Rejections | None = None
@@ -92,8 +93,12 @@ class Admission:
         clock, entropy, observer = self._parts
         self._rejections = Rejections(answers, clock=clock, entropy=entropy, observer=observer)
         self._rejections.facts = self._facts
-        self._commands = frozenset(o.index for o in operations if o.operation.kind is OperationKind.COMMAND)
-        self._waiting_for_store = self._commands | {o.index for o in operations if not o.inline}
+        self._waiting_for_store = frozenset(
+            one.index for one in operations if one.operation.kind is OperationKind.COMMAND or not one.inline
+        )
+        self._with_body = frozenset(
+            one.index for one in operations if one.signature.body is not None or one.signature.of(Source.MEMBER)
+        )
         self._guards.append(guard)
 
     def follow(self, guard: Callable[[bool], None]) -> None:
@@ -104,8 +109,9 @@ class Admission:
     def start(self) -> None:
         """Watch the running loop, and the store."""
         if self._counting:
-            self._loop_queue.start()
-            self._store_queue.start()
+            loop = asyncio.get_running_loop()
+            self._loop_queue.start(loop)
+            self._store_queue.start(loop)
 
     def stop(self) -> None:
         """Watch no more."""
@@ -121,7 +127,7 @@ class Admission:
         calls = self._bounds.calls
         if self._in_flight >= calls and bound.running >= self._own:
             return False
-        if self._early >= calls and bound.index in self._commands:
+        if self._early >= calls and bound.index in self._with_body:
             return False
         queue = self._store_queue
         if queue.narrow and queue.calls >= queue.limit and bound.index in self._waiting_for_store:
@@ -139,7 +145,7 @@ class Admission:
         assert self._rejections is not None  # it stands before a door
         return self._rejections.whole(bound.name, request_id, lines)
 
-    def hold(self, release: Callable[[Any], None], answer: Any) -> bool:
+    def hold(self, release: Callable[[bytes], None], answer: bytes) -> bool:
         """Return whether an answer is held back, until ``release`` is called with it."""
         assert self._rejections is not None  # it stands before a door
         return self._rejections.hold(release, answer)

@@ -16,7 +16,7 @@ INTERVAL = 0.1  # seconds that a queue must stand before it is cut
 FEW = 64  # so many waiting requests are no queue, however slow: 64 clients that wait for each other are not too many
 LEAST_CALLS = 8  # that may wait for the store, however long it takes
 _WINDOW = 0.1  # seconds after which the budget of a crowded loop is judged anew
-_SHARE = 20  # of the target: what one turn of a crowded loop begins with; an answer waits for about two turns
+_SHARE = 64  # of the target: the least budget of a turn. An answer waits for two turns, a command in flight for several
 _SLACK = 0.05  # of a window: a loop that was idle for so long has room for more
 
 
@@ -40,6 +40,7 @@ class LoopQueue:
         "_first",
         "_handle",
         "_idle",
+        "_long",
         "_loop",
         "_opened",
         "_standing",
@@ -61,15 +62,16 @@ class LoopQueue:
         self._opened = 0.0  # when the present turn took on its first call
         self._first = True
         self._counted = 0
-        self._standing: float | None = None
+        self._standing: float | None = None  # since when each turn was too long
+        self._long = 0  # how many of them were measured
         self.target = target
         self.budget = target
         self.crowded = False
         self.last = 0.0  # seconds, as last measured
 
-    def start(self) -> None:
-        """Begin to look, on the running loop."""
-        self._loop = asyncio.get_running_loop()
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to look at a loop."""
+        self._loop = loop
         self._counted = self._count()
         self._wait()
 
@@ -102,7 +104,7 @@ class LoopQueue:
         late = max(0.0, now - self._due)
         requests = (counted - self._counted) * late / (LOOK + late)  # of the turn that made it late
         self._counted = counted
-        if late >= INTERVAL and late > self.target and requests > FEW:
+        if late > self.target and requests > FEW and self._stands(now, requests, self._due):
             self._crowd()
         else:
             self._loop.call_soon(self._begin_turn)
@@ -113,24 +115,33 @@ class LoopQueue:
             self._loop.call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
-        """Judge the turn: the loop is crowded when each turn was too long for an interval."""
+        """Judge the turn."""
         if self._loop is None:
             return
         now, counted = self._clock(), self._count()
         requests, self._counted = counted - self._counted, counted
         self.last = now - self._turned
         if self.last <= self.target or requests <= FEW:
-            self._standing = None
-        elif self._standing is None:
-            self._standing = self._turned
-        if self._standing is not None and now - self._standing >= INTERVAL:
+            self._standing, self._long = None, 0
+            self._wait()
+        elif self._stands(now, requests, self._turned):
             self._crowd()
         else:
             self._wait()
 
+    def _stands(self, now: float, requests: float, since: float) -> bool:
+        """Whether the queue stands, by a turn that was too long: each was, for an interval.
+
+        One long turn may be one slow call, with others waiting behind it; a very long queue needs no second look.
+        """
+        self._long += 1
+        if self._standing is None:
+            self._standing = since
+        return now - self._standing >= INTERVAL and (self._long > 1 or requests > 4 * FEW)
+
     def _crowd(self) -> None:
         now = self._clock()
-        self._standing = None
+        self._standing, self._long = None, 0
         self.budget = self.target / _SHARE
         self._turned = self._window = now
         self._idle = 0.0
@@ -140,16 +151,16 @@ class LoopQueue:
         self._turn()
 
     def _turn(self) -> None:
-        """Once in each turn of a crowded loop: it never sleeps, so that a short turn is idle time."""
+        """Once in each turn of a crowded loop, which never sleeps: a turn without a call to judge is idle time."""
         loop = self._loop
         if loop is None:
             return
         now = self._clock()
         took, self._turned = now - self._turned, now
-        self._first = True
-        if took < self.budget / 5:
+        if self._first:
             self._idle += took
         else:
+            self._first = True
             self.last = took
         if now - self._window >= _WINDOW and self._review(now):
             return
@@ -208,9 +219,9 @@ class StoreQueue:
         self.keep = False
         self.last = 0.0
 
-    def start(self) -> None:
-        """Begin to look, on the running loop."""
-        self._handle = asyncio.get_running_loop().call_later(LOOK, self._look)
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to look, by the timers of a loop."""
+        self._handle = loop.call_later(LOOK, self._look, loop)
 
     def stop(self) -> None:
         """Look no more."""
@@ -227,7 +238,7 @@ class StoreQueue:
             self._loose = self._clock()
             self._changed()
 
-    def _look(self) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self.last = self._delay()
         if self.narrow:
             self._adjust()
@@ -240,7 +251,7 @@ class StoreQueue:
         else:
             self._standing = None
         pause = LOOK / 5 if self.narrow or self._standing is not None else LOOK
-        self._handle = asyncio.get_running_loop().call_later(pause, self._look)
+        self._handle = loop.call_later(pause, self._look, loop)
 
     def _adjust(self) -> None:
         """Move the limit, and give it up when it has not been reached for a while."""

@@ -20,7 +20,7 @@ from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Entropy
 from mainstay.ports.observer import Notice, Observer
 
-HOLD = 0.025  # seconds that an answer is held back at most, where many are given
+HOLD = 0.02  # seconds that an answer is held back at most, where many are given
 _TICK = 0.005  # seconds
 _AT_ONCE = 60  # answers a tick that are given at once: about a tenth of the time
 _RETRY = 3  # seconds: the longest that a client is told to stay away, where all are turned away; the least is 1
@@ -77,17 +77,25 @@ class Rejections:
 
     def pass_on(self, answer: Answer, loop: asyncio.AbstractEventLoop) -> Passed:
         """Return an answer where it may go at once, else what will have it."""
+        if self._at_once(loop):
+            return answer
         waiting: asyncio.Future[Answer] = loop.create_future()
-        return waiting if self.hold(partial(_settle, waiting), answer, loop) else answer
+        self._held.append((self._clock() + HOLD, partial(_settle, waiting), answer))
+        return waiting
 
-    def hold(self, release: Callable[[Any], None], answer: Any, loop: asyncio.AbstractEventLoop | None = None) -> bool:
+    def hold(self, release: Callable[[bytes], None], answer: bytes) -> bool:
         """Return whether an answer is held back, until ``release`` is called with it; False where it may go at once."""
-        if not self._ticking:
-            self._begin(loop or asyncio.get_running_loop())
-        if self._left > 0 and not self._held:
-            self._left -= 1
+        if self._at_once(None):
             return False
         self._held.append((self._clock() + HOLD, release, answer))
+        return True
+
+    def _at_once(self, loop: asyncio.AbstractEventLoop | None) -> bool:
+        if not self._ticking:
+            self._begin(loop or asyncio.get_running_loop())
+        if self._left <= 0 or self._held:
+            return False
+        self._left -= 1
         return True
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:

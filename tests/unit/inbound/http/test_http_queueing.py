@@ -1,0 +1,227 @@
+"""When a queue stands and when it is a burst: with a loop and a clock that stand still unless they are moved."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mainstay.inbound.http.queueing import FEW, LEAST_CALLS, LOOK, LoopQueue, StoreQueue
+
+TARGET = 0.02
+LEAST = TARGET / 64
+
+
+class Still:
+    """An event loop and its clock. One ``turn`` runs the timers that are due and what was to be called soon."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.answered = 0
+        self.queue: LoopQueue | None = None
+        self._soon: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._timers: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._made = 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def call_soon(self, call: Callable[..., None], *arguments: Any) -> None:
+        self._soon.append((call, arguments))
+
+    def call_later(self, seconds: float, call: Callable[..., None], *arguments: Any) -> Still:
+        self._made += 1
+        heapq.heappush(self._timers, (self.now + seconds, self._made, call, arguments))
+        return self
+
+    def cancel(self) -> None: ...
+
+    def turn(self, seconds: float, requests: int = 0) -> int:
+        """Run one turn, which answers requests in so many seconds. Returns how many of them a crowded loop takes on."""
+        while self._timers and self._timers[0][0] <= self.now:
+            _, _, call, arguments = heapq.heappop(self._timers)
+            call(*arguments)
+        soon, self._soon = self._soon, []
+        for call, arguments in soon:
+            call(*arguments)
+        taken = 0
+        for _ in range(requests):
+            taken += self.queue is not None and self.queue.crowded and self.queue.admits()
+            self.now += seconds / requests
+        self.now += 0 if requests else seconds
+        self.answered += requests
+        return taken
+
+
+@pytest.fixture
+def still() -> Still:
+    return Still()
+
+
+@pytest.fixture
+def queue(still: Still) -> LoopQueue:
+    made = LoopQueue(still, TARGET, lambda: still.answered, lambda: None)  # type: ignore[arg-type]  # what is read of it
+    made.start(still)  # type: ignore[arg-type]
+    still.queue = made
+    return made
+
+
+def turns(still: Still, seconds: float, requests: int, during: float) -> None:
+    end = still.now + during
+    while still.now < end:
+        still.turn(seconds, requests)
+
+
+def test_turns_that_are_long_by_few_requests_are_no_queue(still: Still, queue: LoopQueue) -> None:
+    turns(still, 0.3, FEW, during=5)
+    assert not queue.crowded
+
+
+def test_many_requests_in_short_turns_are_no_queue(still: Still, queue: LoopQueue) -> None:
+    turns(still, TARGET * 0.9, 20 * FEW, during=5)
+    assert not queue.crowded
+    assert queue.last == pytest.approx(TARGET * 0.9)
+
+
+def test_a_burst_that_ends_within_an_interval_is_no_queue(still: Still, queue: LoopQueue) -> None:
+    for _ in range(5):
+        turns(still, 0.03, 2 * FEW, during=0.06)
+        turns(still, 0.001, 1, during=0.2)
+    assert not queue.crowded
+
+
+def test_one_slow_call_that_others_wait_behind_is_no_queue(still: Still, queue: LoopQueue) -> None:
+    for _ in range(5):
+        still.turn(0.4, FEW + 40)
+        turns(still, 0.001, 1, during=0.2)
+    assert not queue.crowded
+
+
+@pytest.mark.parametrize(("seconds", "within"), [(0.03, 0.3), (0.15, 0.5), (0.6, 1.3)])
+def test_a_queue_that_stands(still: Still, queue: LoopQueue, seconds: float, within: float) -> None:
+    turns(still, seconds, 2 * FEW, during=within)
+    assert queue.crowded
+    assert queue.budget == LEAST
+
+
+def test_a_turn_that_is_very_late_by_very_many_requests_is_a_queue_at_once(still: Still, queue: LoopQueue) -> None:
+    turns(still, 0.001, 1, during=LOOK / 2)
+    still.turn(0.4, 10 * FEW)
+    still.turn(0)
+    assert queue.crowded
+
+
+def crowd(still: Still, queue: LoopQueue) -> None:
+    turns(still, 0.15, 2 * FEW, during=0.6)
+    assert queue.crowded
+    still.turn(0)
+
+
+def test_a_crowded_loop_takes_on_what_its_budget_allows_and_one_call_at_least(still: Still, queue: LoopQueue) -> None:
+    crowd(still, queue)
+    each = LEAST / 4
+    assert still.turn(each * 100, 100) in (4, 5)  # the first, and those within the budget after it
+    assert still.turn(LEAST * 50, 50) in (1, 2)
+    assert still.turn(10.0, 1) == 1
+
+
+def test_a_crowded_loop_that_is_never_idle_stays_crowded(still: Still, queue: LoopQueue) -> None:
+    crowd(still, queue)
+    end = still.now + 5
+    while still.now < end:
+        still.turn(0.002, 20)
+    assert queue.crowded
+    assert queue.budget == LEAST
+
+
+def test_a_crowded_loop_with_a_little_room_takes_on_more_but_goes_back(still: Still, queue: LoopQueue) -> None:
+    crowd(still, queue)
+    end = still.now + 0.25
+    while still.now < end:
+        still.turn(0.002, 5)
+        still.turn(0.001)
+    assert queue.budget in (2 * LEAST, 4 * LEAST)
+    end = still.now + 0.6
+    while still.now < end:
+        still.turn(0.002, 5)
+    assert queue.budget == LEAST
+
+
+def test_a_loop_with_room_is_crowded_no_more(still: Still, queue: LoopQueue) -> None:
+    crowd(still, queue)
+    begun = still.now
+    while queue.crowded:
+        still.turn(0.001, 2)
+        still.turn(0.001)
+        assert still.now - begun < 1.0
+    crowd(still, queue)  # and it is watched again
+
+
+def test_a_stopped_queue_does_nothing(still: Still, queue: LoopQueue) -> None:
+    crowd(still, queue)
+    queue.stop()
+    assert not queue.crowded
+    turns(still, 0.3, 5 * FEW, during=2)
+    assert not queue.crowded
+
+
+@pytest.fixture
+def delay() -> list[float]:
+    return [0.0]
+
+
+@pytest.fixture
+def store(still: Still, delay: list[float]) -> StoreQueue:
+    made = StoreQueue(still, TARGET, lambda: delay[0], lambda: None)  # type: ignore[arg-type]
+    made.start(still)  # type: ignore[arg-type]
+    return made
+
+
+def test_few_calls_that_wait_long_are_no_queue(still: Still, store: StoreQueue, delay: list[float]) -> None:
+    store.calls, delay[0] = FEW, 1.0
+    turns(still, 0.01, 0, during=1)
+    assert not store.narrow
+
+
+def test_many_calls_that_are_not_passed_over_are_no_queue(still: Still, store: StoreQueue, delay: list[float]) -> None:
+    store.calls, delay[0] = 10 * FEW, TARGET
+    turns(still, 0.01, 0, during=1)
+    assert not store.narrow
+
+
+def test_a_wait_for_the_store_that_stands_narrows_it(still: Still, store: StoreQueue, delay: list[float]) -> None:
+    store.calls, delay[0] = 10 * FEW, 2 * TARGET
+    turns(still, 0.01, 0, during=0.1)
+    delay[0] = 0.0  # it was a burst
+    turns(still, 0.01, 0, during=0.1)
+    assert not store.narrow
+    delay[0] = 2 * TARGET
+    turns(still, 0.01, 0, during=0.3)
+    assert store.narrow
+    turns(still, 0.01, 0, during=1)
+    assert store.limit == LEAST_CALLS
+
+
+def test_the_limit_grows_where_it_is_used_up_and_ends_where_it_is_not(
+    still: Still, store: StoreQueue, delay: list[float]
+) -> None:
+    store.calls = 10 * FEW
+    store.tighten()
+    before = store.limit
+    turns(still, 0.01, 0, during=0.5)
+    assert store.limit > 2 * before
+    store.calls = 3
+    turns(still, 0.01, 0, during=0.7)
+    assert not store.narrow
+
+
+def test_a_crowded_loop_keeps_the_limit(still: Still, store: StoreQueue) -> None:
+    store.tighten()
+    store.keep = True
+    turns(still, 0.01, 0, during=3)
+    assert store.narrow
+    store.keep = False
+    turns(still, 0.01, 0, during=1)
+    assert not store.narrow
