@@ -7,6 +7,7 @@ import platform
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from mainstay.app.settings import SettingFault, Settings, examine
 from mainstay.model.service import Service
 
 OLDEST_PYTHON = (3, 11)
+_RENEW_DAYS = 14
 State = Literal["fine", "warning", "wrong"]
 
 
@@ -194,6 +196,29 @@ def _ports(patient: Patient) -> Iterator[Finding]:
         yield Finding("ports", "fine", f"{name}: {host}:{port} is free")
 
 
+def _server(patient: Patient) -> Iterator[Finding]:
+    name = patient.settings.http.server
+    if name != "native":
+        from mainstay.app.registry import find
+
+        find("server", name)
+        yield Finding("server", "fine", f"served by {name}")
+
+
+def _tls(patient: Patient) -> Iterator[Finding]:
+    from mainstay.app.tls import tls_files
+
+    files = tls_files(patient.settings)
+    if files is None:
+        return
+    left = (files.expires - datetime.now(UTC)).days
+    message = f"{files.certificate} is good until {files.expires:%Y-%m-%d}, TLS {files.minimum} and newer"
+    if left < _RENEW_DAYS:
+        yield Finding("tls", "warning", f"{message}: {left} days are left", "renew it, then send SIGHUP")
+    else:
+        yield Finding("tls", "fine", message)
+
+
 _EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("python", _python),
     ("settings", _settings),
@@ -203,5 +228,7 @@ _EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("hosts", _hosts),
     ("service", _service),
     ("database", _database),
+    ("server", _server),
+    ("tls", _tls),
     ("ports", _ports),
 )

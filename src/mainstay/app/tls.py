@@ -74,7 +74,7 @@ def _empty_context(minimum: str) -> ssl.SSLContext:
 
 
 def _file_faults(settings: Settings, certificate: Path, key: Path) -> Iterator[SettingFault]:
-    for name, path in dict([(_KEY, key), (_CERTIFICATE, certificate)]).items():
+    for path, name in {key: _KEY, certificate: _CERTIFICATE}.items():
         try:
             with path.open("rb"):
                 mode = path.stat().st_mode
