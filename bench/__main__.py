@@ -1,153 +1,190 @@
-"""Measure the workloads: ``python -m bench [--workloads W1,W2] [--peers fastapi] [--seconds 5] [--rounds 3]``.
+"""Measure the workloads against the peers, each in an environment of its own, and draw what was found.
+
+scripts/bench                      everything, half an hour; writes bench/results/{latest.json,table.md,picture.svg}
+scripts/bench --quick              a look in some minutes; writes to .mainstay/bench/results
+scripts/bench --gate [--write]     count the instructions of the hot path against bench/baseline.json, or renew that
+scripts/bench --draw               table and picture anew from bench/results/latest.json
 
 Contenders take turns, so that a noisy machine is noisy to all; figures are medians, ratios are taken round by round.
-Every contender must give the right answers, good and bad, before it is measured. Needs wrk and taskset.
+Every contender must give the right answers, good and bad, before it is measured. Needs wrk and taskset; node and go
+are used where they are there.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
+import dataclasses
+import datetime
 import shutil
 import sys
-import uuid
 from pathlib import Path
 from typing import Any
 
-from bench.measure import Sample, Server, load, median, request, spread
-from bench.peers import HERE, NAMES, make
-from bench.workloads import WORKLOADS, Check, Workload, lua, tokens
+from bench import checks, gate, report
+from bench.install import HERE, ROOT, Absent
+from bench.measure import Server, load, pace
+from bench.openloop import SKU_LENGTH
+from bench.peers import CONTENDERS, NAMES, Contender
+from bench.picture import draw
+from bench.report import Measured, Results
+from bench.workloads import WORKLOADS, Workload, lua, raw, tokens
 
-ITEM = "00000000-0000-0000-0000-000000000001"
-
-
-def check(server: Server, workload: Workload, held: dict[str, str], item: str) -> None:
-    """Ask good and bad requests. Raises ``AssertionError`` where an answer is not the one expected."""
-    for one in workload.checks:
-        status, answer = _ask(server, one, held, item)
-        if status != one.status:
-            raise AssertionError(f"{server.name} {one.method} {one.path}: {status}, expected {one.status}")
-        if one.member is not None and answer[one.member] != one.value:
-            raise AssertionError(f"{server.name} {one.path}: {one.member} is {answer[one.member]!r}")
+TOOLS = {"wrk": "apt-get install wrk", "taskset": "apt-get install util-linux"}
+WORK = ROOT / ".mainstay" / "bench"
 
 
-def _ask(server: Server, one: Check, held: dict[str, str], item: str) -> tuple[int, Any]:
-    headers = {"Content-Type": "application/json"} if one.body is not None else {}
-    if one.token:
-        headers["Authorization"] = f"Bearer {held[one.token]}"
-    body = json.dumps(one.body).replace("{sku}", uuid.uuid4().hex).encode() if one.body is not None else None
-    return request(server.url + one.path.replace("{item}", item), one.method, body, headers)
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int
+    seconds: float
+    warm: float
+    rate: int
+    paced_rounds: int
+    paced_seconds: float
 
 
-def seed(server: Server) -> str:
-    """Put 200 rows into our own database, as the peers' applications do at start; return the id of the first."""
-    if server.name != "mainstay":
-        return ITEM
-    first = ""
-    for number in range(1, 201):
-        body = {
-            "sku": f"SEED-{uuid.uuid4().hex[:12]}",
-            "name": f"Item {number}",
-            "price": str(number / 4),
-            "stock": number,
-        }
-        _, made = request(
-            f"{server.url}/items", "POST", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        first = first or made["id"]
-    return first
+FULL = Plan(rounds=5, seconds=4, warm=3, rate=400, paced_rounds=3, paced_seconds=5)
+QUICK = Plan(rounds=1, seconds=1, warm=1, rate=400, paced_rounds=1, paced_seconds=1)
 
 
-def main() -> int:
-    """Run the bench and print the table."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--workloads", default="W1,W2,W3,W4,W5,W6")
-    parser.add_argument("--peers", default=",".join(NAMES))
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--save", action="store_true", help="write bench/results/latest.json")
-    options = parser.parse_args()
-    for tool in ("wrk", "taskset"):
-        if shutil.which(tool) is None:
-            print(f"bench: {tool} is missing: apt-get install wrk util-linux", file=sys.stderr)
-            return 2
-    work = HERE.parent / ".mainstay" / "bench"
-    work.mkdir(parents=True, exist_ok=True)
-    for old in work.glob("*.sqlite3*"):
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "scripts/bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    names = [one.name for one in WORKLOADS]
+    parser.add_argument("--quick", action="store_true", help="one short round")
+    parser.add_argument("--workloads", default=",".join(names), help="of %(default)s")
+    parser.add_argument("--peers", default=",".join(NAMES), help="of %(default)s")
+    parser.add_argument("--rounds", type=int, help=f"rounds at full load ({FULL.rounds})")
+    parser.add_argument("--seconds", type=float, help=f"seconds of a round ({FULL.seconds})")
+    parser.add_argument("--rate", type=int, help=f"requests a second for the latencies ({FULL.rate})")
+    parser.add_argument("--gate", action="store_true", help="count instructions instead")
+    parser.add_argument("--write", action="store_true", help="with --gate: make what is counted the baseline")
+    parser.add_argument("--draw", action="store_true", help="write table and picture of the last run anew")
+    options = parser.parse_args(arguments)
+    for given, known in ((options.workloads, names), (options.peers, NAMES)):
+        if unknown := set(given.split(",")) - set(known):
+            parser.error(f"{', '.join(sorted(unknown))} is not known; there are {', '.join(known)}")
+    return options
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    plan = QUICK if options.quick else FULL
+    given = {name: getattr(options, name) for name in ("rounds", "seconds", "rate")}
+    return dataclasses.replace(plan, **{name: value for name, value in given.items() if value})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the bench and print the table; 0 when all gates are passed, 1 when one is missed, 2 where it cannot run."""
+    options = _options(arguments)
+    if options.gate:
+        return gate.main(keep=options.write)
+    committed = HERE / "results"
+    if options.draw:
+        results, about = report.read((committed / "latest.json").read_text())
+        return _write(committed, results, about)
+    if missing := [f"{tool}: {how}" for tool, how in TOOLS.items() if shutil.which(tool) is None]:
+        print(f"bench: missing {'; '.join(missing)}", file=sys.stderr)
+        return 2
+    plan = _plan(options)
+    whole = plan == FULL and options.workloads.count(",") == len(WORKLOADS) - 1 and options.peers == ",".join(NAMES)
+    WORK.mkdir(parents=True, exist_ok=True)
+    for old in WORK.glob("*.sqlite3*"):
         old.unlink()
-    chosen = [w for w in WORKLOADS if w.name in options.workloads.split(",")]
-    results = run(chosen, options.peers.split(","), options.seconds, options.rounds, work)
-    report(chosen, results, options)
-    return 0
+    contenders = [one for one in CONTENDERS if one.name in options.peers.split(",")]
+    workloads = [one for one in WORKLOADS if one.name in options.workloads.split(",")]
+    try:
+        results, about = run(contenders, workloads, plan)
+    except checks.Unequal as fault:
+        print(f"bench: not the same work: {fault}", file=sys.stderr)
+        return 2
+    return _write(committed if whole else WORK / "results", results, about)
 
 
-Results = dict[str, dict[str, list[Sample]]]
+def _write(folder: Path, results: Results, about: dict[str, Any]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = report.table(results, about)
+    (folder / "latest.json").write_text(report.document(results, about))
+    (folder / "table.md").write_text(text)
+    (folder / "picture.svg").write_text(draw(results, about))
+    print(text)
+    print(f"written to {folder}/latest.json, table.md and picture.svg", file=sys.stderr)
+    return int(not all(passed for passed, _ in report.gates(results)))
 
 
-def run(chosen: list[Workload], peers: list[str], seconds: float, rounds: int, work: Path) -> Results:
-    """Measure each workload on each contender, in turn, ``rounds`` times."""
-    results: Results = {w.name: {name: [] for name in peers} for w in chosen}
-    for observed in (False, True):
-        group = [w for w in chosen if w.observed is observed]
-        if not group:
-            continue
-        servers = [make(name, work, observed=observed) for name in peers]
-        try:
-            _run(group, servers, seconds, rounds, results)
-        finally:
-            for server in servers:
-                server.stop()
-    return results
-
-
-def _run(group: list[Workload], servers: list[Server], seconds: float, rounds: int, results: Results) -> None:
+def run(contenders: list[Contender], workloads: list[Workload], plan: Plan) -> tuple[Results, dict[str, Any]]:
+    """Set up, check and measure; return the results and what they were measured on. Raises ``Unequal``."""
+    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    servers, absent = _set_up(contenders)
     held = tokens()
     items = {}
-    for server in servers:
-        server.start()
-        items[server.name] = seed(server)
-    for workload in group:
+    try:
         for server in servers:
-            check(server, workload, held, items[server.name])
-        for number in range(rounds + 1):
-            for server in servers:
-                path = workload.path.replace("{item}", items[server.name])
-                script = lua(workload, path, held[workload.token] if workload.token else None)
-                sample = load(server, script, seconds if number else min(seconds, 2))
-                if sample.failures:
-                    raise AssertionError(f"{server.name} {workload.name}: {sample.failures} answers were no success")
-                if number:  # the first round warms up
-                    results[workload.name][server.name].append(sample)
+            server.start()
+            items[server.name] = checks.seed(server)
+        _say("checking that all give the same answers")
+        durable = checks.compare(servers, held, items)
+        results = {
+            one.name: _measure(one, _taking_part(servers, contenders, one), held, items, plan) for one in workloads
+        }
+    finally:
+        for server in servers:
+            server.stop()
+            server.log.unlink(missing_ok=True)
+    there = [
+        {"name": one.name, "title": one.title, "version": one.version(), "durable": durable[one.name]}
+        for one in contenders
+        if one.name in durable
+    ]
+    about = {**report.machine(), "when": when, **dataclasses.asdict(plan), "contenders": there, "absent": absent}
+    return results, about
 
 
-def report(chosen: list[Workload], results: Results, options: argparse.Namespace) -> None:
-    """Print the table; with --save, write it down."""
-    print(
-        f"{platform.machine()}, Python {platform.python_version()}, one core, 64 connections, "
-        f"medians of {options.rounds}"
-    )
-    print("ratio: processor time a request of the peer to ours, round by round: median (least to greatest)\n")
-    print(f"{'':4} {'':10} {'req/s':>10} {'us cpu':>8} {'p50 ms':>8} {'p99 ms':>8} {'MB':>6}  ratio")
-    told: dict[str, Any] = {}
-    for workload in chosen:
-        ours = results[workload.name].get("mainstay", [])
-        for name, samples in results[workload.name].items():
-            figures = {f: median(samples, f) for f in ("rate", "cpu", "p50", "p99", "memory")}
-            ratio = (
-                spread([s.cpu / o.cpu for s, o in zip(samples, ours, strict=True)])
-                if ours and name != "mainstay"
-                else ""
-            )
-            told.setdefault(workload.name, {})[name] = {**figures, "ratio": ratio}
-            print(
-                f"{workload.name:4} {name:10} {figures['rate']:10,.0f} {figures['cpu']:8.1f} {figures['p50']:8.2f} "
-                f"{figures['p99']:8.2f} {figures['memory']:6.0f}  {ratio}"
-            )
-    if options.save:
-        place = HERE / "results" / "latest.json"
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(json.dumps(told, indent=2) + "\n")
+def _set_up(contenders: list[Contender]) -> tuple[list[Server], dict[str, str]]:
+    servers, absent = [], {}
+    for contender in contenders:
+        try:
+            servers.append(contender.make(WORK))
+        except Absent as fault:
+            absent[contender.name] = str(fault)
+            _say(f"{contender.name} does not take part: {fault}")
+    return servers, absent
+
+
+def _taking_part(servers: list[Server], contenders: list[Contender], workload: Workload) -> list[Server]:
+    """Return the servers that run a workload."""
+    wanted = {one.name for one in contenders if one.workloads is None or workload.name in one.workloads}
+    return [server for server in servers if server.name in wanted]
+
+
+def _measure(
+    workload: Workload, servers: list[Server], held: dict[str, str], items: dict[str, str], plan: Plan
+) -> dict[str, Measured]:
+    """Measure one workload on each contender, in turns; the first round warms up."""
+    found = {server.name: Measured() for server in servers}
+    token = held[workload.token] if workload.token else None
+    for number in range(plan.rounds + 1):
+        _say(f"{workload.name} round {number} of {plan.rounds}" if number else f"{workload.name} warming up")
+        for server in servers:
+            path = workload.path.replace("{item}", items[server.name])
+            sample = load(server, lua(workload, path, token), plan.seconds if number else plan.warm)
+            if sample.failures:
+                raise checks.Unequal(f"{server.name} {workload.name}: {sample.failures} answers were no success")
+            if number:
+                found[server.name].samples.append(sample)
+            found[server.name].memory, found[server.name].memory_all = server.memory()
+    for number in range(plan.paced_rounds):
+        _say(f"{workload.name} at {plan.rate}/s, round {number + 1} of {plan.paced_rounds}")
+        for server in servers:
+            request = raw(workload, workload.path.replace("{item}", items[server.name]), token, SKU_LENGTH)
+            found[server.name].paced.append(pace(server, request, plan.rate, plan.paced_seconds))
+    return found
+
+
+def _say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.peers import HERE, SECRET
-from bench.workloads import FORM, mint_token
+from bench.workloads import FORM, SECRET, mint_token
 
+HERE = Path(__file__).resolve().parent
 NAMES = ("W1", "W2", "W3", "W4", "W5", "W6")
 _SEEDS = 200
 _EXPIRY = 4102444800  # the first second of 2100: the token's length, and so its cost, does not depend on the day

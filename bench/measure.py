@@ -2,54 +2,99 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _CONNECTIONS = 64
+_START_SECONDS = 60
+_STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: requests a second, processor us a request, latency percentiles in ms, resident memory in MB."""
+    """One run at full load: requests a second, processor us a request, latency percentiles in ms, failures."""
 
     rate: float
     cpu: float
     p50: float
     p99: float
-    memory: float
     failures: int
 
 
-class Server:
-    """A contender's server: its own command, pinned to the first core, ended by pid."""
+@dataclass(frozen=True)
+class Paced:
+    """One run at a fixed rate: requests a second reached, latency in ms from when each was due, failures."""
 
-    def __init__(self, name: str, command: list[str], folder: Path, environment: dict[str, str], url: str) -> None:
+    rate: float
+    p50: float
+    p99: float
+    failures: int
+
+
+def pins() -> tuple[list[str], list[str]]:
+    """Return the commands that pin a server to one core and the load to another, where there are two."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        return [], []
+    return ["taskset", "-c", str(cores[0])], ["taskset", "-c", str(cores[1])]
+
+
+class Server:
+    """A contender's server: its own command, pinned to a core, its log in a file, ended by its process id."""
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        folder: Path,
+        environment: dict[str, str],
+        port: int,
+        database: Path,
+        table: str,
+        work: Path,
+        *,
+        metrics: str = "",
+    ) -> None:
         self.name = name
-        self.url = url
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.metrics = metrics or f"{self.url}/metrics"
+        self.silent = "BENCH_SILENT" in environment
+        self.database = database
+        self.table = table
+        self.log = work / f"{name}.log"
         self._command = command
         self._folder = folder
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = tempfile.NamedTemporaryFile(prefix=f"bench-{name}-", suffix=".log", delete=False)  # noqa: SIM115 - it lives as long as the server
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises ``RuntimeError`` with the end of its log where it does not."""
-        pin = ["taskset", "-c", "0"] if (os.cpu_count() or 1) > 1 else []
-        self._process = subprocess.Popen(
-            [*pin, *self._command], cwd=self._folder, env=self._environment, stdout=self._log, stderr=subprocess.STDOUT
-        )
-        deadline = time.monotonic() + 60
+        with self.log.open("wb"):
+            pass  # empty; appended to below, so that it can be emptied again while the server writes
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*pins()[0], *self._command],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(f"{self.url}/hello", timeout=1).read()
@@ -59,7 +104,7 @@ class Server:
                 time.sleep(0.1)
             else:
                 return
-        tail = Path(self._log.name).read_text(errors="replace")[-2000:]
+        tail = self.log.read_text(errors="replace")[-2000:]
         raise RuntimeError(f"{self.name} does not answer at {self.url}/hello:\n{tail}")
 
     def stop(self) -> None:
@@ -67,70 +112,77 @@ class Server:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(15)
+                self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        Path(self._log.name).unlink(missing_ok=True)
 
-    def _pids(self) -> list[int]:
+    def forget_log(self) -> None:
+        """Empty the log: a run at full load writes a hundred megabytes."""
+        os.truncate(self.log, 0)
+
+    def pids(self) -> list[int]:
+        """Return the process and all that it started."""
         assert self._process is not None
         found, pending = [], [self._process.pid]
         while pending:
             pid = pending.pop()
             found.append(pid)
-            try:
-                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            except OSError:
-                continue
-            pending.extend(map(int, children))
+            with contextlib.suppress(OSError):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    pending.extend(map(int, (task / "children").read_text().split()))
         return found
 
     def cpu(self) -> float:
-        """Return the processor seconds used so far, with those of children."""
+        """Return the processor seconds used so far, with those of children that ended."""
         total = 0.0
-        for pid in self._pids():
-            try:
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            total += (int(fields[11]) + int(fields[12])) / _TICK
+                total += sum(map(int, fields[11:15])) / _TICK
         return total
 
-    def memory(self) -> float:
-        """Return the resident memory in MB of the largest process."""
+    def memory(self) -> tuple[float, float]:
+        """Return the memory in MB of the largest process, and of all: shared pages counted in parts (PSS)."""
         sizes = []
-        for pid in self._pids():
-            try:
-                sizes.append(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20)
-            except OSError:
-                continue
-        return max(sizes, default=0.0)
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+                if found:
+                    sizes.append(int(found[1]) / 1024)
+        return max(sizes, default=0.0), sum(sizes)
 
 
 def load(server: Server, script: str, seconds: float) -> Sample:
-    """Send a script's requests on 64 connections for some seconds."""
-    pin = ["taskset", "-c", "1"] if (os.cpu_count() or 1) > 1 else []
+    """Send a script's requests on 64 connections, as fast as they are answered, for some seconds."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
-        command = [*pin, "wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds:g}s", "--latency", "-s", file.name, server.url]
+        options = ["-t1", f"-c{_CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--latency", "-s", file.name]
         before = server.cpu()
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
+        done = subprocess.run(
+            [*pins()[1], "wrk", *options, server.url],
+            capture_output=True,
+            text=True,
+            timeout=seconds + 60,
+            check=True,
+        )
         used = server.cpu() - before
-    return _read(done.stdout, used, server.memory())
+    server.forget_log()
+    return read(done.stdout, used)
 
 
-def _read(text: str, used: float, memory: float) -> Sample:
+def read(text: str, used: float) -> Sample:
+    """Return what wrk said, with the processor seconds used. Raises ``RuntimeError`` where it said something else."""
     requests = int(_found(r"(\d+) requests in", text))
     failures = int(_found(r"Non-2xx or 3xx responses: (\d+)", text, "0"))
+    lost = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     return Sample(
         rate=float(_found(r"Requests/sec:\s+([\d.]+)", text)),
         cpu=used / max(requests, 1) * 1e6,
-        p50=_milliseconds(_found(r"50%\s+([\d.]+\w+)", text)),
-        p99=_milliseconds(_found(r"99%\s+([\d.]+\w+)", text)),
-        memory=memory,
-        failures=failures,
+        p50=milliseconds(_found(r"50%\s+([\d.]+\w+)", text)),
+        p99=milliseconds(_found(r"99%\s+([\d.]+\w+)", text)),
+        failures=failures + (sum(map(int, lost.groups())) if lost else 0),
     )
 
 
@@ -143,30 +195,31 @@ def _found(pattern: str, text: str, default: str | None = None) -> str:
     return match[1]
 
 
-def _milliseconds(text: str) -> float:
+def milliseconds(text: str) -> float:
+    """Return a duration as wrk writes it (``1.2ms``, ``850us``) in milliseconds."""
     for unit, factor in (("us", 0.001), ("ms", 1.0), ("m", 60000.0), ("s", 1000.0)):
         if text.endswith(unit):
             return float(text.removesuffix(unit)) * factor
     raise ValueError(text)
 
 
-def median(samples: list[Sample], field: str) -> float:
-    """Return the median of one figure."""
-    return statistics.median(getattr(sample, field) for sample in samples)
+def pace(server: Server, request: bytes, rate: int, seconds: float) -> Paced:
+    """Send a request at a fixed rate whether or not answers come, for some seconds."""
+    command = [*pins()[1], sys.executable, "-m", "bench.openloop", str(server.port), str(rate), str(seconds)]
+    done = subprocess.run(
+        command,
+        input=request,
+        capture_output=True,
+        timeout=seconds + 120,
+        check=False,
+        cwd=Path(__file__).resolve().parent.parent,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{server.name}: {done.stderr.decode()[-1000:]}")
+    server.forget_log()
+    return Paced(**json.loads(done.stdout))
 
 
-def spread(ratios: list[float]) -> str:
-    """Return the median of ratios with the least and the greatest."""
-    return f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
-
-
-def request(url: str, method: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
-    """Send one request and return status and the decoded body."""
-    import json
-
-    sent = urllib.request.Request(url, data=body, method=method, headers=headers)
-    try:
-        with urllib.request.urlopen(sent, timeout=10) as answer:
-            return answer.status, json.loads(answer.read() or b"null")
-    except urllib.error.HTTPError as error:
-        return error.code, None
+def spread(ratios: list[float]) -> tuple[float, float, float]:
+    """Return the median of ratios, the least and the greatest."""
+    return statistics.median(ratios), min(ratios), max(ratios)

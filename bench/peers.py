@@ -1,65 +1,155 @@
-"""The contenders: each started by the command that its users type, in its production form."""
+"""The contenders: each started by the command that its users type, in its production form, on a port of its own."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench import install
+from bench.install import HERE
 from bench.measure import Server
+from bench.workloads import SECRET
 
-HERE = Path(__file__).resolve().parent
-SECRET = "bench-secret-bench-secret-bench-secret"
-NAMES = ("mainstay", "fastapi")
-
-
-def make(name: str, work: Path, *, observed: bool) -> Server:
-    """Return a contender's server; its environment and database are made below ``work``.
-
-    ``observed`` asks a peer for metrics and a structured log. Ours always has both.
-    """
-    return _MAKERS[name](work, observed)
+OURS = "mainstay"
+BASE = "fastapi"
+SILENT = "fastapi-silent"
 
 
-def _mainstay(work: Path, observed: bool) -> Server:  # noqa: ARG001 - one form for all
+@dataclass(frozen=True)
+class Contender:
+    """Who takes part. ``workloads`` are those that it runs, all where it is None."""
+
+    name: str
+    title: str
+    make: Callable[[Path], Server]
+    version: Callable[[], str]
+    workloads: tuple[str, ...] | None = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _mainstay(work: Path) -> Server:
     folder = HERE / "apps" / "ours"
+    port, admin = _free_port(), _free_port()
+    database = work / "mainstay.sqlite3"
     environment = {
         "MAINSTAY_PROFILE": "production",
+        "MAINSTAY_HTTP_PORT": str(port),
+        "MAINSTAY_ADMIN_PORT": str(admin),
         "MAINSTAY_AUTH_KEY": SECRET,
         "MAINSTAY_SEALING_SECRET": SECRET + "-sealing",
-        "MAINSTAY_DATABASE_URL": f"sqlite:///{work / 'ours.sqlite3'}",
-        "PYTHONPATH": str(folder),
+        "MAINSTAY_DATABASE_URL": f"sqlite:///{database}",
+        "PYTHONPATH": os.pathsep.join([str(folder), str(HERE.parent / "src")]),
     }
     tool = str(Path(sys.executable).parent / "mainstay")
     subprocess.run([tool, "db", "migrate"], cwd=folder, env={**os.environ, **environment}, check=True, stdout=2)
-    command = [tool, "run"]
-    return Server("mainstay", command, folder, environment, "http://127.0.0.1:9100")
+    metrics = f"http://127.0.0.1:{admin}/metrics"
+    return Server(OURS, [tool, "run"], folder, environment, port, database, "bench_item", work, metrics=metrics)
 
 
-def _fastapi(work: Path, observed: bool) -> Server:
-    folder = HERE / "apps" / "fastapi"
-    python = environment_of(folder, work)
-    environment = {
-        "BENCH_SECRET": SECRET,
-        "BENCH_DATABASE": f"sqlite+aiosqlite:///{work / 'fastapi.sqlite3'}",
-        "BENCH_OBSERVED": "1" if observed else "",
-    }
-    command = [str(python), "-m", "uvicorn", "app:app", "--port", "9200", "--no-access-log", "--log-level", "warning"]
-    return Server("fastapi", command, folder, environment, "http://127.0.0.1:9200")
+def _environment(work: Path, name: str, port: int) -> tuple[dict[str, str], Path]:
+    database = work / f"{name}.sqlite3"
+    return {"BENCH_SECRET": SECRET, "BENCH_DATABASE": str(database), "PORT": str(port)}, database
 
 
-def environment_of(folder: Path, work: Path) -> Path:
-    """Return the Python of a peer's own environment, made where it is missing."""
-    place = work / f"env-{folder.name}"
-    python = place / "bin" / "python"
-    if not (place / "done").exists():
-        uv = os.environ.get("UV") or str(Path(sys.executable).parent / "uv")
-        subprocess.run([uv, "venv", "-q", "--clear", "-p", sys.executable, str(place)], check=True)
-        wanted = str(folder / "requirements.txt")
-        subprocess.run([uv, "pip", "install", "-q", "--python", str(python), "-r", wanted], check=True)
-        (place / "done").touch()
-    return python
+def _uvicorn(folder: str, application: str, name: str = "", **more: str) -> Callable[[Path], Server]:
+    def make(work: Path) -> Server:
+        own = name or folder.replace("_", "-")
+        python = install.python(folder, work)
+        port = _free_port()
+        environment, database = _environment(work, own, port)
+        environment |= {"PYTHONPATH": str(HERE / "apps" / "tuned_parts"), **more}
+        options = ["--port", str(port), "--loop", "uvloop", "--http", "httptools"]
+        options += ["--no-access-log", "--log-level", "warning"]  # the application writes a line a request itself
+        command = [str(python), "-m", "uvicorn", application, *options]
+        return Server(own, command, HERE / "apps" / folder, environment, port, database, "items", work)
+
+    return make
 
 
-_MAKERS = {"mainstay": _mainstay, "fastapi": _fastapi}
+def _node(name: str) -> Callable[[Path], Server]:
+    def make(work: Path) -> Server:
+        folder = install.node(name, work)
+        port = _free_port()
+        environment, database = _environment(work, name, port)
+        environment["NODE_ENV"] = "production"
+        return Server(name, ["node", "app.js"], folder, environment, port, database, "items", work)
+
+    return make
+
+
+def _go(work: Path) -> Server:
+    binary = install.go(work)
+    port = _free_port()
+    environment, database = _environment(work, "go", port)
+    return Server("go", [str(binary)], work, environment, port, database, "items", work)
+
+
+def _locked(folder: str, package: str) -> Callable[[], str]:
+    def version() -> str:
+        found = re.search(
+            rf"^{package}==(\S+)", (HERE / "apps" / folder / "requirements.txt").read_text(), re.MULTILINE
+        )
+        return found[1] if found else "?"
+
+    return version
+
+
+def _package(folder: str) -> Callable[[], str]:
+    def version() -> str:
+        found = re.search(rf'"{folder}": "([^"]+)"', (HERE / "apps" / folder / "package.json").read_text())
+        return f"{found[1] if found else '?'}, Node {_said('node', '--version').lstrip('v')}"
+
+    return version
+
+
+def _said(program: str, option: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        return "missing"
+    return subprocess.run([path, option], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _our_version() -> str:
+    from importlib.metadata import version
+
+    return version("mainstay")
+
+
+def _go_version() -> str:
+    found = re.search(r"go(\d\S+)", _said("go", "version"))
+    return found[1] if found else "missing"
+
+
+CONTENDERS = (
+    Contender(OURS, "Mainstay", _mainstay, _our_version),
+    Contender(BASE, "FastAPI as its users write it", _uvicorn("fastapi", "app:app"), _locked("fastapi", "fastapi")),
+    Contender(
+        SILENT,
+        "FastAPI, no log, no metrics",
+        _uvicorn("fastapi", "app:app", SILENT, BENCH_SILENT="1"),
+        _locked("fastapi", "fastapi"),
+        ("W1", "W2"),
+    ),
+    Contender(
+        "fastapi-tuned", "FastAPI tuned", _uvicorn("fastapi_tuned", "app:app"), _locked("fastapi_tuned", "fastapi")
+    ),
+    Contender("litestar", "Litestar", _uvicorn("litestar", "app:served"), _locked("litestar", "litestar")),
+    Contender("blacksheep", "BlackSheep", _uvicorn("blacksheep", "app:served"), _locked("blacksheep", "blacksheep")),
+    Contender("fastify", "Fastify", _node("fastify"), _package("fastify")),
+    Contender("express", "Express", _node("express"), _package("express")),
+    Contender("go", "Go net/http", _go, _go_version),
+)
+NAMES = tuple(one.name for one in CONTENDERS)
