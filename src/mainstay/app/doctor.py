@@ -20,6 +20,7 @@ from mainstay.model.service import Service
 
 OLDEST_PYTHON = (3, 11)
 _RENEW_DAYS = 14
+_FEW_CALLS = 16
 State = Literal["fine", "warning", "wrong"]
 
 
@@ -219,6 +220,19 @@ def _tls(patient: Patient) -> Iterator[Finding]:
         yield Finding("tls", "fine", message)
 
 
+def _overload(patient: Patient) -> Iterator[Finding]:
+    http = patient.settings.http
+    said = f"at most {http.max_concurrency} calls are in flight in a worker"
+    if not http.queue_target_ms:
+        message = f"{said}, and they may queue for any time: an overloaded service answers everybody late"
+        yield Finding("overload", "warning", message, "set http.queue_target_ms, for example to 20")
+    elif http.max_concurrency < _FEW_CALLS:
+        remedy = f"http.max_concurrency is not the number of workers: give it {_FEW_CALLS} or more"
+        yield Finding("overload", "warning", f"{said}: some that wait shut out all others", remedy)
+    else:
+        yield Finding("overload", "fine", f"{said}; a queue of more than {http.queue_target_ms:g} ms is cut")
+
+
 _EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("python", _python),
     ("settings", _settings),
@@ -228,6 +242,7 @@ _EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("hosts", _hosts),
     ("service", _service),
     ("database", _database),
+    ("overload", _overload),
     ("server", _server),
     ("tls", _tls),
     ("ports", _ports),

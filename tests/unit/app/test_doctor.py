@@ -49,7 +49,8 @@ def test_nothing_is_wrong_and_nothing_is_changed(project: Path) -> None:
     before = sorted(project.rglob("*"))
     findings = diagnose(project, environ=DEVELOPMENT)
     assert wrong(findings) == []
-    assert {one.about for one in findings} == {"python", "settings", "files", "service", "database", "ports"}
+    looked_at = {"python", "settings", "files", "service", "database", "overload", "ports"}
+    assert {one.about for one in findings} == looked_at
     assert [path for path in sorted(project.rglob("*")) if "__pycache__" not in path.parts] == before
 
 
@@ -98,6 +99,20 @@ def test_production_warns_of_what_is_not_for_it(project: Path) -> None:
     assert "there is no key" in told
     assert ".dockerignore" in told
     assert SECRET not in "".join(map(repr, findings))
+
+
+@pytest.mark.parametrize(
+    ("environ", "state", "said"),
+    [
+        ({}, "fine", "at most 1000 calls are in flight in a worker; a queue of more than 20 ms is cut"),
+        ({"MAINSTAY_HTTP_QUEUE_TARGET_MS": "0"}, "warning", "any time"),
+        ({"MAINSTAY_HTTP_MAX_CONCURRENCY": "2"}, "warning", "shut out"),
+    ],
+)
+def test_bounds_of_overload(project: Path, environ: dict[str, str], state: str, said: str) -> None:
+    (found,) = [one for one in diagnose(project, environ=environ) if one.about == "overload"]
+    assert found.state == state
+    assert said in found.message
 
 
 def test_a_secrets_file_that_everybody_may_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

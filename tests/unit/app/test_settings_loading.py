@@ -247,6 +247,9 @@ class TestProduction:
             ("admin.port", {"MAINSTAY_ADMIN_PORT": "8000"}),
             ("http.trusted_proxies", {"MAINSTAY_HTTP_TRUSTED_PROXIES": "proxy.example"}),
             ("service", {"MAINSTAY_SERVICE": "shop.service"}),
+            ("http.queue_target_ms", {"MAINSTAY_HTTP_QUEUE_TARGET_MS": "0.5"}),
+            ("http.queue_target_ms", {"MAINSTAY_HTTP_QUEUE_TARGET_MS": "-1"}),
+            ("http.max_concurrency", {"MAINSTAY_HTTP_MAX_CONCURRENCY": "0"}),
         ],
     )
     def test_unsafe_values_are_refused(self, tmp_path: Path, key: str, environ: dict[str, str]) -> None:

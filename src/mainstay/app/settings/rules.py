@@ -76,6 +76,16 @@ def _service(settings: Settings) -> Iterator[SettingFault]:
         yield _fault(settings, "service", "expected MODULE:NAME", 'for example "shop.service:shop"')
 
 
+def _queue(settings: Settings) -> Iterator[SettingFault]:
+    if 0 < settings.http.queue_target_ms < 1:
+        yield _fault(
+            settings,
+            "http.queue_target_ms",
+            "so short a queue is what a busy event loop has at any time",
+            "give it 1 or more (20 is the default), or 0 for queues of any length",
+        )
+
+
 def _ports(settings: Settings) -> Iterator[SettingFault]:
     if settings.admin_open and settings.admin.port and settings.admin.port == settings.http.port:
         yield _fault(settings, "admin.port", "it is the port of the service itself", "choose another")
@@ -188,6 +198,6 @@ def _elsewhere_secret(settings: Settings) -> Iterator[SettingFault]:
         yield _fault(settings, "sealing.secret", f"at least {MIN_SECRET_BYTES} bytes are needed", _MAKE)
 
 
-_ALWAYS: tuple[Rule, ...] = (_service, edge_rules, _ports, _key_forms, _sealing)
+_ALWAYS: tuple[Rule, ...] = (_service, edge_rules, _queue, _ports, _key_forms, _sealing)
 _PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_database, _production_secrets)
 _ELSEWHERE: tuple[Rule, ...] = (_elsewhere_is_local, _elsewhere_secret)

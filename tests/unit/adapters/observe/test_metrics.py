@@ -131,3 +131,18 @@ async def test_the_lag_of_the_loop_is_measured() -> None:
     lag.stop()
     assert found.pop("mainstay_loop_tasks") == len(asyncio.all_tasks())
     assert all(value >= 0.3 for value in found.values())
+
+
+def test_calls_that_were_turned_away_are_counted_apart_and_among_all() -> None:
+    first = Metrics(STATUSES, tuple, dict, lambda: {"a": 7})
+    second = Metrics(STATUSES, tuple, dict, lambda: {"a": 1, "b": 2})
+    first.observe(call("a", 0.002))
+    first.observe(call("a", 0.002, Kind.UNAVAILABLE))
+    assert first.count() == 2
+    found = samples(first, second)
+    assert found["mainstay_calls_turned_away_total", (("operation", "a"),)] == 8
+    assert found["mainstay_calls_turned_away_total", (("operation", "b"),)] == 2
+    assert found["mainstay_calls_total", (("operation", "a"), ("status", "201"))] == 1
+    assert found["mainstay_calls_total", (("operation", "a"), ("status", "503"))] == 8
+    assert found["mainstay_calls_total", (("operation", "b"), ("status", "503"))] == 2
+    assert found["mainstay_call_seconds_count", (("operation", "a"),)] == 2

@@ -276,3 +276,21 @@ def test_options_are_checked(tmp_path: Path) -> None:
     for wrong in ({"group_calls": 0}, {"turn_seconds": 0}, {"synchronous": "extra"}, {"wal_limit_bytes": 1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             SqliteEngine(tmp_path / "db", **wrong)
+
+
+async def test_a_wait_is_told_only_of_those_whom_a_group_has_left_behind(make: Make) -> None:
+    engine = await with_schema(await make(group_seconds=60, group_calls=2))
+    assert engine.delay == 0.0
+    holder = await take(engine)
+    waiting = [asyncio.ensure_future(take(engine)) for _ in range(2)]
+    await asyncio.sleep(0.02)
+    assert engine.delay == 0.0  # the open group may take them yet
+    ends = [holder.commit()]
+    second = await waiting[0]
+    ends.append(second.commit())  # with this one the group is full
+    while not waiting[1].done() and not engine.delay:
+        await asyncio.sleep(0)
+    assert engine.delay >= 0.02
+    await (await waiting[1]).commit()
+    await asyncio.gather(*ends)
+    assert engine.delay == 0.0
