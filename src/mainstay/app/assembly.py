@@ -19,12 +19,15 @@ from mainstay.adapters.local.entropy import SystemEntropy
 from mainstay.adapters.local.ids import SystemIds
 from mainstay.app import readiness
 from mainstay.app.credentials import Credentials, resolve
+from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.readiness import Readiness
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
 from mainstay.app.stores import make_store
+from mainstay.inbound.http.lifespan import MountFailed, living
+from mainstay.inbound.http.mounts import Mount
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.relay import Relay
@@ -69,6 +72,7 @@ class Application:
         self.place = place
         self.stopping: bool = False
         self.relay: Relay | None = None
+        self.mounts: list[Mount] = make_mounts(bound, max_body=settings.http.max_upload)
         self._stack = AsyncExitStack()
         self._started = False
 
@@ -107,6 +111,7 @@ class Application:
             await self.bound.providers.start()
             if deliver:
                 await stack.enter_async_context(self._relaying())
+                await stack.enter_async_context(self._mounted())
             self._stack = stack.pop_all()
         self._started = True
 
@@ -131,6 +136,16 @@ class Application:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+
+    @asynccontextmanager
+    async def _mounted(self) -> AsyncIterator[None]:
+        """Have the mounted applications live until the block ends. Raises ``Refusal`` where one does not start."""
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(living(self.mounts, self.ports.observer))
+            except MountFailed as failed:
+                raise Refusal(str(failed), "mend the application, or mount it no more") from failed
+            yield
 
     def _relay_ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -178,6 +193,7 @@ def assemble(
     )
     bound = bind(service, ports, known=dependencies(clock), secrets=settings.secrets, inputs=_inputs(settings))
     note_reserved(bound)
+    note_mounts(bound)
     if bound.faults:
         raise StartupFailed(bound.faults)
     _check_tokens(bound, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mainstay.app.mounting import note_mounts
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import DEVELOPMENT_MARK
 from mainstay.kernel.bind import Bound, bind
@@ -54,4 +55,5 @@ def inspect(service: Service) -> Bound:
     )
     bound = bind(service, ports, known=dependencies(clock), secrets=_AnySecret())
     note_reserved(bound)
+    note_mounts(bound)
     return bound

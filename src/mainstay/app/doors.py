@@ -15,8 +15,10 @@ from mainstay.app.admitting import make_admission
 from mainstay.app.assembly import Application
 from mainstay.app.observing import Observing
 from mainstay.app.served import served
+from mainstay.app.settings import SettingFault, SettingsRefused
 from mainstay.app.settings.model import Exposure, Settings, is_loopback
 from mainstay.app.siblings import Siblings
+from mainstay.inbound.http.codings import CodingMissing, codings
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.hosts import LOCAL
 from mainstay.inbound.http.options import Cors, HttpOptions, Security
@@ -59,6 +61,8 @@ def make_doors(
             pages=pages,
             options=options,
             admission=admission if with_routes else None,
+            mounts=application.mounts if with_routes is operations else (),
+            versions=application.service.versions if with_routes is operations else (),
         )
 
     def pages(*, admin: bool) -> dict[str, Page]:
@@ -92,7 +96,7 @@ def documents_for(application: Application) -> Documents:
         return {}
     from mainstay.app.documents import documents_of
 
-    return documents_of(application.bound)
+    return documents_of(application.bound, msgpack=settings.http.msgpack)
 
 
 def options_of(settings: Settings) -> HttpOptions:
@@ -106,7 +110,7 @@ def options_of(settings: Settings) -> HttpOptions:
         max_headers=http.max_headers,
         max_target_bytes=http.max_target,
         compress=http.compress,
-        codings=tuple(http.codings) or None,
+        codings=_codings(settings),
         compress_least=http.compress_least,
         compress_types=tuple(http.compress_types),
         max_inflation=http.max_inflation,
@@ -162,6 +166,17 @@ def admin_options(settings: Settings, options: HttpOptions) -> HttpOptions:
     """
     local = is_loopback(settings.admin.host)
     return msgspec.structs.replace(options, hosts=LOCAL if local else (), host_addresses=local, cors=None)
+
+
+def _codings(settings: Settings) -> tuple[str, ...] | None:
+    """Return the codings that the settings name; None for all that are installed. Raises ``SettingsRefused``."""
+    names = tuple(settings.http.codings) or None
+    try:
+        codings(names)
+    except CodingMissing as error:
+        fault = SettingFault("http.codings", settings.source("http.codings"), str(error))
+        raise SettingsRefused([fault], settings.profile) from None
+    return names
 
 
 def _health() -> PageContent:

@@ -82,6 +82,7 @@ class Door:
         self._token = ids.token
         self._monotonic = clock.monotonic
         self._observer = observer
+        self.observe = observer.observe
         self._reception = Reception(self.options, header_names(operations), ids.token)
         self.mounts = Mounts(mounts)
         self._careful = self._reception.careful or bool(self.mounts)

@@ -10,7 +10,7 @@ from mainstay.inbound.http.hosts import HostPolicy
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.peer import Peer, ProxyTrust, bucket
 from mainstay.inbound.http.request import request_id_of
-from mainstay.inbound.http.security import security_lines
+from mainstay.inbound.http.security import mounted_lines, security_lines
 from mainstay.inbound.http.targets import PageTarget
 
 
@@ -32,6 +32,7 @@ class Reception:
         self.cors = CorsPolicy(options.cors, taken) if options.cors else None
         self.careful = self._trust is not None or self._hosts is not None
         self._lines = [security_lines(options.security, secure=secure) for secure in (False, True)]
+        self._mounted = [mounted_lines(options.security, secure=secure) for secure in (False, True)]
         self.common = self._common(None, self._secure)
 
     def over_tls(self) -> None:
@@ -66,6 +67,10 @@ class Reception:
             secure=secure,
             authority=authority,
         )
+
+    def mounted(self, exchange: Exchange) -> bytes:
+        """Return the lines that the answer of a mounted application carries."""
+        return self._mounted[exchange.secure]
 
     @staticmethod
     def _client(trust: ProxyTrust, address: str, headers: dict[bytes, bytes]) -> Peer:

@@ -30,6 +30,20 @@ def security_lines(security: Security | None, *, secure: bool) -> bytes:
     return "".join(f"{name}: {value}\r\n" for name, value in fields if value).encode("latin-1")
 
 
+def mounted_lines(security: Security | None, *, secure: bool) -> bytes:
+    """Return the header lines of a mounted application's answers.
+
+    They are those that break no page: what a page may load, who may frame it and what it tells of where it came from is
+    its own application's to say.
+    """
+    if security is None:
+        return b""
+    lines = "X-Content-Type-Options: nosniff\r\n"
+    if secure and (transport := _transport(security)):
+        lines += f"Strict-Transport-Security: {transport}\r\n"
+    return lines.encode()
+
+
 def _transport(security: Security) -> str:
     if not security.hsts_max_age:
         return ""

@@ -111,5 +111,5 @@ async def test_a_start_that_fails_is_told(sample: Sample) -> None:
 
 
 async def test_another_scope_is_refused(app: AsgiApp) -> None:
-    with pytest.raises(RuntimeError, match="websocket"):
-        await call(app, {"type": "websocket"}, [])
+    with pytest.raises(RuntimeError, match="mqtt"):
+        await call(app, {"type": "mqtt"}, [])
