@@ -110,7 +110,7 @@ def _answer(server: Server, one: Check, held: dict[str, str], item: str) -> Any:
 
 def pages(server: Server) -> None:
     """Follow the cursors from page to page: every row made at the start must come, once and whole."""
-    found: dict[str, tuple[str, int]] = {}
+    found: dict[str, tuple[Any, Any]] = {}
     path, count = "/items?limit=50", 0
     while path:
         status, page, text = ask(server, "GET", path)
@@ -120,7 +120,7 @@ def pages(server: Server) -> None:
             normal(row)
             if row["sku"] in found:
                 raise Unequal(f"{server.name}: {row['sku']} comes on two pages")
-            found[row["sku"]] = (row["price"], row["stock"])
+            found[row["sku"]] = (row.get("price"), row.get("stock"))
         count += 1
         path = f"/items?limit=50&cursor={page['next']}" if page.get("next") else ""
     wanted = {f"SEED-{number}": (f"{number / 4:.2f}", number) for number in range(1, SEEDS + 1)}

@@ -86,6 +86,13 @@ class Run:
         self.latencies: list[float] = []
         self.failures = 0
 
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in (*self._idle, *self._busy):
+            connection.socket.close()
+
     def go(self, moments: list[float]) -> float:
         """Send everything, wait for the answers; return the seconds that it took."""
         began = time.perf_counter() + 0.05
@@ -122,13 +129,11 @@ class Run:
 
 def main(port: int, rate: int, seconds: float) -> int:
     """Run and print."""
-    run = Run(port, sys.stdin.buffer.read())
-    warm = schedule(rate, min(1.0, seconds), seed=2)
-    run.go(warm)
-    run.latencies.clear()
-    gc.disable()  # a pause of ours would be told as one of the server
-    moments = schedule(rate, seconds)
-    took = run.go(moments)
+    with Run(port, sys.stdin.buffer.read()) as run:
+        run.go(schedule(rate, min(1.0, seconds), seed=2))
+        run.latencies.clear()
+        gc.disable()  # a pause of ours would be told as one of the server
+        took = run.go(schedule(rate, seconds))
     told = {
         "rate": len(run.latencies) / max(took, seconds),
         "p50": percentile(run.latencies, 0.5) * 1000,

@@ -1,0 +1,105 @@
+"""What the bench makes of its runs: ratios round by round, gates, a table, a picture."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+from bench import picture, report
+from bench.measure import Paced, Sample, milliseconds, read
+from bench.report import Measured, Results
+
+WRK = """
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+  Latency Distribution
+     50%  640.00us
+     75%    1.02ms
+     90%    1.50ms
+     99%    2.91ms
+  54421 requests in 2.00s, 8.10MB read
+  Non-2xx or 3xx responses: 7
+Requests/sec:  27210.50
+Transfer/sec:      4.05MB
+"""
+ABOUT = {
+    "processor": "one, 2 cores",
+    "system": "Linux",
+    "python": "3.11",
+    "commit": "abc",
+    "when": "today",
+    "rounds": 2,
+    "seconds": 1.0,
+    "rate": 400,
+    "contenders": [{"name": "mainstay", "title": "Mainstay", "version": "1", "durable": "10 flushes"}],
+    "absent": {"go": "go is missing: apt-get install golang-go"},
+}
+
+
+def measured(rates: list[float], cpu: list[float], paced: float = 400.0) -> Measured:
+    samples = [Sample(rate, used, 1.0, 2.0, 0) for rate, used in zip(rates, cpu, strict=True)]
+    return Measured(samples, [Paced(paced, 0.5, 1.5, 0)], memory=30.0, memory_all=45.0)
+
+
+@pytest.fixture
+def results() -> Results:
+    return {
+        "W1": {
+            "mainstay": measured([1000, 2000], [10, 20]),
+            "fastapi": measured([100, 100], [70, 120], paced=300.0),
+            "go": measured([900, 2500], [11, 9]),
+        }
+    }
+
+
+def test_what_wrk_says_is_read_with_its_failures() -> None:
+    sample = read(WRK, used=1.088420)
+    assert sample == Sample(rate=27210.5, cpu=pytest.approx(20.0), p50=0.64, p99=2.91, failures=7)
+
+
+def test_lost_connections_are_failures() -> None:
+    assert read(WRK + "  Socket errors: connect 0, read 3, write 0, timeout 2\n", used=1.0).failures == 12
+
+
+def test_other_output_of_wrk_is_a_fault_that_shows_it() -> None:
+    with pytest.raises(RuntimeError, match="unable to connect"):
+        read("unable to connect to 127.0.0.1", used=0.0)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("850us", 0.85), ("1.2ms", 1.2), ("2s", 2000.0), ("1m", 60000.0)])
+def test_durations_of_wrk(text: str, expected: float) -> None:
+    assert milliseconds(text) == pytest.approx(expected)
+
+
+def test_ratios_are_taken_round_by_round(results: Results) -> None:
+    assert report.ratios(results, "W1", "fastapi", "cpu") == (6.5, 6.0, 7.0)
+    assert report.ratios(results, "W1", "go", "rate") == pytest.approx(((1000 / 900 + 0.8) / 2, 0.8, 1000 / 900))
+    assert report.ratios(results, "W1", "mainstay", "cpu") is None
+
+
+def test_a_gate_is_missed_below_its_bound(results: Results) -> None:
+    judged = {line.partition(",")[0]: passed for passed, line in report.gates(results)}
+    assert judged == {
+        "W1 6.5 times less processor time than FastAPI": True,
+        "W1 0.96 times the requests of go": False,
+        "memory of a worker 30 MB": True,
+    }
+
+
+def test_the_table_tells_who_is_absent_and_who_did_not_hold_the_rate(results: Results) -> None:
+    text = report.table(results, ABOUT)
+    assert "- absent: go: go is missing: apt-get install golang-go" in text
+    assert [line for line in text.splitlines() if "not held" in line and "FastAPI as its users write it" in line]
+    assert "- MISSED: W1 0.96 times the requests of go, gate 1" in text
+
+
+def test_a_document_is_read_as_it_was_written(results: Results) -> None:
+    assert report.read(report.document(results, ABOUT)) == (results, json.loads(json.dumps(ABOUT)))
+
+
+def test_the_picture_is_xml_and_names_everybody(results: Results) -> None:
+    drawn = ElementTree.fromstring(picture.draw(results, ABOUT))
+    texts = [one.text or "" for one in drawn.iter() if one.tag.endswith("text")]
+    assert {"Mainstay", "FastAPI as its users write it", "Go net/http"} <= set(texts)
+    assert any(text.startswith("1,500") for text in texts)
