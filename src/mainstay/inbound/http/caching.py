@@ -78,7 +78,7 @@ def rules_of(bound: BoundOperation, caching: Caching, options: HttpOptions) -> C
 
 
 def _filled(key: str, names: tuple[str, ...], inputs: Mapping[str, Any]) -> str:
-    """Return a key with the values of the parameters that are named in it; one that was not given stands for nothing."""
+    """Return a key with the values of the parameters named in it; one that was not given stands for nothing."""
     for name in names:
         value = inputs.get(name)
         text = "" if value is None else str(value.value if isinstance(value, Enum) else value)

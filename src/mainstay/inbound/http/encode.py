@@ -98,7 +98,10 @@ class ReplyEncoder:
         self._plain = self._type + _NO_STORE + b"X-Request-ID: "
         self._shown = representation("", media)
         self._rules = rules
-        # Bodies below this size need no look at what the client takes, nor at rules.
+        self._large = self._type + VARY + _NO_STORE + b"X-Request-ID: "
+        # Bodies below the first size need no look at what the client takes, nor at rules; those below the second need
+        # none at rules.
+        self._unasked = 0 if rules is not None or always else sys.maxsize
         self._simple = 0 if rules is not None else self._least if self._packs else sys.maxsize
 
     def __call__(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
@@ -111,14 +114,23 @@ class ReplyEncoder:
             and not reply.headers
             and not reply.replayed
             and not call.verdicts
-            and 0 < len(reply.body) < self._simple
+            and reply.body
         ):
-            return Answer(
-                reply.status,
-                b"".join((self._plain, call.request_id.encode(), b"\r\n", exchange.common)),
-                reply.body,
-                reply.stream,
-            )
+            size = len(reply.body)
+            if size < self._simple or (size < self._unasked and b"accept-encoding" not in exchange.headers):
+                return Answer(
+                    reply.status,
+                    b"".join(
+                        (
+                            self._plain if size < self._simple else self._large,
+                            call.request_id.encode(),
+                            b"\r\n",
+                            exchange.common,
+                        )
+                    ),
+                    reply.body,
+                    reply.stream,
+                )
         return self._full(exchange, call, reply)
 
     def _full(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
