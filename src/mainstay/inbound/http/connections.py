@@ -6,9 +6,19 @@ import asyncio
 from typing import Protocol
 
 from mainstay.inbound.http.beat import Beat
+from mainstay.inbound.http.crowd import LINGERING, Crowd
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.turnstile import Gate
 from mainstay.ports.clock import Clock
+
+_AT_ONCE = 256  # connections that are swept in one turn of the loop
+_RESTING = 1  # seconds: a connection that was used since is not closed to make room
+
+
+def address_of(transport: asyncio.BaseTransport) -> str:
+    """Return the address of a connection's other end, "" where it has none."""
+    peername = transport.get_extra_info("peername")
+    return peername[0] if isinstance(peername, tuple) else ""
 
 
 class Connection(Protocol):
@@ -16,6 +26,12 @@ class Connection(Protocol):
 
     def sweep(self) -> None:
         """Close what has waited too long."""
+
+    def idle_for(self) -> int:
+        """Return for how many seconds it has been at rest; -1 where it is not."""
+
+    def close_idle(self) -> None:
+        """End it, being at rest."""
 
     def retire(self) -> None:
         """Close now if idle; else after the answers to what has begun."""
@@ -30,7 +46,8 @@ class Connection(Protocol):
 class Connections:
     """The open connections, their door and their beat. While ``retiring``, each answer is its connection's last.
 
-    ``secure`` says that they are over TLS of our own; ``idle_seconds`` is how long a connection may wait for its next request.
+    ``secure`` says that they are over TLS of our own; ``idle_seconds`` is how long a connection may wait for its
+    next request.
     """
 
     def __init__(self, door: Door, clock: Clock, *, secure: bool = False) -> None:
@@ -39,12 +56,52 @@ class Connections:
         self.open: set[Connection] = set()
         self.beat = Beat(clock, self._sweep)
         self.gate = Gate(door, self._date)
+        self.crowd = Crowd(door.options)
+        self._room = 0  # connections that were closed to make room, and whose places have not been taken
+        self._cleared = -1  # the beat at which that was last done
         self.retiring = False
         self.idle_seconds = door.options.keep_alive_timeout
         self._gone: asyncio.Event | None = None
 
-    def leave(self, connection: Connection) -> None:
+    def enter(self, connection: Connection, address: str) -> str | None:
+        """Count a connection. Returns what to ``leave`` with, or None where there are too many of them."""
+        if self.crowd.full(len(self.open)) and not self._make_room():
+            return None
+        name = self.crowd.enter(address)
+        if name is not None:
+            self.open.add(connection)
+        return name
+
+    def _make_room(self) -> bool:
+        """Close connections that have been at rest the longest, some at once, at most once a beat."""
+        if not self._room and self._cleared != self.beat.now:
+            self._cleared = self.beat.now
+            idle = [(one.idle_for(), one) for one in self.open]
+            resting = sorted((one for one in idle if one[0] > _RESTING), key=lambda one: -one[0])
+            for _, one in resting[: 1 + len(idle) // 16]:
+                one.close_idle()
+                self._room += 1
+        if not self._room:
+            return False
+        self._room -= 1
+        return True
+
+    def may_linger(self) -> bool:
+        """Whether a connection that is turned away may have time to read why."""
+        self.crowd.lingering += 1
+        return self.crowd.lingering <= LINGERING
+
+    def refusal(self) -> bytes:
+        """Return what a connection is told that is turned away."""
+        request_id, lines = self.door.plain()
+        return self.crowd.refusal(b"X-Request-ID: " + request_id + b"\r\n" + lines, self.beat.date)
+
+    def leave(self, connection: Connection, name: str | None) -> None:
         """Take note that a connection is no more."""
+        if name is None:
+            self.crowd.lingering -= 1
+            return
+        self.crowd.leave(name)
         self.open.discard(connection)
         if self._gone is not None and not self.open:
             self._gone.set()
@@ -72,8 +129,16 @@ class Connections:
             connection.step_behind(self.gate)
 
     def _sweep(self) -> None:
-        for connection in tuple(self.open):
+        self.crowd.report(self.door.observe, len(self.open))
+        self._sweep_some(list(self.open))
+
+    def _sweep_some(self, waiting: list[Connection]) -> None:
+        """Sweep some connections and let others be served in between: ten thousand at once would be a pause."""
+        for connection in waiting[-_AT_ONCE:]:
             connection.sweep()
+        del waiting[-_AT_ONCE:]
+        if waiting:
+            asyncio.get_running_loop().call_soon(self._sweep_some, waiting)
 
     def retire(self, idle_seconds: float) -> None:
         """Close connections that have had no request for so long, now and from now on; each answer is the last."""

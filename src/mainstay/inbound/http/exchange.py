@@ -66,3 +66,8 @@ class Exchange(msgspec.Struct, eq=False):
     address: str = ""
     secure: bool = False
     authority: str | None = None
+
+
+def may_cancel(exchange: Exchange) -> bool:
+    """Whether nothing is lost with an exchange: it reads, or it already is being answered."""
+    return exchange.call is None or exchange.target.query

@@ -10,6 +10,7 @@ from mainstay.inbound.http.problems import HeaderMalformed, TransferCodingUnknow
 from mainstay.model.problem import Problem
 
 CHUNKED = -1
+_DRAIN = 64 << 10  # of a body that nobody wants, this much is read to keep the connection
 
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 _TOKENS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: ?, ?[!#$%&'*+\-.^_`|~0-9A-Za-z]+)*")
@@ -60,6 +61,17 @@ def check_coding(headers: Mapping[bytes, bytes]) -> None:
 def has_body(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a head says that a body follows it, in whatever words."""
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").rstrip(b" ") != b"0"
+
+
+def leave_body(exchange: Exchange) -> None:
+    """Read the rest of a small body, so that the connection can go on; give up the connection for a large one."""
+    inflow = exchange.inflow
+    if inflow is None:
+        return
+    length = exchange.headers.get(b"content-length")
+    if exchange.expects or b"expect" in exchange.headers or length is None or int(length) - inflow.size > _DRAIN:
+        exchange.closing = True
+    inflow.drop()
 
 
 def refuse_tabs(head: bytes) -> None:

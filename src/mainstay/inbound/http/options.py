@@ -93,9 +93,14 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_target_bytes: int = 8 << 10  # path and query: 414 beyond
     max_held_bytes: int = 64 << 10  # read ahead while a call is in flight; reading pauses beyond
     header_timeout: float = 10.0  # from the first byte of a head to its end: 408 beyond
-    body_timeout: float = 30.0  # without a byte of a body that is awaited: 408 beyond
+    first_byte_timeout: float = 30.0  # a new connection without a request is closed
+    body_timeout: float = 30.0  # without a byte of a body that is awaited, or with less than its rate: 408 beyond
+    min_body_rate: int = 256  # bytes a second that must come in each body_timeout
     keep_alive_timeout: float = 75.0  # an idle connection is closed; above the 60 s of common load balancers
-    write_timeout: float = 30.0  # a client that takes no byte of its answer is cut off
+    write_timeout: float = 30.0  # a client that takes no byte of its answer, or less than its rate, is cut off
+    min_write_rate: int = 256  # bytes a second that must go in each write_timeout
+    max_connections: int = 10_000  # of a worker: 503 beyond, once there are none at rest to be closed
+    max_connections_per_address: int = 2_500  # as limits count addresses, but for listed proxies; 0: as many as in all
     linger: float = 1.0  # after a refusal, how long unread input is still taken so that the client sees the answer
     drain_delay: float = 0.0  # readiness says 503 while the door still accepts
     drain_timeout: float = 30.0  # for calls in flight, after which they are cut off

@@ -87,6 +87,10 @@ class HeadersTooLarge(Problem, kind=Kind.HEADERS_TOO_LARGE):
     """The header fields are larger or more than is accepted."""
 
 
+class TooManyConnections(Problem, kind=Kind.UNAVAILABLE):
+    """There are as many connections as there may be, in all or from one address."""
+
+
 class ReadTimeout(Problem, kind=Kind.TIMED_OUT_READING, code="read_timeout"):
     """The request did not arrive in time."""
 

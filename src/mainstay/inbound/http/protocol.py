@@ -7,21 +7,21 @@ bounded amount of memory; nothing is answered while the client does not take wha
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from functools import partial
 from typing import Any, cast
 
-from mainstay.inbound.http.connections import Connections
-from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.inbound.http.connections import Connections, address_of
+from mainstay.inbound.http.exchange import Answer, Exchange, may_cancel
+from mainstay.inbound.http.framing import leave_body
+from mainstay.inbound.http.held import Held
 from mainstay.inbound.http.intake import Intake
+from mainstay.inbound.http.parted import send_parted, sender_of
+from mainstay.inbound.http.patience import Meter, unsent
 from mainstay.inbound.http.problems import ReadTimeout, RequestMalformed
-from mainstay.inbound.http.sendfile import FileSender
-from mainstay.inbound.http.sending import Parts, opened
+from mainstay.inbound.http.sending import Parts
 from mainstay.inbound.http.turnstile import Gate
-from mainstay.inbound.http.wire import CHUNKED, CLOSE, CONTINUE, KEEP, beginning, length_line, whole
+from mainstay.inbound.http.wire import CLOSE, CONTINUE, KEEP, whole
 from mainstay.kernel.call import Reply
-
-_DRAIN = 64 << 10  # of a body that nobody wants, this much is read to keep the connection
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -33,20 +33,19 @@ class HttpProtocol(asyncio.Protocol):
         "_door",
         "_drained",
         "_held",
-        "_held_size",
         "_intake",
         "_left",
         "_loop",
+        "_meter",
+        "_name",
         "_reading",
         "_shared",
         "_since",
-        "_stalled",
-        "_taken",
         "_task",
         "_transport",
     )
 
-    def __init__(self, shared: Connections, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, shared: Connections, loop: asyncio.AbstractEventLoop, address: str | None = None) -> None:
         self._shared = shared
         self._door = shared.door
         self._beat = shared.beat
@@ -55,22 +54,24 @@ class HttpProtocol(asyncio.Protocol):
         self._intake: Any = None
         self._current: Exchange | None = None  # in flight, waiting for something
         self._task: asyncio.Future[Any] | None = None
-        self._held: deque[bytes] = deque()
-        self._held_size = 0  # bytes in it that have not been parsed
-        self._taken = 0  # bytes of the first that have been
+        self._held = Held()
+        self._meter: Meter | None = None  # of what is awaited from the client, once that takes long
+        self._name = address  # of the client, where the connection does not say it; then that by which it is counted
         self._reading = True
         self._left = False
         self._drained: asyncio.Future[None] | None = None  # set while the client does not take what was written
         self._since = 0  # the beat at which the present wait for the client began
-        self._stalled = 0  # the beat at which writing was paused
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = transport
-        peername = transport.get_extra_info("peername")
-        self._intake = Intake(self._door, peername[0] if isinstance(peername, tuple) else "")
+        address = address_of(transport) if self._name is None else self._name
+        self._intake = Intake(self._door, address)
         self._since = self._beat.now
-        self._shared.open.add(self)
+        self._name = self._shared.enter(self, address)
+        if self._name is None:
+            self._turn_away()
+            return
         if self._shared.gate.shut:
             self.step_behind(self._shared.gate)
 
@@ -82,14 +83,14 @@ class HttpProtocol(asyncio.Protocol):
     def spare(self) -> bool:
         """Whether nothing of a request has come. The wait for one begins anew."""
         intake = self._intake
-        if self._current is not None or self._held or self._drained is not None or self._shared.retiring:
+        if self._current is not None or self._held.size or self._drained is not None or self._shared.retiring:
             return False
         self._since = self._beat.now
         return not (intake.partial or intake.incoming is not None or intake.ready or intake.closed)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the form of a protocol
         """End. A query in flight is cancelled; a command goes on, its outcome is told to nobody."""
-        self._shared.leave(self)
+        self._shared.leave(self, self._name)
         self._held.clear()
         intake: Intake = self._intake
         intake.end(RequestMalformed("the connection ended before the body"))
@@ -97,7 +98,7 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = None
         self.resume_writing()
         current = self._current
-        if self._task is not None and (current is None or _may_cancel(current)):
+        if self._task is not None and (current is None or may_cancel(current)):
             self._task.cancel()
 
     def eof_received(self) -> bool:
@@ -105,7 +106,7 @@ class HttpProtocol(asyncio.Protocol):
         self._left = True
         self._intake.end(RequestMalformed("the connection ended before the body"))
         current = self._current
-        if current is None or _may_cancel(current):
+        if current is None or may_cancel(current):
             return False
         current.closing = True
         return True
@@ -115,7 +116,7 @@ class HttpProtocol(asyncio.Protocol):
         intake = self._intake
         partial = intake.partial
         taken = 0
-        if not self._held and (self._current is None or intake.incoming is not None) and not intake.ready:
+        if not self._held.size and (self._current is None or intake.incoming is not None) and not intake.ready:
             taken = intake.parse(data)
             if (
                 taken == len(data)
@@ -127,7 +128,7 @@ class HttpProtocol(asyncio.Protocol):
                 self._begin(intake.ready.popleft())
                 return
         if taken < len(data) and not intake.closed:
-            self._hold(data, taken)
+            self._held.put(data, taken)
         if intake.incoming is not None or intake.partial is not partial:
             self._since = self._beat.now
         self._go_on()
@@ -139,14 +140,14 @@ class HttpProtocol(asyncio.Protocol):
         while self._transport is not None:
             if ready and self._current is None and self._drained is None:
                 self._begin(ready.popleft())
-            elif self._held and ((self._current is None and not ready) or self._takes_body()):
-                self._parse_held()
+            elif self._held.size and ((self._current is None and not ready) or self._takes_body()):
+                self._held.parse(intake)
             else:
                 break
         if intake.fault is not None and self._current is None and not ready and self._drained is None:
             fault, intake.fault = intake.fault, None
             self._send(fault, fault.answer)
-        if self._held_size or not self._reading or intake.incoming is not None:
+        if self._held.size or not self._reading or intake.incoming is not None:
             self._hold_back()
 
     def _takes_body(self) -> bool:
@@ -162,29 +163,12 @@ class HttpProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._go_on()
 
-    def _hold(self, data: bytes, taken: int) -> None:
-        """Keep input until its turn comes; so much of it has been taken."""
-        if not self._held:
-            self._taken = taken
-        self._held.append(data)
-        self._held_size += len(data) - taken
-
-    def _parse_held(self) -> None:
-        """Parse on in what is held, to the end of one request at most."""
-        data = self._held[0]
-        taken = self._intake.parse(data, self._taken)
-        self._held_size -= taken - self._taken
-        self._taken = taken
-        if taken == len(data):
-            self._held.popleft()
-            self._taken = 0
-
     def _hold_back(self) -> None:
         """Read no more than may be held."""
         if self._transport is None:
             return
         behind = self._intake.incoming is not None and not self._takes_body()
-        over = behind or self._held_size > self._door.options.max_held_bytes
+        over = behind or self._held.size > self._door.options.max_held_bytes
         if over and self._reading:
             self._reading = False
             self._transport.pause_reading()
@@ -250,14 +234,24 @@ class HttpProtocol(asyncio.Protocol):
         """Write an answer, at once where it is whole."""
         inflow = exchange.inflow
         if inflow is not None and not inflow.complete:
-            self._leave_body(exchange)
+            leave_body(exchange)
         connection = b""
         if exchange.closing or exchange.http10 or self._shared.retiring:
             exchange.closing |= self._shared.retiring
             connection = CLOSE if exchange.closing else KEEP
         if answer.parted:
             self._current = exchange
-            self._task = self._loop.create_task(self._send_parts(exchange, answer, connection))
+            sending = send_parted(
+                self._door,
+                exchange,
+                answer,
+                connection,
+                date=self._beat.date,
+                write=self._write,
+                behind=self._behind,
+                sender=sender_of(self, self._transport, self._loop, self._behind),
+            )
+            self._task = self._loop.create_task(sending)
             self._task.add_done_callback(self._sent)
             return
         self._transport.write(whole(answer, exchange.method, self._beat.date, connection))
@@ -265,43 +259,6 @@ class HttpProtocol(asyncio.Protocol):
         self._since = self._beat.now
         if connection is CLOSE:
             self._close()
-
-    def _leave_body(self, exchange: Exchange) -> None:
-        """Read the rest of a small body, so that the connection can go on; give up the connection for a large one."""
-        inflow = exchange.inflow
-        if inflow is None:
-            return
-        length = exchange.headers.get(b"content-length")
-        if exchange.expects or b"expect" in exchange.headers or length is None or int(length) - inflow.size > _DRAIN:
-            exchange.closing = True
-        inflow.drop()
-
-    async def _send_parts(self, exchange: Exchange, answer: Answer, connection: bytes) -> None:
-        try:
-            answer = await opened(answer)
-        except OSError as error:
-            answer = self._door.failed(exchange, error)
-        if not answer.parted:
-            self._write(whole(answer, exchange.method, self._beat.date, connection))
-            return
-        parts = Parts(answer)
-        try:
-            chunked = parts.length is None and not exchange.http10
-            framing = CHUNKED if chunked else b"" if parts.length is None else length_line(parts.length)
-            if parts.length is None and exchange.http10:
-                exchange.closing, connection = True, CLOSE
-            self._write(beginning(answer, framing, self._beat.date, connection))
-            if exchange.method != b"HEAD":
-                await parts.send(self._write, self._behind, chunked=chunked, send_file=self._file_sender())
-        finally:
-            await parts.close()
-
-    def _file_sender(self) -> FileSender | None:
-        """Return what sends files by the system's own means; over TLS there is none."""
-        transport = self._transport
-        if transport is None or transport.get_extra_info("sslcontext") is not None:
-            return None
-        return FileSender(transport, self._loop, self._behind, self.pause_writing, self.resume_writing)
 
     def _write(self, data: bytes) -> None:
         if self._transport is None:
@@ -339,11 +296,10 @@ class HttpProtocol(asyncio.Protocol):
         A connection closed with unread input is reset, and a client may lose an answer that it has not read yet.
         """
         intake: Intake = self._intake
-        unread = intake.closed or intake.incoming is not None or bool(self._held)
+        unread = intake.closed or intake.incoming is not None or self._held.size > 0
         intake.closed = True
         intake.ready.clear()
         self._held.clear()
-        self._held_size = 0
         transport = self._transport
         if transport is None:
             return
@@ -361,7 +317,6 @@ class HttpProtocol(asyncio.Protocol):
         """The client does not take what was written."""
         if self._drained is None:
             self._drained = self._loop.create_future()
-            self._stalled = self._beat.now
 
     def resume_writing(self) -> None:
         """The client has caught up."""
@@ -372,22 +327,63 @@ class HttpProtocol(asyncio.Protocol):
             self._go_on()
 
     def sweep(self) -> None:
-        """Close what has waited too long for its client."""
+        """Close what has waited too long for its client, or gets too little of it."""
         intake, options, now = self._intake, self._door.options, self._beat.now
+        if self._transport is None:
+            return
         if self._drained is not None:
-            if now - self._stalled > options.write_timeout:
+            if self._lags(self._drained, -self._transport.get_write_buffer_size(), options.write_timeout):
                 self.abort()
         elif intake.incoming is not None:
-            if self._reading and now - self._since > options.body_timeout:
-                self._intake.end(ReadTimeout("the body did not arrive in time"))
-                if self._current is None:
-                    self._close()
+            self._sweep_body(intake.incoming, now)
         elif self._current is None and intake.partial:
             if now - self._since > options.header_timeout:
                 intake.refuse(ReadTimeout("the head did not arrive in time"))
                 self._go_on()
-        elif self._current is None and now - self._since > self._shared.idle_seconds:
+        elif self._current is None and now - self._since > self._patience():
+            self.close_idle()
+
+    def _patience(self) -> float:
+        """Return for how long the next request is waited for."""
+        idle = self._shared.idle_seconds
+        return min(idle, self._door.options.first_byte_timeout) if self._intake.untouched else idle
+
+    def _sweep_body(self, incoming: Exchange, now: int) -> None:
+        inflow, timeout = incoming.inflow, self._door.options.body_timeout
+        if inflow is None or not self._reading or incoming.expects:  # it is not the client who is waited for
+            self._meter = None
+        elif now - self._since > timeout or self._lags(inflow, inflow.size, timeout, self._door.options.min_body_rate):
+            self._intake.end(ReadTimeout("the body did not arrive in time"))
+            if self._current is None:
+                self._close()
+
+    def _lags(self, of: object, amount: int, window: float, rate: int | None = None) -> bool:
+        self._meter = meter = self._meter or Meter()
+        rate = self._door.options.min_write_rate if rate is None else rate
+        return meter.lags(of, amount, now=self._beat.now, window=window, rate=rate)
+
+    def idle_for(self) -> int:
+        """Return for how many seconds the connection has been at rest; -1 where it is not."""
+        intake = self._intake
+        if self._current is not None or self._drained is not None or intake.partial or intake.incoming is not None:
+            return -1
+        return self._beat.now - self._since
+
+    def close_idle(self) -> None:
+        """End a connection at rest. One whose client has not taken its last answer by now is cut off."""
+        if unsent(self._transport):
+            self.abort()
+        else:
             self._close()
+
+    def _turn_away(self) -> None:
+        """Say that there are too many connections, and end."""
+        self._intake.closed = True
+        if not self._shared.may_linger():
+            self.abort()
+            return
+        self._transport.write(self._shared.refusal())
+        self._close()
 
     def retire(self) -> None:
         """Close now if idle for long enough; else after the answers to what has begun.
@@ -400,8 +396,3 @@ class HttpProtocol(asyncio.Protocol):
         """Cut the connection off."""
         if self._transport is not None:
             self._transport.abort()
-
-
-def _may_cancel(exchange: Exchange) -> bool:
-    """Whether nothing is lost with an exchange: it reads, or it already is being answered."""
-    return exchange.call is None or exchange.target.query
