@@ -68,9 +68,14 @@ class Http(Section, frozen=True):
     msgpack: bool = True  # beside JSON
     cache_keys: Literal["surrogate-key", "cache-tag", "edge-cache-tag", "none"] = "surrogate-key"  # of shared caches
     header_seconds: Seconds = 10.0  # from the first byte of a head to its end
+    first_byte_seconds: Seconds = 30.0  # of a new connection without a request
     body_seconds: Seconds = 30.0  # without a byte of a body that is awaited
+    min_body_rate: Annotated[int, Meta(ge=0, le=10**9)] = 256  # bytes a second that must come in each body_seconds
     idle_seconds: Seconds = 75.0
     write_seconds: Seconds = 30.0  # until a client that takes no byte of its answer is cut off
+    min_write_rate: Annotated[int, Meta(ge=0, le=10**9)] = 256  # bytes a second that must go in each write_seconds
+    max_connections: Count = 10_000  # in each worker: 503 beyond, once none is at rest
+    max_connections_per_address: Annotated[int, Meta(ge=0, le=10**9)] = 2_500  # but of listed proxies; 0: no bound
     trusted_proxies: list[str] = []  # addresses and networks whose Forwarded is believed
     proxy_header: Literal["auto", "forwarded", "x-forwarded-for"] = "auto"  # the one that they write
     hosts: list[str] = []  # that are answered for, as api.shop.example or *.shop.example; none: all

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mainstay.inbound.http.connections import Connections
 from mainstay.inbound.http.door import Door
+from mainstay.inbound.http.patience import bound_unsent
 from mainstay.inbound.http.protocol import HttpProtocol
 from mainstay.ports.clock import Clock
 
@@ -86,6 +87,7 @@ class HttpServer:
         shared.beat.start()
         self._door.admission.follow(shared.guard)
         for one in sockets:
+            bound_unsent(one, self._door.options.write_timeout)
             server = await loop.create_server(
                 lambda: HttpProtocol(shared, loop),
                 sock=one,
@@ -103,7 +105,7 @@ class HttpServer:
             self.part()
             await asyncio.sleep(options.drain_delay)
         self.refuse()
-        return await self.finish(RECENT, options.drain_timeout)
+        return await self.finish(0.0, options.drain_timeout)
 
     def part(self) -> None:
         """Say with each answer that it is its connection's last: who comes back may find another process."""
@@ -116,12 +118,16 @@ class HttpServer:
         self._door.parting.begin()
 
     async def finish(self, idle_seconds: float, seconds: float) -> bool:
-        """Close connections without a request for ``idle_seconds``, and wait at most ``seconds`` for the others.
+        """Keep connections for ``idle_seconds`` for their last request, then close those without one.
 
-        Returns whether all that was in flight came to its end.
+        Answers have ``seconds`` in all. Returns whether all that was in flight came to its end.
         """
-        self._shared.retire(idle_seconds)
-        clean = await self._shared.emptied(seconds)
+        self.part()
+        if idle_seconds and await self._shared.emptied(min(idle_seconds, seconds)):
+            self._shared.beat.stop()
+            return True
+        self._shared.retire(RECENT)
+        clean = await self._shared.emptied(max(0.0, seconds - idle_seconds))
         if not clean:
             self._shared.abort()
             await self._shared.emptied(_ABORTED)
