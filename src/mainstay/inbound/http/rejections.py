@@ -61,19 +61,19 @@ class Rejections:
 
     def turn_away(self, exchange: Exchange, operation: str) -> Answer:
         """Count a call that is turned away, and return what it is told."""
-        head, body = self._take(operation)
+        self.total += 1
+        self.counts[operation] = self.counts.get(operation, 0) + 1
+        self._next = number = (self._next + 1) % _SPREAD
+        head, body = self._made[number]
         return Answer(503, b"%b%b\r\n%b" % (head, exchange.request_id.encode(), exchange.common), body)
 
     def whole(self, operation: str, request_id: bytes, lines: bytes) -> bytes:
         """Count a call that is turned away, and return what it is told as it goes over the wire of HTTP/1.1."""
-        head, body = self._take(operation)
-        return b"".join((_STATUS, head, request_id, b"\r\n", lines, length_line(len(body)), b"\r\n", body))
-
-    def _take(self, operation: str) -> tuple[bytes, bytes]:
         self.total += 1
         self.counts[operation] = self.counts.get(operation, 0) + 1
-        self._next = (self._next + 1) % _SPREAD
-        return self._made[self._next]
+        self._next = number = (self._next + 1) % _SPREAD
+        head, body = self._made[number]
+        return b"".join((_STATUS, head, request_id, b"\r\n", lines, length_line(len(body)), b"\r\n", body))
 
     def pass_on(self, answer: Answer, loop: asyncio.AbstractEventLoop) -> Passed:
         """Return an answer where it may go at once, else what will have it."""
@@ -85,6 +85,9 @@ class Rejections:
 
     def hold(self, release: Callable[[bytes], None], answer: bytes) -> bool:
         """Return whether an answer is held back, until ``release`` is called with it; False where it may go at once."""
+        if self._left > 0 and self._ticking and not self._held:
+            self._left -= 1
+            return False
         if self._at_once(None):
             return False
         self._held.append((self._clock() + HOLD, release, answer))

@@ -2,10 +2,8 @@
 
 At ten times its capacity a service has little more than the time to read a request and to write a few bytes for each
 that it turns away. So while there is something to guard a turnstile stands before each connection. It answers by itself
-what it knows at a glance: a GET for an operation, whole in one piece, without a body and without a header field that
-would have a say in the answer. All else goes the usual way, and is asked about there. It judges no head: one that is
-malformed and would be refused is turned away as well, and its connection goes on only where nobody could take it for
-more than one request.
+what it knows at a glance: a GET for an operation, whole in one piece, well-formed, without a body and without a header
+field that would have a say in the answer. All else goes the usual way, and is asked about there.
 """
 
 from __future__ import annotations
@@ -21,6 +19,13 @@ from mainstay.kernel.bound import BoundOperation
 _END = b"\r\n\r\n"
 _LARGE = 4096  # bytes of a head that is looked at
 _PATHS = 4096  # that are remembered with their operations
+_PLAIN = re.compile(
+    rb"GET [!-~]++ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)++\r\n"  # RFC 9112, section 2.1
+)
+_HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
+_TELLING = re.compile(
+    rb"\r\n(?:content-length|transfer-encoding|connection|expect|upgrade|origin|x-request-id):", re.IGNORECASE
+)
 _ID = re.compile(rb"\r\nx-request-id:[ \t]*([a-z0-9._-]{1,64})[ \t]*\r\n", re.IGNORECASE)
 _UNKNOWN: Any = object()
 
@@ -74,23 +79,13 @@ class Gate:
             bound = self._learn(target)
         if bound is None or self._admission.passes(bound):
             return None
-        head = data.lower()
-        if (
-            not data.startswith(b" HTTP/1.1\r\n", end)
-            or b"\r\nhost:" not in head
-            or b"content-length" in head
-            or b"transfer-encoding" in head
-            or b"\r\nconnection:" in head
-            or b"\r\norigin:" in head
-            or b"\r\nexpect:" in head
-            or b"\r\nupgrade:" in head
-            or data.count(b"\n") != data.count(b"\r\n")
-        ):
+        if _PLAIN.fullmatch(data) is None or len(_HOST.findall(data)) != 1:
             return None
         given = None
-        if b"\r\nx-request-id:" in head:
+        telling = _TELLING.search(data)
+        if telling is not None:
             given = _ID.search(data)
-            if given is None or head.count(b"\r\nx-request-id:") > 1:
+            if given is None or len(_TELLING.findall(data)) > 1:
                 return None
         identity, lines = self._door.plain()
         return self._admission.refuse(bound, identity if given is None else given.group(1), lines + self._date())
@@ -125,7 +120,7 @@ class Turnstile(asyncio.Protocol):
             return
         inner = self._inner
         if data[:4] == b"GET " and data[-4:] == _END and len(data) <= _LARGE and inner.spare():
-            answer = self._gate.judge(data) if data.find(_END) == len(data) - 4 else None
+            answer = self._gate.judge(data)
             if answer is not None:
                 if self._gate.hold(self.release, answer):
                     self._holding = True
