@@ -57,6 +57,9 @@ class Wire(asyncio.Transport):
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
+    def can_write_eof(self) -> bool:
+        return False
+
     def close(self) -> None: ...
 
     def abort(self) -> None: ...
@@ -88,6 +91,7 @@ class Chain:
         """Put rows in, and learn the id of one."""
         for _ in range(_SEEDS):
             answer = await self.send(self._new_item())
+            _succeeded(answer, "a new row")
         found = json.loads(answer.partition(b"\r\n\r\n")[2])["id"]
         claims = {"iss": "bench", "aud": "bench", "sub": "0199c0de-0000-7000-8000-000000000007"}
         token = mint_token({**claims, "exp": _EXPIRY, "roles": ["manager"]})
@@ -122,9 +126,12 @@ class Chain:
 
     async def check(self, name: str) -> None:
         """Raise ``AssertionError`` where a workload is not answered with success."""
-        answer = await self.send(self.request(name))
-        if not answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
-            raise AssertionError(f"{name}: {answer!r}")
+        _succeeded(await self.send(self.request(name)), name)
+
+
+def _succeeded(answer: bytes, asked: str) -> None:
+    if not answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
+        raise AssertionError(f"{asked}: {answer!r}")
 
 
 @asynccontextmanager

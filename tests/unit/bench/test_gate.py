@@ -11,7 +11,7 @@ from bench.gate import Count, GateError, compare, count, load, read
 
 import mainstay
 
-# Put at the end of the protocol's module: every read of a connection costs some 6 % of a whole W1 more.
+# Put at the end of the protocol's module: every read of a connection costs some 8 % of a whole W1 more.
 SLOW_DOWN = """
 
 _quick = HttpProtocol.data_received
