@@ -7,6 +7,7 @@ both elsewhere, unless the settings say otherwise. The verdict of readiness is f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -109,13 +110,6 @@ def options_of(settings: Settings) -> HttpOptions:
         max_header_bytes=http.max_header,
         max_headers=http.max_headers,
         max_target_bytes=http.max_target,
-        compress=http.compress,
-        codings=_codings(settings),
-        compress_least=http.compress_least,
-        compress_types=tuple(http.compress_types),
-        max_inflation=http.max_inflation,
-        msgpack=http.msgpack,
-        cache_keys=http.cache_keys,
         header_timeout=http.header_seconds,
         first_byte_timeout=http.first_byte_seconds,
         body_timeout=http.body_seconds,
@@ -125,10 +119,15 @@ def options_of(settings: Settings) -> HttpOptions:
         min_write_rate=http.min_write_rate,
         max_connections=http.max_connections,
         max_connections_per_address=http.max_connections_per_address,
+        stream_seconds=http.stream_seconds,
+        stream_idle_seconds=http.stream_idle_seconds,
+        heartbeat_seconds=http.heartbeat_seconds,
+        retry_seconds=http.retry_seconds,
         drain_delay=http.drain_delay,
         drain_timeout=http.drain_seconds,
         backlog=http.backlog,
         trusted_proxies=tuple(http.trusted_proxies),
+        proxy_protocol=http.proxy_protocol,
         proxy_header=None if http.proxy_header == "auto" else http.proxy_header,
         hosts=tuple(http.hosts),
         hosts_of_probes=http.hosts_of_probes,
@@ -143,7 +142,22 @@ def options_of(settings: Settings) -> HttpOptions:
         if cors.origins
         else None,
         security=_security(settings),
+        **_content(settings),
     )
+
+
+def _content(settings: Settings) -> dict[str, Any]:
+    """Return the options of the forms that bodies and answers have."""
+    http = settings.http
+    return {
+        "compress": http.compress,
+        "codings": _codings(settings),
+        "compress_least": http.compress_least,
+        "compress_types": tuple(http.compress_types),
+        "max_inflation": http.max_inflation,
+        "msgpack": http.msgpack,
+        "cache_keys": http.cache_keys,
+    }
 
 
 def _security(settings: Settings) -> Security | None:
@@ -170,7 +184,8 @@ def admin_options(settings: Settings, options: HttpOptions) -> HttpOptions:
     here cannot read it under a name of its own (DNS rebinding). No page of another origin is allowed.
     """
     local = is_loopback(settings.admin.host)
-    return msgspec.structs.replace(options, hosts=LOCAL if local else (), host_addresses=local, cors=None)
+    hosts = LOCAL if local else ()
+    return msgspec.structs.replace(options, hosts=hosts, host_addresses=local, cors=None, proxy_protocol=False)
 
 
 def _codings(settings: Settings) -> tuple[str, ...] | None:

@@ -183,31 +183,24 @@ class Module:
         never run twice. ``deprecated`` (since a date, or True), ``sunset`` and ``successor`` are told in each answer.
         ``since`` and ``until`` name the first and the last version of the service that has it.
         """
-        place = route_of(route)
-
-        def declare(function: F) -> F:
-            self._add(
-                function,
-                OperationKind.COMMAND,
-                name,
-                place=place,
-                status=status,
-                allow=allow,
-                limits=tuple(limits),
-                raises=problems_of(raises),
-                idempotency=idempotency,
-                precondition=precondition,
-                deadline=deadline,
-                external=external,
-                deprecated=deprecated,
-                sunset=sunset,
-                successor=successor,
-                since=since,
-                until=until,
-            )
-            return function
-
-        return declare
+        return self._declare(
+            OperationKind.COMMAND,
+            route,
+            name,
+            status=status,
+            allow=allow,
+            limits=tuple(limits),
+            raises=problems_of(raises),
+            idempotency=idempotency,
+            precondition=precondition,
+            deadline=deadline,
+            external=external,
+            deprecated=deprecated,
+            sunset=sunset,
+            successor=successor,
+            since=since,
+            until=until,
+        )
 
     def query(
         self,
@@ -230,25 +223,27 @@ class Module:
         ``deprecated``, ``sunset``, ``successor``, ``since`` and ``until`` are as for a command. ``cache`` says what
         caches may keep: nothing, unless it is given.
         """
+        return self._declare(
+            OperationKind.QUERY,
+            route,
+            name,
+            allow=allow,
+            limits=tuple(limits),
+            raises=problems_of(raises),
+            deadline=deadline,
+            deprecated=deprecated,
+            sunset=sunset,
+            successor=successor,
+            cache=cache,
+            since=since,
+            until=until,
+        )
+
+    def _declare(self, kind: OperationKind, route: str, name: str | None, **declared: Any) -> Callable[[F], F]:
         place = route_of(route)
 
         def declare(function: F) -> F:
-            self._add(
-                function,
-                OperationKind.QUERY,
-                name,
-                place=place,
-                allow=allow,
-                limits=tuple(limits),
-                raises=problems_of(raises),
-                deadline=deadline,
-                deprecated=deprecated,
-                sunset=sunset,
-                successor=successor,
-                cache=cache,
-                since=since,
-                until=until,
-            )
+            self._add(function, kind, name, place=place, **declared)
             return function
 
         return declare
