@@ -5,20 +5,10 @@ A fault is put into a copy of the package, and the drill that looks for it must 
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-import mainstay
-
-HERE = Path(__file__).parent
-
-Patch = tuple[str, str, str]  # file of the package, text in it, text in its place
+from drilling import Patch, changed, drill
 
 ANSWER_BEFORE_COMMIT: Patch = ("adapters/sql/sqlite/group.py", "if self._settled:", "if True:")
 REPLY_STORED_APART: Patch = (
@@ -58,33 +48,7 @@ NO_BOUND: Patch = (
     "            self.forsake(self.active, Turn",
     "            (self.active, Turn",
 )
-CUT_OFF: Patch = ("inbound/http/server.py", "self._shared.retire(idle_seconds)", "self._shared.abort()")
-
-
-def drill(name: str, *options: str, package: Path | None = None) -> tuple[int, dict[str, Any]]:
-    """Run a drill, on a changed package if one is given; return its exit code and what it said at the end."""
-    given = () if package is None else ("--package", str(package))
-    done = subprocess.run(
-        [sys.executable, str(HERE / f"drill_{name}.py"), "--seed", "1", *options, *given],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=150,
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout.splitlines()[-1])
-
-
-def changed(directory: Path, *patches: Patch) -> Path:
-    """Copy the package with faults put in, and return the folder that holds the copy."""
-    source = Path(mainstay.__file__).parent
-    shutil.copytree(source, directory / "mainstay", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, old, new in patches:
-        file = directory / "mainstay" / name
-        text = file.read_text()
-        assert text.count(old) == 1, f"{name}: {old!r} is there {text.count(old)} times: bring this patch up to date"
-        file.write_text(text.replace(old, new))
-    return directory
+CUT_OFF: Patch = ("inbound/http/server.py", "self._shared.retire(RECENT)", "self._shared.abort()")
 
 
 def test_kills_lose_nothing_and_double_nothing() -> None:

@@ -18,7 +18,6 @@ from mainstay.app.assembly import Application
 from mainstay.app.servers.contract import Server
 from mainstay.app.sockets import take_no_more
 from mainstay.inbound.http.door import Door
-from mainstay.inbound.http.server import RECENT
 
 IDLE_SECONDS = 5.0
 """How long a connection without a request is kept where its client could not be told before."""
@@ -77,10 +76,9 @@ async def leave(
     for one in listeners:
         one.close()
     for server in servers:
-        server.part()
         server.refuse()
     at_once = told or stop.hurried.is_set() or not stop.wanted.is_set()
-    idle_seconds = RECENT if at_once else min(IDLE_SECONDS, http.drain_seconds / 4)
+    idle_seconds = 0.0 if at_once else min(IDLE_SECONDS, http.drain_seconds / 2)
     return all(await asyncio.gather(*(server.finish(idle_seconds, http.drain_seconds) for server in servers)))
 
 

@@ -14,6 +14,9 @@ from mainstay.inbound.http.door import Door
 from mainstay.ports.clock import Clock
 from mainstay.ports.observer import Observer
 
+ON_ITS_WAY = 0.5
+"""Seconds in which a request that was on its way to an idle connection has come."""
+
 
 class Facing(msgspec.Struct, frozen=True):
     """What a server is made of: the door that it serves, and how it may be reached."""
@@ -38,9 +41,9 @@ class Server(Protocol):
         """Take no further connection. What waits in the sockets' queues is left to whoever shares them."""
 
     async def finish(self, idle_seconds: float, seconds: float) -> bool:
-        """Close connections that wait for a request for ``idle_seconds``; give the others ``seconds`` to be answered.
+        """Keep connections for ``idle_seconds`` for their last request, then close those without one.
 
-        Returns whether all that was in flight came to its end.
+        Answers have ``seconds`` in all. Returns whether all that was in flight came to its end.
         """
 
 

@@ -17,7 +17,7 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server as Embedded
 
-from mainstay.app.servers.contract import Facing, Server
+from mainstay.app.servers.contract import ON_ITS_WAY, Facing, Server
 from mainstay.app.servers.foreign_log import ForeignLog
 from mainstay.app.servers.through_asgi import Through
 from mainstay.app.settings.model import Http
@@ -94,7 +94,7 @@ class GranianServer:
         self.part()
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        await asyncio.sleep(min(idle_seconds, seconds))
+        await asyncio.sleep(min(idle_seconds or ON_ITS_WAY, seconds))
         for server in self._servers:
             server.interrupt_signal = True
             server.main_loop_interrupt.set()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import uvicorn
 
-from mainstay.app.servers.contract import Facing, Server
+from mainstay.app.servers.contract import ON_ITS_WAY, Facing, Server
 from mainstay.app.servers.foreign_log import ForeignLog
 from mainstay.app.servers.through_asgi import Through
 from mainstay.app.tls import context_of
@@ -107,7 +107,7 @@ class UvicornServer:
         """Wait for the next request of idle connections for a time, then for the answers."""
         self.part()
         state, loop = self._server.server_state, asyncio.get_running_loop()
-        idle_until = loop.time() + idle_seconds
+        idle_until = loop.time() + (idle_seconds or ON_ITS_WAY)
         end = loop.time() + seconds
         while self._task is not None and state.connections and loop.time() < idle_until:
             await asyncio.wait({self._task}, timeout=_LOOK)

@@ -6,9 +6,11 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import partial
 
 from mainstay.inbound.http.connections import Connections
 from mainstay.inbound.http.door import Door
+from mainstay.inbound.http.introduction import Introduced
 from mainstay.inbound.http.patience import bound_unsent
 from mainstay.inbound.http.protocol import HttpProtocol
 from mainstay.ports.clock import Clock
@@ -64,6 +66,8 @@ class HttpServer:
     ) -> None:
         self._door = door
         if tls is not None:
+            if door.options.proxy_protocol:
+                raise ValueError("http: the PROXY protocol comes before TLS: let the proxy end TLS, or turn one off")
             door.over_tls()
         self._shared = Connections(door, clock, secure=tls is not None)
         self._tls = tls
@@ -86,10 +90,11 @@ class HttpServer:
         shared = self._shared
         shared.beat.start()
         self._door.admission.follow(shared.guard)
+        factory = partial(Introduced if self._door.options.proxy_protocol else HttpProtocol, shared, loop)
         for one in sockets:
             bound_unsent(one, self._door.options.write_timeout)
             server = await loop.create_server(
-                lambda: HttpProtocol(shared, loop),
+                factory,
                 sock=one,
                 backlog=self._door.options.backlog,
                 ssl=self._tls,
