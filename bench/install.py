@@ -46,7 +46,7 @@ def python(name: str, work: Path) -> Path:
         target = ["--python", str(place / "bin" / "python")]
         _run([uv, "pip", "install", "-q", "--require-hashes", *target, "-r", str(lock)], ROOT, settings)
 
-    _once(place, [lock], make)
+    _once(place, [lock], make, sys.executable)
     return place / "bin" / "python"
 
 
@@ -82,9 +82,9 @@ def go(work: Path) -> Path:
     return place / "server"
 
 
-def _once(place: Path, sources: list[Path], make: Callable[[], None]) -> None:
+def _once(place: Path, sources: list[Path], make: Callable[[], None], base: str = "") -> None:
     """Make a place unless it was made from these very sources; a failure or a kill leaves no stamp."""
-    mark = hashlib.sha256(sys.executable.encode())
+    mark = hashlib.sha256(base.encode())
     for source in sources:
         mark.update(source.name.encode() + b"\0" + source.read_bytes())
     stamp = place / "made-from"

@@ -169,3 +169,27 @@ def test_node_peers_are_locked_without_a_registry(folder: str) -> None:
     packages = [one for path, one in lock["packages"].items() if path]
     assert packages
     assert all("integrity" in one and "resolved" not in one for one in packages)
+
+
+def test_an_environment_is_made_again_only_when_its_sources_changed(tmp_path: Path) -> None:
+    source, place, made = tmp_path / "lock", tmp_path / "place", []
+    place.mkdir()
+
+    def once(text: str) -> None:
+        source.write_text(text)
+        install._once(place, [source], lambda: made.append(text))
+
+    for text in ("one", "one", "two", "two"):
+        once(text)
+    assert made == ["one", "two"]
+
+
+def test_an_environment_that_failed_is_made_again(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise install.Absent("no network")
+
+    source = tmp_path / "lock"
+    source.write_text("one")
+    for _ in range(2):
+        with pytest.raises(install.Absent):
+            install._once(tmp_path, [source], fail)
