@@ -17,6 +17,7 @@ from mainstay.app.rundir import RunDirectory
 from mainstay.app.seat import REFUSED, Seat, Spec, read_status
 from mainstay.app.sockets import listen
 from mainstay.app.supervisor import Supervisor
+from mainstay.app.terminal import Terminal
 from mainstay.ports.observer import Notice, Observation, Observer
 
 READY = "import json, os, sys, time; spec = json.loads(os.read(0, 65536)); os.write(spec['status'], b'+');"
@@ -62,6 +63,9 @@ class Stage:
             profile="test",
             flags={},
         )
+
+    def leaving(self) -> bool:
+        return any(seat.leaving for seat in self.seats)
 
     def until(self, done: Callable[[], Any]) -> int:
         """Supervise until something has come to pass; fails after a bounded time."""
@@ -177,3 +181,125 @@ def test_one_that_is_not_ready_yet_is_not_interrupted_in_an_import(run: RunDirec
     assert worker.process.wait(10) == -signal.SIGTERM
     worker.reap()
     seat.close()
+
+
+TOLD = (
+    "import json, os, sys; spec = json.loads(os.read(0, 65536)); os.write(spec['status'], b'+');"
+    "sys.exit(0 if os.read(0, 64) in (b'h', b'') else 5)"
+)
+
+
+def hang_up() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
+
+
+def test_a_successor_takes_calls_before_its_predecessor_is_told_to_leave(run: RunDirectory) -> None:
+    stage = Stage(run, [TOLD, TOLD])
+    before: list[Any] = []
+
+    def step() -> bool:
+        if not before and all(seat.ready for seat in stage.seats):
+            before.extend(seat.worker for seat in stage.seats)
+            hang_up()
+        now = {seat.worker for seat in stage.seats}
+        return bool(before and stage.heard.of("restarted") and not now & set(before) and not stage.leaving())
+
+    assert stage.until(step) == 0
+    assert stage.heard.of("worker_died") == []
+    assert [worker.process.returncode for worker in before] == [0, 0]
+    status = read_status(run.path)
+    assert status is not None
+    assert (status.ready, status.whole) == (2, True)
+
+
+def test_a_successor_that_does_not_start_leaves_the_worker_where_it_is(run: RunDirectory) -> None:
+    stage = Stage(run, [TOLD, TOLD])
+    workers: list[Any] = []
+
+    def step() -> bool:
+        if not workers and all(seat.ready for seat in stage.seats):
+            workers.extend(seat.worker for seat in stage.seats)
+            stage.seats[0]._command = (sys.executable, "-S", "-E", "-c", REFUSE)
+            hang_up()
+        return bool(stage.heard.of("restart_failed"))
+
+    assert stage.until(step) == 0
+    (told,) = stage.heard.of("restart_failed")
+    assert told.startswith("the new worker 0 ended with exit code 78; those before it go on")
+    assert not stage.heard.of("restarted")
+    assert not stage.heard.of("worker_died")
+
+
+def test_a_worker_that_dies_while_its_successor_starts_is_followed_by_that(run: RunDirectory, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    late = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\n" + STAY
+    stage = Stage(run, [TOLD])
+    (seat,) = stage.seats
+    seen: list[Any] = []
+
+    def step() -> bool:
+        if not seen and seat.ready:
+            seen.append(seat.worker)
+            seat._command = (sys.executable, "-S", "-E", "-c", late)
+            hang_up()
+        elif len(seen) == 1 and seat.successor is not None:
+            seen.append(seat.successor)
+            seen[0].signal(signal.SIGKILL)
+        elif len(seen) == 2 and seat.worker is seen[1]:
+            go.touch()
+        return len(seen) == 2 and seat.ready and seat.worker is seen[1]
+
+    assert stage.until(step) == 0
+    assert stage.heard.of("worker_died") == []
+
+
+def test_one_that_does_not_leave_is_killed_and_the_next_restart_waits_for_it(run: RunDirectory) -> None:
+    deaf = READY + "time.sleep(60)"
+    stage = Stage(run, [deaf])
+    hung_up = []
+
+    def step() -> bool:
+        if len(hung_up) < 2 and len(stage.heard.of("restarted")) == len(hung_up) and stage.seats[0].ready:
+            hung_up.append(1)
+            hang_up()
+        return len(stage.heard.of("restarted")) == 2
+
+    assert stage.until(step) == 0
+    assert "worker 0 did not end in time, and is killed" in stage.heard.of("worker_killed")
+
+
+def test_readiness_waits_until_all_workers_have_started_once(run: RunDirectory, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    late = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\n" + STAY
+    stage = Stage(run, [STAY, late])
+    seen: list[tuple[int, bool]] = []
+
+    def step() -> bool:
+        status = read_status(run.path)
+        if status is not None and (not seen or seen[-1] != (status.ready, status.whole)):
+            seen.append((status.ready, status.whole))
+        if status is not None and status.ready == 1:
+            go.touch()
+        return bool(seen) and seen[-1] == (2, True)
+
+    assert stage.until(step) == 0
+    assert seen[-2:] == [(1, False), (2, True)]
+    assert not any(whole for ready, whole in seen if ready < 2)
+
+
+def test_sighup_of_a_terminal_that_has_gone_ends_the_service(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Terminal, "gone", True)
+    stage = Stage(run, [STAY])
+    watcher = threading.Thread(target=lambda: (wait_until(lambda: stage.seats[0].ready), hang_up()))
+    watcher.start()
+    assert stage.supervisor.run() == 0
+    watcher.join()
+    assert not stage.heard.of("restarting")
+
+
+def wait_until(done: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 20
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.01)
