@@ -40,7 +40,10 @@ class _Lifespan:
         if event == "startup.complete":
             self._supported = True
         elif event == "startup.failed":
-            raise MountFailed(f"{self._mount.bound.name} did not start: {message or 'it does not say why'}")
+            facts = {"mount": self._mount.bound.name, "why": message}
+            self._observer.observe(Notice("error", "mount_not_started", "a mounted application did not start", facts))
+            last = message.strip().splitlines()[-1:] or ["it does not say why"]  # the rest is a traceback
+            raise MountFailed(f"{self._mount.bound.name} did not start: {last[0]}")
         elif event == "late":
             self._task.cancel()
             raise MountFailed(f"{self._mount.bound.name} did not start within {START_SECONDS:g} s")
@@ -100,6 +103,5 @@ async def living(mounts: Sequence[Mount], observer: Observer) -> AsyncIterator[N
         for mount in mounts:
             life = _Lifespan(mount, observer)
             stack.push_async_callback(life.stop)
-            if mount.protocol == "asgi":
-                await life.start()
+            await life.start()
         yield

@@ -25,7 +25,7 @@ class _Pool:
     def __init__(self, size: int, waiting: int) -> None:
         self._size = size
         self._most = size + waiting
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = 0
         self._busy = 0
 
@@ -42,8 +42,14 @@ class _Pool:
         return ended
 
     def _work(self) -> None:
-        while True:
-            self._jobs.get()()
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def close(self) -> None:
+        """Let the threads end, each behind what it is at."""
+        for _ in range(self._threads):
+            self._jobs.put(None)
+        self._threads = 0
 
     def _do(self, job: Callable[[], None], loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None:
         error: BaseException | None = None
@@ -76,12 +82,22 @@ class WsgiApp:
         self._tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. Other scopes are refused with ``RuntimeError``: WSGI has none."""
+        """Serve one request, or the service's life. Other scopes are refused with ``RuntimeError``: WSGI has none."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         if scope["type"] != "http":
             raise RuntimeError(f"scope {scope['type']!r} is not served by a WSGI application")
         loop = asyncio.get_running_loop()
         run = _Run(self._app, scope, receive, send, loop, self._tell)
         await self._pool.run(run, loop)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._pool.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 class _Input(io.RawIOBase):
