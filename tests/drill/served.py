@@ -133,7 +133,7 @@ class Service:
 
     def children(self) -> list[int]:
         """Return the pids of the workers under the supervisor, or of the one process there is."""
-        return children(self.pid) if self.workers > 1 else [self.pid]
+        return children(self.pid) or [self.pid]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end and return its exit code."""
@@ -186,7 +186,8 @@ def head(method: str, path: str, body: bytes, fields: dict[str, str]) -> bytes:
     """Return a request's head."""
     lines = [f"{method} {path} HTTP/1.1", "Host: ledger", *(f"{name}: {value}" for name, value in fields.items())]
     if body:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        lines += [] if "Content-Type" in fields else ["Content-Type: application/json"]
+        lines.append(f"Content-Length: {len(body)}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
