@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mainstay.app.assembly import Application
     from mainstay.inbound.http.admission import Admission
 
-_GAUGES = frozenset({"rows", "writer_queue", "reader_queue", "wal_pages"})
+_GAUGES = frozenset({"rows", "writer_queue", "reader_queue", "wal_pages", "memory_bytes"})
 _LARGEST = frozenset({"rows", "wal_pages"})  # each worker sees the same file: adding them up would be wrong
 
 

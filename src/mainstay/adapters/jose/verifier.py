@@ -27,6 +27,7 @@ from mainstay.ports.tokens import TokenVerifier
 
 MAX_LEEWAY = 300  # seconds
 MAX_SUBJECT = 255  # characters; OpenID Connect Core, section 2
+_MAX_SETS = 1024
 _MAX_DATE = 2**53  # the integers that every JSON reader agrees on
 _RESERVED_IDS = (Principal.anonymous.id, Principal.system.id)
 
@@ -78,6 +79,7 @@ class JwtVerifier(TokenVerifier):
         self._max_bytes = max_bytes
         # cachebox reads a size of 0 as "no bound"
         self._cache: LRUCache[bytes, tuple[Principal, float, float]] = LRUCache(max(cache_size, 1))
+        self._sets: dict[frozenset[str], frozenset[str]] = {}
         self._remember: Callable[..., object] = self._cache.insert if cache_size else lambda *_: None
 
     def verify(self, token: bytes) -> Principal:
@@ -136,11 +138,20 @@ class JwtVerifier(TokenVerifier):
         return Principal(
             id=self._id(subject),
             subject=subject,
-            roles=_words(self._roles(claims), "roles"),
-            scopes=_words(self._scopes(claims), "scope"),
+            roles=self._shared(_words(self._roles(claims), "roles")),
+            scopes=self._shared(_words(self._scopes(claims), "scope")),
             tenant=tenant,
             claims=MappingProxyType(claims),
         )
+
+    def _shared(self, words: frozenset[str]) -> frozenset[str]:
+        """Return one set for all tokens that say the same: of a remembered token it was the fifth part."""
+        known = self._sets.get(words)
+        if known is None:
+            known = words
+            if len(self._sets) < _MAX_SETS:
+                self._sets[words] = words
+        return known
 
     def _id(self, subject: str) -> UUID:
         # One spelling only (RFC 9562, section 4): two subjects must not become one principal by braces or hyphens.

@@ -83,7 +83,8 @@ class SqliteStore(Store):
     def statistics(self) -> Mapping[str, float]:
         counted = self.engine.statistics
         figures: dict[str, float] = {name: getattr(counted, name) for name in counted.__slots__}
-        return {**figures, "writer_queue": self.engine.queue, "reader_queue": self.engine.reader_queue}
+        queues = {"writer_queue": self.engine.queue, "reader_queue": self.engine.reader_queue}
+        return {**figures, **queues, "memory_bytes": self.engine.memory}
 
     async def _create_tables(self, tables: Sequence[Table]) -> None:
         from mainstay.adapters.sql.schema import create_statements

@@ -8,6 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import apsw
+
 from mainstay.adapters.sql.sqlite import connection as sql
 from mainstay.adapters.sql.sqlite.checkpoint import Checkpointer
 from mainstay.adapters.sql.sqlite.locks import Claims
@@ -35,6 +37,8 @@ class SqliteEngine:
     - ``readers``: threads for long reads. ``snapshots``: connections for queries of several statements.
     - ``snapshot_seconds``: a snapshot older than this is ended if the log is over its limit.
     - ``wal_limit_bytes``: the length to which the log is held.
+    - ``memory_bytes``: what SQLite should hold in this process (its soft heap limit): near it, connections use their
+      cached pages anew instead of taking more. It counts for all engines of the process.
     - ``vfs``: the name of a registered SQLite VFS, for special file systems and for tests.
     """
 
@@ -54,6 +58,7 @@ class SqliteEngine:
         snapshot_seconds: float = 60.0,
         wal_limit_bytes: int = 64 * 1024 * 1024,
         statement_cache: int = 512,
+        memory_bytes: int = 8 * 1024 * 1024,
         vfs: str | None = None,
     ) -> None:
         given = locals()
@@ -71,6 +76,7 @@ class SqliteEngine:
         """
         if self._writer is not None:
             raise RuntimeError(f"the engine of {self.options.path} is running already")
+        apsw.soft_heap_limit(self.options.memory_bytes)
         connection = await asyncio.to_thread(sql.open_writer, self.options)
         try:
             self._checkpointer = await asyncio.to_thread(Checkpointer, self.options, self.statistics)
@@ -122,6 +128,11 @@ class SqliteEngine:
     def claims(self) -> Claims:
         """Names that one call of one process of the host may hold at a time."""
         return self._started(self._claims)
+
+    @property
+    def memory(self) -> int:
+        """How much memory SQLite holds in this process, in bytes."""
+        return apsw.memory_used()
 
     @property
     def queue(self) -> int:

@@ -27,6 +27,7 @@ class Options:
     snapshot_seconds: float = 60.0
     wal_limit_bytes: int = 64 * 1024 * 1024
     statement_cache: int = 512
+    memory_bytes: int = 8 * 1024 * 1024
     vfs: str | None = None
 
     def __post_init__(self) -> None:
@@ -38,8 +39,9 @@ class Options:
         for name in ("group_seconds", "turn_seconds", "busy_seconds", "inline_read_seconds", "snapshot_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be a number of seconds above 0")
-        if self.wal_limit_bytes < 1024 * 1024:
-            raise ValueError(f"wal_limit_bytes is {self.wal_limit_bytes}: it must be at least 1 MiB")
+        for name in ("wal_limit_bytes", "memory_bytes"):
+            if getattr(self, name) < 1024 * 1024:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1 MiB")
 
 
 class Statistics:
