@@ -19,7 +19,6 @@ from mainstay.inbound.http.framing import CHUNKED, body_length
 from mainstay.inbound.http.head import TELLING, describe, trace
 from mainstay.inbound.http.mounts import Mount, Mounts, Place
 from mainstay.inbound.http.options import HttpOptions
-from mainstay.inbound.http.parting import Parting
 from mainstay.inbound.http.peer import bucket
 from mainstay.inbound.http.problems import MethodNotAllowed, NoRoute, TargetTooLong, status_of
 from mainstay.inbound.http.reception import Reception
@@ -77,7 +76,6 @@ class Door:
     ) -> None:
         self.options = options or HttpOptions()
         self.draining = False
-        self.parting = Parting()
         self._dispatch = dispatch
         self._token = ids.token
         self._monotonic = clock.monotonic
@@ -88,15 +86,11 @@ class Door:
         self._careful = self._reception.careful or bool(self.mounts)
         self._common = self._reception.common
         self._answers = Answers(self.options)
+        self.parting = self._answers.parting
         self._forms: dict[Document, Forms] = {}
-        self._routes: Routes[Target] = Routes(
-            [*targets_of(operations, versions, self.options, self._answers), *_served(documents, pages)]
-        )
+        targets = targets_of(operations, versions, self.options, self._answers)
+        self._routes = _table([*targets, *_served(documents, pages)], self.options.max_target_bytes)
         self._missing = Missing(versions) if versions else None
-        clashes = self._routes.conflicts()
-        if clashes:
-            said = "; ".join(f"{b.method} {b.path} is the same as {a.method} {a.path}" for a, b in clashes)
-            raise ValueError(f"http routes: {said}")
         self._static = self._routes.static
         self._guarded = False
         self.admission = admission or Admission(Bounds(), clock=clock, observer=observer)
@@ -139,6 +133,8 @@ class Door:
             exchange = self._reception.identify(method, headers, address, peer, root, secure=secure)
         else:
             exchange = Exchange(method, headers, peer, self._token(), self._common, target, root)
+            if match is None and not self._guarded:
+                match = self._routes.glance(method, target)
             if match is not None and not match.target.strict:
                 self._aim(exchange, match)
                 return exchange
@@ -374,6 +370,15 @@ _NOTHING: Match[Any] = Match(Nothing(), {}, "")
 
 async def _awaited(made: Awaitable[Any]) -> Any:
     return await made
+
+
+def _table(declared: Sequence[Declared[Target]], longest: int) -> Routes[Target]:
+    routes = Routes(declared, longest)
+    clashes = routes.conflicts()
+    if clashes:
+        said = "; ".join(f"{b.method} {b.path} is the same as {a.method} {a.path}" for a, b in clashes)
+        raise ValueError(f"http routes: {said}")
+    return routes
 
 
 def _served(documents: Documents, pages: Pages) -> list[Declared[Target]]:

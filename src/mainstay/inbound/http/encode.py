@@ -21,6 +21,7 @@ from mainstay.inbound.http.exchange import Answer, Exchange
 from mainstay.inbound.http.fields import line
 from mainstay.inbound.http.files import file_answer
 from mainstay.inbound.http.options import HttpOptions
+from mainstay.inbound.http.parting import Parting
 from mainstay.inbound.http.problems import document, status_of
 from mainstay.inbound.http.ratelimit import RateLimitFields
 from mainstay.inbound.http.security import without
@@ -32,6 +33,7 @@ _NO_STORE = b"Cache-Control: no-store\r\n"
 _REVALIDATE = b"Cache-Control: no-cache\r\n"
 _REVALIDATE_OWN = b"Cache-Control: private, no-cache\r\n"
 _PROBLEM = b"Content-Type: application/problem+json\r\n" + _NO_STORE
+_VALIDATING = frozenset({b"if-none-match", b"if-modified-since"})
 _PATH_SAFE = "/%:@!$&'()*+,;=-._~"
 
 BODYLESS = frozenset({204, 304})
@@ -41,6 +43,8 @@ class Answers:
     """What the answers of a door have in common."""
 
     def __init__(self, options: HttpOptions) -> None:
+        self.options = options
+        self.parting = Parting()
         self.packing = Packing(options)
         self._base = options.problem_base
         self._limits = RateLimitFields()
@@ -74,7 +78,8 @@ class ReplyEncoder:
 
     An answer with a validator may be kept by a cache that asks again each time (``no-cache``, and ``private`` where the
     call had credentials), unless the operation says more (``rules``); any other is ``no-store``. ``vary`` are the
-    header lines that say what else the answer depends on; ``always`` packs whatever the size.
+    header lines that say what else the answer depends on; ``always`` packs whatever the size; ``reads`` says that the
+    operation is a query.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class ReplyEncoder:
         vary: bytes = b"",
         rules: CacheRules | None = None,
         always: bool = False,
+        reads: bool = False,
     ) -> None:
         self._answers = answers
         self._media = media
@@ -97,6 +103,8 @@ class ReplyEncoder:
         self._type = b"Content-Type: " + media.encode() + b"\r\n" + vary
         self._plain = self._type + _NO_STORE + b"X-Request-ID: "
         self._shown = representation("", media)
+        self._row = f'-{self._shown}"\r\n'.encode() + self._type
+        self._reads = reads
         self._rules = rules
         self._large = self._type + VARY + _NO_STORE + b"X-Request-ID: "
         # Bodies below the first size need no look at what the client takes, nor at rules; those below the second need
@@ -131,7 +139,16 @@ class ReplyEncoder:
                     reply.body,
                     reply.stream,
                 )
+        elif reply.version is not None and len(reply.body) < self._simple and self._is_one_row(exchange, call, reply):
+            own = _REVALIDATE if call.credentials is None else _REVALIDATE_OWN
+            parts = (b'ETag: "%d' % reply.version, self._row, own, b"X-Request-ID: ", call.request_id.encode())
+            return Answer(reply.status, b"".join((*parts, b"\r\n", exchange.common)), reply.body)
         return self._full(exchange, call, reply)
+
+    def _is_one_row(self, exchange: Exchange, call: Call, reply: Reply) -> bool:
+        """Whether a reply is a row as a query reads it, to a client that asks for no more than to have it."""
+        plain = not (reply.headers or reply.secret or reply.view or reply.next or call.verdicts or call.if_match)
+        return plain and self._reads and _VALIDATING.isdisjoint(exchange.headers) and reply.status == 200
 
     def _full(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
         if reply.file is not None:

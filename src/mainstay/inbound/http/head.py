@@ -86,14 +86,10 @@ def _describe_body(exchange: Exchange, target: OperationTarget, call: Call, leng
         return
     if b"content-encoding" in exchange.headers:
         inflow = exchange.inflow = _unpacked(exchange.headers[b"content-encoding"], target, inflow)
-    field = exchange.headers.get(b"content-type", b"").decode("latin-1")
-    media = split_media(field)[0]
-    if not readable(target.accepts, field):
-        told = shown(target.accepts)
-        headers = {target.accept_field: ", ".join(told)}
-        raise UnsupportedMedia(f"the body must be {' or '.join(told)}", headers=headers)
+    raw = exchange.headers.get(b"content-type", b"")
+    media = target.spelled.get(raw) or _media_of(raw, target)
     if target.upload is not None:
-        call.read = target.upload.reader(inflow, field, call)
+        call.read = target.upload.reader(inflow, raw.decode("latin-1"), call)
         return
     if media in MSGPACK and media in target.accepts:
         call.read = partial(read_msgpack, inflow)
@@ -101,6 +97,16 @@ def _describe_body(exchange: Exchange, target: OperationTarget, call: Call, leng
     call.media_type = media
     call.read = inflow.read
     exchange.direct = True
+
+
+def _media_of(raw: bytes, target: OperationTarget) -> str:
+    """Return the media type of a body in a spelling of its own. Raises ``UnsupportedMedia``."""
+    field = raw.decode("latin-1")
+    if not readable(target.accepts, field):
+        told = shown(target.accepts)
+        headers = {target.accept_field: ", ".join(told)}
+        raise UnsupportedMedia(f"the body must be {' or '.join(told)}", headers=headers)
+    return split_media(field)[0]
 
 
 def _unpacked(field: bytes, target: OperationTarget, inflow: Inflow) -> Inflow:

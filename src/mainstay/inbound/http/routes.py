@@ -42,12 +42,14 @@ class _Node(Generic[T]):
 
 
 class Routes(Generic[T]):
-    """A table of routes. GET also answers HEAD."""
+    """A table of routes. GET also answers HEAD. ``longest`` is how many bytes of a target are looked at by a glance."""
 
-    def __init__(self, declared: Iterable[Declared[T]]) -> None:
+    def __init__(self, declared: Iterable[Declared[T]], longest: int = 1024) -> None:
+        self._longest = longest
         self._declared = tuple(declared)
         self._root: _Node[T] = _Node()
         self._static: dict[bytes, dict[bytes, Match[T]]] = {}
+        self._tails: dict[bytes, dict[bytes, tuple[T, str]]] = {}
         for route in self._declared:
             self._add(route)
 
@@ -66,6 +68,9 @@ class Routes(Generic[T]):
             if not names and route.path.isascii():
                 at = self._static.setdefault(route.path.encode(), {})
                 at.setdefault(method.encode(), Match(route.target, _NO_ARGUMENTS, route.path))
+            before, _, last = route.path.rpartition("/")
+            if len(names) == 1 and _is_name(last) and before.isascii():
+                self._tails.setdefault(before.encode(), {}).setdefault(method.encode(), (route.target, names[0]))
 
     @property
     def static(self) -> Mapping[bytes, Mapping[bytes, Match[T]]]:
@@ -86,6 +91,19 @@ class Routes(Generic[T]):
             if end is not None:
                 return Match(end[0], dict(zip(end[1], values, strict=True)), "")
         return None
+
+    def glance(self, method: bytes, target: bytes) -> Match[T] | None:
+        """Return what a target names whose last segment alone stands in braces, where that is plain to see.
+
+        None says nothing: the target may have a query or an escape, or name another route. No route without braces may
+        be at the target under this method: those go first.
+        """
+        before, _, last = target.rpartition(b"/")
+        ends = self._tails.get(before)
+        if ends is None or len(target) > self._longest or not last.replace(b"-", b"").isalnum():
+            return None
+        end = ends.get(method)
+        return None if end is None else Match(end[0], {end[1]: last.decode("ascii")}, "")
 
     def allowed(self, path: bytes) -> tuple[str, ...]:
         """Return the methods that the path takes, OPTIONS among them, in order; () where nothing is at the path."""

@@ -16,6 +16,7 @@ from mainstay.inbound.http.lifetime import Lifetime, lifetime_of
 from mainstay.inbound.http.multipart import Uploads
 from mainstay.inbound.http.negotiate import JSON, best
 from mainstay.inbound.http.options import HttpOptions
+from mainstay.inbound.http.streaming import STREAMS, StreamEncoder
 from mainstay.kernel.bound import BoundOperation
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import NotAcceptable
@@ -71,6 +72,7 @@ class OperationTarget:
         "offers",
         "precondition",
         "query",
+        "spelled",
         "strict",
         "takes_body",
         "upload",
@@ -97,9 +99,12 @@ class OperationTarget:
         if options.msgpack and JSON in self.accepts:
             self.accepts = (*self.accepts, *MSGPACK)
         self.gives = bound.media.gives
-        self.offers = (JSON, *MSGPACK) if options.msgpack and self.gives == JSON else (self.gives,)
+        self.offers: tuple[str, ...] = (JSON, *MSGPACK) if options.msgpack and self.gives == JSON else (self.gives,)
+        if self.gives in STREAMS:
+            self.offers = STREAMS
         self.keyed = operation.idempotency != "none"
         self.precondition = operation.precondition
+        self.spelled = {media.encode(): media for media in self.accepts if "*" not in media}
         self.inflation = options.max_inflation
         self.limit = options.max_body_bytes if self.upload is None else options.max_upload_bytes
         self.strict = self.takes_body or self.precondition
@@ -118,9 +123,9 @@ class OperationTarget:
         return self._answers.packing
 
     def _encoder(self, media: str, *, always: bool = False) -> ReplyEncoder:
-        made = MsgpackEncoder if media in MSGPACK else ReplyEncoder
+        made = MsgpackEncoder if media in MSGPACK else StreamEncoder if media in STREAMS else ReplyEncoder
         vary = b"Vary: Accept\r\n" if len(self.offers) > 1 else b""
-        return made(self._answers, media, self._location, vary=vary, rules=self._rules, always=always)
+        return made(self._answers, media, self._location, vary=vary, rules=self._rules, always=always, reads=self.query)
 
     def giving(self, media: str, *, always: bool = False) -> OperationTarget:
         """Return this target with its answers in one of ``offers``; ``always`` packs them whatever their size."""

@@ -67,3 +67,27 @@ def test_any_path_is_found_or_not_or_malformed(path: bytes) -> None:
     routes = table("GET /a/{x}", "GET /a/{x}/b", "GET /{y}")
     with suppress(PathMalformed):
         routes.find(b"GET", path)
+
+
+SEGMENT = st.sampled_from(["items", "report", "a-1", "%61", "x?y=1", "é", "", ".", "..", "0199c0de-0000", "{id}", "--"])
+
+
+@given(st.lists(SEGMENT, min_size=1, max_size=4), st.sampled_from([b"GET", b"HEAD", b"POST", b"DELETE"]))
+def test_a_glance_says_nothing_that_the_table_does_not(segments: list[str], method: bytes) -> None:
+    routes = table(
+        "GET /items/{id}", "POST /items/report", "GET /items/report", "DELETE /{kind}/{id}", "GET /items/{id}/{part}"
+    )
+    target = ("/" + "/".join(segments)).encode()
+    if method in routes.static.get(target, {}):
+        return  # what has no braces goes first, and is not asked about
+    seen = routes.glance(method, target)
+    if seen is not None:
+        assert seen == routes.find(method, target)
+
+
+def test_a_glance_sees_the_usual() -> None:
+    routes = Routes([Declared("GET", "/items/{id}", "one")], 30)
+    assert routes.glance(b"GET", b"/items/0199c0de-7000") == ("one", {"id": "0199c0de-7000"}, "")
+    assert routes.glance(b"POST", b"/items/1") is None
+    assert routes.glance(b"GET", b"/items/1?a=b") is None
+    assert routes.glance(b"GET", b"/items/" + b"1" * 24) is None
