@@ -2,9 +2,9 @@
 
 Two workers of the example shop answer reads, lists with filters and cursors, orders with keys and their repetitions,
 bad requests of every kind, clients that leave in the middle, connections that come and go, at a modest fixed rate.
-Anonymous memory, file descriptors, threads and tasks must be at the end what they were after the warm-up (medians of the
-last and the first fifth), the write-ahead log within its bound, and no answer a fault of ours. ``--rate`` is in calls
-a second; ``--orders`` are in the database before.
+Anonymous memory, file descriptors, threads and tasks must be at the end what they were after the warm-up (medians of
+the last and the first fifth), the write-ahead log within its bound, and no answer a fault of ours. ``--rate`` is in
+calls a second; ``--orders`` are in the database before.
 
     scripts/drill soak --count 3600
 """
