@@ -52,6 +52,18 @@ def _proxies(settings: Settings) -> Iterator[SettingFault]:
                 settings, "http.trusted_proxies", "each must be an address or a network", "for example 10.1.0.0/16"
             )
             return
+    if settings.http.proxy_protocol:
+        yield from _proxy_protocol(settings)
+
+
+def _proxy_protocol(settings: Settings) -> Iterator[SettingFault]:
+    http = settings.http
+    if not http.trusted_proxies:
+        yield _fault(settings, "http.proxy_protocol", "nobody is listed who may speak it", "set http.trusted_proxies")
+    if http.server != "native":
+        yield _fault(settings, "http.proxy_protocol", "only the native server speaks it", 'set http.server to "native"')
+    if http.tls.certificate:
+        yield _fault(settings, "http.proxy_protocol", "it comes before TLS", "let the proxy end TLS, or turn one off")
 
 
 def _hosts(settings: Settings) -> Iterator[SettingFault]:

@@ -77,9 +77,14 @@ class Http(Section, frozen=True):
     max_connections: Count = 10_000  # in each worker: 503 beyond, once none is at rest
     max_connections_per_address: Annotated[int, Meta(ge=0, le=10**9)] = 2_500  # but of listed proxies; 0: no bound
     trusted_proxies: list[str] = []  # addresses and networks whose Forwarded is believed
+    proxy_protocol: bool = False  # listed proxies say by it whom each connection is from
     proxy_header: Literal["auto", "forwarded", "x-forwarded-for"] = "auto"  # the one that they write
     hosts: list[str] = []  # that are answered for, as api.shop.example or *.shop.example; none: all
     hosts_of_probes: bool = False  # for /health and /ready too, which are asked by address
+    stream_seconds: Seconds = 3600.0  # of all of one stream; a browser takes up again what it listens to
+    stream_idle_seconds: Seconds = 300.0  # until a stream that has nothing to say is ended
+    heartbeat_seconds: Seconds = 15.0  # between signs of life to who listens to events
+    retry_seconds: Seconds = 2.0  # after which who listens to events comes back
     drain_delay: Pause = 5.0  # readiness says 503 while the door still accepts
     drain_seconds: Pause = 30.0  # for calls in flight
 

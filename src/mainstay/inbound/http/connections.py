@@ -54,6 +54,7 @@ class Connections:
         self.door = door
         self.secure = secure
         self.open: set[Connection] = set()
+        self._turned_away: set[Connection] = set()  # those that have time to read why
         self.beat = Beat(clock, self._sweep)
         self.gate = Gate(door, self._date)
         self.crowd = Crowd(door.options)
@@ -86,10 +87,10 @@ class Connections:
         self._room -= 1
         return True
 
-    def may_linger(self) -> bool:
+    def may_linger(self, connection: Connection) -> bool:
         """Whether a connection that is turned away may have time to read why."""
-        self.crowd.lingering += 1
-        return self.crowd.lingering <= LINGERING
+        self._turned_away.add(connection)
+        return len(self._turned_away) <= LINGERING
 
     def refusal(self) -> bytes:
         """Return what a connection is told that is turned away."""
@@ -99,16 +100,16 @@ class Connections:
     def leave(self, connection: Connection, name: str | None) -> None:
         """Take note that a connection is no more."""
         if name is None:
-            self.crowd.lingering -= 1
-            return
-        self.crowd.leave(name)
-        self.open.discard(connection)
-        if self._gone is not None and not self.open:
+            self._turned_away.discard(connection)
+        else:
+            self.crowd.leave(name)
+            self.open.discard(connection)
+        if self._gone is not None and not self.open and not self._turned_away:
             self._gone.set()
 
     async def emptied(self, timeout: float) -> bool:  # noqa: ASYNC109 - a bound on the drain, not on the caller
         """Wait until no connection is open, at most ``timeout`` seconds. Returns whether that came to be."""
-        if self.open:
+        if self.open or self._turned_away:
             self._gone = asyncio.Event()
             try:
                 await asyncio.wait_for(self._gone.wait(), timeout)
@@ -146,6 +147,8 @@ class Connections:
         self.idle_seconds = idle_seconds
         for connection in tuple(self.open):
             connection.retire()
+        for connection in tuple(self._turned_away):
+            connection.abort()
 
     def abort(self) -> None:
         """Cut off what is still open."""

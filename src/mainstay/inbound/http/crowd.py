@@ -31,8 +31,8 @@ class Crowd:
         self._is_proxy = lru_cache(_REMEMBERED)(self._find_proxy)
         self._counts: dict[str, int] = {}
         self._body = document(TooManyConnections(), 503, options.problem_base)
-        self.lingering = 0
         self.refused = 0
+        self.misled = 0  # connections of listed proxies that did not say whom they are from, since the last time
 
     def is_proxy(self, address: str) -> bool:
         """Whether an address is that of a listed proxy."""
@@ -88,7 +88,11 @@ class Crowd:
 
     def report(self, observe: Callable[[Notice], None], total: int) -> None:
         """Tell of what was turned away since the last time, in one line however much it was."""
-        count, self.refused = self.refused, 0
-        if count:
+        if self.misled:
+            count, self.misled = self.misled, 0
+            text = "connections of listed proxies were cut off: they did not begin as the PROXY protocol has it"
+            observe(Notice("warning", "proxy_protocol_broken", text, {"count": count}))
+        if self.refused:
+            count, self.refused = self.refused, 0
             text = "connections were turned away: there are as many as there may be, in all or from one address"
             observe(Notice("warning", "connections_refused", text, {"count": count, "open": total}))

@@ -103,6 +103,10 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_connections_per_address: int = 2_500  # as limits count addresses, but for listed proxies; 0: as many as in all
     linger: float = 1.0  # after a refusal, how long unread input is still taken so that the client sees the answer
     drain_delay: float = 0.0  # readiness says 503 while the door still accepts
+    stream_seconds: float = 3600.0  # of all of one stream; one that a browser listens to is taken up again by it
+    stream_idle_seconds: float = 300.0  # until a stream that has nothing to say is ended
+    heartbeat_seconds: float = 15.0  # between signs of life to who listens to events
+    retry_seconds: float = 2.0  # after which who listens to events comes back
     drain_timeout: float = 30.0  # for calls in flight, after which they are cut off
     backlog: int = 2048
     cors: Cors | None = None
@@ -112,6 +116,7 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     hosts_of_probes: bool = False  # of health and readiness too: they are asked by address
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks that are believed about their clients
     proxy_header: Literal["forwarded", "x-forwarded-for"] | None = None  # the one that they write; None: either
+    proxy_protocol: bool = False  # listed proxies say by it whom each connection is from
     problem_base: str = "urn:problem:"  # the type of a problem is this and its code
     compress: bool = True
     codings: tuple[str, ...] | None = None  # of answers, the best first; None: all that are installed
@@ -127,3 +132,5 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if isinstance(value, int | float) and value < 0:
                 raise ValueError(f"http: {name} is {value}, expected 0 or more")
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ValueError("http: proxy_protocol: list in trusted_proxies whose word is taken")

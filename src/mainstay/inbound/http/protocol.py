@@ -19,6 +19,7 @@ from mainstay.inbound.http.parted import send_parted, sender_of
 from mainstay.inbound.http.patience import Meter, unsent
 from mainstay.inbound.http.problems import ReadTimeout, RequestMalformed
 from mainstay.inbound.http.sending import Parts
+from mainstay.inbound.http.streaming import Cut
 from mainstay.inbound.http.turnstile import Gate
 from mainstay.inbound.http.wire import CLOSE, CONTINUE, KEEP, whole
 from mainstay.kernel.call import Reply
@@ -275,8 +276,10 @@ class HttpProtocol(asyncio.Protocol):
             self.abort()
             return
         error = task.exception()
-        if error is not None:
-            if self._transport is not None:
+        if isinstance(error, Cut) and self._transport is not None and not exchange.http10:
+            self._transport.close()  # what went wrong has been said; without its end the answer is no whole one
+        elif error is not None:
+            if self._transport is not None and not isinstance(error, Cut):
                 self._door.failed(exchange, error)
             self.abort()
         elif self._transport is not None:
@@ -379,7 +382,7 @@ class HttpProtocol(asyncio.Protocol):
     def _turn_away(self) -> None:
         """Say that there are too many connections, and end."""
         self._intake.closed = True
-        if not self._shared.may_linger():
+        if not self._shared.may_linger(self):
             self.abort()
             return
         self._transport.write(self._shared.refusal())
