@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus
 
 from mainstay.inbound.http.caching import CacheRules
 from mainstay.inbound.http.codings import Wanted
@@ -241,6 +241,12 @@ def _caching(call: Call, reply: Reply, validated: bool) -> bytes:
 
 
 def _next_link(exchange: Exchange, call: Call, cursor: str) -> str:
-    pairs = [(name, value) for name, value in call.query if name != "cursor"]
-    query = urlencode([*pairs, ("cursor", cursor)])
-    return f'<{exchange.root}{quote(exchange.path, safe=_PATH_SAFE)}?{query}>; rel="next"'
+    pairs = [f"{_quoted(name)}={_quoted(value)}&" for name, value in call.query if name != "cursor"]
+    path = quote(exchange.path, safe=_PATH_SAFE)
+    return f'<{exchange.root}{path}?{"".join(pairs)}cursor={_quoted(cursor)}>; rel="next"'
+
+
+def _quoted(text: str) -> str:
+    """Return a name or a value as it stands in a query string."""
+    plain = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+    return text if plain else quote_plus(text)
