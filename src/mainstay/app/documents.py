@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from types import ModuleType
 
@@ -41,6 +42,7 @@ _SOURCES: tuple[ModuleType, ...] = (
     relations,
 )
 CONTRACT = "/openapi.json"
+_ROOTS = 8  # paths that a service is mounted at, of which the contract is remembered
 _OPEN = frozenset(
     {
         Kind.MALFORMED,
@@ -77,8 +79,13 @@ def documents_of(bound: Bound, *, msgpack: bool = True) -> Mapping[str, Document
 
 def _contract(bound: Bound, operations: list[BoundOperation], edition: str, spellings: Sequence[str]) -> Document:
     shown = msgspec.structs.replace(bound, operations=operations)
-    body = openapi(shown, STATUS, codes=_codes(), edition=edition, spellings=spellings)
-    return _document(body, "application/json", ())
+
+    def made(servers: Sequence[str]) -> Document:
+        body = openapi(shown, STATUS, codes=_codes(), servers=servers, edition=edition, spellings=spellings)
+        return _document(body, "application/json", ())
+
+    rooted = lru_cache(_ROOTS)(lambda root: made([root]))
+    return msgspec.structs.replace(made(()), rooted=rooted)
 
 
 def _codes() -> Mapping[Kind, Sequence[str]]:

@@ -346,6 +346,7 @@ class Door:
             return self.failed(exchange, error)
 
     def _document(self, exchange: Exchange, document: Document) -> Answer:
+        document = document.at(exchange.root)
         forms = self._forms.get(document)
         if forms is None:
             forms = self._forms[document] = Forms(document, self._answers.packing)

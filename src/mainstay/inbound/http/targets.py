@@ -27,12 +27,20 @@ PageContent = tuple[int, str, bytes]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that are served as they are, with a strong validator. ``etag`` stands in its quotes."""
+    """Bytes that are served as they are, with a strong validator. ``etag`` stands in its quotes.
+
+    ``rooted`` makes it for a door that is mounted at a path, where it says where it is; it remembers what it made.
+    """
 
     body: bytes
     media_type: str
     etag: str
     headers: tuple[tuple[str, str], ...] = ()
+    rooted: Callable[[str], Document] | None = None
+
+    def at(self, root: str) -> Document:
+        """Return the document as it is seen below a path ("" for none)."""
+        return self.rooted(root) if root and self.rooted is not None else self
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
