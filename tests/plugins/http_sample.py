@@ -22,6 +22,7 @@ from mainstay.kernel.bound import BoundOperation, Media, Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.received import Received
+from mainstay.kernel.streamed import Item
 from mainstay.kernel.validate.problems import PartMissing
 from mainstay.model.inputs import File, Upload
 from mainstay.model.limits import limit
@@ -160,15 +161,15 @@ class Sample:
     async def _ticker(self, call: Call) -> Reply:
         return Reply(stream=self._ticks(int(dict(call.query).get("n", "3")), dict(call.query).get("end", "")))
 
-    async def _ticks(self, count: int, end: str) -> AsyncIterator[bytes]:
+    async def _ticks(self, count: int, end: str) -> AsyncIterator[Item]:
         try:
             for number in range(count):
                 await asyncio.sleep(0)
-                yield b'{"n":%d}\n' % number
+                yield Item(b'{"n":%d}' % number)
             if end == "broken":
                 raise OSError("the store went away")
             while end == "never":
-                yield b"x" * 65536
+                yield Item(b"x" * 65536)
         finally:
             self.streams_closed += 1
 

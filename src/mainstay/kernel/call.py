@@ -80,6 +80,6 @@ class Reply(msgspec.Struct, kw_only=True):
     secret: bool = False  # the answer shows a secret once: it is not stored and not cached
     replayed: bool = False
     file: File | None = None
-    stream: AsyncIterator[bytes] | None = None
+    stream: AsyncIterator[Any] | None = None  # of Item, until a protocol makes bytes of them
     modified: datetime | None = None  # when the one row that is shown whole was changed; of what may be cached
     keys: tuple[str, ...] = ()  # the entities and rows shown, as caches know them; of what may be cached

@@ -16,6 +16,7 @@ from mainstay.kernel.guard.once import store_reply
 from mainstay.kernel.held import runner
 from mainstay.kernel.providers import Make, Resolver, resolve
 from mainstay.kernel.scope import Scope
+from mainstay.kernel.streamed import Item, awaitable, items_of
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import SerializationConflict
 from mainstay.ports.observer import Notice
@@ -71,12 +72,14 @@ def _named(call: Call) -> frozenset[UUID]:
 
 
 def _query(plan: Plan) -> Invoke:
-    function, render = plan.bound.operation.function, plan.render
+    streams = plan.bound.signature.answer[0] == "stream"
+    function, render = awaitable(plan.bound.operation.function), plan.render
     at_once, waiting = _split(plan.resolvers)
-    single = plan.single
+    single = plan.single and not streams
 
     async def invoke(call: Call) -> Reply:
-        unit = UnitOfWork(frame_of(call), write=False, single=single, deadline=call.deadline)
+        deadline = None if streams else call.deadline  # a stream has bounds of its own
+        unit = UnitOfWork(frame_of(call), write=False, single=single, deadline=deadline)
         scope = Scope(call, unit)
         try:
             arguments = call.inputs
@@ -90,7 +93,7 @@ def _query(plan: Plan) -> Invoke:
             await _end(unit, scope)
             raise
         if reply.stream is not None:  # the snapshot lives as long as the stream
-            reply.stream = Snapshot(reply.stream, call.result.items, unit, scope)
+            reply.stream = Snapshot(reply.stream, items_of(call.result), unit, scope)
             return reply
         if unit.begun or scope.stack is not None:
             await _end(unit, scope)
@@ -118,19 +121,19 @@ async def _clean(scope: Scope) -> None:
         scope.call.operation.ports.observer.observe(notice)
 
 
-class Snapshot(AsyncIterator[bytes]):
+class Snapshot(AsyncIterator[Item]):
     """A stream with the transaction that it reads in, which ends with it: at its last item, at a fault, or closed."""
 
     __slots__ = ("_parts", "_rows", "_scope", "_unit")
 
-    def __init__(self, parts: AsyncIterator[bytes], rows: AsyncIterator[Any], unit: UnitOfWork, scope: Scope) -> None:
-        self._parts: AsyncIterator[bytes] | None = parts
+    def __init__(self, parts: AsyncIterator[Item], rows: AsyncIterator[Any], unit: UnitOfWork, scope: Scope) -> None:
+        self._parts: AsyncIterator[Item] | None = parts
         self._rows = rows
         self._unit = unit
         self._scope = scope
 
-    async def __anext__(self) -> bytes:
-        """Return the next part."""
+    async def __anext__(self) -> Item:
+        """Return the next item."""
         if self._parts is None:
             raise StopAsyncIteration
         try:

@@ -212,12 +212,30 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stream(Generic[T]):
-    """An answer that is sent item by item as the iterator gives them; the read snapshot lives as long as the stream."""
+    """An answer that is sent item by item as the iterator gives them; the read snapshot lives as long as the stream.
+
+    A use case may be an async generator, ``-> AsyncIterator[Item]``, as well.
+    """
 
     __slots__ = ("items",)
 
     def __init__(self, items: AsyncIterator[T]) -> None:
         self.items: AsyncIterator[T] = items
+
+
+class ResumePoint(msgspec.Struct, frozen=True):
+    """A marker in ``Annotated``: see ``resume_after``."""
+
+    field: str
+
+
+def resume_after(field: str = "id") -> ResumePoint:
+    """Mark the parameter from which a stream goes on: ``after: Annotated[int | None, resume_after("number")] = None``.
+
+    Each item is named by its ``field``. A caller that was cut off gives the last name that it has, as
+    ``Last-Event-ID`` (a browser's ``EventSource`` does by itself) or in the query, ``?after=...``.
+    """
+    return ResumePoint(field)
 
 
 class RawBody(bytes):

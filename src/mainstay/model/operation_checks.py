@@ -13,6 +13,7 @@ from mainstay.model.operation import Operation, OperationKind, Signed, moment_of
 from mainstay.model.policy import Policy
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.signature import SCALARS, Parameter, Signature, Source, path_names
+from mainstay.model.stream_checks import check_stream, is_use_case
 from mainstay.model.structs import Entity, Event
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+|\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -33,14 +34,14 @@ def check_operation(blueprint: Blueprint, planned: Planned) -> None:
     _check_options(blueprint, operation)
     _check_bodies(blueprint, planned)
     _check_searches(blueprint, planned)
-    _check_answer(blueprint, planned)
+    check_stream(blueprint, planned)
 
 
 def _check_function(blueprint: Blueprint, operation: Operation) -> None:
     if not operation.name.isidentifier():
         message = f"name={operation.name!r} is no identifier: it is the operation's name in every protocol"
         blueprint.fault(operation.source, operation.name, message)
-    if not inspect.iscoroutinefunction(operation.function):
+    if not is_use_case(operation.function):
         blueprint.fault(operation.source, operation.name, "a use case is an async function", "write async def")
     for parameter in inspect.signature(operation.function).parameters.values():
         if parameter.kind is parameter.POSITIONAL_ONLY:
@@ -190,11 +191,3 @@ def _check_searches(blueprint: Blueprint, planned: Planned) -> None:
         if not (isinstance(parameter.target, type) and issubclass(parameter.target, Entity)):
             message = f"parameter {parameter.name}: {parameter.source.value.capitalize()}[...] names an entity"
             blueprint.fault(operation.source, operation.name, message)
-
-
-def _check_answer(blueprint: Blueprint, planned: Planned) -> None:
-    operation = planned.operation
-    if planned.signature.answer[0] == "stream" and operation.kind is OperationKind.COMMAND:
-        hint = "return a list, or stream from a query"
-        message = "a command returns no Stream: its answer is written after its transaction has ended"
-        blueprint.fault(operation.source, operation.name, message, hint)

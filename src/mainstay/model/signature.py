@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from mainstay.model.fields import Header
-from mainstay.model.inputs import File, Find, Page, Patch, RawBody, Stream, Upload
+from mainstay.model.inputs import File, Find, Page, Patch, RawBody, ResumePoint, Stream, Upload
 from mainstay.model.operation import Operation, OperationKind
 from mainstay.model.schema import Attribute, FieldKind, attribute_of
 from mainstay.model.structs import Dto, Event
@@ -59,6 +60,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     attribute: Attribute | None = None
     header: str | None = None
     default: Any = inspect.Parameter.empty
+    resumes: str | None = None  # the field of the items after which a stream goes on
 
     @property
     def required(self) -> bool:
@@ -98,7 +100,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
             return "none", None
         if origin is Page:
             return "page", arguments[0] if arguments else Any
-        if origin is Stream:
+        if origin in _STREAMS:
             return "stream", arguments[0] if arguments else Any
         if origin is list and arguments:
             return "list", arguments[0]
@@ -166,7 +168,13 @@ def _classify(name: str, annotation: Any, default: Any, in_path: bool, kind: Ope
         attribute=attribute_of(name, annotation) if with_attribute else None,
         header=header,
         default=default,
+        resumes=_resumes(annotation) if source is Source.QUERY else None,
     )
+
+
+def _resumes(annotation: Any) -> str | None:
+    marks = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((mark.field for mark in marks if isinstance(mark, ResumePoint)), None)
 
 
 def _whole(annotation: Any) -> tuple[Source | None, Any, str | None]:
@@ -209,6 +217,7 @@ def _scalar(name: str, annotation: Any, in_path: bool, kind: OperationKind) -> t
     return Source.DEPENDENCY, annotation
 
 
+_STREAMS = (Stream, AsyncIterator, AsyncIterable, AsyncGenerator)
 _BODIES: tuple[tuple[type, Source], ...] = (
     (Dto, Source.BODY),
     (Event, Source.EVENT),

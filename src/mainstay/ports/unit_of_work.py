@@ -75,7 +75,7 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class UnitOfWork:
-    """One transaction of one call. A use case asks for it only to ``flush()`` before its end."""
+    """One transaction of one call. A use case asks for it only to ``flush()`` before its end, or to ``refresh()``."""
 
     __slots__ = ("_filters", "_met", "_single", "_transaction", "deadline", "frame", "write")
 
@@ -141,6 +141,17 @@ class UnitOfWork:
         """Carry out the writes queued so far, so that a broken rule surfaces here."""
         if self._transaction is not None:
             await self._transaction.flush()
+
+    async def refresh(self) -> None:
+        """Let a query see what was committed since it began to read: the next touch of a repository reads anew.
+
+        For streams that go on as rows come in; without it a query reads one snapshot to its end.
+        """
+        if self.write:
+            raise TypeError(f"{self.frame.operation} is a command, which reads and writes in one transaction")
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            await transaction.rollback()
 
     async def commit(self) -> None:
         """Commit what was begun. The kernel calls it; a use case does not."""

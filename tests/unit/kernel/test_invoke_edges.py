@@ -93,7 +93,7 @@ async def test_a_snapshot_lives_as_long_as_its_stream(build: Build) -> None:
     await world.send("add", body=b'{"number": 4}')
     assert (heard, closed) == (["open"], [])
     rest = [part async for part in stream]
-    assert [msgspec.json.decode(line)["number"] for line in (first, *rest)] == [1, 2, 3]
+    assert [msgspec.json.decode(item.text)["number"] for item in (first, *rest)] == [1, 2, 3]
     assert (heard, closed) == (["open", "close"], ["items"])
     await stream.aclose()
     assert [part async for part in stream] == []
@@ -314,7 +314,7 @@ async def test_what_iterates_may_have_nothing_to_close(build: Build) -> None:
     reply = await world.send("numbers")
     assert isinstance(reply, Reply)
     assert reply.stream is not None
-    assert [part async for part in reply.stream] == [b"1\n", b"0\n"]
+    assert [item.text async for item in reply.stream] == [b"1", b"0"]
 
 
 async def test_a_question_has_the_defaults_of_what_it_asks(build: Build) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from mainstay.inbound.http.exchange import Answer
@@ -16,6 +17,10 @@ SendFile = Callable[[OpenFile, int, int], Awaitable[None]]
 
 _WORTH = 256 << 10
 """Bytes of a file from which on the system's own means are worth their set-up."""
+
+_TURN = 32
+"""Parts of a stream after which others have a turn: one that waits for nothing, and a client that is as fast, would
+else have the loop for themselves."""
 
 
 async def opened(answer: Answer) -> Answer:
@@ -35,9 +40,13 @@ class Parts:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._stream is not None:
+            taken = 0
             async for part in self._stream:
                 if part:
                     yield part
+                    taken += 1
+                    if not taken % _TURN:
+                        await asyncio.sleep(0)
         elif self._segments is not None:
             async for part in self._segments:
                 yield part

@@ -13,6 +13,7 @@ import msgspec
 from mainstay.kernel.bound import Render
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.render.views import Look, View, Views
+from mainstay.kernel.streamed import Item, items_of
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.inputs import File, Page, Stream
 from mainstay.model.operation import OperationKind
@@ -118,15 +119,18 @@ class _Binder:
     def _stream(self, target: Any) -> Render:
         struct = _struct_of(target)
         view = None if struct is None else self._views.of(struct)
+        name = next((p.resumes for p in self._signature.parameters if p.resumes is not None), None)
 
         def render(call: Call, value: Any) -> Reply:
-            if not isinstance(value, Stream):
+            if not isinstance(value, Stream | AsyncIterator):
                 raise self._wrong(value)
-            return Reply(status=self._status, stream=self._lines(value.items, view, Look(call.principal)))
+            return Reply(status=self._status, stream=self._items(items_of(value), view, Look(call.principal), name))
 
         return render
 
-    async def _lines(self, items: AsyncIterator[Any], view: View | None, look: Look) -> AsyncIterator[bytes]:
+    async def _items(
+        self, items: AsyncIterator[Any], view: View | None, look: Look, name: str | None
+    ) -> AsyncIterator[Item]:
         shown: Callable[[Any], Any]
         if view is None:
             shown = lambda item: self._views.any(item, look)  # noqa: E731 - one of three
@@ -139,7 +143,7 @@ class _Binder:
             async for item in source:
                 if view is not None and type(item) is not view.struct:
                     raise self._wrong(item)
-                yield self._bytes(shown(item)) + b"\n"
+                yield Item(self._bytes(shown(item)), None if name is None else _id_text(getattr(item, name)))
 
     def _only(self, call: Call) -> Only:
         return None if self._find is None else call.inputs[self._find].fields
@@ -231,6 +235,14 @@ class _Binder:
             return Reply(body=body, status=status, view=_view(None, look, None))
 
         return render
+
+
+def _id_text(value: Any) -> str:
+    """Return what names an item, as it is given back to go on after it. Raises ``ValueError`` for more than a line."""
+    text = str(msgspec.to_builtins(value))
+    if "\n" in text or "\r" in text or "\0" in text:
+        raise ValueError("what names an item of a stream has a line break")
+    return text
 
 
 async def _closable(items: AsyncIterator[Any]) -> Any:

@@ -24,6 +24,7 @@ from mainstay.kernel.validate.parameters import (
 )
 from mainstay.kernel.validate.problems import BodyMissing
 from mainstay.kernel.validate.reader import Prepare, Read, as_bytes, bind_reader
+from mainstay.kernel.validate.resume import resuming
 from mainstay.kernel.validate.uploads import upload_part
 from mainstay.kernel.validate.wire import Wires
 from mainstay.model.blueprint import Blueprint, Planned
@@ -124,6 +125,10 @@ class _Binder:
         if search is None and not scalars:
             return _refuse_query
         known = frozenset(scalar.told for scalar in scalars)
+        resumed = next((s.told for s in scalars if s.parameter.resumes is not None), None)
+        if resumed is not None:
+            part = _query_part(scalars, known, found[0].name if found else "", search, self._limits)
+            return resuming(resumed, part)
         return _query_part(scalars, known, found[0].name if found else "", search, self._limits)
 
     def _search(self, parameter: Parameter) -> Search:
