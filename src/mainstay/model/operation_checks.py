@@ -41,7 +41,7 @@ def _check_function(blueprint: Blueprint, operation: Operation) -> None:
     if not operation.name.isidentifier():
         message = f"name={operation.name!r} is no identifier: it is the operation's name in every protocol"
         blueprint.fault(operation.source, operation.name, message)
-    if not is_use_case(operation.function):
+    if not is_use_case(operation):
         blueprint.fault(operation.source, operation.name, "a use case is an async function", "write async def")
     for parameter in inspect.signature(operation.function).parameters.values():
         if parameter.kind is parameter.POSITIONAL_ONLY:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from mainstay.model.blueprint import Blueprint, Planned
-from mainstay.model.operation import OperationKind
+from mainstay.model.operation import Operation, OperationKind
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.signature import Parameter
 
@@ -17,9 +17,11 @@ _IDS = frozenset(
 )
 
 
-def is_use_case(function: Any) -> bool:
-    """Whether a function can be a use case: async, an async generator included."""
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+def is_use_case(operation: Operation) -> bool:
+    """Whether the function of an operation can be a use case: it is async, and may generate where it is called."""
+    function: Any = operation.function
+    generates = inspect.isasyncgenfunction(function) and operation.kind is not OperationKind.CONSUMER
+    return inspect.iscoroutinefunction(function) or generates
 
 
 def check_stream(blueprint: Blueprint, planned: Planned) -> None:

@@ -28,6 +28,7 @@ from mainstay import (
     authenticated,
     header,
     limit,
+    resume_after,
     signed,
 )
 from mainstay.model.checks import check_service
@@ -63,6 +64,10 @@ async def stream_of_its_own() -> AsyncIterator[int]:
     yield 1
 
 
+async def stream_unsaid() -> int:
+    yield 1  # type: ignore[misc]  # that is the fault
+
+
 async def positional(number: int, /) -> None: ...
 async def two_searches(one: Find[Thing], two: Find[Thing]) -> None: ...
 async def search_of_nothing(find: Find) -> None: ...  # type: ignore[type-arg]  # that is the fault
@@ -71,6 +76,14 @@ async def patch_of_nothing(patch: Patch) -> None: ...  # type: ignore[type-arg] 
 async def takes_dto(body: Body) -> None: ...
 async def takes_two(body: Body, raw: RawBody) -> None: ...
 async def takes_event(event: Happened) -> None: ...
+async def resumed_by_nothing(after: Annotated[int | None, resume_after("number")] = None) -> int: ...
+async def resumed_by_no_field(after: Annotated[int | None, resume_after("text")] = None) -> Stream[Body]: ...
+async def resumed_by_a_scalar(after: Annotated[int | None, resume_after("number")] = None) -> Stream[int]: ...
+async def resumed_at_once(after: Annotated[int, resume_after("number")]) -> Stream[Body]: ...
+async def resumed_as_another(after: Annotated[str | None, resume_after("number")] = None) -> Stream[Body]: ...
+async def resumed_twice(
+    one: Annotated[int | None, resume_after("number")] = None, two: Annotated[int | None, resume_after("number")] = None
+) -> Stream[Body]: ...
 async def takes_upload(file: Upload, raw: RawBody) -> None: ...
 async def streams() -> Stream[int]: ...
 async def path_dto(one: Body) -> None: ...
@@ -105,7 +118,15 @@ def faults_of(declare: Callable[[Module], Any]) -> list[str]:
     ("declare", "message"),
     [
         (query("GET /a", plain), "async function"),
-        (query("GET /a", stream_of_its_own), "async function"),
+        (query("GET /a", stream_unsaid), "an async generator is a stream"),
+        (command("POST /a", stream_of_its_own), "a command returns no Stream"),
+        (consumer(Happened, stream_of_its_own), "async function"),
+        (query("GET /a", resumed_by_nothing), "only a stream can be taken up again"),
+        (query("GET /a", resumed_by_no_field), 'Body has no field "text"'),
+        (query("GET /a", resumed_by_a_scalar), "names a field of the items"),
+        (query("GET /a", resumed_at_once), "has a default"),
+        (query("GET /a", resumed_as_another), "of another type than number"),
+        (query("GET /a", resumed_twice), "one, two: a stream is taken up again from one place"),
         (query("GET /a", positional), "number is positional only"),
         (query("GET /a", nothing, name="a-b"), "no identifier"),
         (query("GET /a/{one}/{one}", path_one), "one stands in it twice"),
