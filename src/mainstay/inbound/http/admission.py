@@ -16,7 +16,7 @@ import msgspec
 from mainstay.inbound.http.encode import Answers
 from mainstay.inbound.http.exchange import Answer, Exchange
 from mainstay.inbound.http.queueing import LoopQueue, StoreQueue
-from mainstay.inbound.http.rejections import Passed, Rejections
+from mainstay.inbound.http.rejections import Parked, Passed, Rejections
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call
 from mainstay.model.operation import OperationKind
@@ -75,7 +75,7 @@ class Admission:
         self._counting = count is not None and bounds.queue > 0
         self._ended: Callable[[], int] = count or int
         target = bounds.queue or _OFF
-        self._loop_queue = LoopQueue(clock, target, self._count, self._change)
+        self._loop_queue = LoopQueue(clock, target, count=self._count, changed=self._change, resume=self._resume)
         self._store_queue = StoreQueue(clock, target, delay, self._change)
         self._waiting_for_store: frozenset[int] = frozenset()
         self._with_body: frozenset[int] = frozenset()
@@ -144,6 +144,20 @@ class Admission:
         """Count a call that is turned away, and return the bytes of its answer."""
         assert self._rejections is not None  # it stands before a door
         return self._rejections.whole(bound.name, request_id, lines)
+
+    def park(self, one: Parked) -> bool:
+        """Let a call wait for idle time. Returns False where there is none to be waited for."""
+        if self._rejections is None or not self._loop_queue.crowded:
+            return False
+        self._rejections.park(one)
+        return True
+
+    def let_pass(self) -> None:
+        """Let the next call begin without being asked about."""
+        self._passed = True
+
+    def _resume(self) -> bool:
+        return self._rejections is not None and self._rejections.resume()
 
     def hold(self, release: Callable[[bytes], None], answer: bytes) -> bool:
         """Return whether an answer is held back, until ``release`` is called with it."""

@@ -28,7 +28,8 @@ class LoopQueue:
     takes on new calls until its ``budget`` of seconds is used up. The budget doubles while the loop has idle time and
     is halved while it has none; ``crowded`` ends when it has grown to ``target``.
 
-    ``count`` returns how many requests were answered so far; ``changed`` is told when ``crowded`` has changed.
+    ``count`` returns how many requests were answered so far; ``changed`` is told when ``crowded`` has changed;
+    ``resume`` is asked in idle time to begin a call that waits, and returns whether there was one.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class LoopQueue:
         "_long",
         "_loop",
         "_opened",
+        "_resume",
         "_standing",
         "_turned",
         "_window",
@@ -52,10 +54,19 @@ class LoopQueue:
         "target",
     )
 
-    def __init__(self, clock: Clock, target: float, count: Callable[[], int], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        target: float,
+        *,
+        count: Callable[[], int],
+        changed: Callable[[], None],
+        resume: Callable[[], bool],
+    ) -> None:
         self._clock = clock.monotonic
         self._count = count
         self._changed = changed
+        self._resume = resume
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._due = self._turned = self._window = self._idle = 0.0
@@ -157,11 +168,13 @@ class LoopQueue:
             return
         now = self._clock()
         took, self._turned = now - self._turned, now
-        if self._first:
-            self._idle += took
-        else:
+        if not self._first:
             self._first = True
             self.last = took
+        elif self._resume():
+            self._first, self._opened = False, now
+        else:
+            self._idle += took
         if now - self._window >= _WINDOW and self._review(now):
             return
         loop.call_soon(self._turn)

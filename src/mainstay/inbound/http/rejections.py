@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from mainstay.inbound.http.encode import Answers
 from mainstay.inbound.http.exchange import Answer, Exchange
@@ -21,6 +21,7 @@ from mainstay.ports.ids import Entropy
 from mainstay.ports.observer import Notice, Observer
 
 HOLD = 0.02  # seconds that an answer is held back at most, where many are given
+_FRESH = 0.005  # seconds after which a call that waits in the room is not begun any more
 _TICK = 0.005  # seconds
 _AT_ONCE = 60  # answers a tick that are given at once: about a tenth of the time
 _RETRY = 3  # seconds: the longest that a client is told to stay away, where all are turned away; the least is 1
@@ -36,6 +37,16 @@ class Overloaded(Unavailable, hint="Nothing was done: it is safe to send the req
     """More is asked for than can be done now."""
 
 
+class Parked(Protocol):
+    """A call that waits: it is begun when there is idle time soon enough, or rejected."""
+
+    def admit(self) -> bool:
+        """Begin it. Returns False where its client has left."""
+
+    def reject(self) -> None:
+        """Turn it away."""
+
+
 class Rejections:
     """Turns calls away.
 
@@ -49,6 +60,7 @@ class Rejections:
         self._clock = clock.monotonic
         self._observer = observer
         self._held: deque[tuple[float, Callable[[Any], None], Any]] = deque()
+        self._room: deque[tuple[float, Parked]] = deque()
         self._ticking = False
         self._left = _AT_ONCE
         self._next = 0
@@ -58,6 +70,23 @@ class Rejections:
         self.total = 0
         self.counts: dict[str, int] = {}
         self.facts: Callable[[], Mapping[str, float]] = dict
+
+    def park(self, one: Parked) -> None:
+        """Let a call wait for idle time, or for its rejection."""
+        if not self._ticking:
+            self._begin(asyncio.get_running_loop())
+        self._room.append((self._clock() + HOLD, one))
+
+    def resume(self) -> bool:
+        """Begin the call that came last, if it has not waited for long. Returns whether there was one.
+
+        The last one has the most of its time left; those before it have waited, and would be late in any case.
+        """
+        room, oldest = self._room, self._clock() + HOLD - _FRESH
+        while room and room[-1][0] >= oldest:
+            if room.pop()[1].admit():
+                return True
+        return False
 
     def turn_away(self, exchange: Exchange, operation: str) -> Answer:
         """Count a call that is turned away, and return what it is told."""
@@ -112,6 +141,9 @@ class Rejections:
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let answers go: those whose time has come, and as many more as cost little."""
         now, held = self._clock(), self._held
+        room = self._room
+        while room and room[0][0] <= now:
+            room.popleft()[1].reject()
         left = _AT_ONCE
         while held and (left > 0 or held[0][0] <= now):
             _, release, answer = held.popleft()
@@ -120,7 +152,7 @@ class Rejections:
         self._left = max(0, left)
         if now >= self._report_at and self.total > self._told:
             self._report(now)
-        if held or self.total > self._told:
+        if held or room or self.total > self._told:
             loop.call_later(_TICK, self._tick, loop)
         else:
             self._ticking = False

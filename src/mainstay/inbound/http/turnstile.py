@@ -49,11 +49,10 @@ class Gate:
     def __init__(self, door: Door, date: Callable[[], bytes]) -> None:
         self.shut = False
         self._door = door
-        self._admission = door.admission
+        self.admission = door.admission
         self._date = date
         self._known: dict[bytes, BoundOperation | None] = {}
         self._placed: set[Turnstile] = set()
-        self.hold = door.admission.hold
 
     def place(self, inner: Any, transport: Any) -> None:
         """Put a turnstile before a connection."""
@@ -70,25 +69,26 @@ class Gate:
         """Take note that a turnstile is no more."""
         self._placed.discard(one)
 
-    def judge(self, data: bytes) -> bytes | None:
-        """Return the answer to a request that is turned away; None for what must go the usual way."""
-        end = data.find(b" ", 4)
-        target = data[4:end]
+    def judge(self, data: bytes) -> BoundOperation | None:
+        """Return the operation of a request that is turned away; None for what must go the usual way."""
+        target = data[4 : data.find(b" ", 4)]
         bound = self._known.get(target, _UNKNOWN)
         if bound is _UNKNOWN:
             bound = self._learn(target)
-        if bound is None or self._admission.passes(bound):
+        if bound is None or self.admission.passes(bound):
             return None
         if _PLAIN.fullmatch(data) is None or len(_HOST.findall(data)) != 1:
             return None
-        given = None
-        telling = _TELLING.search(data)
-        if telling is not None:
-            given = _ID.search(data)
-            if given is None or len(_TELLING.findall(data)) > 1:
-                return None
+        telling = _TELLING.findall(data)
+        return bound if not telling or (len(telling) == 1 and _ID.search(data) is not None) else None
+
+    def answer(self, bound: BoundOperation, data: bytes) -> bytes:
+        """Return the answer to a request that is turned away."""
         identity, lines = self._door.plain()
-        return self._admission.refuse(bound, identity if given is None else given.group(1), lines + self._date())
+        if _TELLING.search(data) is not None:
+            given = _ID.search(data)
+            identity = identity if given is None else given.group(1)
+        return self.admission.refuse(bound, identity, lines + self._date())
 
     def _learn(self, target: bytes) -> BoundOperation | None:
         """Find what a target leads to, and remember it."""
@@ -102,52 +102,79 @@ class Gate:
 class Turnstile(asyncio.Protocol):
     """Stands before one connection, and hands on to it what it does not answer."""
 
-    __slots__ = ("_gate", "_holding", "_inner", "_later", "_leaving", "_transport")
+    __slots__ = ("_bound", "_data", "_gate", "_inner", "_later", "_leaving", "_transport", "_waiting")
 
     def __init__(self, gate: Gate, inner: Inner, transport: Any) -> None:
         self._gate = gate
         self._inner = inner
         self._transport = transport
-        self._holding = False  # an answer is held back
+        self._waiting = False  # for idle time, or for its answer to be let go
+        self._bound: Any = None
+        self._data = b""
         self._leaving = False
         self._later: list[bytes] = []  # what came meanwhile
 
     def data_received(self, data: bytes) -> None:
         """Take input."""
-        if self._holding:
+        if self._waiting:
             self._later.append(data)
             self._transport.pause_reading()
             return
-        inner = self._inner
-        if data[:4] == b"GET " and data[-4:] == _END and len(data) <= _LARGE and inner.spare():
-            answer = self._gate.judge(data)
-            if answer is not None:
-                if self._gate.hold(self.release, answer):
-                    self._holding = True
-                else:
-                    self._transport.write(answer)
+        if data[:4] == b"GET " and data[-4:] == _END and len(data) <= _LARGE and self._inner.spare():
+            bound = self._gate.judge(data)
+            if bound is not None:
+                self._turn_away(bound, data)
                 return
-        inner.data_received(data)
+        self._inner.data_received(data)
+
+    def _turn_away(self, bound: BoundOperation, data: bytes) -> None:
+        admission = self._gate.admission
+        if admission.park(self):
+            self._waiting, self._bound, self._data = True, bound, data
+            return
+        answer = self._gate.answer(bound, data)
+        if admission.hold(self.release, answer):
+            self._waiting = True
+        else:
+            self._transport.write(answer)
+
+    def admit(self) -> bool:
+        """Begin the call that waits. Returns False where its client has left."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return False
+        self._gate.admission.let_pass()
+        self._inner.data_received(self._data)
+        self._go_on()
+        return True
+
+    def reject(self) -> None:
+        """Turn the call away that waits."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            self.release(self._gate.answer(self._bound, self._data))
 
     def release(self, answer: bytes) -> None:
         """Give an answer that was held back, and go on."""
-        self._holding = False
         transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        transport.write(answer)
+        if transport is not None and not transport.is_closing():
+            transport.write(answer)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._waiting = False
         later, self._later = self._later, []
         if self._leaving:
             self.leave()
         if later:
-            transport.resume_reading()
+            self._transport.resume_reading()
             for data in later:
                 (self._inner if self._leaving else self).data_received(data)
 
     def leave(self) -> None:
         """Let the connection have its input to itself again."""
         self._leaving = True
-        if not self._holding and self._transport is not None:
+        if not self._waiting and self._transport is not None:
             self._gate.left(self)
             self._transport.set_protocol(self._inner)
 

@@ -21,6 +21,7 @@ class Still:
         self.now = 100.0
         self.answered = 0
         self.queue: LoopQueue | None = None
+        self.parked: list[Callable[[], None]] = []
         self._soon: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._timers: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._made = 0
@@ -62,7 +63,13 @@ def still() -> Still:
 
 @pytest.fixture
 def queue(still: Still) -> LoopQueue:
-    made = LoopQueue(still, TARGET, lambda: still.answered, lambda: None)  # type: ignore[arg-type]  # what is read of it
+    made = LoopQueue(
+        still,  # type: ignore[arg-type]  # what is read of a clock
+        TARGET,
+        count=lambda: still.answered,
+        changed=lambda: None,
+        resume=lambda: bool(still.parked) and (still.parked.pop()(), True)[1],
+    )
     made.start(still)  # type: ignore[arg-type]
     still.queue = made
     return made
