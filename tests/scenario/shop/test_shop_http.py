@@ -221,7 +221,7 @@ def test_nothing_else_is_given(client: Client, accept: str) -> None:
 def test_nothing_else_is_taken(client: Client, media: str) -> None:
     answer = client.ask("POST", "/orders", ANN, b"{}", {"Content-Type": media})
     assert refused(answer, 415) == "unsupported_media"
-    assert answer["accept-post"] == "application/json"
+    assert answer["accept-post"] == "application/json, application/vnd.msgpack"
 
 
 def test_pages_of_other_origins_are_not_let_in(client: Client) -> None:
