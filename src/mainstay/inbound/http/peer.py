@@ -12,6 +12,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Literal, NamedTuple
 
+from mainstay.inbound.http.hosts import parse_authority
+
 _MAX_FIELD = 2048  # bytes that are read of a field, from its right end
 _MAX_HOPS = 32
 _MAX_NAME = 64
@@ -22,7 +24,6 @@ _PAIR = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+=(?:[A-Za-z0-9!#$%&'*+.^_`|~:\[\]-]+|\"[^\"
 _ELEMENT = re.compile(rf"{_PAIR}(?:;{_PAIR})*")
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}")
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
 
 Header = Literal["forwarded", "x-forwarded-for"]
 _Address = IPv4Address | IPv6Address
@@ -215,4 +216,4 @@ def _scheme(text: str | None) -> str | None:
 
 
 def _host(text: str | None) -> str | None:
-    return text if text is not None and _HOST.fullmatch(text) else None
+    return text if text is not None and parse_authority(text) is not None else None

@@ -91,6 +91,12 @@ def test_forwarded(field: bytes, expected: Peer) -> None:
         (b"http, https, http", None, Peer("198.51.100.9", "http")),
         (b"javascript", b"<b>", Peer("198.51.100.9")),
         (b"HTTPS", b"[2001:db8::1]:443", Peer("198.51.100.9", "https", "[2001:db8::1]:443")),
+        (b"https", b"shop.example:99999", Peer("198.51.100.9", "https")),
+        (b"https", b"shop..example", Peer("198.51.100.9", "https")),
+        (b"https", b"[::1", Peer("198.51.100.9", "https")),
+        (b"https", b"shop.example/evil", Peer("198.51.100.9", "https")),
+        (b"https", b"user@shop.example", Peer("198.51.100.9", "https")),
+        (b"https, javascript", None, Peer("198.51.100.9", "https")),
     ],
 )
 def test_scheme_and_host_beside_x_forwarded_for(proto: bytes | None, host: bytes | None, expected: Peer) -> None:
