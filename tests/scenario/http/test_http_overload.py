@@ -14,8 +14,10 @@ from http_sample import Sample
 from shop_served import Running, settings_for
 
 from mainstay import Dto, Module, Service, anyone, authenticated, limit
+from mainstay.inbound.http import admission
 from mainstay.inbound.http.admission import Bounds
 from mainstay.inbound.http.options import HttpOptions
+from mainstay.inbound.http.queueing import LoopQueue
 from mainstay.ports.observer import CallEnded, Notice
 
 Serve = Callable[..., Served]
@@ -257,6 +259,81 @@ def test_the_same_as_an_asgi_application(sample: Sample) -> None:
     assert answers[1].json["code"] == "overloaded"
     assert answers[1].all("retry-after")
     assert app.ask("GET", "/hello").status == 200
+
+
+class Crowded(LoopQueue):
+    """The queue of a loop that is as crowded as can be; ``idle`` says whether it has idle time."""
+
+    idle = False
+
+    def admits(self) -> bool:
+        return False
+
+    def _review(self, now: float) -> bool:
+        return False
+
+    def crowd(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        resume = self._resume
+        self._resume = lambda: self.idle and resume()
+        self._crowd()
+
+
+@pytest.fixture
+def crowded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Served, Crowded]]:
+    """A door on a crowded loop."""
+    monkeypatch.setattr(admission, "LoopQueue", Crowded)
+    served = serve()
+    queue = served.door.admission._loop_queue
+    assert isinstance(queue, Crowded)
+    served.loop.call_soon_threadsafe(queue.crowd, served.loop)
+    eventually(lambda: served.door.admission.guarding)
+    yield served, queue
+    served.loop.call_soon_threadsafe(queue.stop)
+    eventually(lambda: not queue.crowded)
+
+
+def test_a_call_waits_for_idle_time_before_it_is_turned_away(crowded: tuple[Served, Crowded], sample: Sample) -> None:
+    served, queue = crowded
+    wire = served.wire()
+    for _ in range(3):
+        begun = time.monotonic()
+        wire.say(GET)
+        assert wire.hear().status == 503
+        assert time.monotonic() - begun >= 0.015
+        wire.say(USUAL)
+        assert wire.hear().status == 503
+    assert not sample.calls
+    queue.idle = True
+    wire.say(GET + GET)  # two in one piece go the usual way
+    assert [wire.hear().status for _ in range(2)] == [503, 503]
+    for _ in range(3):
+        wire.say(GET)
+        assert wire.hear().status == 200
+    assert served.door.admission.figures().turned_away == {"m.hello": 8}
+
+
+def test_what_comes_while_a_call_waits_is_answered_after_it(crowded: tuple[Served, Crowded]) -> None:
+    served, queue = crowded
+    for queue.idle, statuses in ((False, {503}), (True, {200, 503})):  # 503: both came in one piece
+        wires = [served.wire() for _ in range(20)]
+        for wire in wires:
+            wire.say(GET)
+            wire.say(b"GET /health HTTP/1.1\r\nHost: t\r\n\r\n")
+        answers = [[wire.hear().status for _ in range(2)] for wire in wires]
+        assert {first for first, _ in answers} <= statuses
+        assert {second for _, second in answers} == {200}
+
+
+def test_who_leaves_while_its_call_waits_is_forgotten(crowded: tuple[Served, Crowded], sample: Sample) -> None:
+    served, queue = crowded
+    for _ in range(20):
+        wire = served.wire()
+        wire.say(GET)
+        wire.close()
+    queue.idle = True
+    eventually(lambda: served.server.connections == 0)
+    assert said(served, GET).status == 200
 
 
 class Large(Dto):

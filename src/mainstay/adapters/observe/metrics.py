@@ -95,8 +95,8 @@ class Metrics(Observer):
         figures.total += observation.seconds
 
     def count(self) -> int:
-        """Return how many calls have ended."""
-        return sum(sum(one.statuses.values()) for one in self._operations.values())
+        """Return how many calls have ended. It may be asked from another thread."""
+        return sum(sum(one.statuses.values()) for one in tuple(self._operations.values()))
 
     def snapshot(self) -> bytes:
         """Return this worker's figures, for ``exposition``."""

@@ -15,8 +15,9 @@ import msgspec
 
 from mainstay.inbound.http.encode import Answers
 from mainstay.inbound.http.exchange import Answer, Exchange
-from mainstay.inbound.http.queueing import LoopQueue, StoreQueue
+from mainstay.inbound.http.queueing import FEW, LoopQueue, StoreQueue
 from mainstay.inbound.http.rejections import Parked, Passed, Rejections
+from mainstay.inbound.http.watch import Watch
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call
 from mainstay.model.operation import OperationKind
@@ -82,6 +83,7 @@ class Admission:
         self._guards: list[Callable[[bool], None]] = []
         self._passed = False
         self._rejections: Rejections | None = None
+        self._watch: Watch | None = None
         self._in_flight = 0
         self._early = 0  # calls in flight that began before their body was there
         self.guarding = False
@@ -112,9 +114,13 @@ class Admission:
             loop = asyncio.get_running_loop()
             self._loop_queue.start(loop)
             self._store_queue.start(loop)
+            self._watch = Watch(late=self._late, count=self._count, alarm=self._alarm, requests=FEW)
+            self._watch.start()
 
     def stop(self) -> None:
         """Watch no more."""
+        if self._watch is not None:
+            self._watch.stop()
         self._loop_queue.stop()
         self._store_queue.stop()
         self._change()
@@ -209,6 +215,15 @@ class Admission:
             limit=queue.limit if queue.narrow else None,
             turned_away={} if self._rejections is None else dict(self._rejections.counts),
         )
+
+    def _late(self) -> float:
+        return self._loop_queue.late
+
+    def _alarm(self) -> None:
+        """Guard the door at once, from the thread that watches: all else follows when the loop comes to it."""
+        self._loop_queue.alarm()
+        if self._loop_queue.crowded:
+            self._guards[0](True)
 
     def _count(self) -> int:
         return self._ended() + (0 if self._rejections is None else self._rejections.total)

@@ -47,6 +47,7 @@ class LoopQueue:
         "_resume",
         "_standing",
         "_turned",
+        "_turning",
         "_window",
         "budget",
         "crowded",
@@ -75,6 +76,7 @@ class LoopQueue:
         self._counted = 0
         self._standing: float | None = None  # since when each turn was too long
         self._long = 0  # how many of them were measured
+        self._turning = False  # ``_turn`` is called in each turn
         self.target = target
         self.budget = target
         self.crowded = False
@@ -91,7 +93,7 @@ class LoopQueue:
         if self._handle is not None:
             self._handle.cancel()
         self._handle = self._loop = None
-        self.crowded = False
+        self.crowded = self._turning = False
 
     def admits(self) -> bool:
         """Whether the present turn of a crowded loop may take on one more call. The first of a turn always may."""
@@ -109,7 +111,7 @@ class LoopQueue:
 
     def _look(self) -> None:
         """See how late this look is, then measure one turn of the loop."""
-        if self._loop is None:
+        if self._loop is None or self._turning:
             return
         now, counted = self._clock(), self._count()
         late = max(0.0, now - self._due)
@@ -121,13 +123,13 @@ class LoopQueue:
             self._loop.call_soon(self._begin_turn)
 
     def _begin_turn(self) -> None:
-        if self._loop is not None:
+        if self._loop is not None and not self._turning:
             self._turned, self._counted = self._clock(), self._count()
             self._loop.call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
         """Judge the turn."""
-        if self._loop is None:
+        if self._loop is None or self._turning:
             return
         now, counted = self._clock(), self._count()
         requests, self._counted = counted - self._counted, counted
@@ -150,7 +152,23 @@ class LoopQueue:
             self._standing = since
         return now - self._standing >= INTERVAL and (self._long > 1 or requests > 4 * FEW)
 
+    @property
+    def late(self) -> float:
+        """For how many seconds a look at the loop has been due; 0 while it is crowded, or not looked at."""
+        return 0.0 if self._loop is None or self.crowded else max(0.0, self._clock() - self._due)
+
+    def alarm(self) -> None:
+        """Take the loop for crowded, in the middle of a turn: called from another thread."""
+        loop = self._loop
+        if loop is not None and not self.crowded:
+            self.budget = self.target / _SHARE
+            self._first = self.crowded = True
+            loop.call_soon_threadsafe(self._crowd)
+
     def _crowd(self) -> None:
+        if self._loop is None or self._turning:
+            return
+        self._turning = True
         now = self._clock()
         self._standing, self._long = None, 0
         self.budget = self.target / _SHARE
@@ -187,7 +205,7 @@ class LoopQueue:
         self.budget = self.budget * 2 if roomy else max(least, self.budget / 2)
         if self.budget < self.target:
             return False
-        self.crowded = False
+        self.crowded = self._turning = False
         self.last = 0.0
         self._counted = self._count()
         self._changed()

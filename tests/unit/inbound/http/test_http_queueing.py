@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from mainstay.inbound.http.queueing import FEW, LEAST_CALLS, LOOK, LoopQueue, StoreQueue
+from mainstay.inbound.http.watch import Watch
 
 TARGET = 0.02
 LEAST = TARGET / 64
@@ -36,6 +38,8 @@ class Still:
         self._made += 1
         heapq.heappush(self._timers, (self.now + seconds, self._made, call, arguments))
         return self
+
+    call_soon_threadsafe = call_soon
 
     def cancel(self) -> None: ...
 
@@ -164,6 +168,81 @@ def test_a_loop_with_room_is_crowded_no_more(still: Still, queue: LoopQueue) -> 
         still.turn(0.001)
         assert still.now - begun < 1.0
     crowd(still, queue)  # and it is watched again
+
+
+def test_idle_time_is_for_calls_that_wait(still: Still, queue: LoopQueue) -> None:
+    crowd(still, queue)
+    begun: list[float] = []
+
+    def call() -> None:
+        begun.append(still.now)
+        still.now += 0.005
+
+    still.turn(0.001, 4)
+    still.parked = [call] * 3
+    still.turn(0.001, 4)
+    still.turn(0.001, 4)
+    assert not begun  # there was no idle time
+    still.turn(0.001)
+    still.turn(0.001)
+    assert len(begun) == 1
+    assert not queue.admits()  # it was the first of its turn, and has used up the budget
+    for _ in range(20):
+        still.turn(0.001)
+    assert len(begun) == 3
+    assert not queue.crowded or queue.budget > LEAST
+
+
+def test_an_alarm_from_outside_takes_effect_in_the_middle_of_a_turn(still: Still, queue: LoopQueue) -> None:
+    turns(still, 0.001, 1, during=0.2)
+    assert queue.late == 0.0
+    still.now += 0.3
+    assert queue.late > 0.2
+    queue.alarm()
+    assert queue.crowded
+    assert queue.late == 0.0
+    assert still.turn(LEAST * 40, 40) in (1, 2)
+    end = still.now + 3
+    while still.now < end:
+        still.turn(0.002, 20)
+    assert queue.crowded
+    turns(still, 0.001, 0, during=1.0)
+    assert not queue.crowded
+    queue.stop()
+    queue.alarm()
+    assert not queue.crowded
+
+
+def looks(late: Sequence[float], count: Sequence[int]) -> int:
+    """Let a watch look, and return how often it sounded the alarm."""
+    alarms: list[int] = []
+    at = [0]
+    watch = Watch(late=lambda: late[at[0]], count=lambda: count[at[0]], alarm=lambda: alarms.append(1), requests=FEW)
+    for place in range(len(late)):
+        at[0] = place
+        watch.look()
+    return len(alarms)
+
+
+def test_a_loop_that_is_late_by_many_requests_sets_off_the_alarm() -> None:
+    assert looks([0.1] * 4, [0, 30, 60, 90]) == 1
+    assert looks([0.1] * 9, [0, 30, 60, 90, 120, 150, 180, 210, 240]) == 2
+    assert looks([0.1] * 3, [0, 300, 600]) == 0  # not for long enough
+
+
+def test_a_loop_that_is_late_by_one_slow_call_or_by_few_sets_off_none() -> None:
+    assert looks([0.1] * 6, [0, 90, 90, 90, 90, 90]) == 0
+    assert looks([0.1] * 6, [0, 1, 2, 3, 4, 5]) == 0
+    assert looks([0.1, 0.1, 0.0, 0.1, 0.1, 0.1], [0, 50, 100, 150, 200, 250]) == 0
+
+
+def test_a_watch_ends(still: Still) -> None:
+    watch = Watch(late=lambda: 0.0, count=int, alarm=lambda: None, requests=FEW)
+    watch.start()
+    (thread,) = [one for one in threading.enumerate() if one.name == "mainstay-overload-watch"]
+    watch.stop()
+    thread.join(2)
+    assert not thread.is_alive()
 
 
 def test_a_stopped_queue_does_nothing(still: Still, queue: LoopQueue) -> None:
