@@ -57,7 +57,10 @@ class Observing:
 
     def _running(self) -> Mapping[str, int]:
         application = self._application
-        return {} if application is None else {one.name: one.running for one in application.bound.operations}
+        if application is None:
+            return {}
+        mounted = (mount.bound for mount in application.mounts)
+        return {one.name: one.running for one in (*application.bound.operations, *mounted)}
 
     def _turned_away(self) -> Mapping[str, int]:
         return {} if self.admission is None else self.admission.figures().turned_away

@@ -14,9 +14,12 @@ from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.app.assembly import dependencies
 from mainstay.app.documents import documents_of
+from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.seeding import seed
 from mainstay.inbound.http.asgi import AsgiApp
 from mainstay.inbound.http.door import Door
+from mainstay.inbound.http.lifespan import living
+from mainstay.inbound.http.options import HttpOptions
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.dispatch import dispatch
@@ -56,8 +59,8 @@ class Client:
             assert answer.status == 201
 
     A ``store`` is one that was not started, and whose deadlines go by the same ``clock``. ``replace`` stands in for
-    what the service is provided with, by type. Events wait until ``deliver()``. An exception that would be answered by
-    500 is raised in the test, unless ``raise_errors`` is false.
+    what the service is provided with, by type. Events wait until ``deliver()``. Mounted applications live as long as
+    the client. An exception that would be answered by 500 is raised in the test, unless ``raise_errors`` is false.
     """
 
     __test__: ClassVar[bool] = False
@@ -88,8 +91,10 @@ class Client:
             tokens=self._people,
         )
         self.bound: Bound = bind(_with(service, replace or {}), ports, known=dependencies(self.clock), secrets=secrets)
+        note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
+        self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
         self._backstage = Backstage(ports.store, self.bound.plans, ports.clock, ports.ids, ports.sealer)
         self._relay: Relay = self.bound.relay("test")
         self._stack = AsyncExitStack()
@@ -104,6 +109,7 @@ class Client:
             stack.push_async_callback(store.stop)
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
+            await stack.enter_async_context(living(self._mounts, self.recorder))
             transport = httpx2.ASGITransport(self.app())
             http = httpx2.AsyncClient(transport=transport, base_url="http://testserver")
             self._http = await stack.enter_async_context(http)
@@ -128,6 +134,7 @@ class Client:
                 clock=ports.clock,
                 observer=ports.observer,
                 documents=documents,
+                mounts=self._mounts,
                 versions=self.bound.service.versions,
             )
         )

@@ -12,6 +12,7 @@ from mainstay.cli.console import Console, table
 from mainstay.cli.project import settings_of
 from mainstay.kernel.bound import BoundOperation
 from mainstay.model.faults import StartupFailed
+from mainstay.model.mounted import Mounted
 from mainstay.model.operation import OperationKind
 from mainstay.model.versions import Version, span_of
 
@@ -29,6 +30,8 @@ def execute(arguments: Any, console: Console) -> int:
         raise StartupFailed(bound.faults)
     chosen = [one for one in bound.operations if arguments.module in (None, one.operation.module)]
     facts = [_facts(one, service.versions) for one in sorted(chosen, key=_order)]
+    if arguments.module is None:
+        facts += [_mounted(one) for one in service.mounts]
     console.facts(facts, lambda: _text(facts))
     return 0
 
@@ -60,9 +63,30 @@ def _facts(one: BoundOperation, versions: Sequence[Version]) -> dict[str, Any]:
     }
 
 
+def _mounted(one: Mounted) -> dict[str, Any]:
+    """Return the facts of an application that is mounted beside the operations."""
+    return {
+        "name": one.path,
+        "kind": "mount",
+        "module": None,
+        "method": None,
+        "path": one.path,
+        "versions": [],
+        "event": None,
+        "allow": "the application decides",
+        "limits": [limit.name for limit in one.limits],
+        "source": str(one.source),
+    }
+
+
 def _text(facts: list[dict[str, Any]]) -> str:
     rows = [
-        (one["method"] or "EVENT", one["path"] or str(one["event"]), f"{one['module']}.{one['name']}", one["allow"])
+        (
+            _how(one),
+            one["path"] or str(one["event"]),
+            ".".join(filter(None, (one["module"], one["name"]))),
+            one["allow"],
+        )
         for one in facts
     ]
     if not any(one["versions"] for one in facts):
@@ -71,3 +95,7 @@ def _text(facts: list[dict[str, Any]]) -> str:
         (*row, ", ".join(f"v{name}" for name in one["versions"])) for row, one in zip(rows, facts, strict=True)
     ]
     return table(("METHOD", "PATH", "OPERATION", "ALLOW", "VERSIONS"), versioned)
+
+
+def _how(one: dict[str, Any]) -> str:
+    return one["method"] or ("MOUNT" if one["kind"] == "mount" else "EVENT")
