@@ -67,16 +67,7 @@ def make_doors(
         )
 
     def pages(*, admin: bool) -> dict[str, Page]:
-        def open_(what: Exposure) -> bool:
-            return settings.shown(what) == "public" or (admin and settings.shown(what) == "admin")
-
-        found = {
-            "/health": Page(make=_health, probe=True),
-            "/ready": _readiness(application, reasons=open_(settings.expose.readiness)),
-        }
-        if open_(settings.expose.metrics):
-            found["/metrics"] = _metrics(observing, siblings)
-        return found
+        return _pages(application, observing, siblings, admin=admin)
 
     docs = settings.shown(settings.expose.docs)
     main = door(operations, documents if docs == "public" else {}, pages(admin=False), options)
@@ -87,6 +78,23 @@ def make_doors(
 
 
 Documents = Mapping[str, Document]
+
+
+def _pages(
+    application: Application, observing: Observing, siblings: Siblings | None, *, admin: bool
+) -> dict[str, Page]:
+    settings = application.settings
+
+    def open_(what: Exposure) -> bool:
+        return settings.shown(what) == "public" or (admin and settings.shown(what) == "admin")
+
+    found = {
+        "/health": Page(make=_health, probe=True),
+        "/ready": _readiness(application, reasons=open_(settings.expose.readiness)),
+    }
+    if open_(settings.expose.metrics):
+        found["/metrics"] = _metrics(observing, siblings)
+    return found
 
 
 def documents_for(application: Application) -> Documents:
@@ -102,7 +110,7 @@ def documents_for(application: Application) -> Documents:
 
 def options_of(settings: Settings) -> HttpOptions:
     """Return the door's options as the settings have them."""
-    http, cors = settings.http, settings.cors
+    http = settings.http
     return HttpOptions(
         max_body_bytes=http.max_body,
         max_upload_bytes=http.max_upload,
@@ -131,18 +139,23 @@ def options_of(settings: Settings) -> HttpOptions:
         proxy_header=None if http.proxy_header == "auto" else http.proxy_header,
         hosts=tuple(http.hosts),
         hosts_of_probes=http.hosts_of_probes,
-        cors=Cors(
-            origins=tuple(cors.origins),
-            credentials=cors.credentials,
-            headers=tuple(cors.headers),
-            expose=tuple(cors.expose),
-            max_age=cors.max_age,
-            private_network=cors.private_network,
-        )
-        if cors.origins
-        else None,
+        cors=_cors(settings),
         security=_security(settings),
         **_content(settings),
+    )
+
+
+def _cors(settings: Settings) -> Cors | None:
+    cors = settings.cors
+    if not cors.origins:
+        return None
+    return Cors(
+        origins=tuple(cors.origins),
+        credentials=cors.credentials,
+        headers=tuple(cors.headers),
+        expose=tuple(cors.expose),
+        max_age=cors.max_age,
+        private_network=cors.private_network,
     )
 
 
