@@ -19,8 +19,11 @@ from mainstay.app.servers.contract import Server
 from mainstay.app.sockets import take_no_more
 from mainstay.inbound.http.door import Door
 
-IDLE_SECONDS = 5.0
-"""How long a connection without a request is kept where its client could not be told before."""
+HANDED_SECONDS = 5.0
+"""How long a connection is kept for its last request where a successor serves all others."""
+
+ENDING_SECONDS = 2.0
+"""The same where nobody does, and clients could not be told before: the gap until the next start grows with it."""
 
 _QUEUE_SECONDS = 0.02  # for the loop to take what waits in a listening socket's queue
 
@@ -78,7 +81,7 @@ async def leave(
     for server in servers:
         server.refuse()
     at_once = told or stop.hurried.is_set() or not stop.wanted.is_set()
-    idle_seconds = 0.0 if at_once else min(IDLE_SECONDS, http.drain_seconds / 2)
+    idle_seconds = 0.0 if at_once else min(HANDED_SECONDS if stop.handed else ENDING_SECONDS, http.drain_seconds / 2)
     return all(await asyncio.gather(*(server.finish(idle_seconds, http.drain_seconds) for server in servers)))
 
 

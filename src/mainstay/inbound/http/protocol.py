@@ -10,6 +10,7 @@ import asyncio
 from functools import partial
 from typing import Any, cast
 
+from mainstay.inbound.http.arrived import arrived
 from mainstay.inbound.http.connections import Connections, address_of
 from mainstay.inbound.http.exchange import Answer, Exchange, may_cancel
 from mainstay.inbound.http.framing import leave_body
@@ -376,7 +377,7 @@ class HttpProtocol(asyncio.Protocol):
         """End a connection at rest. One whose client has not taken its last answer by now is cut off."""
         if unsent(self._transport):
             self.abort()
-        else:
+        elif not arrived(self._transport):  # else a request came in this moment
             self._close()
 
     def _turn_away(self) -> None:
