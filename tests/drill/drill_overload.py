@@ -64,7 +64,7 @@ class Ease(NamedTuple):
 
 
 STRICT = Ease(0.8, 3.0, 0.05, 5.0, 0.5)
-CROWDED = Ease(0.1, 100.0, 1.5, 5.0, 0.1)  # on a machine that has other things to do, and more or less of them
+CROWDED = Ease(0.02, 150.0, 1.5, 2.0, 0.1)  # on a machine that has other things to do, and more or less of them
 
 
 class Shop(Service):
@@ -218,13 +218,13 @@ def drill(shop: Shop, name: str, requests: list[Request], seconds: float, seed: 
     """Run one workload. Returns what was found; ``faults`` are in it."""
     generator = Generator(shop.port, requests, CONNECTIONS, seed)
     try:
-        short = max(1.5, seconds / 10)
+        short = max(1.5 if ease is STRICT else 0.7, seconds / 10)
         generator.closed(CLIENTS, short)
         capacity = generator.closed(CLIENTS, 2 * short).goodput
         calm = generator.open(capacity * ease.rest, 2 * short)
         beside = Beside(shop)
         over = generator.open(capacity * TIMES, seconds, beside)
-        after = generator.open(capacity * ease.rest, max(6.0, 2 * short))
+        after = generator.open(capacity * ease.rest, ease.normal + 1.0)
     finally:
         generator.close()
     warm = 1.0 if seconds < 30 else 0.0  # of a short drill the beginning would be too great a part

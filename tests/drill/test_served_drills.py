@@ -48,6 +48,11 @@ NO_BOUND: Patch = (
     "            self.forsake(self.active, Turn",
     "            (self.active, Turn",
 )
+ALL_COME_IN: Patch = (
+    "inbound/http/admission.py",
+    "return not self._loop_queue.crowded or self._loop_queue.admits()",
+    "return True",
+)
 CUT_OFF: Patch = ("inbound/http/server.py", "self._shared.retire(RECENT)", "self._shared.abort()")
 
 
@@ -129,6 +134,18 @@ def test_a_turn_without_a_bound_is_noticed(tmp_path: Path) -> None:
     code, told = drill("slow", "--count", "1", "--only", "0", package=changed(tmp_path, NO_BOUND))
     assert code == 1
     assert "turns" in told["faults"]
+
+
+def test_ten_times_the_capacity_is_survived() -> None:
+    code, told = drill("overload", "--count", "2", "--only", "0", "--crowded", "1")
+    assert code == 0, told
+
+
+def test_an_overload_without_admission_is_noticed(tmp_path: Path) -> None:
+    options = ("--count", "2", "--only", "1", "--crowded", "1")
+    code, told = drill("overload", *options, package=changed(tmp_path, ALL_COME_IN))
+    assert code == 1
+    assert "not_turned_away" in told["faults"]["reads"]
 
 
 def test_a_worker_keeps_its_memory() -> None:
