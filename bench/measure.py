@@ -20,6 +20,8 @@ from pathlib import Path
 _TICK = os.sysconf("SC_CLK_TCK")
 _CONNECTIONS = 64
 _START_SECONDS = 60
+_SETTLE_SECONDS = 10
+_TICK_SECONDS = 1.5 / _TICK  # what a server that does nothing may use while it is looked at
 _STOP_SECONDS = 30
 
 
@@ -117,8 +119,16 @@ class Server:
                 self._process.kill()
                 self._process.wait()
 
-    def forget_log(self) -> None:
-        """Empty the log: a run at full load writes a hundred megabytes."""
+    def settle(self) -> None:
+        """Wait until it has nothing left to do, which the next one would pay for, and empty its log.
+
+        A run at full load leaves a request a connection behind, and up to a hundred megabytes of log.
+        """
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        used, now = -1.0, self.cpu()
+        while now - used > _TICK_SECONDS and time.monotonic() < deadline:
+            time.sleep(0.2)
+            used, now = now, self.cpu()
         os.truncate(self.log, 0)
 
     def pids(self) -> list[int]:
@@ -168,7 +178,7 @@ def load(server: Server, script: str, seconds: float) -> Sample:
             check=True,
         )
         used = server.cpu() - before
-    server.forget_log()
+    server.settle()
     return read(done.stdout, used)
 
 
@@ -216,7 +226,7 @@ def pace(server: Server, request: bytes, rate: int, seconds: float) -> Paced:
     )
     if done.returncode:
         raise RuntimeError(f"{server.name}: {done.stderr.decode()[-1000:]}")
-    server.forget_log()
+    server.settle()
     return Paced(**json.loads(done.stdout))
 
 

@@ -53,7 +53,7 @@ class Scale:
 def draw(results: Results, about: Mapping[str, Any]) -> str:
     """Return the picture."""
     present = [one for one in WORKLOADS if one.name in results]
-    rates = [found.median("rate") for by_name in results.values() for found in by_name.values()]
+    rates = [max(found.median("rate"), 1.0) for by_name in results.values() for found in by_name.values()]
     bars = Scale(rates, _LABELS, _BARS)
     times = [value for by_name in results.values() for found in by_name.values() for value in _span(found)]
     spans = Scale(times, _RIGHT, _SPANS) if times else None
@@ -97,7 +97,7 @@ def _row(
     titles = {one.name: one.title for one in CONTENDERS}
     own = name == OURS
     middle = top + _ROW / 2 + 4
-    rate = found.median("rate")
+    rate = max(found.median("rate"), 1.0)
     ours = dict(rows).get(OURS)
     less = f" ({ours.median('rate') / rate:.1f})" if ours is not None and not own else ""
     yield _text(_LABELS - 8, middle, titles.get(name, name), "", "end")

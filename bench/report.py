@@ -41,6 +41,11 @@ class Measured:
         """Return the median of a figure at the fixed rate, None where it was not run."""
         return float(statistics.median(getattr(one, name) for one in self.paced)) if self.paced else None
 
+    @property
+    def failures(self) -> int:
+        """How many requests were not answered with success."""
+        return sum(one.failures for one in (*self.samples, *self.paced))
+
     def holds(self, rate: int) -> bool:
         """Whether every run at the fixed rate was answered in time."""
         return all(one.rate >= rate * _HELD for one in self.paced)
@@ -54,7 +59,9 @@ def ratios(results: Results, workload: str, name: str, figure: str) -> tuple[flo
     ours, theirs = results[workload].get(OURS), results[workload].get(name)
     if ours is None or theirs is None or name == OURS:
         return None
-    pairs = list(zip(ours.samples, theirs.samples, strict=True))
+    pairs = [one for one in zip(ours.samples, theirs.samples, strict=True) if min(one[0].rate, one[1].rate) > 0]
+    if not pairs:
+        return None
     if figure == "rate":
         return spread([mine.rate / other.rate for mine, other in pairs])
     return spread([other.cpu / mine.cpu for mine, other in pairs])
@@ -112,6 +119,7 @@ def _rows(results: Results, workload: str, rate: int) -> Iterator[str]:
     for name, found in results[workload].items():
         p50, p99 = found.paced_median("p50"), found.paced_median("p99")
         late = "" if found.holds(rate) else " (rate not held)"
+        late += f" ({found.failures} failed)" if found.failures else ""
         more = _times(ratios(results, workload, name, "rate"))
         less = _times(ratios(results, workload, name, "cpu"))
         yield (

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SECRET = os.environ["BENCH_SECRET"]
-engine = create_async_engine(f"sqlite+aiosqlite:///{os.environ['BENCH_DATABASE']}")
+engine = create_async_engine(f"sqlite+aiosqlite:///{os.environ['BENCH_DATABASE']}", connect_args={"timeout": 30})
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 
 logger = logging.getLogger("bench")

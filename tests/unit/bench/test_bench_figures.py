@@ -103,3 +103,15 @@ def test_the_picture_is_xml_and_names_everybody(results: Results) -> None:
     texts = [one.text or "" for one in drawn.iter() if one.tag.endswith("text")]
     assert {"Mainstay", "FastAPI as its users write it", "Go net/http"} <= set(texts)
     assert any(text.startswith("1,500") for text in texts)
+
+
+def test_a_contender_that_answered_nothing_has_no_ratio_and_spoils_no_picture(results: Results) -> None:
+    results["W1"]["go"] = measured([0, 0], [0, 0])
+    assert report.ratios(results, "W1", "go", "rate") is None
+    assert "| Go net/http | 0 |" in report.table(results, ABOUT)
+    assert "Go net/http" in picture.draw(results, ABOUT)
+
+
+def test_failed_requests_are_told(results: Results) -> None:
+    results["W1"]["go"].samples[0] = Sample(900, 11, 1.0, 2.0, failures=3)
+    assert "(3 failed)" in report.table(results, ABOUT)
