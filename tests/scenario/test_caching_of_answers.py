@@ -27,6 +27,7 @@ from mainstay import (
     cache,
     field,
     header,
+    limit,
     owner,
     related,
     role,
@@ -86,6 +87,12 @@ async def greet(name: str, x: int = 0, region: Annotated[str, header("X-Region")
 async def fixed() -> str:
     """Say the same to all, always."""
     return "fixed"
+
+
+@menu.query("GET /limited", allow=anyone, cache=cache(60, shared=True), limits=[limit("20/minute")])
+async def limited() -> str:
+    """Be asked now and then."""
+    return "limited"
 
 
 @menu.query("GET /plain", allow=anyone)
@@ -197,6 +204,12 @@ async def test_the_date_of_a_row_is_a_validator(client: Client) -> None:
     assert "last-modified" not in changed.headers  # it may change once more in the same second
     client.clock.advance(5)
     assert "last-modified" in (await client.get(path)).headers
+
+
+async def test_what_is_shared_says_nothing_of_one_caller(client: Client) -> None:
+    shared, own = await client.get("/limited"), await client.get("/limited", who=ANN)
+    assert {"ratelimit", "ratelimit-policy"}.isdisjoint(shared.headers)
+    assert {"ratelimit", "ratelimit-policy"} <= set(own.headers)
 
 
 async def test_refusals_and_changes_are_not_kept(client: Client) -> None:

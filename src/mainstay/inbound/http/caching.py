@@ -46,10 +46,16 @@ class CacheRules:
                 control += f"Surrogate-Control: {_targeted(caching)}\r\n"
             self._shared += control.encode()
 
+    def shares(self, call: Call, reply: Reply) -> bool:
+        """Whether caches that serve many callers may keep an answer: it has nothing of one caller's then."""
+        if not self._caching.is_shared or (call.credentials is not None and not self._caching.with_credentials):
+            return False
+        return not any(name.lower() == "set-cookie" for name, _ in reply.headers)
+
     def lines(self, call: Call, reply: Reply) -> bytes:
         """Return the lines of an answer."""
         own = any(name.lower() == "cache-control" for name, _ in reply.headers)
-        shared = self._caching.is_shared and (call.credentials is None or self._caching.with_credentials)
+        shared = self.shares(call, reply)
         parts = [b"" if own else self._shared if shared else self._private]
         # A row that has just been changed may change again in the same second, which the date could not tell.
         settled = reply.modified is not None and call.operation.ports.clock.now() - reply.modified >= _SETTLED

@@ -49,10 +49,10 @@ class Answers:
         self._base = options.problem_base
         self._limits = RateLimitFields()
 
-    def trailer(self, exchange: Exchange) -> bytes:
-        """Return the lines that every answer ends with: request id, limits, CORS."""
+    def trailer(self, exchange: Exchange, *, limits: bool = True) -> bytes:
+        """Return the lines that every answer ends with: request id, CORS, and the caller's ``limits``."""
         parts = [b"X-Request-ID: ", exchange.request_id.encode(), b"\r\n", exchange.common]
-        if exchange.call is not None and exchange.call.verdicts:
+        if limits and exchange.call is not None and exchange.call.verdicts:
             for name, value in self._limits(exchange.call.verdicts):
                 parts += (name, b": ", value, b"\r\n")
         return b"".join(parts)
@@ -207,7 +207,8 @@ class ReplyEncoder:
         if reply.headers:
             exchange.common = without(exchange.common, (name for name, _ in reply.headers))
             parts.extend(line(name, value) for name, value in reply.headers)
-        parts.append(self._answers.trailer(exchange))
+        shared = self._rules is not None and not reply.secret and self._rules.shares(call, reply)
+        parts.append(self._answers.trailer(exchange, limits=not shared))
         return parts
 
 
