@@ -4,6 +4,10 @@ rolling     two instances on one database behind a balancer that asks /ready: ea
 interrupted Ctrl-C under load: what was sent is answered; it is started again at once, on its port, with its data
 worker      one of three workers is killed: the others go on, nobody's call fails, and it comes back
 supervisor  the supervisor is killed: no worker outlives it, and it can be started again at once
+hung_up     SIGHUP under 200 requests a second, slow ones and streams among them: new workers follow the old ones
+kept        SIGTERM, then a new process, on a socket that somebody keeps: what comes meanwhile waits in its queue
+
+A name behind them is that of the server: hung_up_granian.
 
     scripts/drill restart --count 4 --seed 7
 """
@@ -15,6 +19,7 @@ import os
 import random
 import re
 import signal
+import socket
 import sqlite3
 import sys
 import time
@@ -22,9 +27,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
-from served import Broken, Connection, Lost, Service, ask, parse, quantile, serving, verdict, wait_gone
+from rolling_load import SteadyLoad
+from served import PATIENCE, Broken, Connection, Lost, Service, ask, parse, quantile, serving, verdict, wait_gone
 
 CLIENTS = 12
+RATE = 200.0  # requests a second
+ROLLING = {"MAINSTAY_HTTP_DRAIN_SECONDS": "8"}
 DRAIN = {"MAINSTAY_HTTP_DRAIN_DELAY": "1.5", "MAINSTAY_HTTP_DRAIN_SECONDS": "10"}
 Choose = Callable[[], int | None]  # the port to use now, or None where nobody is ready
 
@@ -250,6 +258,77 @@ async def supervisor(service: Service, count: int, chance: random.Random) -> tup
     return faults, {**figures, "cut_off": len(load.failed)}  # a connection that nobody had taken yet, now and then
 
 
+async def hung_up(service: Service, count: int, chance: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Restart without a gap, again and again."""
+    load = SteadyLoad(lambda: service.port, RATE, chance)
+    load.start()
+    await asyncio.sleep(1)
+    taken: list[float] = []
+    faults: dict[str, Any] = {}
+    for _ in range(count):
+        begun = time.monotonic()
+        before = set(service.children())
+        assert service.process is not None
+        service.process.send_signal(signal.SIGHUP)
+        if not await _followed(service, before):
+            faults["not_followed"] = [sorted(before), service.children(), service.said()]
+            break
+        taken.append(time.monotonic() - begun)
+    return await _judged(
+        load, service, faults, {"restarts": count, "longest_restart_s": round(max(taken, default=0), 1)}
+    )
+
+
+async def _followed(service: Service, before: set[int]) -> bool:
+    """Wait until none of the workers of before is left, and all of the new ones are there."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        now = set(service.children())
+        if len(now) == service.workers and not now & before:
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
+async def kept(service: Service, count: int, chance: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:
+    """End the service and start it anew while somebody keeps its socket."""
+    await asyncio.to_thread(service.stop)
+    with socket.create_server(("127.0.0.1", service.port), backlog=512) as keeper:
+        service.keep(keeper)
+        await asyncio.to_thread(service.start)
+        load = SteadyLoad(lambda: service.port, RATE / 4, chance)
+        load.start()
+        await asyncio.sleep(1)
+        codes = []
+        for number in range(count):
+            before = service.process
+            assert before is not None
+            if number % 2:  # now the next one is there already, now it comes when this one has gone
+                await asyncio.to_thread(service.start)
+                await asyncio.sleep(1)
+            before.send_signal(signal.SIGTERM)
+            codes.append(await asyncio.to_thread(before.wait, PATIENCE))
+            if not number % 2:
+                await asyncio.to_thread(service.start)
+            await asyncio.sleep(0.5 + chance.random())
+        faults = {"exit_codes": codes} if any(codes) else {}
+        return await _judged(load, service, faults, {"restarts": count})
+
+
+async def _judged(
+    load: SteadyLoad, service: Service, faults: dict[str, Any], figures: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    await asyncio.sleep(1)
+    await load.stop()
+    if load.failed:
+        faults["failed"] = [len(load.failed), *load.failed[:6]]
+    if tracebacks := service.tracebacks():
+        faults["tracebacks"] = tracebacks[:2]
+    faults |= lost(service, load.kept)
+    figures |= {"requests": len(load.seconds), "slow": load.slow, "p99_ms": milliseconds(load.seconds, 0.99)}
+    return faults, {**figures, "events": load.events, "streams_ended": load.streams_ended}
+
+
 def milliseconds(seconds: Sequence[float], part: float) -> float:
     """Return a quantile, in milliseconds."""
     return round(1000 * quantile(seconds, part), 1) if seconds else 0.0
@@ -262,7 +341,13 @@ PARTS: dict[str, tuple[Any, int, dict[str, str]]] = {
     "interrupted_single": (interrupted, 1, {}),
     "worker": (worker, 3, {}),
     "supervisor": (supervisor, 3, {}),
+    "hung_up": (hung_up, 2, ROLLING),
+    "hung_up_single": (hung_up, 1, ROLLING | {"MAINSTAY_HTTP_DRAIN_DELAY": "0"}),
+    "hung_up_granian": (hung_up, 2, ROLLING | {"MAINSTAY_HTTP_SERVER": "granian"}),
+    "hung_up_uvicorn": (hung_up, 2, ROLLING | {"MAINSTAY_HTTP_SERVER": "uvicorn"}),
+    "kept": (kept, 1, ROLLING),
 }
+PRODUCTION = frozenset({"hung_up_single"})  # there one worker has a supervisor as well
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -273,7 +358,7 @@ def main(arguments: Sequence[str]) -> int:
     told: dict[str, Any] = {}
     for name in names:
         part, workers, environ = PARTS[name]
-        with serving(workers=workers, package=wanted.package, **environ) as service:
+        with serving(workers=workers, package=wanted.package, production=name in PRODUCTION, **environ) as service:
             found, told[name] = asyncio.run(part(service, wanted.count, random.Random(wanted.seed)))
         print(f"{name}: {told[name]}", flush=True)
         if found:

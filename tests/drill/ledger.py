@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from typing import Annotated
 from uuid import UUID
 
 from mainstay import (
@@ -23,6 +25,7 @@ from mainstay import (
     contains,
     field,
     limit,
+    resume_after,
 )
 
 ledger = Module("ledger")
@@ -223,6 +226,19 @@ async def get_pid() -> int:
 async def nap(seconds: float = 0.05) -> str:
     await asyncio.sleep(seconds)
     return "slept"
+
+
+class Tick(Dto):
+    number: int
+
+
+@ledger.query("GET /ticks", allow=anyone)
+async def ticks(after: Annotated[int | None, resume_after("number")] = None) -> AsyncIterator[Tick]:
+    number = after or 0
+    while True:
+        number += 1
+        yield Tick(number=number)
+        await asyncio.sleep(0.1)
 
 
 @ledger.query("GET /bucket", allow=anyone, limits=[limit("100/day", by="operation")])

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -71,6 +72,7 @@ class Service:
         if package is not None:
             kept["PYTHONPATH"] = str(package)
         self._environ = kept
+        self._kept: socket.socket | None = None
         shutil.copy(HERE / "ledger.py", folder)
         (folder / "mainstay.toml").write_text(SETTINGS.format(port=self.port))
 
@@ -84,7 +86,8 @@ class Service:
         begun = time.monotonic()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mainstay", "run", "--port", str(self.port), "--workers", str(self.workers)],
+                self._command(),
+                pass_fds=() if self._kept is None else (self._kept.fileno(),),
                 cwd=self.folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -95,6 +98,17 @@ class Service:
         self.starts += 1
         self.wait_ready()
         return time.monotonic() - begun
+
+    def _command(self) -> list[str]:
+        command = [sys.executable, "-m", "mainstay", "run", "--port", str(self.port), "--workers", str(self.workers)]
+        if self._kept is None:
+            return command
+        handing = f'exec env LISTEN_PID=$$ LISTEN_FDS=1 "$@" 3<&{self._kept.fileno()}'
+        return ["sh", "-c", handing, "sh", *command]
+
+    def keep(self, listening: socket.socket) -> None:
+        """Hand over a socket at every start from now on (sd_listen_fds(3))."""
+        self._kept = listening
 
     def migrate(self) -> None:
         """Make the tables by a migration, as they are made in production."""
@@ -232,7 +246,7 @@ class Connection:
         sent = False
         try:
             async with asyncio.timeout(seconds):
-                if self._reader is None or self._reader.at_eof():
+                if self._reader is None or self._reader.at_eof() or self._stirs():
                     await self._open()
                 assert self._writer is not None
                 raw = b"" if body is None else json.dumps(body).encode()
@@ -245,6 +259,13 @@ class Connection:
         except BaseException:
             self.close()
             raise
+
+    def _stirs(self) -> bool:
+        """Whether something has come over an idle connection: its end, as good clients ask before they use one."""
+        assert self._writer is not None
+        poll = select.poll()
+        poll.register(self._writer.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     async def _open(self) -> None:
         self.close()
