@@ -28,6 +28,7 @@ from mainstay.model.values import UNASSIGNED, Email, Secret, Url
 from mainstay.model.versions import Version
 from mainstay.ports.aggregates import Aggregates, avg_of, count_of, max_of, min_of, sum_of
 from mainstay.ports.ask import Ask
+from mainstay.ports.blobs import Blob, Blobs
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.cache import Cache
 from mainstay.ports.clock import Clock
@@ -41,6 +42,8 @@ __all__ = [
     "UNASSIGNED",
     "Aggregates",
     "Ask",
+    "Blob",
+    "Blobs",
     "Bulk",
     "Cache",
     "Caching",

@@ -20,6 +20,7 @@ from mainstay.adapters.local.ids import SystemIds
 from mainstay.app import readiness
 from mainstay.app.credentials import Credentials, resolve
 from mainstay.app.mounting import make_mounts, note_mounts
+from mainstay.app.objects import make_blobs
 from mainstay.app.readiness import Readiness
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
@@ -37,6 +38,7 @@ from mainstay.model.faults import StartupFailed
 from mainstay.model.operation import OperationKind, Signed
 from mainstay.model.policy import anyone
 from mainstay.model.service import Service
+from mainstay.ports.blobs import Blobs
 from mainstay.ports.cache import Cache
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
@@ -191,7 +193,13 @@ def assemble(
         tokens=_verifier(settings, credentials, clock),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
-    bound = bind(service, ports, known=dependencies(clock), secrets=settings.secrets, inputs=_inputs(settings))
+    bound = bind(
+        service,
+        ports,
+        known=dependencies(clock, make_blobs(settings, clock)),
+        secrets=settings.secrets,
+        inputs=_inputs(settings),
+    )
     note_reserved(bound)
     note_mounts(bound)
     if bound.faults:
@@ -246,12 +254,14 @@ def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> Tok
         raise SettingsRefused([fault], settings.profile) from None
 
 
-def dependencies(clock: Clock) -> dict[Any, Resolver]:
+def dependencies(clock: Clock, blobs: Blobs | None) -> dict[Any, Resolver]:
     """Return the dependencies that a use case may ask for by type beside those that the kernel makes."""
     from mainstay.adapters.memory.cache import MemoryCache
 
     cache = MemoryCache(clock)
     known: dict[Any, Resolver] = {Cache: Resolver(make=lambda _scope: cache, shared=True)}
+    if blobs is not None:
+        known[Blobs] = Resolver(make=lambda _scope: blobs, outside=True, tasks=True, shared=True)
     reading = sys.modules.get("mainstay.adapters.sql.reading")  # a use case that asks for Sql has imported it
     if reading is not None:
         known[reading.Sql] = Resolver(make=lambda scope: reading.Sql(scope.unit))

@@ -24,6 +24,8 @@ BUILT_IN: Mapping[str, Entry] = MappingProxyType(
     {
         "store.sqlite": Entry("mainstay.app.stores:sqlite"),
         "store.memory": Entry("mainstay.app.stores:memory"),
+        "blobs.memory": Entry("mainstay.app.objects:memory"),
+        "blobs.file": Entry("mainstay.app.objects:file"),
         "limiter.memory": Entry("mainstay.app.limiters:memory"),
         "limiter.shared": Entry("mainstay.app.limiters:shared"),
         "server.native": Entry("mainstay.app.servers.native:make"),

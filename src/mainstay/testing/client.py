@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
+from mainstay.adapters.memory.blobs import MemoryBlobs
 from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.app.assembly import dependencies
@@ -90,7 +91,8 @@ class Client:
             observer=self.recorder,
             tokens=self._people,
         )
-        self.bound: Bound = bind(_with(service, replace or {}), ports, known=dependencies(self.clock), secrets=secrets)
+        known = dependencies(self.clock, MemoryBlobs(self.clock))
+        self.bound: Bound = bind(_with(service, replace or {}), ports, known=known, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)

@@ -135,6 +135,12 @@ class Database(Section, frozen=True):
     turn_seconds: Seconds = 5.0
 
 
+class Blobs(Section, frozen=True):
+    """Where objects are: ``file:///objects`` is beside ``mainstay.toml``; none where it is empty."""
+
+    url: Secret[str] = Secret("")
+
+
 class TokenKey(Section, frozen=True):
     """One key that tokens are signed with: a shared secret, PEM text, a JWK or a JWK set."""
 
@@ -221,6 +227,7 @@ class Settings(Section, frozen=True):
     cors: Cors = Cors()
     security: SecurityHeaders = SecurityHeaders()
     database: Database = Database()
+    blobs: Blobs = Blobs()
     auth: Auth = Auth()
     sealing: Sealing = Sealing()
     limits: Limits = Limits()
@@ -276,10 +283,17 @@ DEFAULTS: Mapping[Profile, Mapping[str, Any]] = MappingProxyType(
         "development": {
             "database.url": "sqlite:///.mainstay/development.sqlite",
             "database.synchronous": "normal",
+            "blobs.url": "file:///.mainstay/blobs",
             "http.drain_delay": 0.0,
             "http.drain_seconds": 5.0,
         },
-        "test": {"database.url": "memory:", "http.port": 0, "http.drain_delay": 0.0, "http.drain_seconds": 5.0},
+        "test": {
+            "database.url": "memory:",
+            "blobs.url": "memory:",
+            "http.port": 0,
+            "http.drain_delay": 0.0,
+            "http.drain_seconds": 5.0,
+        },
     }
 )
 """Where a profile's defaults differ from the fields' own."""
