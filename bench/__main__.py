@@ -100,6 +100,9 @@ def main(arguments: list[str] | None = None) -> int:
     except checks.Unequal as fault:
         print(f"bench: not the same work: {fault}", file=sys.stderr)
         return 2
+    except RuntimeError as fault:
+        print(f"bench: {fault}", file=sys.stderr)
+        return 2
     return _write(committed if whole else WORK / "results", results, about)
 
 
@@ -121,9 +124,9 @@ def run(contenders: list[Contender], workloads: list[Workload], plan: Plan) -> t
     held = tokens()
     items = {}
     try:
-        for server in servers:
-            server.start()
-            items[server.name] = checks.seed(server)
+        for server in tuple(servers):
+            if _started(server, servers, absent):
+                items[server.name] = checks.seed(server)
         _say("checking that all give the same answers")
         durable = checks.compare(servers, held, items)
         results = {
@@ -140,6 +143,21 @@ def run(contenders: list[Contender], workloads: list[Workload], plan: Plan) -> t
     ]
     about = {**report.machine(), "when": when, **dataclasses.asdict(plan), "contenders": there, "absent": absent}
     return results, about
+
+
+def _started(server: Server, servers: list[Server], absent: dict[str, str]) -> bool:
+    """Start a server. A peer that does not come up is taken from the list and told as absent."""
+    try:
+        server.start()
+    except RuntimeError as fault:
+        server.stop()
+        if server.name == OURS:
+            raise
+        servers.remove(server)
+        absent[server.name] = str(fault)
+        _say(f"{server.name} does not take part: {fault}")
+        return False
+    return True
 
 
 def _set_up(contenders: list[Contender]) -> tuple[list[Server], dict[str, str]]:

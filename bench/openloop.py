@@ -68,8 +68,8 @@ def schedule(rate: float, seconds: float, seed: int = 1) -> list[float]:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Return the value that a share of them does not exceed."""
-    ordered = sorted(values)
+    """Return the value that a share of them does not exceed; the longest wait where there is none."""
+    ordered = sorted(values) or [_PATIENCE]
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 

@@ -44,7 +44,7 @@ class Measured:
     @property
     def failures(self) -> int:
         """How many requests were not answered with success."""
-        return sum(one.failures for one in (*self.samples, *self.paced))
+        return sum(one.failures for one in self.samples) + sum(one.failures for one in self.paced)
 
     def holds(self, rate: int) -> bool:
         """Whether every run at the fixed rate was answered in time."""

@@ -193,3 +193,28 @@ def test_an_environment_that_failed_is_made_again(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(install.Absent):
             install._once(tmp_path, [source], fail)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("go", ["mainstay"]), ("mainstay", None)])
+def test_a_peer_that_does_not_come_up_is_told_as_absent_and_ours_is_a_fault(
+    name: str, expected: list[str] | None
+) -> None:
+    class Down(Fake):
+        stopped = False
+
+        def start(self) -> None:
+            raise RuntimeError("it does not answer")
+
+        def stop(self) -> None:
+            self.stopped = True
+
+    down, absent = Down(name), dict[str, str]()
+    servers: list[Any] = [Fake("mainstay"), down]
+    if expected is None:
+        with pytest.raises(RuntimeError, match="does not answer"):
+            command._started(down, servers, absent)  # type: ignore[arg-type] - a double
+    else:
+        assert not command._started(down, servers, absent)  # type: ignore[arg-type] - a double
+        assert [one.name for one in servers] == expected
+        assert absent == {name: "it does not answer"}
+    assert down.stopped
