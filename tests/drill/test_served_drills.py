@@ -53,6 +53,7 @@ ALL_COME_IN: Patch = (
     "return not self._loop_queue.crowded or self._loop_queue.admits()",
     "return True",
 )
+NO_TIME_OUTS: Patch = ("inbound/http/connections.py", "            connection.sweep()\n", "            pass\n")
 CUT_OFF: Patch = ("inbound/http/server.py", "self._shared.retire(RECENT)", "self._shared.abort()")
 
 
@@ -128,6 +129,19 @@ def test_workers_that_count_for_themselves_are_noticed() -> None:
 def test_slow_neighbours_are_not_noticed() -> None:
     code, told = drill("slow", "--count", "1")
     assert code == 0, told
+
+
+def test_slow_clients_are_closed_and_not_noticed() -> None:
+    code, told = drill("slow", "--only", "3", "--slow", "60", "--margin", "10")
+    assert code == 0, told
+    assert told["parts"]["clients"]["mixed"]["closed"] == 60
+
+
+def test_slow_clients_that_are_let_have_their_way_are_noticed(tmp_path: Path) -> None:
+    options = ("--only", "3", "--slow", "30", "--margin", "10")
+    code, told = drill("slow", *options, package=changed(tmp_path, NO_TIME_OUTS))
+    assert code == 1
+    assert told["faults"]["clients"]["mixed_left_open"] >= 10
 
 
 def test_a_turn_without_a_bound_is_noticed(tmp_path: Path) -> None:

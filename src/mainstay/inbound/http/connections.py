@@ -11,7 +11,7 @@ from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.turnstile import Gate
 from mainstay.ports.clock import Clock
 
-_AT_ONCE = 256  # connections that are swept in one turn of the loop
+_AT_ONCE = 32  # connections that are swept in one turn of the loop
 _RESTING = 1  # seconds: a connection that was used since is not closed to make room
 
 

@@ -143,20 +143,7 @@ class Intake:
         headers: dict[bytes, bytes] = {}
         self._headers = headers
         if not head.startswith(self._raw):
-            parts = head.split(b" ", 2)
-            if (
-                len(parts) == 3
-                and parts[2].startswith(b"HTTP/1.1\r\n")
-                and parts[0] in METHODS
-                and parts[1].startswith(b"/")
-                and _HASH not in parts[1]
-                and len(parts[1]) <= self._max_target
-            ):
-                self._method, self._target, rest = parts
-                self._raw = head[: 10 - len(rest)]
-                self._odd = False
-            else:
-                head = self._read_line(head)
+            head = self._read_line(head)
         if len(head) > self._much:
             self._check_size(head)
         upgrades = False
@@ -205,7 +192,20 @@ class Intake:
         raise problem from problem.__cause__
 
     def _read_line(self, head: bytes) -> bytes:
-        """Read an unusual request line, and return the head without what may stand before it."""
+        """Read the request line of a head, and return the head without what may stand before it."""
+        parts = head.split(b" ", 2)
+        if (
+            len(parts) == 3
+            and parts[2].startswith(b"HTTP/1.1\r\n")
+            and parts[0] in METHODS
+            and parts[1].startswith(b"/")
+            and _HASH not in parts[1]
+            and len(parts[1]) <= self._max_target
+        ):  # the usual one; the parser looks at each of its bytes
+            self._method, self._target, rest = parts
+            self._raw = head[: 10 - len(rest)]
+            self._odd = False
+            return head
         self._set_line(NO_LINE)
         head = head[2:] if head.startswith(b"\r\n") else head
         self._set_line(read_line(head, self._max_target))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import socket
 import struct
 import sys
 import termios
 from typing import Any
+
+_UNSENT = 256 << 10  # bytes
 
 
 class Meter:
@@ -56,9 +59,20 @@ def unsent(transport: Any) -> bool:
 
 
 def bound_unsent(listener: socket.socket, seconds: float) -> None:
-    """Let the system cut off clients that take nothing of what it holds for them, on all that a socket accepts.
+    """Bound what the system holds for clients, in bytes and in time, on all connections that a socket accepts.
 
-    An answer that fits into the system's buffer has left us: only the system knows whether it goes (RFC 5482).
+    What is in the system's buffer has left us: only the system knows whether it goes (RFC 5482). Of what is not on its
+    way yet it takes little, so that an answer that nobody takes does not sit there in megabytes where no rate is seen.
     """
-    if listener.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_USER_TIMEOUT"):
+    if listener.family in (socket.AF_INET, socket.AF_INET6) and sys.platform.startswith("linux"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, int(1000 * seconds)))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+
+
+def cut_off(transport: Any) -> None:
+    """End a connection by a reset: without one, the system would go on to offer the client what it does not take."""
+    found = transport.get_extra_info("socket")
+    if found is not None:
+        with contextlib.suppress(OSError):  # it is gone already
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -17,7 +17,7 @@ from mainstay.inbound.http.framing import leave_body
 from mainstay.inbound.http.held import Held
 from mainstay.inbound.http.intake import Intake
 from mainstay.inbound.http.parted import send_parted, sender_of
-from mainstay.inbound.http.patience import Meter, unsent
+from mainstay.inbound.http.patience import Meter, cut_off, unsent
 from mainstay.inbound.http.problems import ReadTimeout, RequestMalformed
 from mainstay.inbound.http.sending import Parts
 from mainstay.inbound.http.streaming import Cut
@@ -120,13 +120,8 @@ class HttpProtocol(asyncio.Protocol):
         taken = 0
         if not self._held.size and (self._current is None or intake.incoming is not None) and not intake.ready:
             taken = intake.parse(data)
-            if (
-                taken == len(data)
-                and self._current is None
-                and self._drained is None
-                and intake.ready
-                and intake.incoming is None
-            ):
+            idle = self._current is None and self._drained is None
+            if idle and taken == len(data) and intake.ready and intake.incoming is None:
                 self._begin(intake.ready.popleft())
                 return
         if taken < len(data) and not intake.closed:
@@ -336,7 +331,8 @@ class HttpProtocol(asyncio.Protocol):
         if self._transport is None:
             return
         if self._drained is not None:
-            if self._lags(self._drained, -self._transport.get_write_buffer_size(), options.write_timeout):
+            size = self._transport.get_write_buffer_size()
+            if self._lags(self._drained, -size, options.write_timeout, options.min_write_rate):
                 self.abort()
         elif intake.incoming is not None:
             self._sweep_body(intake.incoming, now)
@@ -361,10 +357,9 @@ class HttpProtocol(asyncio.Protocol):
             if self._current is None:
                 self._close()
 
-    def _lags(self, of: object, amount: int, window: float, rate: int | None = None) -> bool:
-        self._meter = meter = self._meter or Meter()
-        rate = self._door.options.min_write_rate if rate is None else rate
-        return meter.lags(of, amount, now=self._beat.now, window=window, rate=rate)
+    def _lags(self, of: object, amount: int, window: float, rate: int) -> bool:
+        self._meter = self._meter or Meter()
+        return self._meter.lags(of, amount, now=self._beat.now, window=window, rate=rate)
 
     def idle_for(self) -> int:
         """Return for how many seconds the connection has been at rest; -1 where it is not."""
@@ -383,11 +378,11 @@ class HttpProtocol(asyncio.Protocol):
     def _turn_away(self) -> None:
         """Say that there are too many connections, and end."""
         self._intake.closed = True
-        if not self._shared.may_linger(self):
+        if self._shared.may_linger(self):
+            self._transport.write(self._shared.refusal())
+            self._close()
+        else:
             self.abort()
-            return
-        self._transport.write(self._shared.refusal())
-        self._close()
 
     def retire(self) -> None:
         """Close now if idle for long enough; else after the answers to what has begun.
@@ -399,4 +394,4 @@ class HttpProtocol(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the connection off."""
         if self._transport is not None:
-            self._transport.abort()
+            cut_off(self._transport)
