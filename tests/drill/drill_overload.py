@@ -51,6 +51,7 @@ CLIENTS = 32  # of the closed loop
 CONNECTIONS = 2000
 PRODUCTS = 120
 TIMES = 10
+ONSET = 1.0  # seconds: those who come before the overload is noticed wait with all others
 
 
 class Ease(NamedTuple):
@@ -227,9 +228,10 @@ def drill(shop: Shop, name: str, requests: list[Request], seconds: float, seed: 
         after = generator.open(capacity * ease.rest, ease.normal + 1.0)
     finally:
         generator.close()
-    warm = 1.0 if seconds < 30 else 0.0  # of a short drill the beginning would be too great a part
+    warm = ONSET if seconds < 30 else 0.0  # of a short drill the beginning would be too great a part
     served_p99 = over.p(0.99, warm)
-    refused = quantile(over.refused, 0.999) if over.refused else 0.0
+    late = [took for at, took in zip(over.refused_at, over.refused, strict=True) if at >= ONSET]
+    refused = quantile(late, 0.999) if late else 0.0
     normal = normal_after(after, calm, ease)
     feasible = name != "cheap"
     figures = {
@@ -238,6 +240,7 @@ def drill(shop: Shop, name: str, requests: list[Request], seconds: float, seed: 
         "goodput": round(over.goodput / capacity, 2),
         "served_p99_ms": [round(1000 * calm.p(0.99), 2), round(1000 * served_p99, 2)],
         "refused_p999_ms": round(1000 * refused, 1),
+        "refused_at_onset_max_ms": round(1000 * max(over.refused, default=0.0), 1),
         "memory_growth": round(beside.growth, 3),
         "health_max_ms": round(1000 * max(beside.health, default=0.0), 1),
         "normal_after_s": normal,

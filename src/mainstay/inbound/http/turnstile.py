@@ -18,6 +18,8 @@ from mainstay.kernel.bound import BoundOperation
 
 _END = b"\r\n\r\n"
 _LARGE = 4096  # bytes of a head that is looked at
+_SMALL = 1024  # bytes of one that is remembered
+_HEADS = 2048
 _PATHS = 4096  # that are remembered with their operations
 _PLAIN = re.compile(
     rb"GET [!-~]++ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)++\r\n"  # RFC 9112, section 2.1
@@ -51,7 +53,8 @@ class Gate:
         self._door = door
         self.admission = door.admission
         self._date = date
-        self._known: dict[bytes, BoundOperation | None] = {}
+        self._known: dict[bytes, BoundOperation | None] = {}  # by target
+        self._heads: dict[bytes, BoundOperation] = {}  # whole ones: they are forgotten when it is over
         self._placed: set[Turnstile] = set()
 
     def place(self, inner: Any, transport: Any) -> None:
@@ -62,6 +65,7 @@ class Gate:
 
     def clear(self) -> None:
         """Take all turnstiles away, as soon as each has given its answer."""
+        self._heads.clear()
         for one in tuple(self._placed):
             one.leave()
 
@@ -71,21 +75,31 @@ class Gate:
 
     def judge(self, data: bytes) -> BoundOperation | None:
         """Return the operation of a request that is turned away; None for what must go the usual way."""
-        target = data[4 : data.find(b" ", 4)]
-        bound = self._known.get(target, _UNKNOWN)
+        bound = self._heads.get(data, _UNKNOWN)
         if bound is _UNKNOWN:
-            bound = self._learn(target)
-        if bound is None or self.admission.passes(bound):
-            return None
-        if _PLAIN.fullmatch(data) is None or len(_HOST.findall(data)) != 1:
+            bound = self._examine(data)
+        return None if bound is None or self.admission.passes(bound) else bound
+
+    def _examine(self, data: bytes) -> BoundOperation | None:
+        """Look at a head, and remember what was found: who is turned away often comes back with the same."""
+        bound = self._known.get(data[4 : data.find(b" ", 4)], _UNKNOWN)
+        if bound is _UNKNOWN:
+            bound = self._learn(data[4 : data.find(b" ", 4)])
+        if bound is None or _PLAIN.fullmatch(data) is None or len(_HOST.findall(data)) != 1:
             return None
         telling = _TELLING.findall(data)
-        return bound if not telling or (len(telling) == 1 and _ID.search(data) is not None) else None
+        if telling:
+            return bound if len(telling) == 1 and _ID.search(data) is not None else None
+        if len(data) <= _SMALL:
+            if len(self._heads) >= _HEADS:
+                self._heads.clear()
+            self._heads[data] = bound
+        return bound
 
     def answer(self, bound: BoundOperation, data: bytes) -> bytes:
         """Return the answer to a request that is turned away."""
         identity, lines = self._door.plain()
-        if _TELLING.search(data) is not None:
+        if data not in self._heads:
             given = _ID.search(data)
             identity = identity if given is None else given.group(1)
         return self.admission.refuse(bound, identity, lines + self._date())
