@@ -75,14 +75,16 @@ class Gate:
 
     def judge(self, data: bytes) -> BoundOperation | None:
         """Return the operation of a request that is turned away; None for what must go the usual way."""
-        bound = self._heads.get(data, _UNKNOWN)
+        bound: BoundOperation | None = self._heads.get(data, _UNKNOWN)
         if bound is _UNKNOWN:
             bound = self._examine(data)
-        return None if bound is None or self.admission.passes(bound) else bound
+        if bound is None or self.admission.passes(bound):
+            return None
+        return bound
 
     def _examine(self, data: bytes) -> BoundOperation | None:
         """Look at a head, and remember what was found: who is turned away often comes back with the same."""
-        bound = self._known.get(data[4 : data.find(b" ", 4)], _UNKNOWN)
+        bound: BoundOperation | None = self._known.get(data[4 : data.find(b" ", 4)], _UNKNOWN)
         if bound is _UNKNOWN:
             bound = self._learn(data[4 : data.find(b" ", 4)])
         if bound is None or _PLAIN.fullmatch(data) is None or len(_HOST.findall(data)) != 1:
