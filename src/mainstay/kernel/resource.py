@@ -53,7 +53,7 @@ def plan_resource(module: Module, resource: Resource, shape: Shape) -> list[Plan
             name=resource.operation_name(verb),
             kind=_KINDS.get(verb, OperationKind.COMMAND),
             module=module.name,
-            function=_MAKERS[verb](resource, prepare(policy, shape.types)),
+            function=_MAKERS[verb](resource, prepare(policy, shape.types), shape),
             source=resource.source,
             method=method,
             path=path,
@@ -95,14 +95,14 @@ def _signature(resource: Resource, verb: str) -> Signature:
     return Signature(parameters=parameters[verb], returns=returns.get(verb, entity))
 
 
-def _list(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
+def _list(resource: Resource, policy: Policy, shape: Shape) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
     async def list_rows(find: Find[Any], rows: Repository[Any], who: Principal) -> Page[Any]:
         return await rows.page(find, policy.reduce(who))
 
     return list_rows
 
 
-def _get(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
+def _get(resource: Resource, policy: Policy, shape: Shape) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
     async def get_row(id: UUID, find: Find[Any], rows: Repository[Any], who: Principal) -> Any:  # noqa: ARG001
         return await rows.get(id, include=find.include)
 
@@ -113,7 +113,7 @@ def _get(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG
     return get_allowed_row if policy.looks_at_row else get_row
 
 
-def _create(resource: Resource, policy: Policy) -> Callable[..., Any]:
+def _create(resource: Resource, policy: Policy, shape: Shape) -> Callable[..., Any]:
     entity: Any = resource.entity
     owned = resource.owners("create")
     specs = entity.__mainstay_fields__.values()
@@ -124,7 +124,7 @@ def _create(resource: Resource, policy: Policy) -> Callable[..., Any]:
         if not holds(policy.reduce(who), row):
             raise Forbidden
         added = await rows.add(row)
-        faults = write_faults(added, body, who) if guarded else ()  # its owner is known now
+        faults = write_faults(added, body, who, shape) if guarded else ()  # its owner is known now
         if faults:
             raise Invalid(faults=faults)
         return added
@@ -132,7 +132,7 @@ def _create(resource: Resource, policy: Policy) -> Callable[..., Any]:
     return create_row
 
 
-def _update(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
+def _update(resource: Resource, policy: Policy, shape: Shape) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
     async def update_row(id: UUID, patch: Patch[Any], rows: Repository[Any], who: Principal) -> Any:
         allowed = policy.reduce(who)
         row = await rows.one(allowed, id=id)
@@ -144,7 +144,7 @@ def _update(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: 
     return update_row
 
 
-def _delete(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
+def _delete(resource: Resource, policy: Policy, shape: Shape) -> Callable[..., Any]:  # noqa: ARG001 - one form for all makers
     async def delete_row(id: UUID, rows: Repository[Any], who: Principal) -> None:
         row = await rows.one(policy.reduce(who), id=id)
         await rows.delete(row)
@@ -152,7 +152,7 @@ def _delete(resource: Resource, policy: Policy) -> Callable[..., Any]:  # noqa: 
     return delete_row
 
 
-_MAKERS: dict[str, Callable[[Resource, Policy], Callable[..., Any]]] = {
+_MAKERS: dict[str, Callable[[Resource, Policy, Shape], Callable[..., Any]]] = {
     "list": _list,
     "get": _get,
     "create": _create,

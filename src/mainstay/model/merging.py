@@ -10,8 +10,10 @@ import msgspec
 from mainstay.model.checking import pointer_step
 from mainstay.model.conditions import FALSE, TRUE, holds
 from mainstay.model.inputs import Patch
+from mainstay.model.policy import prepare
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Fault, Invalid
+from mainstay.model.schema import Shape
 
 
 class NestedPatch(Patch[Any]):
@@ -24,24 +26,27 @@ class NestedPatch(Patch[Any]):
         self.target: Any = target
 
 
-def write_faults(row: Any, names: Iterable[str], who: Principal) -> list[Fault]:
-    """Return a fault for each named field that a caller may not set in this row, by the field's ``write=`` policy."""
+def write_faults(row: Any, names: Iterable[str], who: Principal, shape: Shape) -> list[Fault]:
+    """Return a fault for each named field that a caller may not set in this row, by the field's ``write=`` policy.
+
+    ``shape`` is the row's: a claim is compared as a value of its field's type.
+    """
     specs = type(row).__mainstay_fields__
     faults = []
     for name in names:
         policy = specs[name].write if name in specs else None
         if policy is None:
             continue
-        condition = policy.reduce(who)
+        condition = prepare(policy, shape.types).reduce(who)
         if condition is not TRUE and (condition is FALSE or not holds(condition, row)):
             detail = "may not be set by this caller"
             faults.append(Fault("forbidden_field", detail, pointer=f"/{pointer_step(name)}"))
     return faults
 
 
-def applied(row: Any, patch: Patch[Any], who: Principal) -> dict[str, Any]:
+def applied(row: Any, patch: Patch[Any], who: Principal, shape: Shape) -> dict[str, Any]:
     """Return what a caller's patch changes in a row. Raises ``Invalid``, for fields that it may not set too."""
-    faults = write_faults(row, patch.changes, who)
+    faults = write_faults(row, patch.changes, who, shape)
     if faults:
         raise Invalid(faults=faults)
     return merged(row, patch.changes)

@@ -154,7 +154,7 @@ class Repository(Generic[E]):
         unit, plan = self._unit, self._plan
         unit.changing()
         if patch is not None:
-            changes = {**applied(row, patch, unit.frame.who), **changes}
+            changes = {**applied(row, patch, unit.frame.who, plan.shape), **changes}
         wanted = checked_changes(plan, row, changes)
         wanted["version"] = row.version + 1
         wanted["updated_at"] = unit.frame.clock.now()

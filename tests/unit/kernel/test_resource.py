@@ -111,6 +111,31 @@ async def test_a_field_that_only_its_owner_sets_is_not_set_for_another(build: Bu
     assert body(await send(world, "update_diary", b"ann", made["id"], json={"mood": "bad"}))["mood"] == "bad"
 
 
+class Ledger(Entity):
+    """A row whose fields are for its team, which a token names by a text."""
+
+    team: UUID
+    shown: int = field(default=1, read=where(lambda row, who: row.team == who.claims["team"]))
+    kept: int = field(default=1, write=where(lambda row, who: row.team == who.claims["team"]))
+
+
+async def test_a_claim_is_compared_as_a_value_of_its_field(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = UUID(int=77)
+    monkeypatch.setattr("kernel_world.ANN", msgspec.structs.replace(ANN, claims={"team": str(team)}))
+    module = Module("ledgers")
+    module.resource(Ledger, path="/ledgers", read=anyone, create=anyone, update=anyone)
+    world = await build(module)
+    made = body(await send(world, "create_ledger", b"ann", json={"team": str(team), "kept": 2}))
+    assert (made["shown"], made["kept"]) == (1, 2)
+    assert body(await send(world, "update_ledger", b"ann", made["id"], json={"kept": 3}))["kept"] == 3
+    other = body(await send(world, "create_ledger", b"bob", json={"team": str(team)}))
+    assert "shown" not in other
+    refused = await send(world, "update_ledger", b"bob", made["id"], json={"kept": 4})
+    assert [(f.code, f.pointer) for f in refused.faults] == [("forbidden_field", "/kept")]
+    refused = await send(world, "create_ledger", b"ann", json={"team": str(UUID(int=78)), "kept": 2})
+    assert [(f.code, f.pointer) for f in refused.faults] == [("forbidden_field", "/kept")]
+
+
 async def test_the_rows_own_policy_holds_beside_that_of_the_verb(build: Build) -> None:
     module = Module("shared")
     module.resource(Shared, path="/shared", read=anyone, create=authenticated, update=anyone, delete=role("manager"))

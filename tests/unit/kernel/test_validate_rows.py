@@ -30,6 +30,7 @@ from mainstay import (
 from mainstay.model.merging import NestedPatch, applied, merged
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Invalid
+from mainstay.model.schema import shape_of
 
 BOSS = Principal(id=UUID(int=1), roles=frozenset({"boss"}))
 CLERK = Principal(id=UUID(int=2))
@@ -181,7 +182,7 @@ def test_objects_inside_a_patch_merge_into_the_row(desk: Desk) -> None:
         places={"home": Address(street="H"), "away": Address(street="A")},
         extra={"x": {"y": 1, "k": 2}, "p": 0},
     )
-    assert applied(row, patch, BOSS) == {
+    assert applied(row, patch, BOSS, shape_of(Crate)) == {
         "address": Address(street="Long", city="Port"),
         "facts": {"c": 3, "b": 2},
         "labels": {"l": "x"},
@@ -211,9 +212,9 @@ def test_values_of_a_map_are_patched_with_its_own_rules(desk: Desk) -> None:
 
 def test_a_write_policy_on_rows_is_asked_of_the_row(desk: Desk) -> None:
     patch = desk.inputs("update_crate", encoded(own="x"), principal=CLERK, arguments=PLACE)["patch"]
-    assert applied(Crate(keeper_id=CLERK.id, label="x"), patch, CLERK) == {"own": "x"}
+    assert applied(Crate(keeper_id=CLERK.id, label="x"), patch, CLERK, shape_of(Crate)) == {"own": "x"}
     with pytest.raises(Invalid) as caught:
-        applied(Crate(keeper_id=BOSS.id, label="x"), patch, CLERK)
+        applied(Crate(keeper_id=BOSS.id, label="x"), patch, CLERK, shape_of(Crate))
     assert places(caught.value.faults) == [("forbidden_field", "/own")]
 
 

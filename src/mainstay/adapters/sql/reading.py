@@ -29,6 +29,7 @@ from mainstay.adapters.sql.statements import Statements
 from mainstay.adapters.sql.tables import build_metadata
 from mainstay.adapters.sql.values import Unstorable, clock_time, moment, text_of
 from mainstay.model.conditions import FALSE, TRUE, Condition
+from mainstay.model.policy import prepare
 from mainstay.model.structs import Entity
 from mainstay.ports.unit_of_work import UnitOfWork
 
@@ -90,7 +91,7 @@ class Sql:
         who, columns, built = unit.frame.who, [], _built(statements)
         for column in statements.columns.by_name.values():
             spec = column.attribute.spec
-            mask = TRUE if spec.read is None else spec.read.reduce(who)
+            mask = TRUE if spec.read is None else prepare(spec.read, statements.columns.shape.types).reduce(who)
             if mask is not FALSE and not column.attribute.hidden:
                 held = built.c[column.name]
                 columns.append(held if mask is TRUE else _masked(held, mask, statements))

@@ -164,7 +164,7 @@ class Views:
     def _fill(self, view: View, above: dict[Any, View]) -> None:
         struct = view.struct
         shape = self._shapes.of(struct)
-        names = wire_names(struct, self._case)
+        types, names = shape.types, wire_names(struct, self._case)
         infos = {info.name: info for info in msgspec.structs.fields(struct)}
         fields: list[_Field] = []
         policies: list[Policy] = []
@@ -175,7 +175,7 @@ class Views:
             if attribute.hidden:
                 continue
             below = self._below(attribute, {**above, struct: view})
-            policy = None if attribute.spec.read is None else _place(prepare(attribute.spec.read), policies)
+            policy = None if attribute.spec.read is None else _place(prepare(attribute.spec.read, types), policies)
             fields.append(_Field(name, names[name], policy, below, _absent(struct, infos[name])))
             direct = direct and below is None
         relations = tuple(relation.name for relation in shape.relations)

@@ -261,7 +261,9 @@ def rule_fault(error: Exception | None) -> tuple[str, str]:
 class Collector:
     """Tells all faults of a body of one struct. Structs in it are prepared once, at start-up."""
 
-    def __init__(self, shapes: Shapes, limits: InputLimits, prepare: Callable[[Policy], Policy]) -> None:
+    def __init__(
+        self, shapes: Shapes, limits: InputLimits, prepare: Callable[[Policy, Mapping[str, Any]], Policy]
+    ) -> None:
         self._shapes = shapes
         self._limits = limits
         self._prepare = prepare
@@ -278,7 +280,7 @@ class Collector:
             attribute = shape.by_name[info.name]
             made.members[info.encode_name] = (_Value(attribute, self), info)
             if attribute.spec.write is not None:
-                made.guards[info.encode_name] = self._prepare(attribute.spec.write)
+                made.guards[info.encode_name] = self._prepare(attribute.spec.write, shape.types)
         return made
 
     def faults(self, struct: Any, body: bytes, who: Principal) -> list[Fault]:

@@ -120,7 +120,7 @@ class Search:
         shapes: Shapes,
         *,
         case: Case,
-        prepare: Callable[[Policy], Policy],
+        prepare: Callable[[Policy, Mapping[str, Any]], Policy],
         limits: InputLimits,
         one: bool = False,
     ) -> None:
@@ -134,7 +134,7 @@ class Search:
             if operators_of(attribute)
         }
         self._policies = {
-            told: prepare(attribute.spec.read)
+            told: prepare(attribute.spec.read, shape.types)
             for told, attribute in self._fields.items()
             if attribute.spec.read is not None
         }

@@ -5,7 +5,7 @@ A policy that looks at the row cannot be decided before there is one; it is aske
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ Guard = Callable[[Any, Principal], bool]
 class Guards:
     """Makes the guards of structs; one that refers to itself is made once."""
 
-    def __init__(self, shapes: Shapes, prepare: Callable[[Policy], Policy]) -> None:
+    def __init__(self, shapes: Shapes, prepare: Callable[[Policy, Mapping[str, Any]], Policy]) -> None:
         self._shapes = shapes
         self._prepare = prepare
         self._made: dict[Any, list[Guard | None]] = {}
@@ -39,7 +39,7 @@ class Guards:
         for info in msgspec.structs.fields(struct):
             attribute = shape.by_name[info.name]
             if attribute.spec.write is not None:
-                parts.append(_own(info, self._prepare(attribute.spec.write)))
+                parts.append(_own(info, self._prepare(attribute.spec.write, shape.types)))
             below = self._below(attribute)
             if below is not None:
                 parts.append(_member(info.name, below))

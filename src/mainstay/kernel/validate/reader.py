@@ -22,7 +22,8 @@ from mainstay.model.schema import FieldKind, Shapes
 
 Read = Callable[[bytes, Principal], Any]
 Finish = Callable[[Any], Any]
-Prepare = Callable[[Policy], Policy]
+Prepare = Callable[[Policy, Mapping[str, Any]], Policy]
+"""Makes a field's policy ready: with the types of the row's fields, which claims are compared as."""
 
 
 def is_closed(shapes: Shapes, struct: Any, above: tuple[Any, ...] = ()) -> bool:

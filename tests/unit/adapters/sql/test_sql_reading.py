@@ -22,7 +22,7 @@ from mainstay.adapters.sql.store import SqliteStore
 from mainstay.adapters.sql.tables import build_metadata
 from mainstay.adapters.sql.values import Unstorable
 from mainstay.model.fields import field
-from mainstay.model.policy import owner, role
+from mainstay.model.policy import owner, role, where
 from mainstay.model.principal import Principal
 from mainstay.model.structs import Entity
 from mainstay.sql import Restricted, Sql
@@ -111,6 +111,24 @@ async def test_fields_that_the_caller_may_not_read_are_left_out_or_null(tmp_path
             hidden = await sql.fetch(select(func.sum(sql.table(Pay).c.amount).label("total")))
             assert hidden[0].total == sum(each for each in amounts if each is not None)
             await unit.rollback()
+
+
+class Claimed(Entity):
+    team: UUID
+    cost: int = field(read=where(lambda row, who: row.team == who.claims["team"]))
+
+
+async def test_a_claim_is_compared_as_a_value_of_its_field(tmp_path: Path) -> None:
+    claimed, team = table(Claimed), UUID(int=77)
+    async with opened(tmp_path, claimed) as store:
+        begun = store.begin(write=True)
+        begun.rows(Claimed).insert([row(Claimed, 1, team=team, cost=5), row(Claimed, 2, team=UUID(int=78), cost=6)])
+        await begun.commit()
+        unit = unit_of(store, Principal(id=UUID(int=0xA), claims={"team": str(team)}), claimed)
+        sql = Sql(unit)
+        found = await sql.fetch(select(sql.table(Claimed).c.cost).order_by(sql.table(Claimed).c.id))
+        assert [each.cost for each in found] == [5, None]
+        await unit.rollback()
 
 
 async def test_a_command_sees_what_it_has_queued(store: SqliteStore) -> None:
