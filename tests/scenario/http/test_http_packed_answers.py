@@ -188,5 +188,13 @@ def test_a_document_is_packed_once(door: Any) -> None:
     known = {**ALL, "If-None-Match": first["ETag"]}
     assert (client.ask("GET", "/openapi.json", known).status, "Accept-Encoding" in vary(first)) == (304, True)
     assert client.ask("GET", "/openapi.json", {"Accept-Encoding": "*;q=0"}).status == 406
-    (forms,) = client.door._forms.values()
+    (forms,) = client.door._shelf._forms.values()
     assert set(forms._made) == {"zstd"}
+
+
+def test_pages_are_packed_where_they_are_large(door: Any) -> None:
+    client = door(compress_least=10)
+    page = client.ask("GET", "/health", {"Accept-Encoding": "gzip"})
+    assert (page["Content-Encoding"], gzip.decompress(page.body)) == ("gzip", b'{"status":"up"}')
+    assert "Accept-Encoding" in vary(page)
+    assert "Content-Encoding" not in door().ask("GET", "/health", ALL)

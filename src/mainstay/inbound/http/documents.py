@@ -1,4 +1,6 @@
-"""Documents: bytes that are served as they are, with a validator, packed once for each coding that is asked for."""
+"""Documents: bytes that are served as they are, with a validator, packed once for each coding that is asked for; and
+pages, which are made anew for each request.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,10 @@ import zlib
 from mainstay.inbound.http.codings import PREFERRED, Coding
 from mainstay.inbound.http.compress import VARY, Headers, Packing
 from mainstay.inbound.http.conditional import coded, known_tag
+from mainstay.inbound.http.encode import Answers
+from mainstay.inbound.http.exchange import Answer, Exchange
+from mainstay.inbound.http.fields import line
+from mainstay.inbound.http.security import without
 from mainstay.inbound.http.targets import Document
 from mainstay.model.problem import NotAcceptable
 
@@ -76,3 +82,38 @@ class Forms:
         """Whether the client has this form already. Raises ``HeaderMalformed``."""
         field = headers.get(b"if-none-match")
         return field is not None and known_tag(field.decode("latin-1"), [form.tag]) is not None
+
+
+class Shelf:
+    """Answers with documents, and with pages that were made anew."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._packing = answers.packing
+        self._forms: dict[Document, Forms] = {}
+
+    def document(self, exchange: Exchange, document: Document) -> Answer:
+        """Return the answer of a document. Raises the Problem of a request that cannot be met."""
+        document = document.at(exchange.root)
+        forms = self._forms.get(document)
+        if forms is None:
+            forms = self._forms[document] = Forms(document, self._packing)
+        form = forms.of(exchange.headers)
+        exchange.common = without(exchange.common, (name for name, _ in forms.headers))
+        head = f"ETag: {form.tag}\r\nCache-Control: no-cache\r\n".encode() + forms.vary
+        head += self._answers.trailer(exchange)
+        if forms.known(form, exchange.headers):
+            return Answer(304, head)
+        extra = b"".join(line(name, value) for name, value in forms.headers)
+        return Answer(200, line("Content-Type", document.media_type) + form.line + extra + head, form.body)
+
+    def page(self, exchange: Exchange, status: int, media: str, body: bytes) -> Answer:
+        """Return the answer of a page: metrics are large, and asked for by who takes them packed."""
+        head = line("Content-Type", media) + b"Cache-Control: no-store\r\n"
+        if len(body) >= self._packing.least and self._packing.fits(media):
+            head += VARY
+            wanted = self._packing.wanted(exchange.headers)
+            if wanted.codings:
+                coding = wanted.codings[0]
+                head, body = head + coding.line, coding.pack(body)
+        return Answer(status, head + self._answers.trailer(exchange), body)

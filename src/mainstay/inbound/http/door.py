@@ -10,11 +10,10 @@ from typing import Any
 
 from mainstay.inbound.http.admission import Admission, Bounds, Held
 from mainstay.inbound.http.body import Inflow
-from mainstay.inbound.http.documents import Forms
+from mainstay.inbound.http.documents import Shelf
 from mainstay.inbound.http.drive import Dispatch, drive
 from mainstay.inbound.http.encode import Answers, ReplyEncoder
 from mainstay.inbound.http.exchange import Answer, Exchange, field_of
-from mainstay.inbound.http.fields import line
 from mainstay.inbound.http.framing import CHUNKED, body_length
 from mainstay.inbound.http.head import TELLING, describe, trace
 from mainstay.inbound.http.mounts import Mount, Mounts, Place
@@ -24,7 +23,6 @@ from mainstay.inbound.http.problems import MethodNotAllowed, NoRoute, TargetTooL
 from mainstay.inbound.http.reception import Reception
 from mainstay.inbound.http.request import decode_query, split_target
 from mainstay.inbound.http.routes import Declared, Match, Routes
-from mainstay.inbound.http.security import without
 from mainstay.inbound.http.targets import (
     Document,
     Documents,
@@ -87,7 +85,7 @@ class Door:
         self._common = self._reception.common
         self._answers = Answers(self.options)
         self.parting = self._answers.parting
-        self._forms: dict[Document, Forms] = {}
+        self._shelf = Shelf(self._answers)
         targets = targets_of(operations, versions, self.options, self._answers)
         self._routes = _table([*targets, *_served(documents, pages)], self.options.max_target_bytes)
         self._missing = Missing(versions) if versions else None
@@ -95,6 +93,7 @@ class Door:
         self._guarded = False
         self.admission = admission or Admission(Bounds(), clock=clock, observer=observer)
         self.admission.stand_before(operations, self._answers, self._guard)
+        self._began = self.admission.began
 
     def _guard(self, guarded: bool) -> None:
         """Ask the admission about calls, or do not: while it is asked no route is taken past the question."""
@@ -313,7 +312,7 @@ class Door:
         """Run what was asked for. Returns its result, or the Task that will have it: either is for ``finish``."""
         call = exchange.call
         if call is not None:
-            return drive(self._dispatch, call, self._monotonic(), loop, self.admission.began)
+            return drive(self._dispatch, call, self._monotonic(), loop, self._began)
         target = exchange.target
         if isinstance(target, Held | Visit):
             return target.begin(loop)
@@ -336,28 +335,12 @@ class Door:
             if isinstance(result, Answer):
                 return result
             if isinstance(result, Document):
-                return self._document(exchange, result)
-            status, media, body = result
-            head = line("Content-Type", media) + b"Cache-Control: no-store\r\n" + self._answers.trailer(exchange)
-            return Answer(status, head, body)
+                return self._shelf.document(exchange, result)
+            return self._shelf.page(exchange, *result)
         except Problem as problem:
             return self._answers.problem(exchange, problem)
         except Exception as error:
             return self.failed(exchange, error)
-
-    def _document(self, exchange: Exchange, document: Document) -> Answer:
-        document = document.at(exchange.root)
-        forms = self._forms.get(document)
-        if forms is None:
-            forms = self._forms[document] = Forms(document, self._answers.packing)
-        form = forms.of(exchange.headers)
-        exchange.common = without(exchange.common, (name for name, _ in forms.headers))
-        head = f"ETag: {form.tag}\r\nCache-Control: no-cache\r\n".encode() + forms.vary
-        head += self._answers.trailer(exchange)
-        if forms.known(form, exchange.headers):
-            return Answer(304, head)
-        extra = b"".join(line(name, value) for name, value in forms.headers)
-        return Answer(200, line("Content-Type", document.media_type) + form.line + extra + head, form.body)
 
     def failed(self, exchange: Exchange, error: BaseException) -> Answer:
         """Return the answer of an exchange that broke outside of the pipeline, and tell the observer why."""
