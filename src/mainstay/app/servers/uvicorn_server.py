@@ -14,6 +14,7 @@ from mainstay.app.servers.contract import ON_ITS_WAY, Facing, Server
 from mainstay.app.servers.foreign_log import ForeignLog
 from mainstay.app.servers.through_asgi import Through
 from mainstay.app.tls import context_of
+from mainstay.inbound.http.server import SHAKING
 
 _LOOK = 0.02  # seconds between looks at the connections that are left
 _SECONDS = 1.0  # for the server to end after its last answer
@@ -107,9 +108,11 @@ class UvicornServer:
         """Wait for the next request of idle connections for a time, then for the answers."""
         self.part()
         state, loop = self._server.server_state, asyncio.get_running_loop()
-        idle_until = loop.time() + (idle_seconds or ON_ITS_WAY)
-        end = loop.time() + seconds
-        while self._task is not None and state.connections and loop.time() < idle_until:
+        begun = loop.time()
+        idle_until = begun + (idle_seconds or ON_ITS_WAY)
+        shaking_until = begun + (SHAKING if self._server.config.is_ssl else 0.0)
+        end = begun + seconds
+        while self._task is not None and loop.time() < (idle_until if state.connections else shaking_until):
             await asyncio.wait({self._task}, timeout=_LOOK)
         self._server.should_exit = True
         clean = await self._app.ended(max(0.0, end - loop.time()))

@@ -16,6 +16,7 @@ from mainstay.inbound.http.protocol import HttpProtocol
 from mainstay.ports.clock import Clock
 
 RECENT = 1.0  # seconds: a connection that was used since is not closed under a request that may be on its way
+SHAKING = 1.0  # seconds in which a handshake of TLS is done that had begun when the last connection was taken
 _ABORTED = 1.0  # seconds for the loop to tell connections that they were cut off
 
 
@@ -128,6 +129,8 @@ class HttpServer:
         Answers have ``seconds`` in all. Returns whether all that was in flight came to its end.
         """
         self.part()
+        if self._tls is not None:
+            await asyncio.sleep(min(SHAKING, seconds))  # who is at it is not counted as a connection yet
         if idle_seconds and await self._shared.emptied(min(idle_seconds, seconds)):
             self._shared.beat.stop()
             return True
