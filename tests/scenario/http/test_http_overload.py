@@ -325,6 +325,20 @@ def test_what_comes_while_a_call_waits_is_answered_after_it(crowded: tuple[Serve
         assert {second for _, second in answers} == {200}
 
 
+def test_an_alarm_guards_the_door_at_once_and_ends_with_the_watch(serve: Serve, sample: Sample) -> None:
+    served = serve()
+    gate = served.door.admission
+    queue = gate._loop_queue
+    queue._loop = type("Stuck", (), {"call_soon_threadsafe": lambda self, call: None})()  # its turn goes on and on
+    gate._alarm()
+    queue._first = False
+    assert said(served, USUAL).status == 503
+    assert said(served, b"GET /health HTTP/1.1\r\nHost: t\r\n\r\n").status == 200
+    gate.stop()
+    assert said(served, USUAL).status == 200
+    assert said(served, GET).status == 200
+
+
 def test_who_leaves_while_its_call_waits_is_forgotten(crowded: tuple[Served, Crowded], sample: Sample) -> None:
     served, queue = crowded
     for _ in range(20):

@@ -124,6 +124,9 @@ class Admission:
         self._loop_queue.stop()
         self._store_queue.stop()
         self._change()
+        if not self.guarding:
+            for guard in self._guards:  # an alarm may have come that nothing has followed
+                guard(False)
 
     def admits(self, bound: BoundOperation) -> bool:
         """Whether a call of an operation may begin now. It is asked only while there is something to guard."""
