@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
@@ -25,6 +28,7 @@ from mainstay.app.tls import TlsFiles
 
 _NO_NAME = ((b"server", b""),)  # hyper writes its own where there is none
 _LEAST_BUFFER = 8192  # bytes: hyper refuses less
+_BEGIN_SECONDS = 0.1  # in which what is wrong with its options shows
 _SECONDS = 2.0  # for the server to end after its last answer
 
 
@@ -34,11 +38,15 @@ def make(facing: Facing) -> Server:
 
 
 class _Embedded(Embedded):
-    """Granian with a socket that it is handed. ``descriptor`` is closed by it."""
+    """Granian with a socket that it is handed, which it closes, and with TLS whose key has no password."""
 
-    def __init__(self, descriptor: int, **options: Any) -> None:
+    def __init__(self, descriptor: int, tls: TlsFiles | None, **options: Any) -> None:
         super().__init__(**options)
         self._descriptor = descriptor
+        if tls is not None:
+            oldest = SSLProtocols.tls12 if tls.minimum == "1.2" else SSLProtocols.tls13
+            context: Any = (True, str(tls.certificate), str(tls.key), None, str(oldest), None, [], False)
+            self.ssl_ctx = context
 
     def _init_shared_socket(self) -> None:
         self._ssp = None
@@ -61,18 +69,23 @@ class GranianServer:
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Take calls."""
         http, tls = self._facing.settings.http, self._facing.tls
+        with _unlocked(tls) as opened:
+            self._spawn(sockets, http, opened)
+            await asyncio.wait(self._tasks, timeout=_BEGIN_SECONDS)
+        for task in self._tasks:
+            if task.done():
+                task.result()
+                raise RuntimeError("granian ended as it began")
+
+    def _spawn(self, sockets: Sequence[socket.socket], http: Http, tls: TlsFiles | None) -> None:
         for one in sockets:
             one.listen(http.backlog)
             descriptor = os.dup(one.fileno())
             one.close()
             self._descriptors.append(descriptor)
-            server = _Embedded(descriptor, **_options(self._app, http, tls))
+            server = _Embedded(descriptor, tls, **_options(self._app, http))
             self._servers.append(server)
             self._tasks.append(asyncio.create_task(server.serve(), name="mainstay-granian"))
-        await asyncio.sleep(0)
-        for task in self._tasks:
-            if task.done():
-                task.result()
 
     def part(self) -> None:
         """Let each answer be its connection's last."""
@@ -109,8 +122,29 @@ class GranianServer:
         return clean
 
 
-def _options(app: Through, http: Http, tls: TlsFiles | None) -> dict[str, Any]:
-    options: dict[str, Any] = {
+@contextmanager
+def _unlocked(tls: TlsFiles | None) -> Iterator[TlsFiles | None]:
+    """Give the files of TLS with a key that needs no password: granian opens only some of those that do.
+
+    The opened key is in memory, under a name that this process alone has, and no longer than the block.
+    """
+    if tls is None or tls.password is None:
+        yield tls
+        return
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_pem_private_key(tls.key.read_bytes(), tls.password.encode())
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    descriptor = os.memfd_create("key", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, key.private_bytes(*form))
+        yield msgspec.structs.replace(tls, key=Path(f"/proc/self/fd/{descriptor}"), password=None)
+    finally:
+        os.close(descriptor)
+
+
+def _options(app: Through, http: Http) -> dict[str, Any]:
+    return {
         "target": app,
         "interface": Interfaces.ASGINL,
         "http": HTTPModes.auto,
@@ -124,11 +158,3 @@ def _options(app: Through, http: Http, tls: TlsFiles | None) -> dict[str, Any]:
         ),
         "http2_settings": HTTP2Settings(max_headers_size=http.max_header, keep_alive_interval=None),
     }
-    if tls is not None:
-        options |= {
-            "ssl_cert": tls.certificate,
-            "ssl_key": tls.key,
-            "ssl_key_password": tls.password,
-            "ssl_protocol_min": SSLProtocols.tls12 if tls.minimum == "1.2" else SSLProtocols.tls13,
-        }
-    return options
