@@ -59,16 +59,21 @@ def _faults(bound: Bound, mounted: Mounted, seen: dict[str, Mounted]) -> Iterato
 
 def _overlaps(bound: Bound, path: str) -> Iterator[tuple[str, str]]:
     """Find the routes with a name in braces where the mount has its own path: which one is meant is anybody's guess."""
-    wanted = path.split("/")[1:]
+    prefixes = [version.prefix for version in bound.service.versions] or [""]
     for one in bound.operations:
-        if not one.operation.method:
-            continue
-        segments = one.operation.path.split("/")[1:]
-        pairs = list(zip(wanted, segments, strict=False))
-        guessed = any(part.startswith("{") for _, part in pairs)
-        if guessed and len(segments) >= len(wanted) and all(a == b or b.startswith("{") for a, b in pairs):
-            route = f"{one.operation.method} {one.operation.path}"
-            yield f"{route} ({one.operation.source}) takes the same paths", "give one of both another path"
+        operation = one.operation
+        if operation.method and any(_takes(prefix + operation.path, path) for prefix in prefixes):
+            route = f"{operation.method} {operation.path}"
+            yield f"{route} ({operation.source}) takes the same paths", "give one of both another path"
+
+
+def _takes(route: str, path: str) -> bool:
+    """Whether a route takes paths at or below a mount's by a name in braces."""
+    wanted, segments = path.split("/")[1:], route.split("/")[1:]
+    if len(segments) < len(wanted):
+        return False
+    pairs = list(zip(wanted, segments, strict=False))
+    return any(b.startswith("{") for _, b in pairs) and all(a == b or b.startswith("{") for a, b in pairs)
 
 
 def kind_of(app: Any) -> MountKind | None:

@@ -118,6 +118,20 @@ def test_routes_that_take_the_same_paths() -> None:
     assert any("GET /{tenant}/menu" in fault for fault in faults("/legacy")), "a tenant may be called legacy"
 
 
+def test_routes_of_versions_have_their_prefix() -> None:
+    shop = Module("shop")
+
+    @shop.query("GET /{tenant}/menu", allow=anyone)
+    async def menu(tenant: str) -> str:
+        return tenant
+
+    made = Service("shop", modules=[shop], versions=["1"])
+    made.mount("/legacy/old", asgi)
+    made.mount("/v1/old", asgi)
+    (fault,) = inspect(made).faults
+    assert fault.subject == "mount:/v1/old"
+
+
 def test_two_at_one_path_and_what_is_unclear() -> None:
     made = service()
     made.mount("/", asgi)

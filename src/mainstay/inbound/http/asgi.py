@@ -125,11 +125,12 @@ class _Request:
         client = scope.get("client")
         address = client[0] if client else ""
         peer = door.peer_of(address)
+        secure = scope.get("scheme") == "https"
         headers: dict[bytes, bytes] = {}
         try:
             merge_fields(scope["headers"], headers, door.options)
         except Problem as problem:
-            return door.broken(method, target, headers, peer, problem)
+            return door.broken(method, target, headers, peer, problem, secure=secure)
         later = scope.get("http_version", "1.1")[:1] in "23"  # they frame a body without a header field
         exchange = door.receive(
             method,
@@ -139,7 +140,7 @@ class _Request:
             peer=peer,
             root=root,
             streaming=later and method in _WITH_BODY and b"content-length" not in headers,
-            secure=scope.get("scheme") == "https",
+            secure=secure,
         )
         if not self._started and exchange.answer is None and not isinstance(exchange.target, PageTarget):
             exchange.answer = door.refuse(exchange, NotStarted(retry_after=1))

@@ -296,10 +296,16 @@ class Door:
         return self._answers.problem(exchange, problem)
 
     def broken(
-        self, method: bytes, target: bytes, headers: dict[bytes, bytes], peer: str, problem: Problem
+        self,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        peer: str,
+        problem: Problem,
+        secure: bool = False,
     ) -> Exchange:
         """Return the exchange of a request whose head cannot be read, with its answer."""
-        exchange = self._reception.identify(method, headers, "", peer, "")
+        exchange = self._reception.identify(method, headers, "", peer, "", secure=secure)
         exchange.path = target.partition(b"?")[0][:256]
         exchange.closing = True
         if problem.__cause__ is not None:

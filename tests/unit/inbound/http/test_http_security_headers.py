@@ -11,6 +11,7 @@ from mainstay.inbound.http.exchange import Answer
 from mainstay.inbound.http.options import HttpOptions, Security
 from mainstay.inbound.http.security import security_lines, without
 from mainstay.kernel.call import Reply
+from mainstay.model.problem import Malformed
 
 NAMES = {
     "x-content-type-options": "nosniff",
@@ -109,6 +110,13 @@ def test_a_listed_proxy_says_how_it_was_called(address: str, forwarded: bytes, s
     exchange = door.receive(b"GET", b"/hello", {b"host": b"t", b"forwarded": forwarded}, address, address)
     assert exchange.secure is secure
     assert (b"Strict-Transport-Security" in exchange.common) is secure
+
+
+def test_a_head_that_cannot_be_read_is_answered_over_tls_as_well() -> None:
+    door = Sample().door(HttpOptions(security=YEAR))
+    exchange = door.broken(b"GET", b"/hello", {}, "127.0.0.1", Malformed(), secure=True)
+    assert exchange.answer is not None
+    assert b"Strict-Transport-Security" in exchange.answer.head
 
 
 def test_a_proxy_that_was_called_without_tls_wins_over_our_own_tls() -> None:
