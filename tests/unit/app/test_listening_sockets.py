@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from mainstay.app import sockets
 from mainstay.app.refusal import Refusal
-from mainstay.app.sockets import listen, rejoin
+from mainstay.app.sockets import inherited, listen, rejoin, take_again, take_no_more
 
 
 @contextlib.contextmanager
@@ -95,3 +96,51 @@ def test_an_address_that_is_not_ours_is_refused(host: str, monkeypatch: pytest.M
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     with pytest.raises(Refusal, match="no address of this machine"):
         listen(host, 0)
+
+
+def test_what_waits_is_taken_though_nothing_more_is_let_in() -> None:
+    with closing(listen("127.0.0.1", 0)) as (one,):
+        waiting = socket.create_connection(("127.0.0.1", port_of(one)))
+        waiting.send(b"a request")
+        take_no_more(one)
+        late = socket.socket()
+        late.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            late.connect(("127.0.0.1", port_of(one)))
+        accepted, _ = one.accept()
+        assert accepted.recv(100) == b"a request"
+        with pytest.raises(BlockingIOError):
+            one.accept()
+        take_again(one)
+        take_again(one)
+        with socket.create_connection(("127.0.0.1", port_of(one))):
+            pass
+        for each in (waiting, accepted, late):
+            each.close()
+
+
+def test_a_socket_that_somebody_keeps_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+    with socket.create_server(("127.0.0.1", 0)) as keeper:
+        monkeypatch.setattr(sockets, "_FIRST_INHERITED", keeper.fileno())
+        taken = inherited(environ)
+        assert taken is not None
+        with taken:
+            assert taken.getsockname() == keeper.getsockname()
+            assert taken.fileno() != keeper.fileno()
+            assert not taken.getblocking()
+    assert inherited({}) is None
+    assert inherited({**environ, "LISTEN_PID": "1"}) is None  # meant for another process
+
+
+def test_what_is_no_listening_socket_is_refused_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+    with socket.socket() as silent:
+        monkeypatch.setattr(sockets, "_FIRST_INHERITED", silent.fileno())
+        with pytest.raises(Refusal, match="does not listen for TCP"):
+            inherited(environ)
+    monkeypatch.setattr(sockets, "_FIRST_INHERITED", 1_000_000)
+    with pytest.raises(Refusal, match="no socket was handed over"):
+        inherited(environ)
+    with pytest.raises(Refusal, match="2 sockets were handed over"):
+        inherited({**environ, "LISTEN_FDS": "2"})
