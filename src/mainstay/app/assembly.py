@@ -33,7 +33,7 @@ from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.relay import Relay
 from mainstay.kernel.providers import Resolver
-from mainstay.kernel.validate import InputLimits
+from mainstay.kernel.validate import DEFAULTS, InputLimits
 from mainstay.model.faults import StartupFailed
 from mainstay.model.operation import OperationKind, Signed
 from mainstay.model.policy import anyone
@@ -213,7 +213,10 @@ def assemble(
 
 def _inputs(settings: Settings) -> InputLimits:
     """Return the bounds of validation that fit those of the door."""
-    return InputLimits(body=settings.http.max_body, upload=settings.http.max_upload)
+    http = settings.http
+    return InputLimits(
+        body=http.max_body, upload=http.max_upload, containers=max(DEFAULTS.containers, http.max_body // 10)
+    )
 
 
 def _limiter(settings: Settings, clock: Clock, place: Place) -> Limiter:
@@ -254,7 +257,7 @@ def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> Tok
         raise SettingsRefused([fault], settings.profile) from None
 
 
-def dependencies(clock: Clock, blobs: Blobs | None) -> dict[Any, Resolver]:
+def dependencies(clock: Clock, blobs: Blobs | None = None) -> dict[Any, Resolver]:
     """Return the dependencies that a use case may ask for by type beside those that the kernel makes."""
     from mainstay.adapters.memory.cache import MemoryCache
 

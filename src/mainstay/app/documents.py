@@ -14,7 +14,7 @@ from mainstay.adapters.sql.sqlite import errors as store_problems
 from mainstay.app.served import served
 from mainstay.deliver.docs import docs_files
 from mainstay.deliver.openapi import openapi
-from mainstay.inbound.http import decompress, formats
+from mainstay.inbound.http import decompress, formats, multipart, spool
 from mainstay.inbound.http import problems as door_problems
 from mainstay.inbound.http.formats import MSGPACK
 from mainstay.inbound.http.problems import STATUS
@@ -30,6 +30,8 @@ from mainstay.ports import cursor, relations
 
 _SOURCES: tuple[ModuleType, ...] = (
     door_problems,
+    multipart,
+    spool,
     decompress,
     formats,
     input_problems,

@@ -162,6 +162,10 @@ class PreconditionFailed(Problem, kind=Kind.PRECONDITION_FAILED):
     """The condition of the request does not hold."""
 
 
+class RangeNotSatisfiable(Problem, kind=Kind.RANGE_NOT_SATISFIABLE):
+    """None of what the Range asks for is there."""
+
+
 class PreconditionRequired(Problem, kind=Kind.PRECONDITION_REQUIRED):
     """The request must be conditional."""
 

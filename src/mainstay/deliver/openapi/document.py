@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from mainstay.deliver.openapi.examples import NONE, Examples
-from mainstay.deliver.openapi.parameters import answers_entity, parameters_of
+from mainstay.deliver.openapi.parameters import answers_entity, has_validator, parameters_of
 from mainstay.deliver.openapi.problems import Codes, problem_schema, responses
 from mainstay.deliver.openapi.schemas import Components, Schema
+from mainstay.deliver.openapi.transfers import HEADERS, file_responses, sends_file, stream_content, upload_content
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
 from mainstay.model.inputs import File
@@ -38,6 +39,8 @@ _SCHEMES: dict[str, Schema] = {
     "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
 }
 _HEADERS: dict[str, Schema] = {
+    "Cache-Control": {"description": "How long it may be kept, and by whom (RFC 9111).", "schema": {"type": "string"}},
+    "Last-Modified": {"description": "When the row was changed (RFC 9110).", "schema": {"type": "string"}},
     "ETag": {"description": "The version of what is shown (RFC 9110).", "schema": {"type": "string"}},
     "Link": {"description": 'rel="next" names the next page (RFC 8288).', "schema": {"type": "string"}},
     "Location": {"description": "Where the new one is.", "schema": {"type": "string", "format": "uri-reference"}},
@@ -88,7 +91,7 @@ def openapi(
         "paths": {path: paths[path] for path in sorted(paths)},
         "components": {
             "schemas": {**dict(sorted(components.schemas.items())), "Problem": problem_schema()},
-            "headers": _HEADERS,
+            "headers": {**_HEADERS, **HEADERS},
             "securitySchemes": {name: _SCHEMES[name] for name in sorted(schemes)},
         },
     }
@@ -174,8 +177,10 @@ class _Operation:
 
     def _responses(self) -> Schema:
         made = self._success()
-        if self._operation.operation.kind is OperationKind.QUERY and answers_entity(self._operation):
+        if self._operation.operation.kind is OperationKind.QUERY and has_validator(self._operation):
             made["304"] = {"description": "It is still what If-None-Match names.", "headers": _headers(["ETag"])}
+        if sends_file(self._operation):
+            made.update(file_responses())
         return {**made, **responses(self._operation, self._statuses, self._codes)}
 
     def _all_limits(self) -> list[Limit]:
@@ -201,8 +206,10 @@ class _Operation:
         taken = signature.body
         if taken is None and not members:
             return None
-        if taken is not None and taken.source in (Source.UPLOAD, Source.RAW):
-            return {"required": True, "content": {"application/octet-stream": {"schema": {}}, **_multipart(taken)}}
+        if taken is not None and taken.source is Source.UPLOAD:
+            return {"required": True, "content": upload_content(self._operation, self._components, self._name)}
+        if taken is not None and taken.source is Source.RAW:
+            return {"required": True, "content": {"application/octet-stream": {"schema": {}}}}
         schema = self._members(members) if taken is None else self._whole(taken)
         required = taken is not None or any(p.required for p in members)
         return {"required": required, "content": {type_: {"schema": schema} for type_ in media.accepts}}
@@ -232,10 +239,16 @@ class _Operation:
         if form != "none" and status != 204:
             made["content"] = self._content(form, type_)
         headers = ["RateLimit", "RateLimit-Policy"] if self._all_limits() else []
-        if answers_entity(self._operation):
+        if answers_entity(self._operation) or has_validator(self._operation):
             headers.append("ETag")
+        if declared.cache is not None:
+            headers.append("Cache-Control")
+            if answers_entity(self._operation):
+                headers.append("Last-Modified")
         if form == "page":
             headers.append("Link")
+        if sends_file(self._operation):
+            headers.extend(["ETag", "Accept-Ranges", "Last-Modified"])
         if status == 201:
             headers.append("Location")
         if declared.kind is OperationKind.COMMAND and declared.idempotency != "none":
@@ -251,7 +264,7 @@ class _Operation:
             return {"application/json": {"schema": self._components.page(type_, part=self._chosen())}}
         item = self._value(type_)
         if form == "stream":
-            return {"application/x-ndjson": {"schema": item}}
+            return stream_content(item)
         return {"application/json": {"schema": {"type": "array", "items": item} if form == "list" else item}}
 
     def _chosen(self) -> bool:
@@ -269,10 +282,3 @@ class _Operation:
 
 def _headers(names: Iterable[str]) -> Schema:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _multipart(taken: Parameter) -> Schema:
-    if taken.source is Source.RAW:
-        return {}
-    file: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
-    return {"multipart/form-data": {"schema": {"type": "object", "properties": {"file": file}, "required": ["file"]}}}

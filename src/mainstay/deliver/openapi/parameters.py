@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mainstay.deliver.openapi.schemas import Components, Schema, filtered
+from mainstay.deliver.openapi.transfers import transfer_parameters
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.validate.find import is_sortable, operators_of
@@ -57,9 +58,10 @@ def parameters_of(bound: Bound, operation: BoundOperation, components: Component
             made.extend(_view(shape, names))
         else:
             made.extend([*_page(shape, names), *_view(shape, names), *_filters(shape, names, components)])
+    made.extend(transfer_parameters(operation))
     if declared.kind is OperationKind.COMMAND:
         made.extend(_of_command(operation))
-    elif answers_entity(operation):
+    elif has_validator(operation):
         text = "An ETag that is known: 304 without a body where it is still right (RFC 9110)."
         made.append(_header("If-None-Match", text, _TAG_LIST))
     return made
@@ -69,6 +71,13 @@ def answers_entity(operation: BoundOperation) -> bool:
     """Whether the answer is one row, and so has a version."""
     form, type_ = operation.signature.answer
     return form == "value" and isinstance(type_, type) and issubclass(type_, Entity)
+
+
+def has_validator(operation: BoundOperation) -> bool:
+    """Whether an answer to a query has an ETag: it is one row, or may be kept by caches."""
+    form, _ = operation.signature.answer
+    cached = operation.operation.cache is not None and form not in ("none", "file", "stream")
+    return cached or answers_entity(operation)
 
 
 def _of_command(operation: BoundOperation) -> list[Schema]:

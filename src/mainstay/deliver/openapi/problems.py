@@ -7,6 +7,7 @@ from types import CodeType
 from typing import Any, get_origin
 
 from mainstay.deliver.openapi.parameters import answers_entity
+from mainstay.deliver.openapi.transfers import transfer_problems
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.guard.once import IdempotencyInFlight, IdempotencyKeyRequired, IdempotencyKeyReused
 from mainstay.kernel.stages import CredentialsMissing
@@ -78,7 +79,8 @@ def problem_schema() -> Schema:
 
 def problems_of(bound: BoundOperation) -> list[type[Problem]]:
     """Return the problems that an operation may answer with, those of the pipeline and those that it declares."""
-    found = [*_COMMON, *_access(bound), *_input(bound), *_state(bound), *_rows(bound), *bound.operation.raises]
+    found = [*_COMMON, *_access(bound), *_input(bound), *_state(bound), *_rows(bound)]
+    found.extend([*transfer_problems(bound), *bound.operation.raises])
     return list(dict.fromkeys(found))
 
 

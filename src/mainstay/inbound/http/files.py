@@ -14,11 +14,10 @@ from urllib.parse import quote
 from mainstay.inbound.http.exchange import Answer, Exchange
 from mainstay.inbound.http.fields import line
 from mainstay.inbound.http.preconditions import Validators
-from mainstay.inbound.http.problems import RangeNotSatisfiable
 from mainstay.inbound.http.ranges import Multipart, Span, spans_of
 from mainstay.inbound.http.segments import OpenFile, Piece, Segments, in_thread, open_file
 from mainstay.model.inputs import Content, File
-from mainstay.model.problem import Problem
+from mainstay.model.problem import Problem, RangeNotSatisfiable
 
 _AT_ONCE = 256 << 10  # bytes in memory of which a digest is made without a thread
 

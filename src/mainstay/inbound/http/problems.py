@@ -95,10 +95,6 @@ class ReadTimeout(Problem, kind=Kind.TIMED_OUT_READING, code="read_timeout"):
     """The request did not arrive in time."""
 
 
-class RangeNotSatisfiable(Problem, kind=Kind.RANGE_NOT_SATISFIABLE, code="range_not_satisfiable"):
-    """None of what the Range asks for is there."""
-
-
 class ExpectationFailed(Problem, kind=Kind.EXPECTATION_FAILED):
     """The expectation of the request cannot be met: only 100-continue is known."""
 
