@@ -73,7 +73,7 @@ async def test_a_client_that_leaves_in_a_body_ends_the_call(app: AsgiApp, sample
 
 
 async def test_a_stream_that_breaks_is_not_taken_for_whole(app: AsgiApp) -> None:
-    with pytest.raises(OSError, match="went away"):
+    with pytest.raises(OSError, match="broke"):
         await call(app, scope("/ticker", query_string=b"n=1&end=broken"), [])
 
 
