@@ -2,6 +2,7 @@
 
 Instructions do not depend on the load of the machine, so that a few per cent can be seen where a clock could not. They
 are told as a ratio to a fixed piece of work (``bench.reference``) counted in the same run, since Python builds differ.
+Where valgrind is missing, the tests count steps in Python (``bench.steps``) the same way.
 """
 
 from __future__ import annotations
@@ -38,15 +39,19 @@ class GateError(Exception):
 
 @dataclass(frozen=True)
 class Count:
-    """Instructions of one unit of the reference and of one request of each workload, and the build that ran them."""
+    """What one unit of the reference and one request of each workload cost, and the build that ran them.
 
+    ``unit`` is ``instructions`` or ``steps``.
+    """
+
+    unit: str
     build: str
     reference: int
-    instructions: dict[str, int]
+    costs: dict[str, int]
 
     def ratio(self, name: str) -> float:
         """What a request costs in units of the reference."""
-        return self.instructions[name] / self.reference
+        return self.costs[name] / self.reference
 
 
 @dataclass(frozen=True)
@@ -78,22 +83,37 @@ def count(names: Sequence[str] = WORKLOADS, *, package: Path | None = None) -> C
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         raise GateError("the gate counts instructions with valgrind, which is missing: apt-get install valgrind")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [valgrind, "--quiet", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=counts"]
+        _run([*command, sys.executable, "-m", "bench.counted", *names], folder, package)
+        found = read(path.read_text(errors="replace") for path in Path(folder).glob("counts.*"))
+    if missing := {REFERENCE, *names} - found.keys():
+        raise GateError(f"callgrind counted nothing of {', '.join(sorted(missing))}")
+    return Count("instructions", build_of_python(), found[REFERENCE], {name: found[name] for name in names})
+
+
+def count_steps(names: Sequence[str] = WORKLOADS[:5], *, package: Path | None = None) -> Count:
+    """Count steps in Python, which needs no tool. Raises ``GateError`` where the run fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        said = _run([sys.executable, "-m", "bench.steps", *names], folder, package)
+    found = json.loads(said.splitlines()[-1])
+    return Count("steps", build_of_python(), found[REFERENCE], {name: found[name] for name in names})
+
+
+def _run(command: list[str], folder: str, package: Path | None) -> str:
+    """Run a counted program on the package of this tree, or on the copy in a folder; return what it printed."""
     places = [str(package)] if package else []
     environment = {
         **{name: os.environ[name] for name in _KEPT if name in os.environ},
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join([*places, str(ROOT / "src"), str(ROOT)]),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        command = [valgrind, "--quiet", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=counts"]
-        command += [sys.executable, "-m", "bench.counted", *names]
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=False
-        )
-        found = read(path.read_text(errors="replace") for path in Path(folder).glob("counts.*"))
-    if done.returncode or {REFERENCE, *names} - found.keys():
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+    )
+    if done.returncode:
         raise GateError(f"the counted run ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    return Count(build_of_python(), found[REFERENCE], {name: found[name] for name in names})
+    return done.stdout
 
 
 def read(profiles: Iterable[str]) -> dict[str, int]:
@@ -108,26 +128,26 @@ def read(profiles: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def load(path: Path = BASELINE) -> Count:
-    """Return the committed baseline. Raises ``GateError`` where there is none."""
+def load(unit: str = "instructions", path: Path = BASELINE) -> Count:
+    """Return the committed baseline in a unit. Raises ``GateError`` where there is none."""
     try:
-        return Count(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError) as fault:
+        return Count(**json.loads(path.read_bytes())[unit])
+    except (OSError, ValueError, TypeError, KeyError) as fault:
         raise GateError(f"{path} is no baseline ({fault}): scripts/bench --gate --write makes one") from None
 
 
-def write(counted: Count, path: Path = BASELINE) -> None:
-    """Make this the baseline."""
-    path.write_text(json.dumps(asdict(counted), indent=2) + "\n")
+def write(counts: Iterable[Count], path: Path = BASELINE) -> None:
+    """Make these the baseline."""
+    path.write_text(json.dumps({one.unit: asdict(one) for one in counts}, indent=2) + "\n")
 
 
 def compare(counted: Count, baseline: Count) -> list[Finding]:
     """Return a finding for each workload that was counted."""
     tolerance = _tolerance(counted.build, baseline.build)
-    known: Mapping[str, int] = baseline.instructions
+    known: Mapping[str, int] = baseline.costs
     return [
         Finding(name, counted.ratio(name) / baseline.ratio(name) - 1, tolerance)
-        for name in counted.instructions
+        for name in counted.costs
         if name in known
     ]
 
@@ -147,7 +167,7 @@ def main(*, keep: bool, names: Sequence[str] = WORKLOADS) -> int:
     try:
         counted = count(WORKLOADS if keep else names)
         if keep:
-            write(counted)
+            write([counted, count_steps()])
             print(f"wrote {BASELINE.relative_to(ROOT)}: {_told(counted)}")
             return 0
         findings = compare(counted, load())
@@ -157,7 +177,7 @@ def main(*, keep: bool, names: Sequence[str] = WORKLOADS) -> int:
     print(f"Python {counted.build}; reference: {counted.reference:,} instructions")
     for one in findings:
         judged = "FAILED" if one.failed else "ok"
-        instructions = counted.instructions[one.name]
+        instructions = counted.costs[one.name]
         print(
             f"{judged:6} {one.name} {instructions:>9,} instructions, {one.change:+.1%} (at most {one.tolerance:+.0%})"
         )
@@ -167,4 +187,4 @@ def main(*, keep: bool, names: Sequence[str] = WORKLOADS) -> int:
 
 
 def _told(counted: Count) -> str:
-    return ", ".join(f"{name} {number:,}" for name, number in counted.instructions.items())
+    return ", ".join(f"{name} {number:,}" for name, number in counted.costs.items())

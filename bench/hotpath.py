@@ -124,9 +124,13 @@ class Chain:
             wire.waiting = None
         return wire.last
 
+    async def answer(self, name: str) -> bytes:
+        """Answer the next request of a workload."""
+        return await self.send(self.request(name))
+
     async def check(self, name: str) -> None:
         """Raise ``AssertionError`` where a workload is not answered with success."""
-        _succeeded(await self.send(self.request(name)), name)
+        _succeeded(await self.answer(name), name)
 
 
 def _succeeded(answer: bytes, asked: str) -> None:
