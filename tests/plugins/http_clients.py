@@ -146,9 +146,11 @@ class Served:
         self.server = self._make_server()
         (one,) = listen("127.0.0.1", 0)
         self.address = one.getsockname()
+        self.listener = one.dup()
         await self.server.start([one])
         self._ready.set()
-        await self._end.wait()
+        with self.listener:
+            await self._end.wait()
         self._drained = await self._leave()
 
     def _make_server(self) -> Any:

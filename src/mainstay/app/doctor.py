@@ -201,9 +201,11 @@ def _server(patient: Patient) -> Iterator[Finding]:
     name = patient.settings.http.server
     if name != "native":
         from mainstay.app.registry import find
+        from mainstay.app.servers.unkept import UNKEPT
 
         find("server", name)
-        yield Finding("server", "fine", f"served by {name}")
+        message = f"served by {name}, which does not keep {', '.join(UNKEPT[name])}"
+        yield Finding("server", "warning", message, "have a proxy before it that does, or use the native server")
 
 
 def _tls(patient: Patient) -> Iterator[Finding]:

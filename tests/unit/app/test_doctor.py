@@ -120,3 +120,17 @@ def test_a_secrets_file_that_everybody_may_read(project: Path, monkeypatch: pyte
     (project / "key").chmod(0o644)
     monkeypatch.setenv("MAINSTAY_SEALING_SECRET_FILE", str(project / "key"))
     assert any("chmod 640" in text for text in wrong(diagnose(project, environ=DEVELOPMENT), "warning"))
+
+
+@pytest.mark.parametrize("server", ["granian", "uvicorn"])
+def test_what_another_server_does_not_keep_is_told_by_name(project: Path, server: str) -> None:
+    findings = diagnose(project, environ={**DEVELOPMENT, "MAINSTAY_HTTP_SERVER": server})
+    (told,) = wrong(findings, "warning")
+    assert told.startswith(f"server: served by {server}, which does not keep ")
+    assert "http.write_seconds" in told
+
+
+def test_the_proxy_protocol_needs_our_server_and_no_tls_of_ours(project: Path) -> None:
+    asked = {**DEVELOPMENT, "MAINSTAY_HTTP_PROXY_PROTOCOL": "true", "MAINSTAY_HTTP_TRUSTED_PROXIES": "127.0.0.1"}
+    for more in ({"MAINSTAY_HTTP_SERVER": "uvicorn"}, {"MAINSTAY_HTTP_TLS_CERTIFICATE": "a.crt"}):
+        assert any("http.proxy_protocol" in one for one in wrong(diagnose(project, environ={**asked, **more})))

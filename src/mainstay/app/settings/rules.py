@@ -86,6 +86,16 @@ def _queue(settings: Settings) -> Iterator[SettingFault]:
         )
 
 
+def _server(settings: Settings) -> Iterator[SettingFault]:
+    http = settings.http
+    if http.proxy_protocol and http.server != "native":
+        yield _fault(settings, "http.proxy_protocol", f"{http.server} does not know it", 'use http.server = "native"')
+    elif http.proxy_protocol and http.tls.certificate:
+        yield _fault(
+            settings, "http.proxy_protocol", "it comes before TLS", "let the proxy end TLS, or turn one of them off"
+        )
+
+
 def _ports(settings: Settings) -> Iterator[SettingFault]:
     if settings.admin_open and settings.admin.port and settings.admin.port == settings.http.port:
         yield _fault(settings, "admin.port", "it is the port of the service itself", "choose another")
@@ -198,6 +208,6 @@ def _elsewhere_secret(settings: Settings) -> Iterator[SettingFault]:
         yield _fault(settings, "sealing.secret", f"at least {MIN_SECRET_BYTES} bytes are needed", _MAKE)
 
 
-_ALWAYS: tuple[Rule, ...] = (_service, edge_rules, _queue, _ports, _key_forms, _sealing)
+_ALWAYS: tuple[Rule, ...] = (_service, edge_rules, _queue, _ports, _server, _key_forms, _sealing)
 _PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_database, _production_secrets)
 _ELSEWHERE: tuple[Rule, ...] = (_elsewhere_is_local, _elsewhere_secret)
