@@ -225,6 +225,17 @@ async def test_a_file_may_be_kept(client: Client) -> None:
     assert (answer.body, answer.headers["cache-control"]) == (b"paper", "private, max-age=60")
 
 
+async def test_the_contract_says_what_may_be_kept(client: Client) -> None:
+    paths = (await client.get("/openapi.json")).json["paths"]
+    page, row, plain = (paths[path]["get"] for path in ("/teas", "/teas/{id}", "/plain"))
+    assert {"ETag", "Cache-Control"} <= set(page["responses"]["200"]["headers"])
+    assert {"ETag", "Cache-Control", "Last-Modified"} <= set(row["responses"]["200"]["headers"])
+    assert "If-None-Match" in [parameter["name"] for parameter in page["parameters"]]
+    assert "304" in page["responses"]
+    assert "304" not in plain["responses"]
+    assert "headers" not in plain["responses"]["200"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
