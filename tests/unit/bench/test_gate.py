@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bench import gate
+from bench.callgrind import MACHINES, Callgrind
 from bench.gate import Count, GateError, compare, count, count_steps, load, read
 
 import mainstay
@@ -37,9 +39,9 @@ def changed(folder: Path, addition: str) -> Path:
     return folder
 
 
-# The suite needs no tool beside Python: where valgrind is missing, steps stand in for instructions. Steps are always
+# The suite needs no tool beside Python: where valgrind is missing, or the machine is no x86-64, steps stand in for instructions. Steps are always
 # counted, so that the stand-in works on the day that it is needed.
-COUNTERS = [count_steps, count] if shutil.which("valgrind") else [count_steps]
+COUNTERS = [count_steps, count] if shutil.which("valgrind") and platform.machine() in MACHINES else [count_steps]
 
 
 @pytest.fixture(scope="module", params=COUNTERS)
@@ -106,9 +108,16 @@ def test_a_baseline_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert [load(one.unit, tmp_path / "baseline.json") for one in written] == written
 
 
-def test_the_counter_does_nothing_outside_valgrind() -> None:
-    from bench.callgrind import Callgrind
+@pytest.mark.parametrize("name", ["aarch64", "riscv64"])
+def test_a_machine_of_another_kind_is_told_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: name)
+    with pytest.raises(RuntimeError, match=f"x86_64 only, this is {name}"):
+        Callgrind()
 
+
+def test_the_counter_does_nothing_outside_valgrind() -> None:
+    if platform.machine() not in MACHINES:
+        return
     counter = Callgrind()
     counter.start()
     counter.zero()
