@@ -11,7 +11,19 @@ from typing import Annotated, Any
 
 import pytest
 
-from mainstay import Conflict, Dto, Module, Service, Stream, anyone, resume_after
+from mainstay import (
+    Conflict,
+    Dto,
+    Entity,
+    Module,
+    Repository,
+    Service,
+    Stream,
+    UnitOfWork,
+    anyone,
+    gt,
+    resume_after,
+)
 from mainstay.inbound.http.streaming import EVENTS, NDJSON
 
 
@@ -249,6 +261,44 @@ def test_lines_that_can_be_ended_in_time_are(listen: Any, source: Source) -> Non
     door.begin_stop()
     assert wire.count(b"\r\n0\r\n\r\n", 1)
     assert source.made == 3000
+
+
+class Entry(Entity):
+    number: int
+
+
+def test_a_feed_sees_what_is_committed_while_it_goes_on(listen: Any) -> None:
+    ledger = Module("ledger")
+
+    @ledger.command("POST /entries", allow=anyone, status=201)
+    async def add(number: int, entries: Repository[Entry]) -> Entry:
+        return await entries.add(Entry(number=number))
+
+    @ledger.query("GET /feed", allow=anyone)
+    async def follow(
+        entries: Repository[Entry], work: UnitOfWork, after: Annotated[int | None, resume_after("number")] = None
+    ) -> AsyncIterator[Entry]:
+        while True:
+            async for entry in entries.stream(number=gt(after or 0), sort="number"):
+                after = entry.number
+                yield entry
+            await work.refresh()
+            await asyncio.sleep(0.01)
+
+    door = listen(Service("ledger", modules=[ledger]))
+
+    def add_one(number: int) -> None:
+        body = json.dumps({"number": number}).encode()
+        assert door.ask("POST", "/entries", {"Content-Type": "application/json"}, body).status == 201
+
+    for number in (1, 2):
+        add_one(number)
+    wire = door.wire()
+    wire.say(f"GET /feed HTTP/1.1\r\nHost: t\r\nAccept: {EVENTS}\r\nLast-Event-ID: 1\r\n\r\n".encode())
+    assert wire.count(b"id: 2\n", 1)
+    for number in (3, 4):
+        add_one(number)
+        assert wire.count(b"id: %d\n" % number, 1)
 
 
 def test_head_begins_no_stream(serve: Any, source: Source) -> None:
