@@ -39,8 +39,8 @@ def changed(folder: Path, addition: str) -> Path:
     return folder
 
 
-# The suite needs no tool beside Python: where valgrind is missing, or the machine is no x86-64, steps stand in for instructions. Steps are always
-# counted, so that the stand-in works on the day that it is needed.
+# The suite needs no tool beside Python: where valgrind is missing, or the machine is no x86-64, steps stand in for
+# instructions. Steps are always counted, so that the stand-in works on the day that it is needed.
 COUNTERS = [count_steps, count] if shutil.which("valgrind") and platform.machine() in MACHINES else [count_steps]
 
 
