@@ -215,54 +215,65 @@ def normal_after(after: Found, calm: Found, ease: Ease) -> float:
     return last
 
 
-def drill(shop: Shop, name: str, requests: list[Request], seconds: float, seed: int, ease: Ease) -> dict[str, Any]:
-    """Run one workload. Returns what was found; ``faults`` are in it."""
+class Phases(NamedTuple):
+    """What was found in each part of a drill, and beside it."""
+
+    capacity: float
+    rest: Found
+    over: Found
+    after: Found
+    beside: Beside
+
+
+def run(shop: Shop, requests: list[Request], seconds: float, seed: int, ease: Ease) -> Phases:
+    """Measure the capacity, then rest, ask for too much, and rest again."""
     generator = Generator(shop.port, requests, CONNECTIONS, seed)
+    short = max(1.5 if ease is STRICT else 0.7, seconds / 10)
     try:
-        short = max(1.5 if ease is STRICT else 0.7, seconds / 10)
         generator.closed(CLIENTS, short)
         capacity = generator.closed(CLIENTS, 2 * short).goodput
-        calm = generator.open(capacity * ease.rest, 2 * short)
+        rest = generator.open(capacity * ease.rest, 2 * short)
         beside = Beside(shop)
         over = generator.open(capacity * TIMES, seconds, beside)
         after = generator.open(capacity * ease.rest, ease.normal + 1.0)
     finally:
         generator.close()
+    return Phases(capacity, rest, over, after, beside)
+
+
+def judge(found: Phases, seconds: float, ease: Ease, *, feasible: bool) -> tuple[dict[str, Any], list[str]]:
+    """Return the figures of a drill and its faults. What is not ``feasible`` is judged by what was answered only."""
+    capacity, rest, over, after, beside = found
     warm = ONSET if seconds < 30 else 0.0  # of a short drill the beginning would be too great a part
     served_p99 = over.p(0.99, warm)
     late = [took for at, took in zip(over.refused_at, over.refused, strict=True) if at >= ONSET]
     refused = quantile(late, 0.999) if late else 0.0
-    normal = normal_after(after, calm, ease)
-    feasible = name != "cheap"
+    normal = normal_after(after, rest, ease)
+    health = max(beside.health, default=float("inf"))
     figures = {
         "capacity": round(capacity),
         "offered": round(over.rate / capacity, 1),
         "goodput": round(over.goodput / capacity, 2),
-        "served_p99_ms": [round(1000 * calm.p(0.99), 2), round(1000 * served_p99, 2)],
+        "served_p99_ms": [round(1000 * rest.p(0.99), 2), round(1000 * served_p99, 2)],
         "refused_p999_ms": round(1000 * refused, 1),
         "refused_at_onset_max_ms": round(1000 * max(over.refused, default=0.0), 1),
         "memory_growth": round(beside.growth, 3),
-        "health_max_ms": round(1000 * max(beside.health, default=0.0), 1),
+        "health_max_ms": round(1000 * health, 1),
         "normal_after_s": normal,
     }
-    for phase, found in (("rest", calm), ("over", over), ("after", after)):
-        print(f"{name} {phase}: {found.told()}", flush=True)
-    other = {status for _, status in over.statuses} - {200, 201, 429, 503}
     broken = {
         "offered": ease is STRICT and feasible and over.rate < 0.8 * TIMES * capacity,
         "goodput": feasible and over.goodput < ease.goodput * capacity,
-        "served_p99": feasible and served_p99 > ease.slower * calm.p(0.99),
+        "served_p99": feasible and served_p99 > ease.slower * rest.p(0.99),
         "refused_late": refused > ease.refused,
         "not_turned_away": not over.refused,
-        "other_statuses": bool(other),
+        "other_statuses": bool({status for _, status in over.statuses} - {200, 201, 429, 503}),
         "lost": bool(over.lost or after.lost),
         "memory": beside.growth > 0.05,
-        "health": bool(beside.unwell) or max(beside.health, default=1.0) > 10 * ease.refused,
+        "health": bool(beside.unwell) or health > 10 * ease.refused,
         "not_normal": normal > ease.normal,
     }
-    figures["faults"] = [fault for fault, is_so in broken.items() if is_so]
-    print(f"{name}: {figures}", flush=True)
-    return figures
+    return figures, [fault for fault, is_so in broken.items() if is_so]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -270,12 +281,20 @@ def main(arguments: Sequence[str]) -> int:
     wanted = parse(arguments, __doc__, only=-1, crowded=0)
     ease = CROWDED if wanted.crowded else STRICT
     told: dict[str, Any] = {}
+    faults: dict[str, list[str]] = {}
     with open_shop(wanted.package) as shop:
         for number, (name, requests) in enumerate(workloads(stock(shop)).items()):
-            if wanted.only in (-1, number):
-                told[name] = drill(shop, name, requests, float(wanted.count), wanted.seed, ease)
-    faults = {name: found.pop("faults") for name, found in told.items()}
-    return verdict({name: found for name, found in faults.items() if found}, seed=wanted.seed, workloads=told)
+            if wanted.only not in (-1, number):
+                continue
+            found = run(shop, requests, float(wanted.count), wanted.seed, ease)
+            for phase, one in (("at rest", found.rest), ("over", found.over), ("after", found.after)):
+                print(f"{name}, {phase}: {one.told()}", flush=True)
+            told[name], wrong = judge(found, wanted.count, ease, feasible=name != "cheap")
+            print(f"{name}: {told[name]} {wrong}", flush=True)
+            if wrong:
+                faults[name] = wrong
+                print("\n".join(shop.tracebacks()[:3]), flush=True)
+    return verdict(faults, seed=wanted.seed, workloads=told)
 
 
 if __name__ == "__main__":

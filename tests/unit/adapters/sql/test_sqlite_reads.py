@@ -207,6 +207,24 @@ async def test_connections_are_bounded_and_given_in_order(make: Make) -> None:
     last.close()
 
 
+async def test_a_wait_for_a_connection_may_begin_outside_of_a_task(make: Make) -> None:
+    engine = await make(snapshots=1)
+    held, second = engine.snapshot(), engine.snapshot()
+    assert count(held) == [(2,)]
+    waiting = count(second)
+    assert not isinstance(waiting, list)
+    steps = waiting.__await__()
+    first: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(lambda: first.set_result(next(steps)))  # what a call without a Task does
+    async with asyncio.timeout(3):
+        future = await first
+    held.close()
+    await asyncio.sleep(0)
+    assert future.done()
+    steps.close()
+    second.close()
+
+
 async def test_a_cancelled_wait_for_a_connection_leaves_no_hole(make: Make) -> None:
     engine = await make(snapshots=1)
     held = engine.snapshot()

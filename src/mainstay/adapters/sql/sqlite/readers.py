@@ -169,15 +169,14 @@ class ReaderPool:
             raise ReadersBusy(retry_after=1)
         future: asyncio.Future[Reader] = self._loop.create_future()
         self._waiting[future] = None
+        timer = self._loop.call_later(self._options.busy_seconds, _refuse, future)  # there may be no Task to time out
         try:
-            async with asyncio.timeout(self._options.busy_seconds):
-                return await future
-        except TimeoutError:
-            self._forget(future)
-            raise ReadersBusy(retry_after=1) from None
-        except asyncio.CancelledError:
+            return await future
+        except BaseException:
             self._forget(future)
             raise
+        finally:
+            timer.cancel()
 
     def release(self, reader: Reader) -> None:
         """Take a reader back, as soon as no thread uses it any more."""
@@ -275,3 +274,8 @@ class ReaderPool:
                 else:
                     with suppress(apsw.Error):  # its release will find out, and close the connection
                         reader.reset()
+
+
+def _refuse(waiting: asyncio.Future[Reader]) -> None:
+    if not waiting.done():
+        waiting.set_exception(ReadersBusy(retry_after=1))
