@@ -263,9 +263,11 @@ class Connection:
     def _stirs(self) -> bool:
         """Whether something has come over an idle connection: its end, as good clients ask before they use one."""
         assert self._writer is not None
+        descriptor = self._writer.get_extra_info("socket").fileno()
         poll = select.poll()
-        poll.register(self._writer.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        if descriptor >= 0:
+            poll.register(descriptor, select.POLLIN)
+        return descriptor < 0 or bool(poll.poll(0))
 
     async def _open(self) -> None:
         self.close()
