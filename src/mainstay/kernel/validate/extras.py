@@ -20,9 +20,13 @@ from mainstay.model.schema import Attribute, FieldKind, Shapes
 
 Fine = Callable[[Any], bool]
 
+_TEXTLESS = frozenset({int, float, bool, type(None)})
+
 
 def null_free(value: Any) -> bool:
     """Say whether no string in a decoded value contains U+0000."""
+    if type(value) in _TEXTLESS:
+        return True
     if isinstance(value, str):
         return "\x00" not in value
     if isinstance(value, msgspec.Struct):

@@ -29,6 +29,8 @@ class Guards:
 
     def of(self, struct: Any) -> Guard | None:
         """Return the guard of a struct, or None where every caller may set all of it."""
+        if not self._guarded(struct, set()):
+            return None
         known = self._made.get(struct)
         if known is not None:
             return known[0] if known else lambda value, who: known[0] is None or known[0](value, who)
@@ -45,6 +47,18 @@ class Guards:
                 parts.append(_member(info.name, below))
         made.append(_every(parts) if parts else None)
         return made[0]
+
+    def _guarded(self, struct: Any, seen: set[Any]) -> bool:
+        """Say whether a struct, or one below it, has a field that not everybody may set."""
+        seen.add(struct)
+        for attribute in self._shapes.of(struct).attributes:
+            below: Attribute | None = attribute
+            while below is not None and below.kind is not FieldKind.STRUCT:
+                below = below.items
+            inside = below is not None and below.base not in seen and self._guarded(below.base, seen)
+            if inside or attribute.spec.write is not None:
+                return True
+        return False
 
     def _below(self, attribute: Attribute) -> Guard | None:
         if attribute.kind is FieldKind.STRUCT:

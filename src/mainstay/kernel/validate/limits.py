@@ -11,6 +11,7 @@ class InputLimits(msgspec.Struct, frozen=True, kw_only=True):
     body: int = 1024 * 1024
     upload: int = 128 * 1024 * 1024
     depth: int = 64  # of JSON
+    containers: int = 100_000  # objects and arrays in one body: each costs some microseconds, and two bytes to send
     faults: int = 100  # told at once
     visits: int = 5_000  # values looked at one by one to tell their faults
     parameters: int = 100  # pairs of the query string

@@ -13,7 +13,7 @@ from mainstay.kernel.validate.extras import Extras, null_free
 from mainstay.kernel.validate.guards import Guards
 from mainstay.kernel.validate.limits import InputLimits
 from mainstay.kernel.validate.problems import JsonEncoding, JsonSyntax, JsonTooDeep
-from mainstay.kernel.validate.syntax import ODD_DECIMAL, keys_bound, refuse_duplicates, refuse_text, too_deep
+from mainstay.kernel.validate.syntax import ODD_DECIMAL, keys_bound, refuse_duplicates, refuse_text, too_deep, too_many
 from mainstay.kernel.validate.wire import decode_custom
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
@@ -71,11 +71,13 @@ def bind_reader(
     may = Guards(shapes, prepare).of(struct)
     refuse = _Refusal(struct, shapes, prepare, limits)
     decimals = has_decimals(shapes, struct)
-    closed, size, depth = is_closed(shapes, struct), limits.body, limits.depth
+    closed, size, depth, containers = is_closed(shapes, struct), limits.body, limits.depth, limits.containers
 
     def read(body: bytes, who: Principal) -> Any:
         if len(body) > size:
             raise TooLarge(f"the body may have {size} bytes", limit=size)
+        if len(body) > containers and too_many(body, containers):
+            raise TooLarge(f"the body may have {containers} objects and arrays", limit=containers)
         if not closed:
             _look_open(body, depth)
         try:

@@ -22,6 +22,7 @@ _WHITESPACE = b" \t\n\r"
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _PAIRS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NOT_OPENING = bytes(set(range(256)) - set(b"[{"))
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SHOWN = 64  # characters of a name that the caller made up
 
@@ -54,6 +55,13 @@ def too_deep(body: bytes, limit: int) -> bool:
             break
         rest = left
     return b"[]" in rest or rest.count(b"[") > limit
+
+
+def too_many(body: bytes, limit: int) -> bool:
+    """Say whether a body has more arrays and objects than ``limit``; where it is no JSON, more brackets that open."""
+    if body.count(b"[") + body.count(b"{") <= limit:
+        return False
+    return len(_STRINGS.sub(b"", body).translate(None, _NOT_OPENING)) > limit
 
 
 def refuse_text(body: bytes, limit: int) -> None:
