@@ -46,19 +46,24 @@ class Chunks:
 
         Raises ``RequestMalformed``, and ``HeadersTooLarge`` for a trailer over the bounds of a head.
         """
+        parts: list[bytes] = []
         while at < end and not self.ended:
-            take = self._take_data if self._state == _IN_DATA else self._take_line
-            at = take(data, at, end)
+            if self._state == _IN_DATA:
+                parts.append(data[at : min(end, at + self._left)])
+                at += len(parts[-1])
+                self._count(len(parts[-1]))
+            else:
+                at = self._take_line(data, at, end)
+        if parts:
+            self._feed(parts[0] if len(parts) == 1 else b"".join(parts))
         return at
 
-    def _take_data(self, data: bytes, at: int, end: int) -> int:
-        part = data[at : min(end, at + self._left)]
-        self._left -= len(part)
-        self._carried -= len(part)
+    def _count(self, size: int) -> None:
+        """Take note of bytes of the body."""
+        self._left -= size
+        self._carried -= size
         if not self._left:
             self._state = _BEHIND_DATA
-        self._feed(part)
-        return at + len(part)
 
     def _take_line(self, data: bytes, at: int, end: int) -> int:
         found = data.find(b"\n", at, end)

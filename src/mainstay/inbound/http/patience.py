@@ -41,10 +41,6 @@ class Meter:
         seconds, self._since = now - self._since, now
         return gone <= 0 or gone < rate * seconds
 
-    def forget(self) -> None:
-        """Measure nothing: what follows is not the client's fault."""
-        self._of = None
-
 
 def unsent(transport: Any) -> bool:
     """Whether the system holds bytes that the client has not taken."""
