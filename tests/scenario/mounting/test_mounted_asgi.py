@@ -358,3 +358,21 @@ async def test_a_client_may_wait_to_be_asked_for_its_body(form: str, legacy: Leg
         writer.write(b"abc")
         assert (await hear(reader)).body == b"3"
         writer.close()
+
+
+async def test_requests_one_after_another_on_a_connection(form: str, legacy: Legacy, tmp_path: Path) -> None:
+    async with running(legacy, tmp_path, form) as one:
+        reader, writer = await one.open()
+        for method, path, body in (
+            ("GET", "/legacy/stream", b"0\n1\n2\n3\n4\n"),
+            ("HEAD", "/legacy/stream", b""),
+            ("HEAD", "/legacy/unread", b""),
+            ("POST", "/legacy/echo", b"abc"),
+            ("GET", "/legacy/nothing", b"Not Found"),
+            ("POST", "/legacy/unread", b"not read"),
+            ("GET", "/own", b'"own"'),
+        ):
+            length = "Content-Length: 3\r\n\r\nabc" if method == "POST" else "\r\n"
+            writer.write(f"{method} {path} HTTP/1.1\r\nHost: t\r\n{length}".encode())
+            assert (await asyncio.wait_for(hear(reader, method), 5)).body == body
+        writer.close()

@@ -81,3 +81,30 @@ async def test_a_body_that_nobody_reads_is_not_taken(form: str, tmp_path: Path) 
         await asyncio.wait_for(sending, 20)
         assert (await hear(reader)).body == str(size).encode()
         writer.close()
+
+
+async def test_more_in_flight_than_may_be_is_turned_away(form: str, tmp_path: Path) -> None:
+    gate, waiting = asyncio.Event(), [0]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        if scope["path"] == "/legacy/wait":
+            waiting[0] += 1
+            await gate.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await gate.wait()
+        await send({"type": "http.response.body", "body": b"second"})
+
+    made = service()
+    made.mount("/legacy", app)
+    async with served(made, tmp_path, form, "http.max_concurrency = 3") as one:
+        asked = [asyncio.create_task(one.ask("GET", "/legacy/stream")) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        asked += [asyncio.create_task(one.ask("GET", "/legacy/wait")) for _ in range(3)]
+        while waiting[0] < 3:
+            await asyncio.sleep(0.01)
+        refused = await one.ask("GET", "/legacy/wait")
+        assert (refused.status, refused.json["code"]) == (503, "overloaded")
+        gate.set()
+        assert [(await task).body for task in asked] == [b"firstsecond"] * 8, "a stream is not in flight any more"

@@ -54,7 +54,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Admission:
-    """Decides which calls are begun. One stands before a door.
+    """Decides which calls are begun. One stands before a door. ``most`` may be in flight.
 
     ``delay`` returns for how long the call that waits longest has waited for the store; ``count`` how many calls have
     ended so far. ``start`` begins to watch the loop and the store: without it only calls in flight are bounded.
@@ -71,6 +71,7 @@ class Admission:
         count: Callable[[], int] | None = None,
     ) -> None:
         self._bounds = bounds
+        self.most = bounds.calls
         self._parts = (clock, entropy, observer)
         self._own = min(_OWN, bounds.calls // 8)
         self._counting = count is not None and bounds.queue > 0

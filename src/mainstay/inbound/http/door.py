@@ -241,7 +241,7 @@ class Door:
     def _visit(self, exchange: Exchange, place: Place, query: bytes) -> Match[Any]:
         """Return the target of a request that a mounted application answers."""
         bound = place.mount.bound
-        if self._guarded and not self.admission.admits(bound):
+        if bound.running >= self.admission.most or (self._guarded and not self.admission.admits(bound)):
             return Match(self.admission.turn_away(exchange, bound), {}, "")
         lines = self._reception.mounted(exchange)
         return Match(Visit(place, query, exchange, self._answers, lines), {}, "")

@@ -51,6 +51,7 @@ class Visit:
         self._bound = bound = place.mount.bound
         self._gone = asyncio.Event()
         self._observed = False
+        self._waiting = False
         self._started = bound.ports.clock.monotonic()
         self._timeout: asyncio.Timeout | None = None
         self._answered: asyncio.Future[Answer | Problem] | None = None
@@ -125,6 +126,7 @@ class Visit:
 
     async def _run(self) -> None:
         self._bound.running += 1
+        self._waiting = True
         try:
             await self._serve()
         except CancelledError as error:
@@ -133,7 +135,12 @@ class Visit:
         except Exception as error:
             self._fail(error)
         finally:
-            self._bound.running -= 1
+            self._answers_now()
+
+    def _answers_now(self) -> None:
+        """The answer has begun, or there is none: from here on it is a stream, and not a call in flight."""
+        self._bound.running -= self._waiting
+        self._waiting = False
 
     async def _serve(self) -> None:
         for stage in self._bound.stages:
@@ -154,6 +161,7 @@ class Visit:
 
     def _answer(self, answer: Answer) -> None:
         """The answer has begun: from here on the application has the time that it takes."""
+        self._answers_now()
         if self._timeout is not None and not self._timeout.expired():
             self._timeout.reschedule(None)
         if self._answered is not None and not self._answered.done():
