@@ -17,7 +17,7 @@ from mainstay.kernel.validate.syntax import ODD_DECIMAL, keys_bound, refuse_dupl
 from mainstay.kernel.validate.wire import decode_custom
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
-from mainstay.model.problem import Fault, Invalid, TooLarge
+from mainstay.model.problem import Fault, Invalid, Problem, TooLarge
 from mainstay.model.schema import FieldKind, Shapes
 
 Read = Callable[[bytes, Principal], Any]
@@ -77,7 +77,7 @@ def bind_reader(
         if len(body) > size:
             raise TooLarge(f"the body may have {size} bytes", limit=size)
         if len(body) > containers and too_many(body, containers):
-            raise TooLarge(f"the body may have {containers} objects and arrays", limit=containers)
+            raise _crowded(body, limits)
         if not closed:
             _look_open(body, depth)
         try:
@@ -101,6 +101,16 @@ def bind_reader(
     return read
 
 
+def _crowded(body: bytes, limits: InputLimits) -> Problem:
+    if too_deep(body, limits.depth):
+        return _deep(limits.depth)
+    return TooLarge(f"the body may have {limits.containers} objects and arrays", limit=limits.containers)
+
+
+def _deep(limit: int) -> Problem:
+    return JsonTooDeep(f"arrays and objects may be nested {limit} deep")
+
+
 def _look_open(body: bytes, depth: int) -> None:
     """Look at what a decoder that skips or takes anything would not: depth, and the encoding of what is skipped."""
     if not body.isascii():
@@ -109,7 +119,7 @@ def _look_open(body: bytes, depth: int) -> None:
         except UnicodeDecodeError:
             refuse_text(body, depth)
     if too_deep(body, depth):
-        raise JsonTooDeep(f"arrays and objects may be nested {depth} deep")
+        raise _deep(depth)
 
 
 class _Refusal:
