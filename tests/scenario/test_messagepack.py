@@ -161,6 +161,8 @@ async def test_problems_are_json(client: Client) -> None:
         (packed(ratio=float("nan")), "msgpack_syntax"),
         (packed(ratio=float("inf")), "msgpack_syntax"),
         (b"\x91" * 40_000 + b"\xc0", "msgpack_syntax"),
+        (b"\xdd\x00\x02\x00\x00" + b"\x90" * (1 << 17), "msgpack_syntax"),
+        (b"\xdd\x00\x02\x00\x00" + b"\xd0\x01" * (1 << 17), "msgpack_syntax"),
         (b"\x81\xa4more" + b"\x91" * 70 + b"\xc0", "msgpack_syntax"),
         (b"\x81\xa1\xff\x01", "msgpack_syntax"),
         (packed(count=2**63), "invalid"),

@@ -26,6 +26,9 @@ MSGPACK = ("application/vnd.msgpack", "application/msgpack", "application/x-msgp
 """The registered media type, and those that it had before."""
 
 MAX_DEPTH = 64
+MAX_CONTAINERS = 100_000
+"""How many arrays and maps a body may have: each takes one byte to send and some microseconds to look at."""
+
 MAX_LONG = 100_000
 """How many values a body may have where not all of them are in their shortest form: each is looked at by itself."""
 
@@ -84,9 +87,12 @@ def _said(error: Exception) -> str:
 def _check(tree: Any) -> None:
     """Refuse values that JSON has not, level by level."""
     level: list[Any] = [tree]
-    depth = 0
+    depth = containers = 0
     while level:
         depth += 1
+        containers += sum(type(value) in _CONTAINERS for value in level)
+        if containers > MAX_CONTAINERS:
+            raise MsgpackSyntax(f"a body has at most {MAX_CONTAINERS} arrays and maps")
         if depth > MAX_DEPTH + 1:
             raise MsgpackSyntax(f"arrays and maps may be nested {MAX_DEPTH} deep")
         below: list[Any] = []
@@ -105,6 +111,7 @@ def _check(tree: Any) -> None:
         level = below
 
 
+_CONTAINERS = frozenset({dict, list})
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
 
