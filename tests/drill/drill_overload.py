@@ -61,11 +61,17 @@ class Ease(NamedTuple):
     slower: float  # times as slow as at rest, at most
     refused: float  # seconds, of all but one in a thousand
     normal: float  # seconds
+    health: float  # seconds, at most
     rest: float  # of the capacity
+    least: float  # seconds that are never too slow
+
+    def slow(self, rest: Found) -> float:
+        """Return the p99 that is too slow, given how it is at rest."""
+        return max(self.slower * rest.p(0.99), self.least)
 
 
-STRICT = Ease(0.8, 3.0, 0.05, 5.0, 0.5)
-CROWDED = Ease(0.02, 150.0, 1.5, 2.0, 0.1)  # on a machine that has other things to do, and more or less of them
+STRICT = Ease(0.8, 3.0, 0.05, 5.0, 0.5, 0.5, 0.0)
+CROWDED = Ease(0.02, 20.0, 1.0, 2.0, 1.0, 0.1, 0.75)  # on a machine that has other things to do, more or less of them
 
 
 class Shop(Service):
@@ -206,7 +212,7 @@ class Beside:
 def normal_after(after: Found, calm: Found, ease: Ease) -> float:
     """Return after how many seconds nothing was turned away and answers were as quick as before, to the end."""
     step, last = 0.5, 0.0
-    bound = ease.slower * calm.p(0.99) + 0.005
+    bound = ease.slow(calm) + 0.005  # half a second has few calls
     for number in range(int(after.seconds / step)):
         since, until = number * step, (number + 1) * step
         refused = any(since <= at < until for at in after.refused_at)
@@ -264,13 +270,13 @@ def judge(found: Phases, seconds: float, ease: Ease, *, feasible: bool) -> tuple
     broken = {
         "offered": ease is STRICT and feasible and over.rate < 0.8 * TIMES * capacity,
         "goodput": feasible and over.goodput < ease.goodput * capacity,
-        "served_p99": feasible and served_p99 > ease.slower * rest.p(0.99),
+        "served_p99": feasible and served_p99 > ease.slow(rest),
         "refused_late": refused > ease.refused,
         "not_turned_away": not over.refused,
         "other_statuses": bool({status for _, status in over.statuses} - {200, 201, 429, 503}),
         "lost": bool(over.lost or after.lost),
         "memory": beside.growth > 0.05,
-        "health": bool(beside.unwell) or health > 10 * ease.refused,
+        "health": bool(beside.unwell) or health > ease.health,
         "not_normal": normal > ease.normal,
     }
     return figures, [fault for fault, is_so in broken.items() if is_so]
