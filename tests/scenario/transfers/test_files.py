@@ -325,3 +325,15 @@ def test_too_many_parts_are_too_many() -> None:
     assert len(asked(MAX_RANGES) or []) == MAX_RANGES
     assert asked(MAX_RANGES + 1) is None
     assert spans_of("bytes=" + "," * 100 + "0-1", 10) is None
+
+
+def test_a_client_that_leaves_in_the_midst_is_no_fault_of_ours(listen: Any, service: Service, film: Path) -> None:
+    film.write_bytes(CONTENT * 20)
+    door = listen(service)
+    for _ in range(5):
+        wire = door.wire()
+        wire.say(b"GET /film HTTP/1.1\r\nHost: t\r\n\r\n")
+        wire.socket.recv(1)
+        wire.close()
+    assert door.ask("GET", "/small").status == 200
+    assert [one.event for one in door.sample.client.recorder.notices if one.level == "error"] == []

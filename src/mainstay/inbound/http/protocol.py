@@ -25,6 +25,8 @@ from mainstay.inbound.http.turnstile import Gate
 from mainstay.inbound.http.wire import CLOSE, CONTINUE, KEEP, whole
 from mainstay.kernel.call import Reply
 
+_TURNS = 32  # requests that one client has answered before others have their turn
+
 
 class HttpProtocol(asyncio.Protocol):
     """A connection. All of a server share what is in ``Connections``."""
@@ -133,14 +135,17 @@ class HttpProtocol(asyncio.Protocol):
     def _go_on(self) -> None:
         """Answer what is ready and parse what is held, as far as both can be done now."""
         intake = self._intake
-        ready = intake.ready
+        ready, turns = intake.ready, _TURNS
         while self._transport is not None:
             if ready and self._current is None and self._drained is None:
                 self._begin(ready.popleft())
-            elif self._held.size and ((self._current is None and not ready) or self._takes_body()):
+            elif turns and self._held.size and ((self._current is None and not ready) or self._takes_body()):
+                turns -= 1
                 self._held.parse(intake)
             else:
                 break
+        if not turns:
+            self._loop.call_soon(self._catch_up)
         if intake.fault is not None and self._current is None and not ready and self._drained is None:
             fault, intake.fault = intake.fault, None
             self._send(fault, fault.answer)
@@ -275,19 +280,15 @@ class HttpProtocol(asyncio.Protocol):
         if isinstance(error, Cut) and self._transport is not None and not exchange.http10:
             self._transport.close()  # what went wrong has been said; without its end the answer is no whole one
         elif error is not None:
-            if self._transport is not None and not isinstance(error, Cut):
+            if self._transport is not None and not isinstance(error, Cut | BrokenPipeError | ConnectionResetError):
                 self._door.failed(exchange, error)
             self.abort()
         elif self._transport is not None:
-            self._finish(exchange)
+            self._current = None
+            self._since = self._beat.now
+            if exchange.closing:
+                self._close()
             self._go_on()
-
-    def _finish(self, exchange: Exchange) -> None:
-        """An exchange has been answered: go on with the next, or end."""
-        self._current = None
-        self._since = self._beat.now
-        if exchange.closing:
-            self._close()
 
     def _close(self) -> None:
         """End the connection; where input is still arriving, not before the client can have seen the answer.
