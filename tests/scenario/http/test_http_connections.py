@@ -255,3 +255,34 @@ def test_a_peer_that_is_a_listed_proxy_is_believed(serve: Serve, sample: Sample)
 def test_a_peer_that_is_not_listed_is_not_believed(serve: Serve, sample: Sample) -> None:
     serve().ask("GET", "/hello", {"X-Forwarded-For": "203.0.113.7"})
     assert sample.calls[0].peer == "127.0.0.1"
+
+
+def test_there_is_no_100_in_http_1_0(serve: Serve) -> None:
+    wire = serve().wire()
+    wire.say(POST.replace(b"1.1", b"1.0") + b"Content-Length: 12\r\nExpect: 100-continue\r\n\r\n")
+    time.sleep(0.05)
+    wire.say(BODY)
+    assert (wire.hear().status, wire.rest()) == (201, b"")
+
+
+def test_an_absolute_target_names_the_host(serve: Serve, sample: Sample) -> None:
+    wire = serve().wire()
+    wire.say(b"GET http://u:80/items/7?fields=id HTTP/1.1\r\nHost: t\r\n\r\n")
+    answer = wire.hear()
+    assert (answer.status, answer.json) == (200, {"id": "7"})
+    assert (sample.calls[0].target, sample.calls[0].query) == ("/items/7", [("fields", "id")])
+    assert sample.calls[0].headers("host") == "u:80"
+
+
+def test_one_request_is_read_ahead(serve: Serve, sample: Sample) -> None:
+    served = serve()
+    wire = served.wire()
+    wire.say(b"POST /slow HTTP/1.1\r\nHost: t\r\n\r\n" + GET * 200)
+    eventually(lambda: sample.calls)
+    (connection,) = served.server._shared.open
+    time.sleep(0.05)
+    assert (len(connection._intake.ready), len(sample.calls)) == (0, 1)
+    assert connection._held.size == len(GET) * 200
+    sample.gate.set()
+    assert wire.hear().json == {"slow": True}
+    assert [wire.hear().status for _ in range(200)] == [200] * 200
