@@ -24,7 +24,7 @@ from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.parting import Parting
 from mainstay.inbound.http.problems import document, status_of
 from mainstay.inbound.http.ratelimit import RateLimitFields
-from mainstay.inbound.http.security import without
+from mainstay.inbound.http.security import viewed, without
 from mainstay.kernel.call import Call, Reply
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import PreconditionFailed, Problem
@@ -152,6 +152,8 @@ class ReplyEncoder:
 
     def _full(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
         if reply.file is not None:
+            if reply.file.inline:
+                exchange.common = viewed(exchange.common, reply.file.media_type)
             head = b"".join(self._head(exchange, call, reply, None, None))
             now = call.operation.ports.clock.now()
             return file_answer(exchange, reply.file, reply.status, head, now, self._answers.problem)

@@ -10,6 +10,25 @@ _LISTED = frozenset({b"vary", b"link"})
 """Fields of which a second line adds to the first (RFC 9110, section 5.3): a team's own stand beside them."""
 
 
+_STRICT = b"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+_SHOWN = (
+    b"Content-Security-Policy: default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; "
+    b"style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
+)
+_VIEWED = ("image/", "video/", "audio/", "application/pdf")
+
+
+def viewed(lines: bytes, media_type: str) -> bytes:
+    """Return the header lines of a file that a browser shows.
+
+    It does so in a page of its own making, which loads the file once more: the usual policy would forbid that. What can
+    hold scripts (SVG, pages) keeps it, as does whatever has a policy that the team chose.
+    """
+    if media_type.startswith(_VIEWED) and not media_type.startswith("image/svg"):
+        return lines.replace(_STRICT, _SHOWN)
+    return lines
+
+
 def security_lines(security: Security | None, *, secure: bool) -> bytes:
     """Return the header lines of answers; ``secure`` says that the request came over TLS.
 

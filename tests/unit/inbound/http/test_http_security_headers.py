@@ -9,8 +9,9 @@ from http_sample import Sample
 
 from mainstay.inbound.http.exchange import Answer
 from mainstay.inbound.http.options import HttpOptions, Security
-from mainstay.inbound.http.security import security_lines, without
+from mainstay.inbound.http.security import security_lines, viewed, without
 from mainstay.kernel.call import Reply
+from mainstay.model.inputs import File
 from mainstay.model.problem import Malformed
 
 NAMES = {
@@ -67,6 +68,30 @@ def test_lines_without_those_that_are_set() -> None:
     assert without(lines, ["x-b", "vary"]) == b"A: 1\r\nVary: Origin\r\n"
     assert without(lines, []) is lines
     assert without(b"", ["a"]) == b""
+
+
+@pytest.mark.parametrize(
+    ("media_type", "inline", "loads"),
+    [
+        ("video/mp4", True, True),
+        ("application/pdf", True, True),
+        ("image/png", True, True),
+        ("image/svg+xml", True, False),
+        ("text/html", True, False),
+        ("video/mp4", False, False),
+    ],
+)
+def test_a_browser_may_show_what_holds_no_scripts(media_type: str, inline: bool, loads: bool) -> None:
+    door = Sample().door(HttpOptions())
+    exchange = door.receive(b"GET", b"/file", {b"host": b"t"}, "127.0.0.1", "127.0.0.1")
+    file = File(content=b"a", media_type=media_type, inline=inline)
+    policy = dict(fields(door.finish(exchange, Reply(file=file))))["content-security-policy"]
+    assert ("media-src 'self'" in policy) is loads
+    assert "script" not in policy
+    assert policy.startswith("default-src 'none'; ")
+    assert security_lines(Security(), secure=False) != viewed(security_lines(Security(), secure=False), "video/mp4")
+    chosen = security_lines(Security(content_policy="sandbox"), secure=False)
+    assert viewed(chosen, "video/mp4") == chosen
 
 
 def test_a_use_case_that_sets_one_is_obeyed() -> None:
