@@ -20,6 +20,7 @@ from pathlib import Path
 _TICK = os.sysconf("SC_CLK_TCK")
 _CONNECTIONS = 64
 _START_SECONDS = 60
+_TAIL_BYTES = 1 << 20
 _SETTLE_SECONDS = 10
 _TICK_SECONDS = 1.5 / _TICK  # what a server that does nothing may use while it is looked at
 _STOP_SECONDS = 30
@@ -178,8 +179,21 @@ def load(server: Server, script: str, seconds: float) -> Sample:
             check=True,
         )
         used = server.cpu() - before
+    sample = read(done.stdout, used)
+    if sample.failures:
+        print(f"bench: {server.name}: {sample.failures} failed: {explain(done.stdout, server.log)}", file=sys.stderr)
     server.settle()
-    return read(done.stdout, used)
+    return sample
+
+
+def explain(said: str, log: Path) -> str:
+    """Return what wrk and the end of a server's log say of failures."""
+    lines = [line.strip() for line in said.splitlines() if "errors" in line or "Non-2xx" in line]
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        tail = file.read().decode(errors="replace").splitlines()
+    refusals = [line for line in tail if re.search(r'"status": ?[45]\d\d', line)]
+    return "; ".join([*lines, *refusals[-1:]])
 
 
 def read(text: str, used: float) -> Sample:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from bench import picture, report
-from bench.measure import Paced, Sample, milliseconds, read
+from bench.measure import Paced, Sample, explain, milliseconds, read
 from bench.report import Measured, Results
 
 WRK = """
@@ -115,3 +116,9 @@ def test_a_contender_that_answered_nothing_has_no_ratio_and_spoils_no_picture(re
 def test_failed_requests_are_told(results: Results) -> None:
     results["W1"]["go"].samples[0] = Sample(900, 11, 1.0, 2.0, failures=3)
     assert "(3 failed)" in report.table(results, ABOUT)
+
+
+def test_failures_are_explained_by_wrk_and_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text('{"status":201}\n{"status": 503, "code": "overloaded"}\n{"status":201}\n')
+    assert explain(WRK, log) == 'Non-2xx or 3xx responses: 7; {"status": 503, "code": "overloaded"}'
