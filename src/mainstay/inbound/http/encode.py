@@ -152,8 +152,7 @@ class ReplyEncoder:
 
     def _full(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
         if reply.file is not None:
-            if reply.file.inline:
-                exchange.common = viewed(exchange.common, reply.file.media_type)
+            exchange.common = viewed(exchange.common, reply.file.media_type, inline=reply.file.inline)
             head = b"".join(self._head(exchange, call, reply, None, None))
             now = call.operation.ports.clock.now()
             return file_answer(exchange, reply.file, reply.status, head, now, self._answers.problem)

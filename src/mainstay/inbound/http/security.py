@@ -18,13 +18,13 @@ _SHOWN = (
 _VIEWED = ("image/", "video/", "audio/", "application/pdf")
 
 
-def viewed(lines: bytes, media_type: str) -> bytes:
-    """Return the header lines of a file that a browser shows.
+def viewed(lines: bytes, media_type: str, *, inline: bool = True) -> bytes:
+    """Return the header lines of a file, where it is one that a browser shows ``inline``.
 
     It does so in a page of its own making, which loads the file once more: the usual policy would forbid that. What can
     hold scripts (SVG, pages) keeps it, as does whatever has a policy that the team chose.
     """
-    if media_type.startswith(_VIEWED) and not media_type.startswith("image/svg"):
+    if inline and media_type.startswith(_VIEWED) and not media_type.startswith("image/svg"):
         return lines.replace(_STRICT, _SHOWN)
     return lines
 
