@@ -26,6 +26,7 @@ from mainstay.inbound.http.problems import document, status_of
 from mainstay.inbound.http.ratelimit import RateLimitFields
 from mainstay.inbound.http.security import viewed, without
 from mainstay.kernel.call import Call, Reply
+from mainstay.model.inputs import File
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import PreconditionFailed, Problem
 
@@ -152,10 +153,16 @@ class ReplyEncoder:
 
     def _full(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
         if reply.file is not None:
-            exchange.common = viewed(exchange.common, reply.file.media_type, inline=reply.file.inline)
-            head = b"".join(self._head(exchange, call, reply, None, None))
-            now = call.operation.ports.clock.now()
-            return file_answer(exchange, reply.file, reply.status, head, now, self._answers.problem)
+            return self._of_file(exchange, call, reply, reply.file)
+        return self._of_body(exchange, call, reply)
+
+    def _of_file(self, exchange: Exchange, call: Call, reply: Reply, file: File) -> Answer:
+        exchange.common = viewed(exchange.common, file.media_type, inline=file.inline)
+        head = b"".join(self._head(exchange, call, reply, None, None))
+        now = call.operation.ports.clock.now()
+        return file_answer(exchange, file, reply.status, head, now, self._answers.problem)
+
+    def _of_body(self, exchange: Exchange, call: Call, reply: Reply) -> Answer:
         wanted = None
         if self._packs and may_pack(reply, self._least):
             wanted = self._packing.wanted(exchange.headers)
