@@ -6,9 +6,11 @@ from collections import Counter
 
 import pytest
 from http_sample import Sample
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mainstay.inbound.http.exchange import Answer
-from mainstay.inbound.http.options import HttpOptions, Security
+from mainstay.inbound.http.options import Cors, HttpOptions, Security
 from mainstay.inbound.http.security import security_lines, viewed, without
 from mainstay.kernel.call import Reply
 from mainstay.model.inputs import File
@@ -149,3 +151,18 @@ def test_a_proxy_that_was_called_without_tls_wins_over_our_own_tls() -> None:
     door.over_tls()
     headers = {b"host": b"t", b"forwarded": b"for=198.51.100.9;proto=http"}
     assert not door.receive(b"GET", b"/hello", headers, "10.0.0.1", "10.0.0.1").secure
+
+
+HOSTILE = st.binary(max_size=60) | st.from_regex(rb"[for=;\"protohst\[\]:.,0-9 ]{0,60}", fullmatch=True)
+FIELDS = (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"host", b"origin")
+
+
+@given(st.fixed_dictionaries({name: HOSTILE for name in FIELDS}), st.sampled_from(["10.0.0.1", "198.51.100.1", ""]))
+def test_whatever_a_proxy_writes_is_answered(headers: dict[bytes, bytes], address: str) -> None:
+    options = HttpOptions(
+        trusted_proxies=("10.0.0.0/8",), hosts=("shop.example",), cors=Cors(origins=("https://*.shop.example",))
+    )
+    exchange = Sample().door(options).receive(b"GET", b"/hello", headers, address, address)
+    assert exchange.answer is None or exchange.answer.status == 421
+    assert exchange.common.count(b"X-Frame-Options") == 1
+    assert b"Access-Control-Allow-Origin" not in exchange.common
