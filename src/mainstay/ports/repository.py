@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -112,11 +113,12 @@ class Repository(Generic[E]):
             items = await attach(unit, plan, items, wanted)
         return Page(items=items, next=following, count=total)
 
-    async def stream(self, *conditions: Condition, sort: str | None = None, **fields: Any) -> AsyncIterator[E]:
+    async def stream(self, *conditions: Condition, sort: str | None = None, **fields: Any) -> AsyncGenerator[E, None]:
         """Give all matching rows in order, in constant memory."""
         query = Query(where=self._where(conditions, fields), sort=order_of(self._plan, sort, ()))
-        async for row in self._rows().stream(query):
-            yield row
+        async with aclosing(self._rows().stream(query)) as rows:
+            async for row in rows:
+                yield row
 
     async def count(self, *conditions: Condition, **fields: Any) -> int:
         """Return how many rows match."""

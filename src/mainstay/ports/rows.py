@@ -7,7 +7,7 @@ has checked and stamped what is written: an adapter only stores and finds. Null 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -74,8 +74,8 @@ class Rows(ABC, Generic[E]):
         """Return rows in order."""
 
     @abstractmethod
-    def stream(self, query: Query) -> AsyncIterator[E]:
-        """Give rows in order, in constant memory."""
+    def stream(self, query: Query) -> AsyncGenerator[E, None]:
+        """Give rows in order, in constant memory. Who stops before the end closes it."""
 
     @abstractmethod
     async def count(self, where: Condition) -> int:

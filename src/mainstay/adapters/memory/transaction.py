@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -144,7 +144,7 @@ class MemoryRows(Rows[Any]):
         found = fetch(await self._state(), self._layout, query)
         return [self._layout.lend(row) for row in found] if self._layout.shared else found
 
-    async def stream(self, query: Query) -> AsyncIterator[Any]:
+    async def stream(self, query: Query) -> AsyncGenerator[Any, None]:
         for row in fetch(await self._state(), self._layout, query):
             yield self._layout.lend(row)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -27,7 +28,9 @@ class Session(Protocol):
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read behind all queued writes: its rows, or an awaitable of them where it must wait."""
 
-    def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> AsyncIterator[list[Row]] | None:
+    def snapshot_stream(
+        self, statement: str, bindings: Sequence[Any], batch: int
+    ) -> AsyncGenerator[list[Row], None] | None:
         """Give the rows of a read in batches, or None where this transaction has no cursor that stays open."""
 
     def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:
@@ -63,16 +66,17 @@ class SqlRows(Rows[Any]):
             return [self._statements.codec.one(rows[0])]
         return self._statements.codec.many(rows) if rows else []
 
-    async def stream(self, query: Query) -> AsyncIterator[Any]:
+    async def stream(self, query: Query) -> AsyncGenerator[Any, None]:
         statement, bindings = self._statements.select(query)
         batches = self._session.snapshot_stream(statement, bindings, BATCH)
         if batches is None:
             async for row in self._pages(query):
                 yield row
             return
-        async for rows in batches:
-            for row in self._statements.codec.many(rows):
-                yield row
+        async with aclosing(batches):
+            async for rows in batches:
+                for row in self._statements.codec.many(rows):
+                    yield row
 
     async def _pages(self, query: Query) -> AsyncIterator[Any]:
         """Read by keyset where rows may be written between two batches: an open cursor would see them half."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mainstay.adapters.sql.codec import Row
@@ -108,7 +108,7 @@ class QueryTransaction(Transaction):
             return self._engine.read(statement, bindings)
         return self._view().fetch(statement, bindings)
 
-    def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> AsyncIterator[list[Row]]:
+    def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
         """Give the rows of a read in batches."""
         if self._ended:
             raise _ended()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sql_samples import TABLES, Maker, Part, Review, Sample, opened, row, table
+from sql_samples import TABLES, Maker, Part, Review, Sample, opened, row, table, unit_of
 
 from mainstay.adapters.sql.layout import TableFault
 from mainstay.adapters.sql.rows import BATCH
@@ -22,8 +23,10 @@ from mainstay.adapters.sql.tables import build_metadata
 from mainstay.model.conditions import TRUE, Among, Compare, Condition
 from mainstay.model.fields import field
 from mainstay.model.inputs import Sort
+from mainstay.model.principal import Principal
 from mainstay.model.problem import DeadlineExceeded, NotFound, ReferenceConflict, StaleVersion, UniqueConflict
 from mainstay.model.structs import Entity
+from mainstay.ports.repository import Repository
 from mainstay.ports.rows import Change, Query
 
 BY_ID = (Sort("id"),)
@@ -292,6 +295,19 @@ async def test_a_stream_gives_all_rows_in_order_a_batch_at_a_time(
     some = [each async for each in begun.rows(Sample).stream(Query(sort=sort, limit=BATCH + 7))]
     assert some == everything[: BATCH + 7]
     await begun.rollback()
+
+
+async def test_a_stream_that_is_left_lets_go_of_its_read(store: SqliteStore) -> None:
+    unit = unit_of(store, Principal.system)
+    parts: Repository[Part] = Repository(unit, unit.frame.plans[Part])
+    async with aclosing(parts.stream(sort="order")) as rows:
+        assert (await anext(rows)).order == 0
+        transaction: Any = unit.transaction()
+        held = transaction._snapshot._reader.streams
+        assert len(held) == 1
+    assert held == []
+    assert await parts.count() == 100
+    await unit.rollback()
 
 
 async def test_a_command_may_write_what_it_streams(store: SqliteStore) -> None:

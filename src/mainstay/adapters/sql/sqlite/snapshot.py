@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -59,19 +59,27 @@ class Snapshot:
         self._statistics.reads_inline += 1
         return rows
 
-    async def stream(self, sql: str, bindings: Sequence[Any] = (), *, batch: int = 500) -> AsyncIterator[list[Row]]:
+    async def stream(
+        self, sql: str, bindings: Sequence[Any] = (), *, batch: int = 500
+    ) -> AsyncGenerator[list[Row], None]:
         """Run one read in a thread and give its rows in batches as they are asked for, in constant memory.
 
-        Other reads may run between two batches. Raises as ``fetch`` does.
+        Other reads may run between two batches. Who stops before the end closes it, so that SQLite lets go of what the
+        read holds. Raises as ``fetch`` does.
         """
         async with self._alone():
             reader = await self._ready()
             cursor = reader.connection.cursor()
             reader.streams.append(cursor)
-        rows = await self._next(partial(_start, cursor, sql, bindings, batch))
-        while rows:
-            yield rows
-            rows = await self._next(partial(_more, cursor, batch))
+        try:
+            rows = await self._next(partial(_start, cursor, sql, bindings, batch))
+            while rows:
+                yield rows
+                rows = await self._next(partial(_more, cursor, batch))
+        finally:
+            if cursor in reader.streams and not reader.busy:  # else the end of the snapshot sees to it
+                reader.streams.remove(cursor)
+                cursor.close(True)
 
     def close(self) -> None:
         """End the snapshot and give the connection back; a read still running in a thread is cut short."""
