@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mainstay import Module, Service, Version, anyone
 from mainstay.app.checking import inspect
-from mainstay.cli.commands.routes import _facts, _text
+from mainstay.cli.commands.routes import _facts, _mounted, _text
 
 
 def facts(*versions: str | Version) -> list[dict[str, object]]:
@@ -35,3 +35,10 @@ def test_without_versions_nothing_is_said_of_them() -> None:
     found = facts()
     assert [one["versions"] for one in found] == [[], []]
     assert "VERSIONS" not in _text(found)
+
+
+def test_mounted_applications_are_listed() -> None:
+    service = Service("s", modules=[Module("m")])
+    service.mount("/legacy", object(), kind="asgi")
+    (line,) = _text([_mounted(one) for one in service.mounts]).splitlines()[1:]
+    assert line.split() == ["MOUNT", "/legacy", "/legacy", "the", "application", "decides"]
