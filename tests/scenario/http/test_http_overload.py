@@ -276,7 +276,7 @@ class Crowded(LoopQueue):
         self._loop = loop
         resume = self._resume
         self._resume = lambda: self.idle and resume()
-        self._crowd()
+        self._crowd(0.001)
 
 
 @pytest.fixture
@@ -329,8 +329,8 @@ def test_an_alarm_guards_the_door_at_once_and_ends_with_the_watch(serve: Serve, 
     served = serve()
     gate = served.door.admission
     queue = gate._loop_queue
-    queue._loop = type("Stuck", (), {"call_soon_threadsafe": lambda self, call: None})()  # its turn goes on and on
-    gate._alarm()
+    queue._loop = type("Stuck", (), {"call_soon_threadsafe": lambda self, *call: None})()  # its turn goes on and on
+    gate._alarm(0.001)
     queue._first = False
     assert said(served, USUAL).status == 503
     assert said(served, b"GET /health HTTP/1.1\r\nHost: t\r\n\r\n").status == 200

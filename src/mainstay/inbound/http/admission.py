@@ -115,7 +115,13 @@ class Admission:
             loop = asyncio.get_running_loop()
             self._loop_queue.start(loop)
             self._store_queue.start(loop)
-            self._watch = Watch(late=self._late, count=self._count, alarm=self._alarm, requests=FEW)
+            self._watch = Watch(
+                late=self._late,
+                count=self._count,
+                is_long=self._loop_queue.is_long,
+                alarm=self._alarm,
+                requests=FEW,
+            )
             self._watch.start()
 
     def stop(self) -> None:
@@ -223,9 +229,9 @@ class Admission:
     def _late(self) -> float:
         return self._loop_queue.late
 
-    def _alarm(self) -> None:
+    def _alarm(self, cost: float) -> None:
         """Guard the door at once, from the thread that watches: all else follows when the loop comes to it."""
-        self._loop_queue.alarm()
+        self._loop_queue.alarm(cost)
         if self._loop_queue.crowded:
             self._guards[0](True)
 

@@ -15,6 +15,8 @@ LOOK = 0.05  # seconds between two looks at the loop, and at the store
 INTERVAL = 0.1  # seconds that a queue must stand before it is cut
 FEW = 64  # so many waiting requests are no queue, however slow: 64 clients that wait for each other are not too many
 LEAST_CALLS = 8  # that may wait for the store, however long it takes
+_COSTLY = 0.00015  # seconds a request: one that costs less is served for little more than it takes to turn it away
+_PATIENCE = 12.5  # times the target that such requests may queue for: to turn them away would leave no time to serve
 _WINDOW = 0.1  # seconds after which the budget of a crowded loop is judged anew
 _SHARE = 64  # of the target: the least budget of a turn. An answer waits for two turns, a command in flight for several
 _SLACK = 0.05  # of a window: a loop that was idle for so long has room for more
@@ -26,7 +28,8 @@ class LoopQueue:
     A socket that is ready waits for all that were ready before it: for as long as one turn of the loop takes. While
     the loop is not crowded a turn is measured now and then, and a request costs nothing. While it is, each turn is: it
     takes on new calls until its ``budget`` of seconds is used up. The budget doubles while the loop has idle time and
-    is halved while it has none; ``crowded`` ends when it has grown to ``target``.
+    is halved while it has none; ``crowded`` ends when it has grown to ``target``. Requests that cost next to nothing
+    may queue for longer: who turns those away has no time left for the others.
 
     ``count`` returns how many requests were answered so far; ``changed`` is told when ``crowded`` has changed;
     ``resume`` is asked in idle time to begin a call that waits, and returns whether there was one.
@@ -43,6 +46,7 @@ class LoopQueue:
         "_idle",
         "_long",
         "_loop",
+        "_most",
         "_opened",
         "_resume",
         "_standing",
@@ -78,6 +82,7 @@ class LoopQueue:
         self._long = 0  # how many of them were measured
         self._turning = False  # ``_turn`` is called in each turn
         self.target = target
+        self._most = target  # of a turn: the budget of a loop that is not crowded any more
         self.budget = target
         self.crowded = False
         self.last = 0.0  # seconds, as last measured
@@ -117,8 +122,9 @@ class LoopQueue:
         late = max(0.0, now - self._due)
         requests = (counted - self._counted) * late / (LOOK + late)  # of the turn that made it late
         self._counted = counted
-        if late > self.target and requests > FEW and self._stands(now, requests, self._due):
-            self._crowd()
+        cost = late / requests if requests else 0.0
+        if requests > FEW and self.is_long(late, cost) and self._stands(now, requests, self._due):
+            self._crowd(cost)
         else:
             self._loop.call_soon(self._begin_turn)
 
@@ -134,11 +140,12 @@ class LoopQueue:
         now, counted = self._clock(), self._count()
         requests, self._counted = counted - self._counted, counted
         self.last = now - self._turned
-        if self.last <= self.target or requests <= FEW:
+        cost = self.last / requests if requests else 0.0
+        if requests <= FEW or not self.is_long(self.last, cost):
             self._standing, self._long = None, 0
             self._wait()
         elif self._stands(now, requests, self._turned):
-            self._crowd()
+            self._crowd(cost)
         else:
             self._wait()
 
@@ -157,21 +164,26 @@ class LoopQueue:
         """For how many seconds a look at the loop has been due; 0 while it is crowded, or not looked at."""
         return 0.0 if self._loop is None or self.crowded else max(0.0, self._clock() - self._due)
 
-    def alarm(self) -> None:
+    def is_long(self, seconds: float, cost: float) -> bool:
+        """Whether a turn was too long, for requests that cost so many seconds each."""
+        return seconds > (self.target if cost >= _COSTLY else self.target * _PATIENCE)
+
+    def alarm(self, cost: float) -> None:
         """Take the loop for crowded, in the middle of a turn: called from another thread."""
         loop = self._loop
         if loop is not None and not self.crowded:
             self.budget = self.target / _SHARE
             self._first = self.crowded = True
-            loop.call_soon_threadsafe(self._crowd)
+            loop.call_soon_threadsafe(self._crowd, cost)
 
-    def _crowd(self) -> None:
+    def _crowd(self, cost: float) -> None:
         if self._loop is None or self._turning:
             return
         self._turning = True
         now = self._clock()
         self._standing, self._long = None, 0
-        self.budget = self.target / _SHARE
+        self._most = self.target if cost >= _COSTLY else self.target * _PATIENCE
+        self.budget = self._most / _SHARE
         self._turned = self._window = now
         self._idle = 0.0
         self._first = True
@@ -199,11 +211,11 @@ class LoopQueue:
 
     def _review(self, now: float) -> bool:
         """At the end of a window: more where there was room for more. Returns whether the loop is crowded no more."""
-        least = self.target / _SHARE
+        least = self._most / _SHARE
         roomy = self._idle > _SLACK * (now - self._window)
         self._window, self._idle = now, 0.0
         self.budget = self.budget * 2 if roomy else max(least, self.budget / 2)
-        if self.budget < self.target:
+        if self.budget < self._most:
             return False
         self.crowded = self._turning = False
         self.last = 0.0

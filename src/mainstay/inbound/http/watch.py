@@ -14,18 +14,26 @@ class Watch:
     """A thread that sounds an alarm when the loop is late because of many requests, not because of a slow one.
 
     ``late`` returns for how many seconds the loop has been late, ``count`` how many requests it has answered so far.
-    ``alarm`` is called from the thread, once for each time that the loop was late.
+    ``is_long`` decides, by the seconds and the seconds that each request took, whether that is too long; ``alarm`` is
+    called from the thread then, with the latter.
     """
 
     def __init__(
-        self, *, late: Callable[[], float], count: Callable[[], int], alarm: Callable[[], None], requests: int
+        self,
+        *,
+        late: Callable[[], float],
+        count: Callable[[], int],
+        is_long: Callable[[float, float], bool],
+        alarm: Callable[[float], None],
+        requests: int,
     ) -> None:
         self._late = late
         self._count = count
+        self._is_long = is_long
         self._alarm = alarm
         self._requests = requests
         self._stopped = threading.Event()
-        self._seen: list[int] = []
+        self._seen: list[tuple[float, int]] = []
 
     def start(self) -> None:
         """Begin to watch."""
@@ -41,12 +49,16 @@ class Watch:
 
     def look(self) -> None:
         """Take one look."""
-        seen = self._seen
-        if self._late() <= 0.0:
+        seen, late = self._seen, self._late()
+        if late <= 0.0:
             seen.clear()
             return
-        seen.append(self._count())
-        steps = [after - before for before, after in pairwise(seen)]
-        if len(steps) >= _STEPS and all(steps[-_STEPS:]) and seen[-1] - seen[0] >= self._requests:
+        seen.append((late, self._count()))
+        steps = [after - before for (_, before), (_, after) in pairwise(seen)]
+        requests = seen[-1][1] - seen[0][1]
+        if len(steps) < _STEPS or not all(steps[-_STEPS:]) or requests < self._requests:
+            return
+        cost = (late - seen[0][0]) / requests
+        if self._is_long(late, cost):
             seen.clear()
-            self._alarm()
+            self._alarm(cost)

@@ -91,9 +91,17 @@ def test_turns_that_are_long_by_few_requests_are_no_queue(still: Still, queue: L
 
 
 def test_many_requests_in_short_turns_are_no_queue(still: Still, queue: LoopQueue) -> None:
-    turns(still, TARGET * 0.9, 20 * FEW, during=5)
+    turns(still, TARGET * 0.9, FEW + 20, during=5)
     assert not queue.crowded
     assert queue.last == pytest.approx(TARGET * 0.9)
+
+
+def test_requests_that_cost_next_to_nothing_may_queue_for_longer(still: Still, queue: LoopQueue) -> None:
+    turns(still, 0.2, 4000, during=5)
+    assert not queue.crowded
+    turns(still, 0.3, 4000, during=2)
+    assert queue.crowded
+    assert queue.budget == 12.5 * LEAST
 
 
 def test_a_burst_that_ends_within_an_interval_is_no_queue(still: Still, queue: LoopQueue) -> None:
@@ -197,7 +205,7 @@ def test_an_alarm_from_outside_takes_effect_in_the_middle_of_a_turn(still: Still
     assert queue.late == 0.0
     still.now += 0.3
     assert queue.late > 0.2
-    queue.alarm()
+    queue.alarm(0.001)
     assert queue.crowded
     assert queue.late == 0.0
     assert still.turn(LEAST * 40, 40) in (1, 2)
@@ -208,35 +216,45 @@ def test_an_alarm_from_outside_takes_effect_in_the_middle_of_a_turn(still: Still
     turns(still, 0.001, 0, during=1.0)
     assert not queue.crowded
     queue.stop()
-    queue.alarm()
+    queue.alarm(0.001)
     assert not queue.crowded
 
 
 def looks(late: Sequence[float], count: Sequence[int]) -> int:
     """Let a watch look, and return how often it sounded the alarm."""
-    alarms: list[int] = []
+    alarms: list[float] = []
     at = [0]
-    watch = Watch(late=lambda: late[at[0]], count=lambda: count[at[0]], alarm=lambda: alarms.append(1), requests=FEW)
+    watch = Watch(
+        late=lambda: late[at[0]],
+        count=lambda: count[at[0]],
+        is_long=lambda seconds, cost: cost > 0.0001,
+        alarm=alarms.append,
+        requests=FEW,
+    )
     for place in range(len(late)):
         at[0] = place
         watch.look()
     return len(alarms)
 
 
+LATE = [0.025 * number for number in range(1, 10)]
+
+
 def test_a_loop_that_is_late_by_many_requests_sets_off_the_alarm() -> None:
-    assert looks([0.1] * 4, [0, 30, 60, 90]) == 1
-    assert looks([0.1] * 9, [0, 30, 60, 90, 120, 150, 180, 210, 240]) == 2
-    assert looks([0.1] * 3, [0, 300, 600]) == 0  # not for long enough
+    assert looks(LATE[:4], [0, 30, 60, 90]) == 1
+    assert looks(LATE, [0, 30, 60, 90, 120, 150, 180, 210, 240]) == 2
+    assert looks(LATE[:3], [0, 300, 600]) == 0  # not for long enough
+    assert looks(LATE[:4], [0, 3000, 6000, 9000]) == 0  # they cost next to nothing
 
 
 def test_a_loop_that_is_late_by_one_slow_call_or_by_few_sets_off_none() -> None:
-    assert looks([0.1] * 6, [0, 90, 90, 90, 90, 90]) == 0
-    assert looks([0.1] * 6, [0, 1, 2, 3, 4, 5]) == 0
+    assert looks(LATE[:6], [0, 90, 90, 90, 90, 90]) == 0
+    assert looks(LATE[:6], [0, 1, 2, 3, 4, 5]) == 0
     assert looks([0.1, 0.1, 0.0, 0.1, 0.1, 0.1], [0, 50, 100, 150, 200, 250]) == 0
 
 
 def test_a_watch_ends(still: Still) -> None:
-    watch = Watch(late=lambda: 0.0, count=int, alarm=lambda: None, requests=FEW)
+    watch = Watch(late=lambda: 0.0, count=int, is_long=lambda *_: False, alarm=lambda _: None, requests=FEW)
     watch.start()
     (thread,) = [one for one in threading.enumerate() if one.name == "mainstay-overload-watch"]
     watch.stop()
