@@ -36,7 +36,7 @@ def test_the_proxy_protocol_is_spoken_at_the_main_address_only(tmp_path: Path) -
     ("toml", "said"),
     [
         ("http.proxy_protocol = true", "nobody is listed"),
-        (LISTED + 'http.server = "uvicorn"', "only the native server"),
+        (LISTED + 'http.server = "uvicorn"', "uvicorn does not know it"),
         (LISTED + 'http.tls.certificate = "server.pem"', "before TLS"),
     ],
 )

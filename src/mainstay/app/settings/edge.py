@@ -60,8 +60,6 @@ def _proxy_protocol(settings: Settings) -> Iterator[SettingFault]:
     http = settings.http
     if not http.trusted_proxies:
         yield _fault(settings, "http.proxy_protocol", "nobody is listed who may speak it", "set http.trusted_proxies")
-    if http.server != "native":
-        yield _fault(settings, "http.proxy_protocol", "only the native server speaks it", 'set http.server to "native"')
     if http.tls.certificate:
         yield _fault(settings, "http.proxy_protocol", "it comes before TLS", "let the proxy end TLS, or turn one off")
 
