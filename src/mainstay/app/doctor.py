@@ -98,7 +98,7 @@ def _holds_secret(settings: Settings, key: str) -> bool:
     value: Any = settings
     for part in key.split("."):
         value = getattr(value, part, None)
-    return type(value).__name__ == "Secret" and key != "database.url"
+    return type(value).__name__ == "Secret" and key not in ("database.url", "blobs.url")
 
 
 def _files(patient: Patient) -> Iterator[Finding]:

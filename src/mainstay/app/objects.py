@@ -44,7 +44,7 @@ def file(settings: Settings, clock: Clock) -> Blobs:  # noqa: ARG001 - the form 
 
     parts = urlsplit(settings.blobs.url.reveal())
     path = unquote(parts.path)[1:]
-    if parts.netloc or not path or parts.query or parts.fragment:
+    if parts.netloc or not parts.path.startswith("/") or not path or parts.query or parts.fragment:
         raise Refusal(
             f"blobs.url ({settings.source('blobs.url')}) names no folder",
             "file:///objects is beside mainstay.toml, file:////var/lib/shop/objects is absolute",

@@ -47,6 +47,8 @@ E = TypeVar("E", bound=Entity)
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI 3 application: called with scope, receive and send."""
+FilePart = tuple[str, bytes] | tuple[str, bytes, str]
+Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -156,10 +158,14 @@ class Client:
         query: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None,
         headers: Mapping[str, str] | None = None,
         key: str | None = None,
+        files: Files | None = None,
+        fields: Mapping[str, str | Sequence[str]] | None = None,
     ) -> Answer:
         """Send a request for a caller (None: nobody known) and return the answer.
 
-        ``json`` is encoded as the body; ``body`` is sent as it is; ``key`` is the ``Idempotency-Key``.
+        ``json`` is encoded as the body; ``body`` is sent as it is; ``key`` is the ``Idempotency-Key``. ``files`` are
+        sent as a form, by the names of their parts, each as (filename, content) or (filename, content, media type),
+        several of one name as a list of pairs; ``fields`` stand beside them.
         """
         if self._http is None:
             raise RuntimeError("the client is not open: async with Client(service) as client")
@@ -172,7 +178,8 @@ class Client:
             body = msgspec.json.encode(json)
             sent.setdefault("content-type", "application/json")
         params: list[tuple[str, Any]] = list(query.items() if isinstance(query, Mapping) else query or ())
-        got = await self._http.request(method, path, content=body, params=params or None, headers=sent)
+        form: dict[str, Any] = {} if files is None and fields is None else {"files": files or {}, "data": fields or {}}
+        got = await self._http.request(method, path, content=body, params=params or None, headers=sent, **form)
         unexpected = self.recorder.unexpected()
         if unexpected is not None and self.raise_errors:
             raise unexpected
