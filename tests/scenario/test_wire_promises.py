@@ -47,7 +47,7 @@ class Told(Dto):
 
 
 desk.resource(Folder, path="/folders", create=anyone)
-desk.resource(Sheet, path="/sheets", create=anyone)
+desk.resource(Sheet, path="/sheets", create=anyone, read=anyone, deprecated=date(2026, 1, 1), successor="/pages")
 
 
 @desk.command("POST /empty", allow=anyone)
@@ -131,6 +131,9 @@ async def test_an_operation_on_its_way_out_says_so_in_every_answer(client: Clien
         assert answer.headers["deprecation"] == f"@{int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())}"
         assert answer.headers["sunset"] == "Fri, 01 Jan 2027 00:00:00 GMT"
         assert answer.headers["link"] == '</new>; rel="successor-version"'
+    for answer in (await client.get("/sheets"), await client.post("/sheets", json={})):
+        assert answer.headers["deprecation"] == f"@{int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())}"
+        assert answer.headers["link"] == '</pages>; rel="successor-version"'
     refused = await client.get("/older")
     assert (refused.status, refused.headers["deprecation"]) == (401, "@0")
     assert "sunset" not in refused.headers
@@ -149,10 +152,12 @@ def test_dates_that_do_not_fit_are_told_at_start_up() -> None:
     @module.query("GET /c", allow=anyone, deprecated=datetime(2026, 1, 1))  # noqa: DTZ001 - the mistake that is told
     async def nowhere() -> None: ...
 
+    module.resource(Folder, path="/folders", read=anyone, sunset=date(2027, 1, 1))
     faults = check_service(Service("dates", modules=[module], case="kebab")).faults  # type: ignore[arg-type]  # so is this
     assert [fault.message for fault in faults] == [
         'case="kebab": it is "snake" or "camel"',
         "sunset= and successor= are for what is deprecated=: say since when",
         "sunset= is before deprecated=",
         "deprecated=, sunset=: a time has a zone",
+        "sunset= and successor= are for what is deprecated=: say since when",
     ]

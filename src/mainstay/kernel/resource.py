@@ -69,6 +69,9 @@ def plan_resource(module: Module, resource: Resource, shape: Shape) -> list[Plan
             resource=resource,
             verb=verb,
             cache=resource.cache if verb in _KINDS else None,
+            deprecated=resource.deprecated,
+            sunset=resource.sunset,
+            successor=resource.successor,
             since=resource.since,
             until=resource.until,
         )

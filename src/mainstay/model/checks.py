@@ -13,7 +13,7 @@ from mainstay.model.field_checks import check_field, check_patterns
 from mainstay.model.module import Resource
 from mainstay.model.naming import table_name
 from mainstay.model.operation import Signed, Source
-from mainstay.model.operation_checks import check_operation, path_fault
+from mainstay.model.operation_checks import check_operation, lifetime_faults, path_fault
 from mainstay.model.policy import Owner, Policy, Where
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.service import Case, Service
@@ -57,6 +57,8 @@ def check_blueprint(blueprint: Blueprint) -> None:
 
 def _check_resource(blueprint: Blueprint, resource: Resource) -> None:
     subject = f"resource {resource.path}"
+    for message in lifetime_faults(resource):
+        blueprint.fault(resource.source, subject, message)
     verbs = {"read": resource.read, "create": resource.create, "update": resource.update, "delete": resource.delete}
     if all(policy is None for policy in verbs.values()):
         hint = "give at least one of read=, create=, update=, delete="

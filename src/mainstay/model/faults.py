@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -21,9 +21,14 @@ class StartupFault(msgspec.Struct, frozen=True):
         return f"{self.source}: {self.subject}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
-class StartupFailed(Exception):
-    """The service cannot run. All faults that were found are in ``faults``, and in the message, one a line."""
+def by_place(faults: Iterable[StartupFault]) -> tuple[StartupFault, ...]:
+    """Return faults in the order of their files and lines; those of one line as they were found."""
+    return tuple(sorted(faults, key=lambda fault: (fault.source.file, fault.source.line)))
 
-    def __init__(self, faults: Sequence[StartupFault]) -> None:
-        self.faults: tuple[StartupFault, ...] = tuple(faults)
+
+class StartupFailed(Exception):
+    """The service cannot run. All faults are in ``faults``, by file and line, and in the message, one a line."""
+
+    def __init__(self, faults: Iterable[StartupFault]) -> None:
+        self.faults: tuple[StartupFault, ...] = by_place(faults)
         super().__init__("\n".join(map(str, self.faults)))

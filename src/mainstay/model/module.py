@@ -48,6 +48,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     precondition: bool
     source: Source
     cache: Caching | None = None
+    deprecated: bool | date = False
+    sunset: date | None = None
+    successor: str | None = None
     since: str | None = None
     until: str | None = None
 
@@ -127,6 +130,9 @@ class Module:
         precondition: bool = False,
         name: str | None = None,
         cache: Caching | None = None,
+        deprecated: bool | date = False,
+        sunset: date | None = None,
+        successor: str | None = None,
         since: str | None = None,
         until: str | None = None,
     ) -> None:
@@ -135,7 +141,8 @@ class Module:
         Each verb is served to those whom its policy allows, and is absent where none is given. ``precondition`` makes
         ``If-Match`` required for update and delete. ``name`` is what one row is called in the names of the operations
         (``get_product``): the entity's name unless it is given. ``cache`` says what caches may keep of what is read,
-        ``since`` and ``until`` which versions of the service have it, both included.
+        ``since`` and ``until`` which versions of the service have it, both included. ``deprecated``, ``sunset`` and
+        ``successor`` are as for a command, for all of its verbs.
         """
         self._open()
         self.resources.append(
@@ -152,6 +159,9 @@ class Module:
                 precondition=precondition,
                 source=caller_source(1),
                 cache=cache,
+                deprecated=deprecated,
+                sunset=sunset,
+                successor=successor,
                 since=since,
                 until=until,
             )

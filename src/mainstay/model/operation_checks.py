@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.limits import Limit
+from mainstay.model.module import Resource
 from mainstay.model.operation import Operation, OperationKind, Signed, moment_of
 from mainstay.model.policy import Policy
 from mainstay.model.schema import Attribute, FieldKind
@@ -153,11 +154,12 @@ def _check_options(blueprint: Blueprint, operation: Operation) -> None:
         for one in operation.limits
         if not isinstance(one, Limit)
     )
-    for message in (*wrong, *_lifetime_faults(operation)):
+    for message in (*wrong, *lifetime_faults(operation)):
         blueprint.fault(operation.source, operation.name, message)
 
 
-def _lifetime_faults(operation: Operation) -> Iterator[str]:
+def lifetime_faults(operation: Operation | Resource) -> Iterator[str]:
+    """Give what is wrong with the dates of something that is on its way out."""
     since, until = operation.deprecated, operation.sunset
     if not since and (until is not None or operation.successor is not None):
         yield "sunset= and successor= are for what is deprecated=: say since when"

@@ -138,6 +138,6 @@ def test_faults_are_told_one_a_line() -> None:
         StartupFault(Source("a.py", 1), "act", "it is wrong", "mend it"),
         StartupFault(Source("b.py", 2), "x", "no"),
     ]
-    failed = StartupFailed(faults)
+    failed = StartupFailed(reversed(faults))  # however they were found: by file and line
     assert str(failed) == "a.py:1: act: it is wrong (mend it)\nb.py:2: x: no"
     assert failed.faults == tuple(faults)

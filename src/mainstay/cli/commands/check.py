@@ -9,6 +9,7 @@ from mainstay.app.checking import inspect
 from mainstay.app.importing import import_service
 from mainstay.cli.console import Console
 from mainstay.cli.project import settings_of
+from mainstay.model.faults import by_place
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +20,7 @@ def execute(arguments: Any, console: Console) -> int:
     """Print every fault of the declarations with its file and line."""
     service = import_service(settings_of(arguments, strict=False))
     bound = inspect(service)
+    found = by_place(bound.faults)
     faults = [
         {
             "file": fault.source.file,
@@ -27,9 +29,9 @@ def execute(arguments: Any, console: Console) -> int:
             "message": fault.message,
             "hint": fault.hint,
         }
-        for fault in bound.faults
+        for fault in found
     ]
     facts = {"service": service.name, "operations": len(bound.operations), "faults": faults}
     fine = f"{service.name}: {len(bound.operations)} operations, nothing to be mended"
-    console.facts(facts, lambda: "\n".join(map(str, bound.faults)) or fine)
+    console.facts(facts, lambda: "\n".join(map(str, found)) or fine)
     return 1 if faults else 0
