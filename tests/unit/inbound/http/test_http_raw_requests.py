@@ -65,7 +65,7 @@ def edges_of(data: bytes) -> list[int]:
 
 
 @cases
-def test_the_cut_does_not_matter(case: Raw) -> None:
+def test_a_raw_request_is_the_same_however_it_is_cut(case: Raw) -> None:
     data = AHEAD + case.data + BEHIND
     whole = Heard(data).requests
     assert len(whole) == (2 if case.ends else 3), whole
@@ -75,11 +75,12 @@ def test_the_cut_does_not_matter(case: Raw) -> None:
     few = random.Random(case.name)
     for _ in range(5):
         assert Heard(*cut(data, *few.sample(range(1, len(data)), 5))).requests == whole
+    _byte_by_byte(case.data + BEHIND)
+    if not case.ends:
+        _as_another_parser(case.data)
 
 
-@cases
-def test_byte_by_byte_it_is_the_same(case: Raw) -> None:
-    data = case.data + BEHIND
+def _byte_by_byte(data: bytes) -> None:
     if len(data) > 2000:
         pieces = [data[start : start + 97] for start in range(0, len(data), 97)]
     else:
@@ -115,12 +116,9 @@ class Llhttp:
         self.requests.append((self._parser.get_method(), self._url, self._body))
 
 
-@cases
-def test_what_is_taken_is_what_another_parser_takes_it_for(case: Raw) -> None:
-    if case.ends:
-        return
-    heard = Heard(case.data)
-    other = Llhttp(case.data)
+def _as_another_parser(data: bytes) -> None:
+    heard = Heard(data)
+    other = Llhttp(data)
     assert not other.failed
     assert [one[0] for one in other.requests] == [one[0] for one in heard.requests]
     for (_, _, body), one in zip(other.requests, heard.requests, strict=True):
