@@ -124,7 +124,8 @@ def test_one_that_lives_again_is_forgiven(run: RunDirectory, monkeypatch: pytest
         + STAY[len(READY) :]
     )
     stage = Stage(run, [STAY, once])
-    assert stage.until(lambda: mark.exists() and stage.seats[1].ready and stage.seats[1].failures == 0) == 0
+    seat = stage.seats[1]
+    assert stage.until(lambda: stage.heard.of("worker_died") and seat.ready and seat.failures == 0) == 0
     assert len(stage.heard.of("worker_died")) == 1
 
 
