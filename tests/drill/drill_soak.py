@@ -215,8 +215,8 @@ class Load:
             Content_Type=type_,
         )
         if answer is not None:
-            place = next(n for n, (known, _) in enumerate(self.products) if known == id_)
-            self.products[place] = (id_, answer.fields.get("etag", '""'))
+            self.products = [each for each in self.products if each[0] != id_]
+            self._keep(answer)
 
     async def report(self, connection: Connection) -> None:
         """Look at the figures, of the shop and of its workers."""
@@ -245,7 +245,11 @@ class Load:
         }
         answer = await self.ask(connection, "POST", "/products", (201,), bearer=self._manager, body=product)
         if answer is not None:
-            self.products = [*self.products[-199:], (answer.body["id"], answer.fields.get("etag", '""'))]
+            self._keep(answer)
+
+    def _keep(self, product: Answer) -> None:
+        """Know a product from now on; the one that was known for the longest is forgotten."""
+        self.products = [*self.products[-199:], (product.body["id"], product.fields.get("etag", '""'))]
 
 
 async def watch(shop: Shop, samples: list[dict[str, float]], until: float) -> None:
