@@ -28,7 +28,10 @@ _STOP_SECONDS = 30
 
 @dataclass(frozen=True)
 class Sample:
-    """One run at full load: requests a second, processor us a request, latency percentiles in ms, failures."""
+    """One run at full load: requests a second, processor us a request, latency percentiles in ms, failures.
+
+    A request counts when it was answered with success: to turn one away is no work done.
+    """
 
     rate: float
     cpu: float
@@ -201,9 +204,10 @@ def read(text: str, used: float) -> Sample:
     requests = int(_found(r"(\d+) requests in", text))
     failures = int(_found(r"Non-2xx or 3xx responses: (\d+)", text, "0"))
     lost = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    done = requests - failures
     return Sample(
-        rate=float(_found(r"Requests/sec:\s+([\d.]+)", text)),
-        cpu=used / max(requests, 1) * 1e6,
+        rate=float(_found(r"Requests/sec:\s+([\d.]+)", text)) * done / max(requests, 1),
+        cpu=used / max(done, 1) * 1e6,
         p50=milliseconds(_found(r"50%\s+([\d.]+\w+)", text)),
         p99=milliseconds(_found(r"99%\s+([\d.]+\w+)", text)),
         failures=failures + (sum(map(int, lost.groups())) if lost else 0),

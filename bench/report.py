@@ -79,6 +79,9 @@ def gates(results: Results) -> Iterator[tuple[bool, str]]:
             found = ratios(results, workload, name, "rate")
             if found:
                 yield found[0] > 1, f"{workload} {found[0]:.2f} times the requests of {name}, gate 1"
+        failures = results[workload][OURS].failures if OURS in results[workload] else 0
+        if failures:
+            yield False, f"{workload} {failures} requests of ours were not answered with success, gate 0"
     memory = max((one[OURS].memory for one in results.values() if OURS in one), default=0.0)
     if memory:
         yield memory <= MEMORY_MB, f"memory of a worker {memory:.0f} MB, gate {MEMORY_MB:g}"

@@ -55,8 +55,9 @@ def results() -> Results:
 
 
 def test_what_wrk_says_is_read_with_its_failures() -> None:
-    sample = read(WRK, used=1.088420)
-    assert sample == Sample(rate=27210.5, cpu=pytest.approx(20.0), p50=0.64, p99=2.91, failures=7)
+    sample = read(WRK, used=1.08828)  # 54,414 were answered with success
+    assert sample.rate == pytest.approx(27210.5 * 54414 / 54421)
+    assert sample == Sample(sample.rate, cpu=pytest.approx(20.0), p50=0.64, p99=2.91, failures=7)
 
 
 def test_lost_connections_are_failures() -> None:
@@ -111,6 +112,11 @@ def test_a_contender_that_answered_nothing_has_no_ratio_and_spoils_no_picture(re
     assert report.ratios(results, "W1", "go", "rate") is None
     assert "| Go net/http | 0 |" in report.table(results, ABOUT)
     assert "Go net/http" in picture.draw(results, ABOUT)
+
+
+def test_a_request_of_ours_that_is_turned_away_misses_a_gate(results: Results) -> None:
+    results["W1"]["mainstay"].samples[0] = Sample(1000, 10, 1.0, 2.0, failures=3)
+    assert (False, "W1 3 requests of ours were not answered with success, gate 0") in list(report.gates(results))
 
 
 def test_failed_requests_are_told(results: Results) -> None:
