@@ -1,4 +1,4 @@
-"""Conditions taken apart in one walk: the outline, which a statement is compiled for, and the values, which it binds.
+"""Conditions taken apart in one walk: the outline, which a statement is written for, and the values, which it binds.
 
 An outline is a nest of tuples, equal for conditions that differ in their values only. It holds field names that were
 looked up in the entity, operators of a closed set, and counts: nothing that a caller wrote.
