@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from kernel_world import Build, World
 
-from mainstay import Ask, Clock, Entity, Event, Events, Module, Repository, Stream, anyone
+from mainstay import Ask, Clock, Entity, Event, Events, Module, Repository, Stream, UnitOfWork, anyone
 from mainstay.kernel.bound import BoundOperation, Media
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import dispatch
@@ -338,3 +338,26 @@ async def test_a_scope_that_opened_nothing_has_nothing_to_close(build: Build) ->
     scope = Scope(call, UnitOfWork(frame_of(call), write=False))
     await scope.close()
     assert scope.emitted == []
+
+
+async def test_a_query_may_read_anew_and_a_command_may_not(build: Build) -> None:
+    module = streaming()
+    seen: list[int] = []
+
+    @module.query("GET /anew", allow=anyone)
+    async def anew(rows: Repository[Row], work: UnitOfWork) -> int:
+        seen.append(await rows.count())
+        await work.refresh()
+        await work.refresh()
+        seen.append(await rows.count())
+        return len(seen)
+
+    @module.command("POST /anew", allow=anyone)
+    async def command_anew(work: UnitOfWork) -> None:
+        await work.refresh()
+
+    world = await build(module, provide=tools([]))
+    assert isinstance(await world.send("anew"), Reply)
+    assert seen == [0, 0]
+    assert isinstance(await world.send("command_anew"), Internal)
+    assert "reads and writes in one transaction" in str(world.ear.calls[-1].error)

@@ -254,7 +254,7 @@ class HttpProtocol(asyncio.Protocol):
                 sender=sender_of(self, self._transport, self._loop, self._behind),
             )
             self._task = self._loop.create_task(sending)
-            self._task.add_done_callback(self._sent)
+            self._task.add_done_callback(partial(self._sent, answer))
             return
         self._transport.write(whole(answer, exchange.method, self._beat.date, connection))
         self._current = None
@@ -270,10 +270,11 @@ class HttpProtocol(asyncio.Protocol):
     def _behind(self) -> asyncio.Future[None] | None:
         return self._drained
 
-    def _sent(self, task: asyncio.Future[None]) -> None:
+    def _sent(self, answer: Answer, task: asyncio.Future[None]) -> None:
         """An answer in parts has ended. One that broke ends its connection, so that it cannot be taken for whole."""
         exchange, self._task = cast("Exchange", self._current), None
         if task.cancelled():
+            self._task = self._loop.create_task(Parts(answer).close())  # it may not have been begun
             self.abort()
             return
         error = task.exception()
