@@ -20,7 +20,6 @@ from mainstay.kernel.scope import Scope
 from mainstay.model.operation import Operation, OperationKind, Source
 from mainstay.model.problem import Conflict, Internal, Kind, NotFound, Problem, SerializationConflict
 from mainstay.model.signature import Signature
-from mainstay.ports.unit_of_work import UnitOfWork
 
 
 class Row(Entity):
