@@ -140,9 +140,8 @@ class Module:
 
         Each verb is served to those whom its policy allows, and is absent where none is given. ``precondition`` makes
         ``If-Match`` required for update and delete. ``name`` is what one row is called in the names of the operations
-        (``get_product``): the entity's name unless it is given. ``cache`` says what caches may keep of what is read,
-        ``since`` and ``until`` which versions of the service have it, both included. ``deprecated``, ``sunset`` and
-        ``successor`` are as for a command, for all of its verbs.
+        (``get_product``): the entity's name unless it is given. ``cache`` says what caches may keep of what is read;
+        ``deprecated``, ``sunset``, ``successor``, ``since`` and ``until`` are as for a command, for all of its verbs.
         """
         self._open()
         self.resources.append(
