@@ -138,10 +138,9 @@ class Module:
     ) -> None:
         """Serve an entity: ``GET path``, ``GET path/{id}``, ``POST path``, ``PATCH path/{id}``, ``DELETE path/{id}``.
 
-        Each verb is served to those whom its policy allows, and is absent where none is given. ``precondition`` makes
-        ``If-Match`` required for update and delete. ``name`` is what one row is called in the names of the operations
-        (``get_product``): the entity's name unless it is given. ``cache`` says what caches may keep of what is read;
-        ``deprecated``, ``sunset``, ``successor``, ``since`` and ``until`` are as for a command, for all of its verbs.
+        Each verb is served to those whom its policy allows, absent where none is given. ``precondition``: update and
+        delete need ``If-Match``. ``name`` is what one row is called in the operations' names: the entity's unless given.
+        ``cache`` says what caches may keep; ``deprecated`` to ``until`` are as for a command, for all of its verbs.
         """
         self._open()
         self.resources.append(
