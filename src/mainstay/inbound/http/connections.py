@@ -57,7 +57,7 @@ class Connections:
         self._turned_away: set[Connection] = set()  # those that have time to read why
         self.beat = Beat(clock, self._sweep)
         self.gate = Gate(door, self._date)
-        self.crowd = Crowd(door.options)
+        self.tally = Crowd(door.options)
         self._room = 0  # connections that were closed to make room, and whose places have not been taken
         self._cleared = -1  # the beat at which that was last done
         self.retiring = False
@@ -66,9 +66,9 @@ class Connections:
 
     def enter(self, connection: Connection, address: str) -> str | None:
         """Count a connection. Returns what to ``leave`` with, or None where there are too many of them."""
-        if self.crowd.full(len(self.open)) and not self._make_room():
+        if self.tally.full(len(self.open)) and not self._make_room():
             return None
-        name = self.crowd.enter(address)
+        name = self.tally.enter(address)
         if name is not None:
             self.open.add(connection)
         return name
@@ -95,14 +95,14 @@ class Connections:
     def refusal(self) -> bytes:
         """Return what a connection is told that is turned away."""
         request_id, lines = self.door.plain()
-        return self.crowd.refusal(b"X-Request-ID: " + request_id + b"\r\n" + lines, self.beat.date)
+        return self.tally.refusal(b"X-Request-ID: " + request_id + b"\r\n" + lines, self.beat.date)
 
     def leave(self, connection: Connection, name: str | None) -> None:
         """Take note that a connection is no more."""
         if name is None:
             self._turned_away.discard(connection)
         else:
-            self.crowd.leave(name)
+            self.tally.leave(name)
             self.open.discard(connection)
         if self._gone is not None and not self.open and not self._turned_away:
             self._gone.set()
@@ -120,17 +120,17 @@ class Connections:
     def _date(self) -> bytes:
         return self.beat.date
 
-    def guard(self, guarded: bool) -> None:
+    def crowd(self, crowded: bool) -> None:
         """Put turnstiles before all connections, or take them away."""
-        self.gate.shut = guarded
-        if not guarded:
+        self.gate.shut = crowded
+        if not crowded:
             self.gate.clear()
             return
         for connection in tuple(self.open):
             connection.step_behind(self.gate)
 
     def _sweep(self) -> None:
-        self.crowd.report(self.door.observe, len(self.open))
+        self.tally.report(self.door.observe, len(self.open))
         self._sweep_some(list(self.open))
 
     def _sweep_some(self, waiting: list[Connection]) -> None:

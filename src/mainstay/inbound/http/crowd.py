@@ -21,11 +21,11 @@ LINGERING = 256
 class Crowd:
     """Counts connections by the names under which limits count their clients; listed proxies are not counted so.
 
-    ``refused`` are those turned away since they were last told of.
+    ``most`` is how many there may be in all. ``refused`` are those turned away since they were last told of.
     """
 
     def __init__(self, options: HttpOptions) -> None:
-        self._most = options.max_connections
+        self.most = options.max_connections
         self._most_each = options.max_connections_per_address
         self._networks = tuple(ip_network(one) for one in options.trusted_proxies)
         self._is_proxy = lru_cache(_REMEMBERED)(self._find_proxy)
@@ -48,7 +48,7 @@ class Crowd:
 
     def full(self, total: int) -> bool:
         """Whether there are as many connections as there may be."""
-        return total >= self._most
+        return total >= self.most
 
     def enter(self, address: str) -> str | None:
         """Count a connection from an address. Returns the name to ``leave`` by, "" for none, None for one too many."""

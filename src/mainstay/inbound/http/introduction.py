@@ -111,7 +111,7 @@ class Introduced(asyncio.Protocol):
         address = address_of(transport)
         self._shared.open.add(self)
         self._since = self._shared.beat.now
-        if not self._shared.crowd.is_proxy(address):
+        if not self._shared.tally.is_proxy(address):
             self._hand_over(address, b"")
 
     def data_received(self, data: bytes) -> None:
@@ -120,7 +120,7 @@ class Introduced(asyncio.Protocol):
         try:
             found = read_introduction(self._heard)
         except ValueError:
-            self._shared.crowd.misled += 1
+            self._shared.tally.misled += 1
             self.abort()
             return
         if found is not None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from mainstay.inbound.http.connections import Connections
+from mainstay.inbound.http.descriptors import room_for
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.introduction import Introduced
 from mainstay.inbound.http.patience import bound_unsent
@@ -89,8 +90,9 @@ class HttpServer:
         """Accept connections on these sockets, which are the server's from now on."""
         loop = asyncio.get_running_loop()
         shared = self._shared
+        shared.tally.most = room_for(self._door.options.max_connections)
         shared.beat.start()
-        self._door.admission.follow(shared.guard)
+        self._door.admission.follow(shared.crowd)
         factory = partial(Introduced if self._door.options.proxy_protocol else HttpProtocol, shared, loop)
         for one in sockets:
             bound_unsent(one, self._door.options.write_timeout)
