@@ -27,7 +27,9 @@ from mainstay.app.documents import documents_of
 from mainstay.app.doors import make_doors
 from mainstay.app.importing import import_service
 from mainstay.app.observing import Observing
+from mainstay.app.registry import find
 from mainstay.app.seeding import seed
+from mainstay.app.servers.contract import Facing, Server
 from mainstay.app.settings import Settings, load
 from mainstay.inbound.http.asgi import AsgiApp
 from mainstay.inbound.http.door import Door
@@ -103,6 +105,7 @@ class Running:
         self._ready = threading.Event()
         self._error: BaseException | None = None
         self._wires: list[Wire] = []
+        self._others: dict[str, tuple[Server, tuple[str, int]]] = {}
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         self._ready.wait(PATIENCE)
@@ -141,6 +144,8 @@ class Running:
             self._ready.set()
             await self._end.wait()
             await server.stop()
+            for other, _ in self._others.values():
+                await other.finish(0.01, PATIENCE)
         observing.close()
         os.close(quiet)
 
@@ -170,13 +175,27 @@ class Running:
         """Return a client that speaks HTTP/1.1 over one connection, opened anew where the service closed it."""
         return SocketClient(self)
 
+    def other_client(self, name: str) -> SocketClient:
+        """Return such a client for another server of the same door, which is started when it is first asked for."""
+        if name not in self._others:
+            self._others[name] = self.run(self._serve_by(name))
+        return SocketClient(self, self._others[name][1])
+
+    async def _serve_by(self, name: str) -> tuple[Server, tuple[str, int]]:
+        ports = self.application.ports
+        server: Server = find("server", name)(Facing(self.door, ports.clock, ports.observer, self.settings))
+        (one,) = listen("127.0.0.1", 0)
+        address = one.getsockname()
+        await server.start([one])
+        return server, address
+
     def asgi_client(self) -> AsgiClient:
         """Return a client that calls the ASGI application."""
         return AsgiClient(self)
 
-    def wire(self) -> Wire:
+    def wire(self, address: tuple[str, int] | None = None) -> Wire:
         """Return a new connection."""
-        wire = Wire(self.address)
+        wire = Wire(address or self.address)
         wire.socket.settimeout(PATIENCE)
         self._wires.append(wire)
         return wire
@@ -237,8 +256,9 @@ class Client:
 class SocketClient(Client):
     """HTTP/1.1 over a socket."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, address: tuple[str, int] | None = None) -> None:
         super().__init__(running)
+        self._address = address
         self._wire: Wire | None = None
 
     def _send(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> Answered:
@@ -246,13 +266,13 @@ class SocketClient(Client):
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         request = f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + (body or b"")
         kept = self._wire is not None
-        wire = self._wire or self.running.wire()
+        wire = self._wire or self.running.wire(self._address)
         try:
             answer = self._one(wire, method, request)
         except (EOFError, ConnectionError):
             if not kept:
                 raise
-            wire = self.running.wire()
+            wire = self.running.wire(self._address)
             answer = self._one(wire, method, request)
         closing = "close" in [value.lower() for value in answer.all("connection")]
         if closing:

@@ -16,6 +16,8 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     assert running.troubles.seen == []
 
 
-@pytest.fixture(params=["socket", "asgi"])
+@pytest.fixture(params=["socket", "asgi", "uvicorn", "granian"])
 def client(request: pytest.FixtureRequest, shop: Running) -> Client:
-    return shop.socket_client() if request.param == "socket" else shop.asgi_client()
+    if request.param == "asgi":
+        return shop.asgi_client()
+    return shop.socket_client() if request.param == "socket" else shop.other_client(request.param)
