@@ -38,8 +38,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     entity: type[Entity]
     path: str
-    name: str  # of many rows
-    one: str  # the name of one
+    one: str  # the name of one row
     read: Policy | None
     create: Policy | None
     update: Policy | None
@@ -53,6 +52,11 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     successor: str | None = None
     since: str | None = None
     until: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of many rows: the end of the path."""
+        return self.path.strip("/").split("/")[-1].replace("-", "_")
 
     def routes(self) -> list[tuple[str, str, str]]:
         """Return (verb, method, path) of each verb that is served."""
@@ -138,16 +142,16 @@ class Module:
     ) -> None:
         """Serve an entity: ``GET path``, ``GET path/{id}``, ``POST path``, ``PATCH path/{id}``, ``DELETE path/{id}``.
 
-        Each verb is served to those whom its policy allows, absent where none is given. ``precondition``: update and
-        delete need ``If-Match``. ``name`` is what one row is called in the operations' names: the entity's unless given.
-        ``cache`` says what caches may keep; ``deprecated`` to ``until`` are as for a command, for all of its verbs.
+        Each verb is served to those whom its policy allows, and is absent where none is given. ``precondition`` makes
+        ``If-Match`` required for update and delete. ``name`` is what one row is called in the names of the operations
+        (``get_product``): the entity's name unless it is given. ``cache`` says what caches may keep of what is read;
+        ``deprecated``, ``sunset``, ``successor``, ``since`` and ``until`` are as for a command, for all of its verbs.
         """
         self._open()
         self.resources.append(
             Resource(
                 entity=_entity(entity),
                 path=path,
-                name=path.strip("/").split("/")[-1].replace("-", "_"),
                 one=name or snake_case(entity.__name__),
                 read=read,
                 create=create,
