@@ -173,8 +173,13 @@ def test_who_asks_too_often_without_reading_is_cut_off(serve: Open) -> None:
     first = served.wire()
     first.say(GET)
     assert first.hear().status == 200
-    wires = [served.wire() for _ in range(300)]
+    wires: list[Wire] = []
     ended = 0
+    for _ in range(300):
+        try:
+            wires.append(served.wire())
+        except ConnectionResetError:  # at once
+            ended += 1
     for wire in wires:
         wire.socket.settimeout(2)
         try:
