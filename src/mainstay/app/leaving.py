@@ -65,7 +65,7 @@ async def leave(
     ``listeners`` are copies of the listening sockets; they are closed here. Empty, the queues are somebody else's.
     """
     http = application.settings.http
-    told = False
+    told = 0.0  # seconds in which clients heard that they are led elsewhere
     if not stop.handed:
         application.stopping = True
         for door in doors:
@@ -73,15 +73,16 @@ async def leave(
         if http.drain_delay and stop.wanted.is_set():
             for server in servers:
                 server.part()
-            told = not await _hurried(stop, http.drain_delay)
+            told = 0.0 if await _hurried(stop, http.drain_delay) else http.drain_delay
     if not stop.handed:
         await _empty(listeners)
     for one in listeners:
         one.close()
     for server in servers:
         server.refuse()
-    at_once = told or stop.hurried.is_set() or not stop.wanted.is_set()
-    idle_seconds = 0.0 if at_once else min(HANDED_SECONDS if stop.handed else ENDING_SECONDS, http.drain_seconds / 2)
+    wait = HANDED_SECONDS if stop.handed else max(0.0, ENDING_SECONDS - told)
+    at_once = stop.hurried.is_set() or not stop.wanted.is_set()
+    idle_seconds = 0.0 if at_once else min(wait, http.drain_seconds / 2)
     return all(await asyncio.gather(*(server.finish(idle_seconds, http.drain_seconds) for server in servers)))
 
 
