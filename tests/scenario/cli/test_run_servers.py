@@ -28,7 +28,7 @@ def log_lines(service: Any) -> list[str]:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_each_server_keeps_every_promise_of_run(run: Any, waiting: Callable[..., Any], server: str) -> None:
-    service = run("--workers", "2", "--server", server)
+    service = run("--workers", "2", "--server", server, MAINSTAY_HTTP_QUEUE_TARGET_MS="0")
     url = service.facts()["url"]
     assert service.request("/notes", "POST", {"text": "kept"}, base=url)[0] == 201
     status, problem = service.request("/notes", "POST", {"text": "kept"}, base=url)
