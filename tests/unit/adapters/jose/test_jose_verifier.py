@@ -41,6 +41,16 @@ class TestAccepted:
         assert principal.authenticated
         assert not principal.is_system
 
+    def test_tokens_that_say_the_same_share_their_sets(self) -> None:
+        tokens = verifier()
+        one, other = (
+            tokens.verify(signed(sub=subject, roles=["manager", "customer"], scope="a b")) for subject in ("x", "y")
+        )
+
+        assert one.subject != other.subject
+        assert one.roles is other.roles
+        assert one.scopes is other.scopes
+
     def test_claims_cannot_be_changed(self) -> None:
         principal = verifier().verify(signed())
 

@@ -273,7 +273,13 @@ async def started(tmp_path: Path) -> SqliteEngine:
 
 
 def test_options_are_checked(tmp_path: Path) -> None:
-    for wrong in ({"group_calls": 0}, {"turn_seconds": 0}, {"synchronous": "extra"}, {"wal_limit_bytes": 1}):
+    for wrong in (
+        {"group_calls": 0},
+        {"turn_seconds": 0},
+        {"synchronous": "extra"},
+        {"wal_limit_bytes": 1},
+        {"memory_bytes": 1},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             SqliteEngine(tmp_path / "db", **wrong)
 
