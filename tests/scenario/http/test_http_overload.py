@@ -38,13 +38,20 @@ def eventually(check: Callable[[], Any], seconds: float = 4.0) -> None:
 
 @pytest.fixture
 def full(serve: Serve, sample: Sample) -> Iterator[Served]:
-    """A door with one call in flight, which is all that it takes on."""
+    """A door with one call in flight, which is all that it takes on, and turnstiles as before a crowded loop."""
     sample.bounds = Bounds(calls=1)
     served = serve()
     served.wire().say(SLOW)
     eventually(lambda: served.door.admission.guarding)
+    crowd(served, crowded=True)
     yield served
     sample.gate.set()
+
+
+def crowd(served: Served, *, crowded: bool) -> None:
+    connections = served.server._shared
+    served.loop.call_soon_threadsafe(connections.crowd, crowded)
+    eventually(lambda: connections.gate.shut is crowded)
 
 
 def said(served: Served, data: bytes, method: str = "GET") -> Answered:
@@ -174,6 +181,7 @@ def test_an_answer_that_is_held_back_is_given_when_it_is_over(full: Served, samp
     wires = [full.wire() for _ in range(150)]
     for wire in wires:
         wire.say(GET)
+    crowd(full, crowded=False)
     sample.gate.set()
     statuses = [wire.hear().status for wire in wires]
     assert set(statuses) <= {200, 503}

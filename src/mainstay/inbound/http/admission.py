@@ -81,7 +81,9 @@ class Admission:
         self._store_queue = StoreQueue(clock, target, delay, self._change)
         self._waiting_for_store: frozenset[int] = frozenset()
         self._with_body: frozenset[int] = frozenset()
-        self._guards: list[Callable[[bool], None]] = []
+        self._guard: Callable[[bool], None] = _ignore
+        self._followers: list[Callable[[bool], None]] = []
+        self._crowded = False
         self._passed = False
         self._rejections: Rejections | None = None
         self._watch: Watch | None = None
@@ -102,12 +104,12 @@ class Admission:
         self._with_body = frozenset(
             one.index for one in operations if one.signature.body is not None or one.signature.of(Source.MEMBER)
         )
-        self._guards.append(guard)
+        self._guard = guard
 
-    def follow(self, guard: Callable[[bool], None]) -> None:
-        """Tell somebody else, too, when calls must be asked about."""
-        self._guards.append(guard)
-        guard(self.guarding)
+    def follow(self, crowded: Callable[[bool], None]) -> None:
+        """Tell somebody when the loop is crowded, and when no more: less often than the door."""
+        self._followers.append(crowded)
+        crowded(self._crowded)
 
     def start(self) -> None:
         """Watch the running loop, and the store."""
@@ -132,8 +134,7 @@ class Admission:
         self._store_queue.stop()
         self._change()
         if not self.guarding:
-            for guard in self._guards:  # an alarm may have come that nothing has followed
-                guard(False)
+            self._guard(False)  # an alarm may have come that nothing has followed
 
     def admits(self, bound: BoundOperation) -> bool:
         """Whether a call of an operation may begin now. It is asked only while there is something to guard."""
@@ -233,7 +234,7 @@ class Admission:
         """Guard the door at once, from the thread that watches: all else follows when the loop comes to it."""
         self._loop_queue.alarm(cost)
         if self._loop_queue.crowded:
-            self._guards[0](True)
+            self._guard(True)
 
     def _count(self) -> int:
         return self._ended() + (0 if self._rejections is None else self._rejections.total)
@@ -254,8 +255,11 @@ class Admission:
         )
         if guarding is not self.guarding:
             self.guarding = guarding
-            for guard in self._guards:
-                guard(guarding)
+            self._guard(guarding)
+        if self._loop_queue.crowded is not self._crowded:
+            self._crowded = self._loop_queue.crowded
+            for follower in self._followers:
+                follower(self._crowded)
 
 
 class Held:
@@ -272,3 +276,6 @@ class Held:
     def begin(self, loop: asyncio.AbstractEventLoop) -> Passed:
         """Return the answer, or what will have it."""
         return self._pass_on(self._answer, loop)
+
+
+def _ignore(_: bool) -> None: ...
