@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
+import httpx2
 import pytest
 
 from mainstay import (
@@ -26,6 +29,10 @@ from mainstay import (
     limit,
     signed,
 )
+from mainstay.app.registry import find
+from mainstay.app.servers.contract import Facing, Server
+from mainstay.app.settings import Settings
+from mainstay.inbound.http.server import listen
 from mainstay.model.checks import check_service
 from mainstay.testing import Client
 
@@ -89,10 +96,33 @@ async def older() -> int:
 camel = Service("camel", modules=[desk], case="camel")
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
+@pytest.fixture(params=["asgi", "native", "uvicorn", "granian"])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     async with Client(camel, secrets={"hook": KEY}, raise_errors=False) as made:
-        yield made
+        if request.param == "asgi":
+            yield made
+            return
+        async with served(made, request.param):
+            yield made
+
+
+@asynccontextmanager
+async def served(client: Client, name: str) -> AsyncIterator[None]:
+    """Let a client's requests go over a socket to one of the servers."""
+    ports = client.bound.ports
+    app: Any = client.app()
+    server: Server = find("server", name)(Facing(app.door, ports.clock, ports.observer, Settings()))
+    (one,) = listen("127.0.0.1", 0)
+    host, port = one.getsockname()
+    await server.start([one])
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://{host}:{port}") as http:
+            client._http, before = http, client._http
+            yield
+            client._http = before
+    finally:
+        server.refuse()
+        await server.finish(0.01, 5)
 
 
 async def test_what_a_store_refuses_is_told_in_the_callers_names(client: Client) -> None:
