@@ -347,7 +347,7 @@ async def test_claims_health_and_figures_are_the_engines(store: SqliteStore) -> 
     assert store.health() is None
     assert store.statistics()["commits"] >= 2
     assert store.statistics()["writer_queue"] == 0
-    assert 0 < store.statistics()["memory_bytes"] <= store.engine.options.memory_bytes
+    assert store.statistics()["memory_bytes"] > 0
 
 
 class Mixed(Enum):
