@@ -94,7 +94,7 @@ def test_a_stream_that_breaks_is_not_taken_for_whole(serve: Serve, sample: Sampl
     wire.say(b"GET /ticker?n=1&end=broken HTTP/1.1\r\nHost: t\r\n\r\n")
     with pytest.raises((EOFError, ConnectionResetError)):
         wire.hear()
-    eventually(lambda: any(getattr(one, "event", "") == "answer_failed" for one in sample.recorder.seen))
+    eventually(lambda: any(getattr(one, "event", "") == "stream_broken" for one in sample.recorder.seen))
 
 
 def test_a_client_that_does_not_read_its_answers_is_not_served_on(serve: Serve, sample: Sample) -> None:
