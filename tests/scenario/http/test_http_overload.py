@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from http_clients import Answered, Mounted, Served, Wire
+from http_clients import Answered, Mounted, Served
 from http_sample import Sample
-from shop_served import Running, settings_for
 
-from mainstay import Dto, Module, Service, anyone, authenticated, limit
 from mainstay.inbound.http import admission
 from mainstay.inbound.http.admission import Bounds
 from mainstay.inbound.http.options import HttpOptions
@@ -356,51 +353,3 @@ def test_who_leaves_while_its_call_waits_is_forgotten(crowded: tuple[Served, Cro
     queue.idle = True
     eventually(lambda: served.server.connections == 0)
     assert said(served, GET).status == 200
-
-
-class Large(Dto):
-    text: str
-
-
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[Running]:
-    module = Module("m")
-
-    @module.command("POST /open", allow=anyone, limits=[limit("1/day", by="address")])
-    async def open_(wanted: Large) -> str:
-        return wanted.text
-
-    @module.command("POST /closed", allow=authenticated)
-    async def closed(wanted: Large) -> str:
-        return wanted.text
-
-    running = Running(
-        settings_for("memory:", tmp_path, **{"auth.issuer": "t", "auth.audience": ["t"]}),
-        Service("guarded", version="1.0.0", modules=[module]),
-        limited=True,
-        seeds=False,
-    )
-    yield running
-    running.stop()
-
-
-@pytest.mark.parametrize("expects", [b"Expect: 100-continue\r\n", b""], ids=["100-continue", "withheld"])
-def test_limits_and_authentication_refuse_before_a_body_is_sent(guarded: Running, expects: bytes) -> None:
-    def head(path: bytes) -> bytes:
-        lines = b"Host: t\r\nContent-Type: application/json\r\nContent-Length: 50000\r\n"
-        return b"POST " + path + b" HTTP/1.1\r\n" + lines + expects + b"\r\n"
-
-    def refusal(path: bytes) -> Answered:
-        wire = guarded.wire()
-        wire.say(head(path))
-        return wire.hear()
-
-    assert refusal(b"/closed").json["code"] == "credentials_missing"
-    first: Wire = guarded.wire()
-    first.say(head(b"/open"))
-    if expects:
-        assert first.hear().status == 100
-    first.say(b'{"text": "%b"}' % (b"x" * 49988))
-    assert first.hear().status == 200
-    refused = refusal(b"/open")
-    assert (refused.status, refused.json["code"]) == (429, "rate_limited")
