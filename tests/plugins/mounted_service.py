@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from http_clients import Answered
@@ -144,7 +144,9 @@ async def _native(door: Any, sock: socket.socket) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def by_uvicorn(app: Any, sock: socket.socket, *, lifespan: str = "on") -> AsyncIterator[None]:
+async def by_uvicorn(
+    app: Any, sock: socket.socket, *, lifespan: Literal["auto", "on", "off"] = "on"
+) -> AsyncIterator[None]:
     """Serve an ASGI application by uvicorn, on the running loop."""
     failed: list[BaseException] = []
 
@@ -165,7 +167,7 @@ async def by_uvicorn(app: Any, sock: socket.socket, *, lifespan: str = "on") -> 
         ws="wsproto",
     )
     server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # the test's own stay
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # the test's own stay
     task = asyncio.create_task(_serve(server, sock))
     while not server.started:
         if server.should_exit or task.done():
