@@ -67,7 +67,8 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
         self._log = folder / f"run-{self.port}.log"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("MAINSTAY_")}
+        # What measures the tests' coverage would be measured with the service: it costs memory and time of its own.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAINSTAY_", "COV"))}
         kept |= {"XDG_RUNTIME_DIR": str(folder), **(PRODUCTION if production else THROW_AWAY), **environ}
         if package is not None:
             kept["PYTHONPATH"] = str(package)

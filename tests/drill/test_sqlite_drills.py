@@ -231,7 +231,7 @@ def test_the_checker_knows_the_anomalies(
         ),
         pytest.param(("turn.py", "keep=False)", "keep=False) and None"), "turns.py", id="a refusal does not wait"),
         pytest.param(
-            ("writer.py", "future.result().abandon()  #", "pass  #"), "turns.py", id="a cancelled waiter keeps its turn"
+            ("writer.py", "future.result().abandon()", "pass"), "turns.py", id="a cancelled waiter keeps its turn"
         ),
         pytest.param(
             ("writer.py", "            self.forsake(self.active, Turn", "            (self.active, Turn"),

@@ -175,6 +175,22 @@ async def test_messages_whose_removal_fails_are_delivered_again_to_no_effect(
     assert await rows_of(world, OutboxMessage) == []
 
 
+async def test_what_a_failed_delivery_cannot_note_is_told(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+    world = await build(ringing(heard, {1}))
+    relay = world.bound.relay("me")
+    await ring(world, 1, 2)
+
+    async def change(message: OutboxMessage, changes: dict[str, Any]) -> None:
+        raise OSError("disk")
+
+    monkeypatch.setattr(relay, "_change", change)
+    with pytest.raises(OSError, match="disk"):
+        await relay.deliver()
+    assert heard == [2]
+    assert [message.event for message in await rows_of(world, OutboxMessage)] == ["bells.Rang"]
+
+
 async def test_a_consumer_that_is_called_without_a_message_leaves_no_mark(build: Build) -> None:
     world = await build(ringing())
     await dispatch(world.call("listen", body=b'{"number": 5}'))

@@ -28,6 +28,7 @@ from mainstay import (
     owner,
     role,
 )
+from mainstay.kernel.render.answers import _id_text
 from mainstay.model.problem import Internal
 
 BOSS = Principal(id=UUID(int=1), roles=frozenset({"boss"}))
@@ -279,3 +280,10 @@ def test_media_types_of_answers(desk: Desk) -> None:
         "note": "application/json",
         "none": "application/json",
     }
+
+
+def test_what_names_an_item_is_one_line() -> None:
+    assert _id_text(ONE) == str(ONE)
+    for text in ("a\nb", "a\rb", "a\0b"):
+        with pytest.raises(ValueError, match="line break"):
+            _id_text(text)

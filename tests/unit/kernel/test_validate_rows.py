@@ -223,3 +223,26 @@ def test_nested_patches_compare_by_their_changes() -> None:
     row = Crate(keeper_id=BOSS.id, label="x")
     changes = {"extra": NestedPatch({"a": {"b": None, "c": {"d": 1, "e": None}}}), "label": "y"}
     assert merged(row, changes) == {"extra": {"a": {"c": {"d": 1}}}, "label": "y"}
+
+
+class Label(Dto):
+    text: str
+    price: int | None = field(default=None, write=role("boss"))
+
+
+class Labels(Dto):
+    by_place: dict[str, Label | None]
+
+
+def test_a_guarded_field_in_a_map_is_guarded_too() -> None:
+    labels = Module("labels")
+
+    @labels.command("POST /labels", allow=anyone)
+    async def put_labels(labels: Labels) -> None: ...
+
+    desk = Desk(labels)
+    body = b'{"by_place": {"a": {"text": "t", "price": 5}, "b": null}}'
+    assert desk.inputs("put_labels", body, principal=BOSS)["labels"].by_place["a"].price == 5
+    with pytest.raises(Invalid):
+        desk.inputs("put_labels", body, principal=CLERK)
+    assert desk.inputs("put_labels", b'{"by_place": {"a": {"text": "t"}}}', principal=CLERK)

@@ -6,17 +6,19 @@ import math
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstay import Entity, field
 from mainstay.model.checking import check_value
+from mainstay.model.fields import FieldSpec
 from mainstay.model.problem import Fault
-from mainstay.model.schema import Attribute, shape_of
+from mainstay.model.schema import Attribute, attribute_of, shape_of
 from mainstay.model.soundness import verdict_of
 
 
@@ -104,3 +106,11 @@ def test_the_usual_value_is_seen_at_once(name: str, value: Any) -> None:
 def test_what_breaks_a_rule_is_never_sound(name: str, value: Any) -> None:
     assert not verdict_of(BY_NAME[name])(value)
     assert faults_of(BY_NAME[name], value)
+
+
+def test_what_cannot_be_compiled_is_asked_for() -> None:
+    broken = attribute_of("code", str, FieldSpec(pattern="("))
+    odd = attribute_of("count", int, FieldSpec(ge="a"))
+    steps = attribute_of("steps", Annotated[int, msgspec.Meta(multiple_of=5)])
+    halves = attribute_of("halves", int, FieldSpec(gt=0.5))
+    assert not any(verdict_of(one)(value) for one in (broken, odd, steps, halves) for value in ("a", 5, 10))

@@ -26,6 +26,8 @@ from mainstay import (
     Upload,
     anyone,
     authenticated,
+    cache,
+    field,
     header,
     limit,
     resume_after,
@@ -77,6 +79,15 @@ async def takes_dto(body: Body) -> None: ...
 async def takes_two(body: Body, raw: RawBody) -> None: ...
 async def takes_event(event: Happened) -> None: ...
 async def resumed_by_nothing(after: Annotated[int | None, resume_after("number")] = None) -> int: ...
+
+
+class Kept(Dto):
+    hidden: str = field(secret=True)
+    weight: float
+
+
+async def resumed_by_a_secret(after: Annotated[str | None, resume_after("hidden")] = None) -> Stream[Kept]: ...
+async def resumed_by_a_number(after: Annotated[float | None, resume_after("weight")] = None) -> Stream[Kept]: ...
 async def resumed_by_no_field(after: Annotated[int | None, resume_after("text")] = None) -> Stream[Body]: ...
 async def resumed_by_a_scalar(after: Annotated[int | None, resume_after("number")] = None) -> Stream[int]: ...
 async def resumed_at_once(after: Annotated[int, resume_after("number")]) -> Stream[Body]: ...
@@ -104,6 +115,10 @@ def query(route: str, function: Any, **options: Any) -> Callable[[Module], Any]:
     return lambda module: module.query(route, **{"allow": anyone, **options})(function)
 
 
+def read_cached(caching: Any) -> Callable[[Module], Any]:
+    return lambda module: module.resource(Thing, path="/things", read=anyone, cache=caching)
+
+
 def consumer(event: Any, function: Any, **options: Any) -> Callable[[Module], Any]:
     return lambda module: module.on(event, **options)(function)
 
@@ -124,6 +139,10 @@ def faults_of(declare: Callable[[Module], Any]) -> list[str]:
         (query("GET /a", resumed_by_nothing), "only a stream can be taken up again"),
         (query("GET /a", resumed_by_no_field), 'Body has no field "text"'),
         (query("GET /a", resumed_by_a_scalar), "names a field of the items"),
+        (query("GET /a", resumed_by_a_secret), "not for everybody to read"),
+        (query("GET /a", resumed_by_a_number), "names no item"),
+        (read_cached(cache(5, keys=["{who}"])), "has no parameter who"),
+        (read_cached("60"), "write cache(60), in seconds"),
         (query("GET /a", resumed_at_once), "has a default"),
         (query("GET /a", resumed_as_another), "of another type than number"),
         (query("GET /a", resumed_twice), "one, two: a stream is taken up again from one place"),

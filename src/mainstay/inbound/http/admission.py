@@ -123,6 +123,7 @@ class Admission:
                 is_long=self._loop_queue.is_long,
                 alarm=self._alarm,
                 requests=FEW,
+                gone=loop.is_closed,
             )
             self._watch.start()
 

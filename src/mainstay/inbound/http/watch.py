@@ -13,7 +13,8 @@ _STEPS = 3  # looks in which the loop must have been late, and busy with one req
 class Watch:
     """A thread that sounds an alarm when the loop is late because of many requests, not because of a slow one.
 
-    ``late`` returns for how many seconds the loop has been late, ``count`` how many requests it has answered so far.
+    It ends with ``stop``, and by itself where ``gone`` says that the loop is no more. ``late`` returns for how many
+    seconds the loop has been late, ``count`` how many requests it has answered so far.
     ``is_long`` decides, by the seconds and the seconds that each request took, whether that is too long; ``alarm`` is
     called from the thread then, with the latter.
     """
@@ -26,12 +27,14 @@ class Watch:
         is_long: Callable[[float, float], bool],
         alarm: Callable[[float], None],
         requests: int,
+        gone: Callable[[], bool] = lambda: False,
     ) -> None:
         self._late = late
         self._count = count
         self._is_long = is_long
         self._alarm = alarm
         self._requests = requests
+        self._gone = gone
         self._stopped = threading.Event()
         self._seen: list[tuple[float, int]] = []
 
@@ -44,7 +47,7 @@ class Watch:
         self._stopped.set()
 
     def _run(self) -> None:
-        while not self._stopped.wait(_PAUSE):
+        while not (self._stopped.wait(_PAUSE) or self._gone()):
             self.look()
 
     def look(self) -> None:

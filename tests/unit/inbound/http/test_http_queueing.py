@@ -255,9 +255,28 @@ def test_a_loop_that_is_late_by_one_slow_call_or_by_few_sets_off_none() -> None:
 
 def test_a_watch_ends(still: Still) -> None:
     watch = Watch(late=lambda: 0.0, count=int, is_long=lambda *_: False, alarm=lambda _: None, requests=FEW)
+    others = set(threading.enumerate())
     watch.start()
-    (thread,) = [one for one in threading.enumerate() if one.name == "mainstay-overload-watch"]
+    (thread,) = set(threading.enumerate()) - others
     watch.stop()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_a_watch_ends_with_its_loop(still: Still) -> None:
+    gone: list[bool] = []
+    watch = Watch(
+        late=lambda: 0.0,
+        count=int,
+        is_long=lambda *_: False,
+        alarm=lambda _: None,
+        requests=FEW,
+        gone=lambda: bool(gone),
+    )
+    others = set(threading.enumerate())
+    watch.start()
+    (thread,) = set(threading.enumerate()) - others
+    gone.append(True)
     thread.join(2)
     assert not thread.is_alive()
 
