@@ -133,8 +133,9 @@ class SharedLimiter(Limiter):
         for number in reversed(range(len(undo))):  # backwards: a key may stand twice in one call
             if verdicts[number].allowed:
                 rate, slot, before = undo[number]
-                self._table.write(slot, before, rate.idle_at(before))
-                standing[number] = rate.take(before, now, 0)[1]
+                # What stood before, said of this moment: a window that was entered is never left again.
+                state, standing[number] = rate.take(before, now, 0)
+                self._table.write(slot, state, rate.idle_at(state))
         return standing
 
     def _new_slot(self, home: _Home, now: int, held: list[int], *, keep: bool) -> int:

@@ -3,6 +3,9 @@
 The file is a header and stripes. A stripe is a lock, a hint, the hashes of its keys side by side (so that one search in
 C finds a key) and a slot for each: the moment it is idle and 128 bits of state. A key belongs to the stripe that its
 hash names. One stripe more, the last, is for what keys without a place share.
+
+A process may be killed between any two instructions, so what may be there afterwards is stored a word of 64 bits at a
+time, each by one assignment. ``struct.pack_into`` would not do: it clears its whole range before it writes.
 """
 
 from __future__ import annotations
@@ -29,10 +32,11 @@ _MISALIGNED = _KEY_BYTES - 1  # stripes begin at multiples of 64
 _KEYS_AT = LOCK_BYTES * 2
 _EMPTY = bytes(_KEY_BYTES)
 _HINT = struct.Struct("@q")
-_SLOT = struct.Struct("@qQQ")  # idle at, low and high half of the state; native, so that each word is written at once
+_SLOT = struct.Struct("@qQQ")  # idle at, low and high half of the state
 _SLOTS_TO_KEYS = _SLOT.size // _KEY_BYTES
 _LOW = (1 << 64) - 1
-_read_slot, _write_slot = _SLOT.unpack_from, _SLOT.pack_into
+_read_slot = _SLOT.unpack_from
+_WORD_SHIFT = 3  # from bytes to words
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -56,9 +60,11 @@ class SharedTable:
         self.address = _address(self._map)
         self.overflow = self.at(self.stripes)
         self._find = self._map.find
+        self._words = memoryview(self._map).cast("Q")
 
     def close(self) -> None:
         """Unmap the file. The table must not be used afterwards."""
+        self._words.release()
         self._map.close()
 
     def at(self, stripe: int) -> int:
@@ -85,16 +91,16 @@ class SharedTable:
         idle_times = self._idle_times.unpack_from(self._map, stripe + self._slots_at)
         earliest = min(idle_times)
         if earliest > now:
-            _HINT.pack_into(self._map, stripe + LOCK_BYTES, earliest)
+            self._words[(stripe + LOCK_BYTES) >> _WORD_SHIFT] = earliest
             return -1
         return self.slot(stripe, idle_times.index(earliest))
 
     def seat(self, stripe: int, slot: int, key: bytes) -> None:
         """Give the slot to ``key``."""
-        _SLOT.pack_into(self._map, slot, 0, 0, 0)
+        self.write(slot, 0, 0)
         place = (slot - stripe - self._slots_at) // _SLOT.size * _KEY_BYTES + stripe + _KEYS_AT
         self._map[place : place + _KEY_BYTES] = key
-        _HINT.pack_into(self._map, stripe + LOCK_BYTES, 0)
+        self._words[(stripe + LOCK_BYTES) >> _WORD_SHIFT] = 0
 
     def slot(self, stripe: int, way: int) -> int:
         """Return the offset of a slot by its number in the stripe."""
@@ -106,8 +112,15 @@ class SharedTable:
         return high << 64 | low if high else low  # type: ignore[no-any-return]  # the struct says that they are int
 
     def write(self, slot: int, state: int, idle_at: int) -> None:
-        """Store the state, and the moment from which the slot may be given away."""
-        _write_slot(self._map, slot, idle_at, state & _LOW, state >> 64)
+        """Store the state, and the moment from which the slot may be given away.
+
+        Whoever is killed in between leaves a slot that is kept for longer, or a count that is too strict, never one
+        that is short: a window that is entered (the high half) still has the calls of the one before.
+        """
+        words, at = self._words, slot >> _WORD_SHIFT
+        words[at] = idle_at
+        words[at + 2] = state >> 64
+        words[at + 1] = state & _LOW
 
     def _open(self, path: Path) -> tuple[mmap.mmap, bytes] | None:
         try:

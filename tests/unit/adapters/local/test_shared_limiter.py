@@ -47,6 +47,14 @@ HAMMER_FOR_EVER = """
 while True:
     print(int(limiter.charge([(plenty, "one")])[0].allowed), flush=True)
 """
+WRITE_FOR_EVER = """
+slot = table.slot(table.at(0), 0)
+table.write(slot, 1 << 64 | 1, 1)
+print("written", flush=True)
+while True:
+    table.write(slot, 2 << 64 | 2, 2)
+    table.write(slot, 1 << 64 | 1, 1)
+"""
 HOLD = """
 table.locks.acquire(table.address + table.at(0))
 print("held", flush=True)
@@ -131,6 +139,19 @@ def test_nothing_is_lost_or_locked_when_hammering_processes_are_killed(tmp_path:
     # A process that is killed between the charge and its print has used one call that nobody counted.
     assert counted <= used <= counted + 2 * rounds
     assert counted > 100
+
+
+def test_no_word_of_a_slot_is_ever_there_in_part(tmp_path: Path) -> None:
+    """What another process sees between two instructions is what a kill there would leave."""
+    path = tmp_path / "limits"
+    with opened(path) as limiter, workers(WRITE_FOR_EVER, path, 256) as (writing,):
+        assert line(writing) == "written"
+        table = limiter._table
+        slot = table.slot(table.at(0), 0) // 8
+        with memoryview(table._map) as octets, octets.cast("Q") as words:
+            seen = {words[slot + word] for _ in range(100_000) for word in range(3)}
+
+    assert seen == {1, 2}
 
 
 def test_a_killed_holder_leaves_the_lock_free(tmp_path: Path) -> None:
