@@ -21,6 +21,7 @@ from served import Connection, Service, parse, serving, verdict
 
 CLIENTS = 24
 QUOTAS = {"/bucket": ("bucket", 100), "/window": ("window", 70)}
+LONGEST = 2 * 86400  # seconds: at the beginning of a window of a day, all of it and a part of the next
 SERIES = re.compile(r'^mainstay_calls_total\{operation="(\w+)",status="(\d+)"\} ([\d.e+]+)$', re.MULTILINE)
 
 
@@ -58,7 +59,7 @@ class Asking:
             self.calls[name, answer.status] += 1
             if answer.status not in (200, 429) or "ratelimit" not in answer.fields:
                 self.faults.setdefault("answers", []).append([path, answer.status, answer.fields])
-            if answer.status == 429 and not 0 < int(answer.fields.get("retry-after", "0")) <= 86400:
+            if answer.status == 429 and not 0 < int(answer.fields.get("retry-after", "0")) <= LONGEST:
                 self.faults["retry_after"] = answer.fields
             if f"q={quota}" not in answer.fields.get("ratelimit-policy", ""):
                 self.faults["policy"] = answer.fields

@@ -30,7 +30,7 @@ def rolled(part: int, count: int, package: Path | None = None) -> tuple[int, dic
 )
 def test_no_request_fails_when_workers_are_followed_by_new_ones(part: int, count: int) -> None:
     code, told = rolled(part, count)
-    assert code == 0, told
+    assert code == 0, str(told)
     ((_, figures),) = told["parts"].items()
     assert figures["slow"] > 5
     assert figures["streams_ended"] >= 6

@@ -59,7 +59,7 @@ CUT_OFF: Patch = ("inbound/http/server.py", "self._shared.retire(RECENT)", "self
 
 def test_kills_lose_nothing_and_double_nothing() -> None:
     code, told = drill("kill", "--count", "6")
-    assert code == 0, told
+    assert code == 0, str(told)
     assert [sum(one["kills"].values()) for one in told["rounds"]] == [3, 3]
     assert sum(one["acknowledged"] for one in told["rounds"]) > 60
 
@@ -80,7 +80,7 @@ def test_kills_find_what_is_not_committed_together(tmp_path: Path, patch: Patch,
 
 def test_racing_retries_have_one_effect() -> None:
     code, told = drill("once", "--count", "20")
-    assert code == 0, told
+    assert code == 0, str(told)
     assert told["answers"]["201 new"] == 20
 
 
@@ -92,7 +92,7 @@ def test_a_race_finds_a_reply_that_is_not_stored(tmp_path: Path) -> None:
 
 def test_calls_over_http_are_strictly_serialisable() -> None:
     code, told = drill("history", "--count", "800")
-    assert code == 0, told
+    assert code == 0, str(told)
     assert told["calls"] >= 800
 
 
@@ -105,7 +105,7 @@ def test_the_history_finds_queries_without_a_snapshot(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("part", "count"), [(1, 2), (2, 1), (4, 1), (5, 1)])
 def test_no_request_fails_when_the_service_is_restarted(part: int, count: int) -> None:
     code, told = drill("restart", "--count", str(count), "--only", str(part))
-    assert code == 0, told
+    assert code == 0, str(told)
 
 
 def test_a_restart_finds_calls_that_are_cut_off(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_restart_finds_calls_that_are_cut_off(tmp_path: Path) -> None:
 
 def test_one_limit_and_one_scrape_cover_all_workers() -> None:
     code, told = drill("limits", "--count", "400")
-    assert code == 0, told
+    assert code == 0, str(told)
     assert (told["calls"]["bucket 200"], told["calls"]["window 200"]) == (100, 70)
 
 
@@ -128,12 +128,12 @@ def test_workers_that_count_for_themselves_are_noticed() -> None:
 
 def test_slow_neighbours_are_not_noticed() -> None:
     code, told = drill("slow", "--count", "1")
-    assert code == 0, told
+    assert code == 0, str(told)
 
 
 def test_slow_clients_are_closed_and_not_noticed() -> None:
     code, told = drill("slow", "--only", "3", "--slow", "60", "--margin", "10")
-    assert code == 0, told
+    assert code == 0, str(told)
     assert told["parts"]["clients"]["mixed"]["closed"] == 60
 
 
@@ -152,7 +152,7 @@ def test_a_turn_without_a_bound_is_noticed(tmp_path: Path) -> None:
 
 def test_ten_times_the_capacity_is_survived() -> None:
     code, told = drill("overload", "--count", "2", "--only", "1", "--crowded", "1")
-    assert code == 0, told
+    assert code == 0, str(told)
 
 
 def test_an_overload_without_admission_is_noticed(tmp_path: Path) -> None:
@@ -164,5 +164,5 @@ def test_an_overload_without_admission_is_noticed(tmp_path: Path) -> None:
 
 def test_a_worker_keeps_its_memory() -> None:
     code, told = drill("memory", "--count", "12000")
-    assert code == 0, told
+    assert code == 0, str(told)
     assert told["reads"] == 12_000

@@ -22,7 +22,7 @@ SHORT = ("--rate", "150", "--orders", "2000")
 
 def test_a_mixed_load_leaves_nothing_behind() -> None:
     code, told = drill("soak", "--count", "12", *SHORT)
-    assert code == 0, told
+    assert code == 0, str(told)
     assert told["calls"] > 400
     assert {"200", "201", "400", "401", "403", "404", "405", "422", "left"} <= told["answers"].keys()
     assert told["resident"] < 60, told

@@ -23,7 +23,7 @@ WRONG_PART: Patch = (
 
 def test_large_files_go_up_and_down_in_constant_memory() -> None:
     code, told = drill("transfer", "--count", "1", "--unit", "64")
-    assert code == 0, told
+    assert code == 0, str(told)
 
 
 @pytest.mark.parametrize(
