@@ -6,6 +6,7 @@ scripts/bench --gate [--write]     count the instructions of the hot path agains
 scripts/bench --draw               table and picture anew from bench/results/latest.json
 
 Contenders take turns, so that a noisy machine is noisy to all; figures are medians, ratios are taken round by round.
+What is measured is kept after each workload in .mainstay/bench/results: a run that is stopped loses one at most.
 Every contender must give the right answers, good and bad, before it is measured. Needs wrk and taskset; node and go
 are used where they are there.
 """
@@ -17,6 +18,7 @@ import dataclasses
 import datetime
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     contenders = [one for one in CONTENDERS if one.name in options.peers.split(",")]
     workloads = [one for one in WORKLOADS if one.name in options.workloads.split(",")]
     try:
-        results, about = run(contenders, workloads, plan)
+        results, about = run(contenders, workloads, plan, lambda so_far, of: _keep(WORK / "results", so_far, of))
     except checks.Unequal as fault:
         print(f"bench: not the same work: {fault}", file=sys.stderr)
         return 2
@@ -106,9 +108,13 @@ def main(arguments: list[str] | None = None) -> int:
     return _write(committed if whole else WORK / "results", results, about)
 
 
-def _write(folder: Path, results: Results, about: dict[str, Any]) -> int:
+def _keep(folder: Path, results: Results, about: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "latest.json").write_text(report.document(results, about))  # first: it took long
+    (folder / "latest.json").write_text(report.document(results, about))
+
+
+def _write(folder: Path, results: Results, about: dict[str, Any]) -> int:
+    _keep(folder, results, about)  # first: it took long
     text = report.table(results, about)
     (folder / "table.md").write_text(text)
     (folder / "picture.svg").write_text(draw(results, about))
@@ -117,8 +123,13 @@ def _write(folder: Path, results: Results, about: dict[str, Any]) -> int:
     return int(not all(passed for passed, _ in report.gates(results)))
 
 
-def run(contenders: list[Contender], workloads: list[Workload], plan: Plan) -> tuple[Results, dict[str, Any]]:
-    """Set up, check and measure; return the results and what they were measured on. Raises ``Unequal``."""
+def run(
+    contenders: list[Contender], workloads: list[Workload], plan: Plan, keep: Callable[[Results, dict[str, Any]], None]
+) -> tuple[Results, dict[str, Any]]:
+    """Set up, check and measure; return the results and what they were measured on. Raises ``Unequal``.
+
+    ``keep`` is given what there is after each workload.
+    """
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     servers, absent = _set_up(contenders)
     held = tokens()
@@ -129,20 +140,28 @@ def run(contenders: list[Contender], workloads: list[Workload], plan: Plan) -> t
                 items[server.name] = checks.seed(server)
         _say("checking that all give the same answers")
         durable = checks.compare(servers, held, items)
-        results = {
-            one.name: _measure(one, _taking_part(servers, contenders, one), held, items, plan) for one in workloads
-        }
+        about = _about(plan, when, contenders, durable, absent)
+        results: Results = {}
+        for one in workloads:
+            results[one.name] = _measure(one, _taking_part(servers, contenders, one), held, items, plan)
+            keep(results, about)
     finally:
         for server in servers:
             server.stop()
             server.log.unlink(missing_ok=True)
+    return results, about
+
+
+def _about(
+    plan: Plan, when: str, contenders: list[Contender], durable: dict[str, str], absent: dict[str, str]
+) -> dict[str, Any]:
+    """Return what the results were measured on."""
     there = [
         {"name": one.name, "title": one.title, "version": one.version(), "durable": durable[one.name]}
         for one in contenders
         if one.name in durable
     ]
-    about = {**report.machine(), "when": when, **dataclasses.asdict(plan), "contenders": there, "absent": absent}
-    return results, about
+    return {**report.machine(), "when": when, **dataclasses.asdict(plan), "contenders": there, "absent": absent}
 
 
 def _started(server: Server, servers: list[Server], absent: dict[str, str]) -> bool:

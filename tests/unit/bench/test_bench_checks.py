@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from bench import __main__ as command
-from bench import checks, install, peers
+from bench import checks, install, peers, report
 from bench.checks import Unequal, normal
-from bench.workloads import WORKLOADS, lua, raw, tokens
+from bench.workloads import WORKLOADS, Workload, lua, raw, tokens
 
 ROW = {
     "id": str(uuid.UUID(int=1)),
@@ -145,6 +145,21 @@ def test_the_bench_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr(shutil, "which", lambda tool: None if tool == "wrk" else "/bin/" + tool)
     assert command.main(["--quick"]) == 2
     assert "apt-get install wrk" in capsys.readouterr().err
+
+
+def test_what_was_measured_is_kept_when_the_bench_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(workload: Workload, *_: object) -> dict[str, report.Measured]:
+        if workload is WORKLOADS[2]:
+            raise KeyboardInterrupt
+        return {"mainstay": report.Measured()}
+
+    kept: list[list[str]] = []
+    monkeypatch.setattr(command, "_set_up", lambda _: ([], {}))
+    monkeypatch.setattr(checks, "compare", lambda *_: {})
+    monkeypatch.setattr(command, "_measure", measured)
+    with pytest.raises(KeyboardInterrupt):
+        command.run([], list(WORKLOADS), command.QUICK, lambda results, _: kept.append(list(results)))
+    assert kept == [["W1"], ["W1", "W2"]]
 
 
 def test_an_unknown_contender_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
