@@ -82,6 +82,53 @@ def test_a_call_that_is_too_many_is_turned_away_and_its_connection_goes_on(
     assert wire.hear().status < 300
 
 
+COMMAND = POST + b"\r\n" + BODY
+SENT = b"POST /items HTTP/1.1\r\nHost: t\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "at_once"),
+    [
+        (GET, True),
+        (COMMAND, True),
+        (SENT + b"Content-Length: 0\r\n\r\n", True),
+        (SENT + b"\r\n", True),
+        (b"DELETE /items/7 HTTP/1.1\r\nHost: t\r\n\r\n", True),
+        (COMMAND[:-1], False),  # its body has not come yet
+        (COMMAND + b" ", False),  # something follows it
+        (COMMAND + COMMAND, False),
+        (GET + GET, False),
+        (GET[:-2] + b"Content-Length: 2\r\n\r\n{}", False),
+        (SENT + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", False),
+        (SENT + b"Content-Length: +2\r\n\r\n{}", False),
+        (SENT + b"Content-Length: 02\r\n\r\n{}", False),
+        (SENT + b"Content-Length:\t2\r\n\r\n{}", False),
+        (SENT + b"Content-Length : 2\r\n\r\n{}", False),
+        (SENT + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
+        (SENT + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", False),
+        (SENT + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n{}", False),
+        (SENT + b"Host: u\r\nContent-Length: 2\r\n\r\n{}", False),
+        (SENT + b"X-Request-ID: a b\r\nContent-Length: 2\r\n\r\n{}", False),
+        (b"HEAD /hello HTTP/1.1\r\nHost: t\r\n\r\n", False),
+        (b"get /hello HTTP/1.1\r\nHost: t\r\n\r\n", False),
+        (b"GET  /hello HTTP/1.1\r\nHost: t\r\n\r\n", False),
+        (b"POST /items HTTP/1.1\nHost: t\r\n\r\n", False),
+        (b"POST /nothing HTTP/1.1\r\nHost: t\r\n\r\n", False),
+        (b"\r\n\r\n", False),
+    ],
+)
+def test_a_turnstile_answers_only_what_is_plain(full: Served, request_: bytes, at_once: bool) -> None:
+    gate = full.server._shared.gate
+    for _ in range(2):  # it remembers
+        assert (gate.judge(request_) is not None) is at_once
+
+
+def test_both_ways_say_the_same_of_a_command(full: Served) -> None:
+    short, usual = said(full, COMMAND), said(full, POST + b"Origin: https://t.example\r\n\r\n" + BODY)
+    assert facts(short) == facts(usual)
+    assert short.body == usual.body
+
+
 def test_both_ways_say_the_same(full: Served) -> None:
     short, usual = said(full, GET), said(full, USUAL)
     assert facts(short) == facts(usual)
@@ -90,6 +137,11 @@ def test_both_ways_say_the_same(full: Served) -> None:
 
 def test_not_all_come_back_together(full: Served) -> None:
     assert {said(full, GET)["Retry-After"] for _ in range(16)} == {"1", "2", "3"}
+
+
+def test_a_command_keeps_the_request_id_that_it_came_with(full: Served) -> None:
+    answer = said(full, POST + b"x-request-id:  abc.2 \r\n\r\n" + BODY)
+    assert (answer.status, answer["X-Request-ID"]) == (503, "abc.2")
 
 
 @pytest.mark.parametrize("extra", [b"", b"Origin: https://t.example\r\n"])
@@ -316,6 +368,20 @@ def test_a_call_waits_for_idle_time_before_it_is_turned_away(crowded: tuple[Serv
         wire.say(GET)
         assert wire.hear().status == 200
     assert served.door.admission.figures().turned_away == {"m.hello": 8}
+
+
+def test_a_command_waits_on_while_the_store_has_no_room(crowded: tuple[Served, Crowded], sample: Sample) -> None:
+    served, queue = crowded
+    store = served.door.admission._store_queue
+    store.calls = 1000
+    queue.idle = True
+    wires = [served.wire() for _ in range(2)]
+    wires[0].say(GET)
+    wires[1].say(COMMAND)
+    assert [wire.hear().status for wire in wires] == [200, 503]
+    store.calls = 0
+    wires[1].say(COMMAND)
+    assert wires[1].hear().status == 201
 
 
 def test_what_comes_while_a_call_waits_is_answered_after_it(crowded: tuple[Served, Crowded]) -> None:

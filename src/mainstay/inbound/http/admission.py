@@ -83,7 +83,7 @@ class Admission:
         self._with_body: frozenset[int] = frozenset()
         self._guard: Callable[[bool], None] = _ignore
         self._followers: list[Callable[[bool], None]] = []
-        self._crowded = False
+        self._standing = False  # a queue, as the followers were told
         self._passed = False
         self._rejections: Rejections | None = None
         self._watch: Watch | None = None
@@ -107,9 +107,9 @@ class Admission:
         self._guard = guard
 
     def follow(self, crowded: Callable[[bool], None]) -> None:
-        """Tell somebody when the loop is crowded, and when no more: less often than the door."""
+        """Tell somebody when the loop's queue or the store's stands, and when no more: less often than the door."""
         self._followers.append(crowded)
-        crowded(self._crowded)
+        crowded(self._standing)
 
     def start(self) -> None:
         """Watch the running loop, and the store."""
@@ -147,10 +147,13 @@ class Admission:
             return False
         if self._early >= calls and bound.index in self._with_body:
             return False
-        queue = self._store_queue
-        if queue.narrow and queue.calls >= queue.limit and bound.index in self._waiting_for_store:
+        if not self._store_admits(bound):
             return False
         return not self._loop_queue.crowded or self._loop_queue.admits()
+
+    def _store_admits(self, bound: BoundOperation) -> bool:
+        queue = self._store_queue
+        return not queue.narrow or queue.calls < queue.limit or bound.index not in self._waiting_for_store
 
     def passes(self, bound: BoundOperation) -> bool:
         """Whether a call may begin now, asked before its head is parsed: it will not be asked about again."""
@@ -167,7 +170,7 @@ class Admission:
         """Let a call wait for idle time. Returns False where there is none to be waited for."""
         if self._rejections is None or not self._loop_queue.crowded:
             return False
-        self._rejections.park(one)
+        self._rejections.park(one, self._loop_queue.turned)
         return True
 
     def let_pass(self) -> None:
@@ -175,7 +178,7 @@ class Admission:
         self._passed = True
 
     def _resume(self) -> bool:
-        return self._rejections is not None and self._rejections.resume()
+        return self._rejections is not None and self._rejections.resume(self._store_admits)
 
     def hold(self, release: Callable[[bytes], None], answer: bytes) -> bool:
         """Return whether an answer is held back, until ``release`` is called with it."""
@@ -200,7 +203,8 @@ class Admission:
             self._early += 1
         else:
             self._in_flight += 1
-            self._store_queue.calls += waits
+            if waits:
+                self._store_queue.enter()
         if self._in_flight >= calls or self._early >= calls:
             self._change()
 
@@ -248,19 +252,15 @@ class Admission:
         self._store_queue.keep = self._loop_queue.crowded
         if self._loop_queue.crowded:
             self._store_queue.tighten()
-        guarding = (
-            self._loop_queue.crowded
-            or self._store_queue.narrow
-            or self._in_flight >= self._bounds.calls
-            or self._early >= self._bounds.calls
-        )
+        standing = self._loop_queue.crowded or self._store_queue.narrow
+        guarding = standing or self._in_flight >= self._bounds.calls or self._early >= self._bounds.calls
         if guarding is not self.guarding:
             self.guarding = guarding
             self._guard(guarding)
-        if self._loop_queue.crowded is not self._crowded:
-            self._crowded = self._loop_queue.crowded
+        if standing is not self._standing:
+            self._standing = standing
             for follower in self._followers:
-                follower(self._crowded)
+                follower(standing)
 
 
 class Held:

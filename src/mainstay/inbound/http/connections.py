@@ -94,8 +94,8 @@ class Connections:
 
     def refusal(self) -> bytes:
         """Return what a connection is told that is turned away."""
-        request_id, lines = self.door.plain()
-        return self.tally.refusal(b"X-Request-ID: " + request_id + b"\r\n" + lines, self.beat.date)
+        lines = b"X-Request-ID: " + self.door.new_id() + b"\r\n" + self.door.common
+        return self.tally.refusal(lines, self.beat.date)
 
     def leave(self, connection: Connection, name: str | None) -> None:
         """Take note that a connection is no more."""

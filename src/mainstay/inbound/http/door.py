@@ -192,17 +192,22 @@ class Door:
         length = body_length(exchange)
         describe(exchange, found, call, CHUNKED if streaming and length is None else length)
 
-    def operation_of(self, target: bytes) -> BoundOperation | None:
-        """Return the operation that GET calls at a target; None where it gets something else, or nothing."""
+    def operation_of(self, method: bytes, target: bytes) -> BoundOperation | None:
+        """Return the operation that a method calls at a target; None where it gets something else, or nothing."""
         try:
-            match = self._routes.find(b"GET", split_target(target)[0])
+            match = self._routes.find(method, split_target(target)[0])
         except Problem:
             return None
         return None if match is None else match.target.bound
 
-    def plain(self) -> tuple[bytes, bytes]:
-        """Return a new request id, and the lines that the answer to a request carries which tells nothing."""
-        return self._token().encode(), self._common
+    @property
+    def common(self) -> bytes:
+        """The lines that the answer to a request carries which tells nothing of its caller."""
+        return self._common
+
+    def new_id(self) -> bytes:
+        """Return the id of a request that came without one."""
+        return self._token().encode()
 
     def _turned_away(self, exchange: Exchange, target: Target, streaming: bool) -> bool:
         """Turn a call away where it cannot be taken on now. Pages and documents are not asked about."""

@@ -14,6 +14,7 @@ from mainstay.ports.clock import Clock
 LOOK = 0.05  # seconds between two looks at the loop, and at the store
 INTERVAL = 0.1  # seconds that a queue must stand before it is cut
 FEW = 64  # so many waiting requests are no queue, however slow: 64 clients that wait for each other are not too many
+MANY = 4 * FEW  # so many are one that needs no second look
 LEAST_CALLS = 8  # that may wait for the store, however long it takes
 _COSTLY = 0.00015  # seconds a request: one that costs less is served for little more than it takes to turn it away
 _PATIENCE = 12.5  # times the target that such requests may queue for: to turn them away would leave no time to serve
@@ -50,13 +51,13 @@ class LoopQueue:
         "_opened",
         "_resume",
         "_standing",
-        "_turned",
         "_turning",
         "_window",
         "budget",
         "crowded",
         "last",
         "target",
+        "turned",
     )
 
     def __init__(
@@ -74,7 +75,8 @@ class LoopQueue:
         self._resume = resume
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.TimerHandle | None = None
-        self._due = self._turned = self._window = self._idle = 0.0
+        self._due = self._window = self._idle = 0.0
+        self.turned = 0.0  # when the present turn of a crowded loop began
         self._opened = 0.0  # when the present turn took on its first call
         self._first = True
         self._counted = 0
@@ -130,7 +132,7 @@ class LoopQueue:
 
     def _begin_turn(self) -> None:
         if self._loop is not None and not self._turning:
-            self._turned, self._counted = self._clock(), self._count()
+            self.turned, self._counted = self._clock(), self._count()
             self._loop.call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
@@ -139,12 +141,12 @@ class LoopQueue:
             return
         now, counted = self._clock(), self._count()
         requests, self._counted = counted - self._counted, counted
-        self.last = now - self._turned
+        self.last = now - self.turned
         cost = self.last / requests if requests else 0.0
         if requests <= FEW or not self.is_long(self.last, cost):
             self._standing, self._long = None, 0
             self._wait()
-        elif self._stands(now, requests, self._turned):
+        elif self._stands(now, requests, self.turned):
             self._crowd(cost)
         else:
             self._wait()
@@ -157,7 +159,7 @@ class LoopQueue:
         self._long += 1
         if self._standing is None:
             self._standing = since
-        return now - self._standing >= INTERVAL and (self._long > 1 or requests > 4 * FEW)
+        return now - self._standing >= INTERVAL and (self._long > 1 or requests > MANY)
 
     @property
     def late(self) -> float:
@@ -184,7 +186,7 @@ class LoopQueue:
         self._standing, self._long = None, 0
         self._most = self.target if cost >= _COSTLY else self.target * _PATIENCE
         self.budget = self._most / _SHARE
-        self._turned = self._window = now
+        self.turned = self._window = now
         self._idle = 0.0
         self._first = True
         self.crowded = True
@@ -197,7 +199,7 @@ class LoopQueue:
         if loop is None:
             return
         now = self._clock()
-        took, self._turned = now - self._turned, now
+        took, self.turned = now - self.turned, now
         if not self._first:
             self._first = True
             self.last = took
@@ -272,6 +274,14 @@ class StoreQueue:
             self._handle.cancel()
             self._handle = None
         self.narrow = False
+
+    def enter(self) -> None:
+        """Count one call more. A queue that has become very long between two looks is looked at now."""
+        self.calls += 1
+        if self.calls >= MANY and not self.narrow and not self.calls % FEW:
+            self.last = self._delay()
+            if self.last > self.target:
+                self.tighten()
 
     def tighten(self) -> None:
         """Begin to keep to the limit."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from mainstay.inbound.http.encode import Answers
 from mainstay.inbound.http.exchange import Answer, Exchange
 from mainstay.inbound.http.wire import length_line, status_line
+from mainstay.kernel.bound import BoundOperation
 from mainstay.model.problem import Unavailable
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Entropy
@@ -23,6 +24,7 @@ from mainstay.ports.observer import Notice, Observer
 HOLD = 0.02  # seconds that an answer is held back at most, where many are given
 _FRESH = 0.005  # seconds after which a call that waits in the room is not begun any more
 _TICK = 0.005  # seconds
+_NEAR = 16  # of the calls that wait, so many are looked at
 _AT_ONCE = 60  # answers a tick that are given at once: about a tenth of the time
 _RETRY = 3  # seconds: the longest that a client is told to stay away, where all are turned away; the least is 1
 _SPREAD = 16
@@ -39,6 +41,10 @@ class Overloaded(Unavailable, hint="Nothing was done: it is safe to send the req
 
 class Parked(Protocol):
     """A call that waits: it is begun when there is idle time soon enough, or rejected."""
+
+    @property
+    def bound(self) -> BoundOperation:
+        """Its operation."""
 
     def admit(self) -> bool:
         """Begin it. Returns False where its client has left."""
@@ -63,6 +69,8 @@ class Rejections:
         self._room: deque[tuple[float, Parked]] = deque()
         self._ticking = False
         self._left = _AT_ONCE
+        self._lines = b""
+        self._ends: list[bytes] = []
         self._next = 0
         self._told = 0
         self._since = 0.0
@@ -71,20 +79,27 @@ class Rejections:
         self.counts: dict[str, int] = {}
         self.facts: Callable[[], Mapping[str, float]] = dict
 
-    def park(self, one: Parked) -> None:
-        """Let a call wait for idle time, or for its rejection."""
+    def park(self, one: Parked, now: float) -> None:
+        """Let a call wait for idle time, or for its rejection. ``now`` is when the present turn of the loop began."""
         if not self._ticking:
             self._begin(asyncio.get_running_loop())
-        self._room.append((self._clock() + HOLD, one))
+        self._room.append((now + HOLD, one))
 
-    def resume(self) -> bool:
+    def resume(self, may: Callable[[BoundOperation], bool]) -> bool:
         """Begin the call that came last, if it has not waited for long. Returns whether there was one.
 
-        The last one has the most of its time left; those before it have waited, and would be late in any case.
+        The last one has the most of its time left; those before it have waited, and would be late in any case. One that
+        ``may`` not be begun now waits on.
         """
         room, oldest = self._room, self._clock() + HOLD - _FRESH
-        while room and room[-1][0] >= oldest:
-            if room.pop()[1].admit():
+        at = 1
+        while at <= min(len(room), _NEAR) and room[-at][0] >= oldest:
+            one = room[-at][1]
+            if not may(one.bound):
+                at += 1
+                continue
+            del room[-at]
+            if one.admit():
                 return True
         return False
 
@@ -101,8 +116,10 @@ class Rejections:
         self.total += 1
         self.counts[operation] = self.counts.get(operation, 0) + 1
         self._next = number = (self._next + 1) % _SPREAD
-        head, body = self._made[number]
-        return b"".join((_STATUS, head, request_id, b"\r\n", lines, length_line(len(body)), b"\r\n", body))
+        if lines is not self._lines:  # they are the same for a second
+            self._lines = lines
+            self._ends = [b"\r\n%b%b\r\n%b" % (lines, length_line(len(body)), body) for _, body in self._made]
+        return b"".join((_STATUS, self._made[number][0], request_id, self._ends[number]))
 
     def pass_on(self, answer: Answer, loop: asyncio.AbstractEventLoop) -> Passed:
         """Return an answer where it may go at once, else what will have it."""

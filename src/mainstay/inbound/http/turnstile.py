@@ -2,8 +2,8 @@
 
 At ten times its capacity a service has little more than the time to read a request and to write a few bytes for each
 that it turns away. So while there is something to guard a turnstile stands before each connection. It answers by itself
-what it knows at a glance: a GET for an operation, whole in one piece, well-formed, without a body and without a header
-field that would have a say in the answer. All else goes the usual way, and is asked about there.
+what it knows at a glance: a call of an operation that came in one piece, with all of its body, well-formed, and without
+a header field that would have a say in the answer. All else goes the usual way, and is asked about there.
 """
 
 from __future__ import annotations
@@ -17,18 +17,22 @@ from mainstay.inbound.http.door import Door
 from mainstay.kernel.bound import BoundOperation
 
 _END = b"\r\n\r\n"
-_LARGE = 4096  # bytes of a head that is looked at
-_SMALL = 1024  # bytes of one that is remembered
+_LARGE = 4096  # bytes of a request that is looked at
+_SMALL = 1024  # bytes of a head that is remembered
 _HEADS = 2048
 _PATHS = 4096  # that are remembered with their operations
-_PLAIN = re.compile(
-    rb"GET [!-~]++ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)++\r\n"  # RFC 9112, section 2.1
+_METHODS = frozenset({b"GET", b"POST", b"PUT", b"PATCH", b"DELETE"})
+_PLAIN = re.compile(  # RFC 9112, section 2.1
+    rb"[A-Z]++ [!-~]++ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)++\r\n"
 )
-_HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
 _TELLING = re.compile(
-    rb"\r\n(?:content-length|transfer-encoding|connection|expect|upgrade|origin|x-request-id):", re.IGNORECASE
+    rb"\r\n(host|content-length|x-request-id|transfer-encoding|connection|expect|upgrade|origin):([^\r]*)",
+    re.IGNORECASE,
 )
-_ID = re.compile(rb"\r\nx-request-id:[ \t]*([a-z0-9._-]{1,64})[ \t]*\r\n", re.IGNORECASE)
+_UNHEARD = frozenset({b"transfer-encoding", b"connection", b"expect", b"upgrade", b"origin"})
+_LENGTH = re.compile(rb" *(0|[1-9][0-9]{0,3}) *")
+_ID = re.compile(rb"[a-zA-Z0-9._-]{1,64}")
+_Known = tuple[BoundOperation, int, bytes | None]  # the operation, the length of the body, the id that was given
 _UNKNOWN: Any = object()
 
 
@@ -53,9 +57,11 @@ class Gate:
         self._door = door
         self.admission = door.admission
         self._date = date
-        self._known: dict[bytes, BoundOperation | None] = {}  # by target
-        self._heads: dict[bytes, BoundOperation] = {}  # whole ones: they are forgotten when it is over
+        self._known: dict[bytes, BoundOperation | None] = {}  # by method and target
+        self._heads: dict[bytes, _Known] = {}  # whole ones: they are forgotten when it is over
         self._placed: set[Turnstile] = set()
+        self._dated = b""
+        self._lines = b""  # that each answer carries, of the date of now
 
     def place(self, inner: Any, transport: Any) -> None:
         """Put a turnstile before a connection."""
@@ -73,59 +79,73 @@ class Gate:
         """Take note that a turnstile is no more."""
         self._placed.discard(one)
 
-    def judge(self, data: bytes) -> BoundOperation | None:
-        """Return the operation of a request that is turned away; None for what must go the usual way."""
-        bound: BoundOperation | None = self._heads.get(data, _UNKNOWN)
-        if bound is _UNKNOWN:
-            bound = self._examine(data)
-        if bound is None or self.admission.passes(bound):
+    def judge(self, data: bytes) -> _Known | None:
+        """Return what a request that is turned away asks for; None for what must go the usual way."""
+        end = data.find(_END) + 4
+        head = data[:end]
+        known: _Known | None = self._heads.get(head) or (self._examine(head) if end > 3 else None)
+        if known is None or known[1] != len(data) - end or self.admission.passes(known[0]):
             return None
-        return bound
+        return known
 
-    def _examine(self, data: bytes) -> BoundOperation | None:
+    def _examine(self, head: bytes) -> _Known | None:
         """Look at a head, and remember what was found: who is turned away often comes back with the same."""
-        bound: BoundOperation | None = self._known.get(data[4 : data.find(b" ", 4)], _UNKNOWN)
+        line = head[: head.find(b" ", head.find(b" ") + 1)]
+        bound: BoundOperation | None = self._known.get(line, _UNKNOWN)
         if bound is _UNKNOWN:
-            bound = self._learn(data[4 : data.find(b" ", 4)])
-        if bound is None or _PLAIN.fullmatch(data) is None or len(_HOST.findall(data)) != 1:
+            bound = self._learn(line)
+        if bound is None or _PLAIN.fullmatch(head) is None:
             return None
-        telling = _TELLING.findall(data)
-        if telling:
-            return bound if len(telling) == 1 and _ID.search(data) is not None else None
-        if len(data) <= _SMALL:
+        telling = _TELLING.findall(head)
+        found = {name.lower(): value for name, value in telling}
+        length = _LENGTH.fullmatch(found.get(b"content-length", b"0"))
+        if (
+            len(found) < len(telling)  # one is there twice
+            or b"host" not in found
+            or not _UNHEARD.isdisjoint(found)
+            or length is None
+            or (b"content-length" in found and head.startswith(b"GET "))
+        ):
+            return None
+        given = found.get(b"x-request-id")
+        if given is not None:
+            identity = given.strip(b" \t")
+            return (bound, int(length[1]), identity) if _ID.fullmatch(identity) else None
+        if len(head) <= _SMALL:
             if len(self._heads) >= _HEADS:
                 self._heads.clear()
-            self._heads[data] = bound
-        return bound
+            self._heads[head] = (bound, int(length[1]), None)
+        return bound, int(length[1]), None
 
-    def answer(self, bound: BoundOperation, data: bytes) -> bytes:
+    def answer(self, known: _Known) -> bytes:
         """Return the answer to a request that is turned away."""
-        identity, lines = self._door.plain()
-        if data not in self._heads:
-            given = _ID.search(data)
-            identity = identity if given is None else given.group(1)
-        return self.admission.refuse(bound, identity, lines + self._date())
+        date = self._date()
+        if date is not self._dated:
+            self._dated = date
+            self._lines = self._door.common + date
+        return self.admission.refuse(known[0], known[2] or self._door.new_id(), self._lines)
 
-    def _learn(self, target: bytes) -> BoundOperation | None:
-        """Find what a target leads to, and remember it."""
+    def _learn(self, line: bytes) -> BoundOperation | None:
+        """Find what a method and a target lead to, and remember it."""
         if len(self._known) >= _PATHS:
             self._known.clear()
-        found = self._door.operation_of(target)
-        self._known[target] = found
+        method, _, target = line.partition(b" ")
+        found = self._door.operation_of(method, target) if method in _METHODS else None
+        self._known[line] = found
         return found
 
 
 class Turnstile(asyncio.Protocol):
     """Stands before one connection, and hands on to it what it does not answer."""
 
-    __slots__ = ("_bound", "_data", "_gate", "_inner", "_later", "_leaving", "_transport", "_waiting")
+    __slots__ = ("_data", "_gate", "_inner", "_known", "_later", "_leaving", "_transport", "_waiting")
 
     def __init__(self, gate: Gate, inner: Inner, transport: Any) -> None:
         self._gate = gate
         self._inner = inner
         self._transport = transport
         self._waiting = False  # for idle time, or for its answer to be let go
-        self._bound: Any = None
+        self._known: Any = None
         self._data = b""
         self._leaving = False
         self._later: list[bytes] = []  # what came meanwhile
@@ -136,19 +156,24 @@ class Turnstile(asyncio.Protocol):
             self._later.append(data)
             self._transport.pause_reading()
             return
-        if data[:4] == b"GET " and data[-4:] == _END and len(data) <= _LARGE and self._inner.spare():
-            bound = self._gate.judge(data)
-            if bound is not None:
-                self._turn_away(bound, data)
+        if len(data) <= _LARGE and self._inner.spare():
+            known = self._gate.judge(data)
+            if known is not None:
+                self._turn_away(known, data)
                 return
         self._inner.data_received(data)
 
-    def _turn_away(self, bound: BoundOperation, data: bytes) -> None:
+    @property
+    def bound(self) -> BoundOperation:
+        """The operation of the call that waits."""
+        return self._known[0]  # type: ignore[no-any-return]  # it is set while one waits
+
+    def _turn_away(self, known: _Known, data: bytes) -> None:
         admission = self._gate.admission
         if admission.park(self):
-            self._waiting, self._bound, self._data = True, bound, data
+            self._waiting, self._known, self._data = True, known, data
             return
-        answer = self._gate.answer(bound, data)
+        answer = self._gate.answer(known)
         if admission.hold(self.release, answer):
             self._waiting = True
         else:
@@ -168,7 +193,8 @@ class Turnstile(asyncio.Protocol):
         """Turn the call away that waits."""
         transport = self._transport
         if transport is not None and not transport.is_closing():
-            self.release(self._gate.answer(self._bound, self._data))
+            transport.write(self._gate.answer(self._known))
+            self._go_on()
 
     def release(self, answer: bytes) -> None:
         """Give an answer that was held back, and go on."""
@@ -179,10 +205,10 @@ class Turnstile(asyncio.Protocol):
 
     def _go_on(self) -> None:
         self._waiting = False
-        later, self._later = self._later, []
         if self._leaving:
             self.leave()
-        if later:
+        if self._later:
+            later, self._later = self._later, []
             self._transport.resume_reading()
             for data in later:
                 (self._inner if self._leaving else self).data_received(data)

@@ -326,6 +326,20 @@ def test_a_wait_for_the_store_that_stands_narrows_it(still: Still, store: StoreQ
     assert store.limit == LEAST_CALLS
 
 
+def test_a_very_long_queue_is_seen_before_the_next_look(still: Still, store: StoreQueue, delay: list[float]) -> None:
+    delay[0] = TARGET
+    for _ in range(10 * FEW):
+        store.enter()
+    assert not store.narrow  # all are taken in turn
+    store.calls, delay[0] = 3 * FEW, 2 * TARGET
+    for _ in range(FEW - 1):
+        store.enter()
+    assert not store.narrow
+    store.enter()
+    assert store.narrow
+    assert store.limit == FEW // 2
+
+
 def test_the_limit_grows_where_it_is_used_up_and_ends_where_it_is_not(
     still: Still, store: StoreQueue, delay: list[float]
 ) -> None:
