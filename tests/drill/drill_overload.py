@@ -1,16 +1,18 @@
 """Ask a service for ten times what it can do, and watch what becomes of those whom it serves and of those whom not.
 
 For each workload of the shop: its capacity (a closed loop), how it is at rest (half of that), then ten times the
-capacity by an open loop for --count seconds, then rest again. Served: at least 0.8 of the capacity, with a p99 under
-three times that at rest. Turned away: 503 or 429, within 50 ms. Memory flat, health answered all the time, and normal
-again within 5 s.
+capacity by an open loop for --count seconds, then rest again, and its capacity. Machines that are shared are not always
+as quick: all of it is done --rounds times, and the goodput must be enough in most. Served: at least 0.8 of the
+capacity, with a p99 under three times that at rest. Turned away: 503 or 429, within 50 ms. Memory flat, health answered all the
+time, and normal again within 5 s.
 
 To read a request and to turn it away costs a processor 15 to 30 microseconds, most of it the kernel's, however cheap
-the request would have been: both costs are told. Where one that is served costs less than 45 times as much, less than 0.8
-of the time is left at ten times the capacity. So the workloads are pages of 200 rows, orders of ten lines and a mix of
-them; the last one is cheaper, and judged only by what becomes of those who are answered.
+the request would have been: both costs are told. Where one that is served costs less than 45 times as much, less than
+0.8 of the time is left at ten times the capacity. So the workloads are a shop's dearer ones: pages of 200 products, a
+customer's first twenty orders with their lines, orders of ten lines, and a mix of them. The last one is cheaper, and
+judged only by what becomes of those who are answered.
 
-    scripts/drill overload --count 60 --seed 7
+    scripts/drill overload --count 60 --seed 7 --rounds 3
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +54,8 @@ audience = "shop"
 CLIENTS = 32  # of the closed loop
 CONNECTIONS = 2000
 PRODUCTS = 220
+ORDERS = 20
+ORDER = json.dumps({"lines": [{"sku": f"CUP-{number}", "quantity": 1} for number in range(10)]}).encode()
 TIMES = 10
 ONSET = 1.0  # seconds: those who come before the overload is noticed wait with all others
 
@@ -162,7 +167,7 @@ def _fields(*roles: str) -> dict[str, str]:
 
 
 def stock(shop: Shop) -> str:
-    """Put products on the shelves, for lists that are worth their name. Returns the id of the first."""
+    """Put products on the shelves and orders in the books, for worthy lists. Returns the id of the first product."""
     _, found = ask(shop.port, "/products?sku=TEA-GREEN")
     category = found["items"][0]["category_id"]
     with socket.create_connection(("127.0.0.1", shop.port)) as one:
@@ -170,22 +175,31 @@ def stock(shop: Shop) -> str:
             facts = {"sku": f"CUP-{number}", "name": f"Cup {number}", "category_id": category, "price": "9.90"}
             body = json.dumps({**facts, "stock": 1_000_000_000}).encode()
             one.sendall(head("POST", "/products", body, _fields("manager")) + body)
-            answer = one.recv(1 << 16)
-            if answer[9:12] != b"201":
-                raise Broken(f"a product could not be made: {answer.decode()}")
+            _made(one)
+        for _ in range(ORDERS):
+            one.sendall(head("POST", "/orders", ORDER, _fields()) + ORDER)
+            _made(one)
     return str(found["items"][0]["id"])
+
+
+def _made(one: socket.socket) -> None:
+    answer = b""
+    while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
+        answer += one.recv(1 << 16)
+    if answer[9:12] != b"201":
+        raise Broken(f"something could not be made: {answer.decode()}")
 
 
 def workloads(product: str) -> dict[str, list[Request]]:
     """Return what is asked for. The last is too cheap to be turned away nine times for each that is served."""
     fields = _fields()
-    body = json.dumps({"lines": [{"sku": f"CUP-{number}", "quantity": 1} for number in range(10)]}).encode()
-    place = head("POST", "/orders", body, fields) + body
+    place = head("POST", "/orders", ORDER, fields) + ORDER
+    orders = head("GET", "/orders?limit=20&include=lines", b"", fields)
     listing = head("GET", "/products?sort=-price&limit=200&count=exact", b"", fields)
     one = head("GET", f"/products/{product}", b"", fields)
     return {
-        "mixed": [Request("list", 6, listing), Request("get", 2, one), Request("place", 2, place)],
-        "reads": [Request("list", 1, listing)],
+        "mixed": [Request("list", 6, listing), Request("orders", 2, orders), Request("place", 2, place)],
+        "reads": [Request("list", 3, listing), Request("orders", 1, orders)],
         "writes": [Request("place", 1, place)],
         "cheap": [Request("get", 1, one)],
     }
@@ -312,21 +326,35 @@ def judge(found: Phases, seconds: float, ease: Ease, *, feasible: bool) -> tuple
     return figures, [fault for fault, is_so in broken.items() if is_so]
 
 
+def _rounds(
+    shop: Shop, name: str, requests: list[Request], wanted: Any, ease: Ease
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Drill one workload so often. Returns the figures of each round, and what was wrong: of the goodput, in most."""
+    told, wrong = [], Counter[str]()
+    for number in range(wanted.rounds):
+        found = run(shop, requests, float(wanted.count), wanted.seed + number, ease)
+        for phase, one in (("at rest", found.rest), ("over", found.over), ("after", found.after)):
+            print(f"{name}, {phase}: {one.told()}", flush=True)
+        figures, faults = judge(found, wanted.count, ease, feasible=name != "cheap")
+        print(f"{name}: {figures} {faults}", flush=True)
+        told.append(figures)
+        wrong.update(faults)
+    if wrong["goodput"] * 2 < wanted.rounds:
+        del wrong["goodput"]
+    return told, sorted(wrong)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Drill each workload, or ``--only NUMBER``; ``--crowded 1`` judges mildly, for a machine that is busy."""
-    wanted = parse(arguments, __doc__, only=-1, crowded=0)
+    wanted = parse(arguments, __doc__, only=-1, crowded=0, rounds=1)
     ease = CROWDED if wanted.crowded else STRICT
-    told: dict[str, Any] = {}
+    told: dict[str, list[dict[str, Any]]] = {}
     faults: dict[str, list[str]] = {}
     with open_shop(wanted.package) as shop:
         for number, (name, requests) in enumerate(workloads(stock(shop)).items()):
             if wanted.only not in (-1, number):
                 continue
-            found = run(shop, requests, float(wanted.count), wanted.seed, ease)
-            for phase, one in (("at rest", found.rest), ("over", found.over), ("after", found.after)):
-                print(f"{name}, {phase}: {one.told()}", flush=True)
-            told[name], wrong = judge(found, wanted.count, ease, feasible=name != "cheap")
-            print(f"{name}: {told[name]} {wrong}", flush=True)
+            told[name], wrong = _rounds(shop, name, requests, wanted, ease)
             if wrong:
                 faults[name] = wrong
                 print("\n".join(shop.tracebacks()[:3]), flush=True)

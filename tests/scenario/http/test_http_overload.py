@@ -384,6 +384,40 @@ def test_a_command_waits_on_while_the_store_has_no_room(crowded: tuple[Served, C
     assert wires[1].hear().status == 201
 
 
+def test_turnstiles_stand_before_a_store_that_is_behind_too(serve: Serve) -> None:
+    served = serve()
+    store, gate = served.door.admission._store_queue, served.server._shared.gate
+    wire = served.wire()
+    assert said(served, GET).status == 200
+    served.loop.call_soon_threadsafe(store.tighten)
+    eventually(lambda: gate.shut)
+    store.calls = 1000
+    wire.say(COMMAND)
+    assert wire.hear().status == 503
+    wire.say(GET)
+    assert wire.hear().status == 200  # it does not wait for the store
+    served.loop.call_soon_threadsafe(served.door.admission.stop)
+    eventually(lambda: not gate.shut)
+    wire.say(COMMAND)
+    assert wire.hear().status == 201
+
+
+def test_a_query_that_waits_for_the_store_waits_its_turn(serve: Serve) -> None:
+    served = serve()
+    gate = served.door.admission
+    store = gate._store_queue
+    bound = served.door.operation_of(b"GET", b"/hello")
+    assert bound is not None
+    store.narrow, store.calls = True, 1000
+    gate._waits[bound.index] = 1.0  # the last ones did
+    assert not gate._store_admits(bound)
+    store.calls = 0
+    for _ in range(40):
+        assert gate._store_admits(bound)
+    store.calls = 1000
+    assert gate._store_admits(bound)  # the last ones did not
+
+
 def test_what_comes_while_a_call_waits_is_answered_after_it(crowded: tuple[Served, Crowded]) -> None:
     served, queue = crowded
     for queue.idle, statuses in ((False, {503}), (True, {200, 503})):  # 503: both came in one piece

@@ -63,6 +63,23 @@ def predicate(shape: Outline, columns: Columns, mark: Mark = question) -> str:
     return _WRITERS[shape[0]](shape, columns, mark)
 
 
+def led_by(field: str, shape: Outline, columns: Columns) -> str:
+    """Return the expression of an outline whose rows are found by one field, whatever else it asks.
+
+    Without statistics SQLite takes any equality for a better way to a row than a list of keys: the lines of twenty
+    orders would be looked for among all lines of their customer. A unary plus keeps the other parts from that.
+    """
+    if isinstance(shape, bool) or shape[0] != "and" or not any(_names(part, field) for part in shape[1:]):
+        return predicate(shape, columns)
+    parts = ((part, predicate(part, columns)) for part in shape[1:])
+    return _joined(" AND ", "1", (text if _names(part, field) or text == "1" else f"+({text})" for part, text in parts))
+
+
+def _names(part: Outline, field: str) -> bool:
+    """Whether a part is a list of values, or one, of a field."""
+    return not isinstance(part, bool) and part[0] in ("eq", "in", "listed") and part[1] == field
+
+
 def _compare(shape: Outline, columns: Columns, mark: Mark) -> str:
     op, field = shape
     return f"{columns[field].sql} {_SIGNS[op]} {mark()}"

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from mainstay.adapters.sql.codec import Codec, codec
 from mainstay.adapters.sql.columns import Columns, UnknownField, quoted
-from mainstay.adapters.sql.compile import StatementCache, predicate, where_clause
+from mainstay.adapters.sql.compile import StatementCache, led_by, predicate, where_clause
 from mainstay.adapters.sql.figures import figures
 from mainstay.adapters.sql.layout import references_of
 from mainstay.adapters.sql.outline import Outline, outline
@@ -151,7 +151,8 @@ class Statements:
         """Number the rows of each value of ``per`` in their order, and take the first of each."""
         order = self._order(sort)
         over = f"PARTITION BY {self.columns.comparable(per).sql}{order}"
-        inner = self._from(f"{self._all}, row_number() OVER ({over}) AS mainstay_row", shape)
+        numbered = f"{self._all}, row_number() OVER ({over}) AS mainstay_row"
+        inner = f"SELECT {numbered} FROM {self._source}{where_clause(led_by(per, shape, self.columns))}"
         within = " WHERE mainstay_row <= ?" if limited else ""
         return f"SELECT {self._all} FROM ({inner}){within}{order}"
 

@@ -27,6 +27,8 @@ from mainstay.ports.ids import Entropy
 from mainstay.ports.observer import Observer
 
 _OWN = 8  # calls in flight that an operation may have though the others have used up the bound
+_LATEST = 1 / 16  # the weight of one call among the last ones
+_SLOW = 1 / 4  # of the last calls of a query
 _OFF = float("inf")
 
 
@@ -80,6 +82,7 @@ class Admission:
         self._loop_queue = LoopQueue(clock, target, count=self._count, changed=self._change, resume=self._resume)
         self._store_queue = StoreQueue(clock, target, delay, self._change)
         self._waiting_for_store: frozenset[int] = frozenset()
+        self._waits: dict[int, float] = {}  # of queries that need not wait: the part of the last ones that did
         self._with_body: frozenset[int] = frozenset()
         self._guard: Callable[[bool], None] = _ignore
         self._followers: list[Callable[[bool], None]] = []
@@ -152,8 +155,16 @@ class Admission:
         return not self._loop_queue.crowded or self._loop_queue.admits()
 
     def _store_admits(self, bound: BoundOperation) -> bool:
+        """Whether the store has room for a call. Queries are asked about where they wait for it now and then."""
         queue = self._store_queue
-        return not queue.narrow or queue.calls < queue.limit or bound.index not in self._waiting_for_store
+        if not queue.narrow or bound.index in self._waiting_for_store:
+            return not queue.narrow or queue.calls < queue.limit
+        waits = self._waits.get(bound.index, 0.0)
+        if waits > _SLOW and queue.calls >= queue.limit:
+            return False
+        if waits:
+            self._waits[bound.index] = waits * (1 - _LATEST)
+        return True
 
     def passes(self, bound: BoundOperation) -> bool:
         """Whether a call may begin now, asked before its head is parsed: it will not be asked about again."""
@@ -196,15 +207,16 @@ class Admission:
 
         One whose body is still on its way is counted apart, so that slow clients take no place of others.
         """
-        waits = call.operation.index in self._waiting_for_store
+        index = call.operation.index
         early = call.read is not None and call.body is None
         calls = self._bounds.calls
         if early:
             self._early += 1
         else:
             self._in_flight += 1
-            if waits:
-                self._store_queue.enter()
+            self._store_queue.enter()
+            if index not in self._waiting_for_store:  # its parts are all at hand: it is the store that it waits for
+                self._waits[index] = min(1.0, self._waits.get(index, 0.0) + _LATEST)
         if self._in_flight >= calls or self._early >= calls:
             self._change()
 
@@ -213,7 +225,7 @@ class Admission:
             if early:
                 self._early -= 1
             else:
-                self._store_queue.calls -= waits
+                self._store_queue.calls -= 1
                 self._in_flight -= 1
             if self.guarding:
                 self._change()

@@ -112,6 +112,22 @@ async def test_plans_use_indexes(store: SqliteStore, entity: Any, query: Any, ex
     assert "TEMP B-TREE" not in told  # the order comes from the index
 
 
+@pytest.mark.parametrize("parents", [2, 50])
+async def test_children_are_found_by_their_parents_not_by_their_owner(store: SqliteStore, parents: int) -> None:
+    """An owner has ever more rows; those of the parents on one page stay as few as they are."""
+    ids = tuple(UUID(int=number) for number in range(parents))
+    where = Among("maker_id", ids) & (Compare("keeper", "eq", UUID(int=1)) | Compare("order", "gt", 3))
+    begun = store.begin(write=False)
+    for condition in (where, Among("maker_id", ids) & Compare("keeper", "eq", UUID(int=1))):
+        rows: Any = begun.rows(Part)
+        sql, bindings = rows._statements.select(Query(where=condition, sort=BY_ID, limit=3, per="maker_id"))
+        plan = begun.read(f"EXPLAIN QUERY PLAN {sql}", bindings)  # type: ignore[attr-defined]  # as above
+        told = "\n".join(step[3] for step in plan)
+        assert "SEARCH part USING INDEX ix_part_maker_id (maker_id=?)" in told
+        assert "ix_part_keeper" not in told
+    await begun.rollback()
+
+
 async def test_references_are_looked_up_by_index(store: SqliteStore) -> None:
     """Without an index on the referring field every delete of a target would read the whole table."""
     begun = store.begin(write=False)

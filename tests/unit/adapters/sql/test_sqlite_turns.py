@@ -287,6 +287,15 @@ def test_options_are_checked(tmp_path: Path) -> None:
 async def test_a_wait_is_told_only_of_those_whom_a_group_has_left_behind(make: Make) -> None:
     engine = await with_schema(await make(group_seconds=60, group_calls=2))
     assert engine.delay == 0.0
+    for _ in range(50):  # a commit that is over before the loop comes to look has left nobody behind for long
+        told = await _told_of_one_left_behind(engine)
+        assert engine.delay == 0.0
+        if told:
+            break
+    assert told >= 0.02
+
+
+async def _told_of_one_left_behind(engine: SqliteEngine) -> float:
     holder = await take(engine)
     waiting = [asyncio.ensure_future(take(engine)) for _ in range(2)]
     await asyncio.sleep(0.02)
@@ -294,9 +303,10 @@ async def test_a_wait_is_told_only_of_those_whom_a_group_has_left_behind(make: M
     ends = [holder.commit()]
     second = await waiting[0]
     ends.append(second.commit())  # with this one the group is full
-    while not waiting[1].done() and not engine.delay:
+    told = 0.0
+    while not waiting[1].done() and not told:
         await asyncio.sleep(0)
-    assert engine.delay >= 0.02
+        told = engine.delay
     await (await waiting[1]).commit()
     await asyncio.gather(*ends)
-    assert engine.delay == 0.0
+    return told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _STEPS = 1000  # of SQLite's machine between two looks at the clock: some tens of microseconds
 _PAUSE = 0.005  # seconds between two tries on a file that is being recovered
+_MANY_JOBS = 256  # nobody has asked about for a while
 
 
 def _too_old() -> Unavailable:
@@ -107,6 +108,21 @@ class Reader:
         return True
 
 
+class _Job:
+    """Work for a thread, and whether one has begun it."""
+
+    __slots__ = ("_work", "begun", "since")
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self.since = monotonic()
+        self.begun = False
+
+    def run(self) -> Any:
+        self.begun = True
+        return self._work()
+
+
 class ReaderPool:
     """Leases readers, opens them as they are needed, and runs long reads in its threads."""
 
@@ -117,7 +133,8 @@ class ReaderPool:
         self._single = Reader(options)
         self._idle: list[Reader] = []
         self._leased: set[Reader] = set()
-        self._waiting: OrderedDict[asyncio.Future[Reader], None] = OrderedDict()
+        self._waiting: OrderedDict[asyncio.Future[Reader], float] = OrderedDict()  # and since when
+        self._jobs: deque[_Job] = deque()  # in order of arrival, those that have begun too until somebody asks
         self._threads = ThreadPoolExecutor(options.readers, thread_name_prefix="mainstay-sqlite-reader")
         self._loop = asyncio.get_running_loop()
         self._watch: asyncio.TimerHandle | None = None
@@ -125,6 +142,17 @@ class ReaderPool:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def delay(self) -> float:
+        """For how long the read that has waited longest has waited, for a connection or for a thread, in seconds."""
+        jobs = self._jobs
+        while jobs and jobs[0].begun:
+            jobs.popleft()
+        if not jobs and not self._waiting:
+            return 0.0
+        since = jobs[0].since if jobs else inf
+        return monotonic() - min(since, next(iter(self._waiting.values()), inf))
 
     def read(self, statement: str, bindings: Sequence[Any]) -> list[Row] | Awaitable[list[Row]]:
         """Run one read that needs no snapshot: at once if it is short, else an awaitable of its rows."""
@@ -168,7 +196,7 @@ class ReaderPool:
         if len(self._waiting) >= self._options.queue_limit:
             raise ReadersBusy(retry_after=1)
         future: asyncio.Future[Reader] = self._loop.create_future()
-        self._waiting[future] = None
+        self._waiting[future] = monotonic()
         timer = self._loop.call_later(self._options.busy_seconds, _refuse, future)  # there may be no Task to time out
         try:
             return await future
@@ -205,7 +233,11 @@ class ReaderPool:
         """Run work that uses the reader's connection in a thread; when cancelled, have it end soon."""
         self._check_open()
         reader.unbound()
-        job = self._loop.run_in_executor(self._threads, work)
+        queued = _Job(work)
+        if len(self._jobs) >= _MANY_JOBS:
+            self._jobs = deque(each for each in self._jobs if not each.begun)
+        self._jobs.append(queued)
+        job = self._loop.run_in_executor(self._threads, queued.run)
         reader.job = job
         self._statistics.reads_in_thread += 1
         try:
