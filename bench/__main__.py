@@ -1,6 +1,6 @@
 """Measure the workloads against the peers, each in an environment of its own, and draw what was found.
 
-scripts/bench                      everything, half an hour; writes bench/results/{latest.json,table.md,picture.svg}
+scripts/bench                      everything, 25 minutes;  writes bench/results/{latest.json,table.md,picture.svg}
 scripts/bench --quick              a look in some minutes; writes to .mainstay/bench/results
 scripts/bench --gate [--write]     count the instructions of the hot path against bench/baseline.json, or renew that
 scripts/bench --draw               table and picture anew from bench/results/latest.json
@@ -47,7 +47,7 @@ class Plan:
     paced_seconds: float
 
 
-FULL = Plan(rounds=5, seconds=4, warm=3, rate=400, paced_rounds=3, paced_seconds=5)
+FULL = Plan(rounds=5, seconds=3, warm=2, rate=400, paced_rounds=2, paced_seconds=4)
 QUICK = Plan(rounds=1, seconds=1, warm=1, rate=400, paced_rounds=1, paced_seconds=1)
 
 

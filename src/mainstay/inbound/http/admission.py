@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -80,7 +81,7 @@ class Admission:
         self._ended: Callable[[], int] = count or int
         target = bounds.queue or _OFF
         self._loop_queue = LoopQueue(clock, target, count=self._count, changed=self._change, resume=self._resume)
-        self._store_queue = StoreQueue(clock, target, delay, self._change)
+        self._store_queue = StoreQueue(clock, target, delay=delay, held=self._held_back, changed=self._change)
         self._waiting_for_store: frozenset[int] = frozenset()
         self._waits: dict[int, float] = {}  # of queries that need not wait: the part of the last ones that did
         self._with_body: frozenset[int] = frozenset()
@@ -188,19 +189,23 @@ class Admission:
         """Let the next call begin without being asked about."""
         self._passed = True
 
+    def _held_back(self) -> int:
+        return 0 if self._rejections is None else self._rejections.held
+
     def _resume(self) -> bool:
         return self._rejections is not None and self._rejections.resume(self._store_admits)
 
     def hold(self, release: Callable[[bytes], None], answer: bytes) -> bool:
         """Return whether an answer is held back, until ``release`` is called with it."""
         assert self._rejections is not None  # it stands before a door
-        return self._rejections.hold(release, answer)
+        return self._rejections.hold(release, answer, every=self._store_queue.narrow)
 
     def turn_away(self, exchange: Exchange, bound: BoundOperation) -> Held:
         """Count a call that is turned away, and return the target that has its answer."""
         rejections = self._rejections
         assert rejections is not None  # it stands before a door
-        return Held(rejections.turn_away(exchange, bound.name), rejections.pass_on)
+        answer = rejections.turn_away(exchange, bound.name)
+        return Held(answer, partial(rejections.pass_on, every=self._store_queue.narrow))
 
     def began(self, call: Call, task: asyncio.Task[Any], timer: asyncio.TimerHandle) -> None:
         """A call is in flight: it waits for something. ``timer`` is its deadline, which ends with it.

@@ -14,8 +14,7 @@ from mainstay.ports.clock import Clock
 LOOK = 0.05  # seconds between two looks at the loop, and at the store
 INTERVAL = 0.1  # seconds that a queue must stand before it is cut
 FEW = 64  # so many waiting requests are no queue, however slow: 64 clients that wait for each other are not too many
-MANY = 4 * FEW  # so many are one that needs no second look
-LEAST_CALLS = 8  # that may wait for the store, however long it takes
+LEAST_CALLS = 12  # that may wait for the store, however long it takes
 _COSTLY = 0.00015  # seconds a request: one that costs less is served for little more than it takes to turn it away
 _PATIENCE = 12.5  # times the target that such requests may queue for: to turn them away would leave no time to serve
 _WINDOW = 0.1  # seconds after which the budget of a crowded loop is judged anew
@@ -159,7 +158,7 @@ class LoopQueue:
         self._long += 1
         if self._standing is None:
             self._standing = since
-        return now - self._standing >= INTERVAL and (self._long > 1 or requests > MANY)
+        return now - self._standing >= INTERVAL and (self._long > 1 or requests > 4 * FEW)
 
     @property
     def late(self) -> float:
@@ -231,16 +230,19 @@ class StoreQueue:
     """How many calls may wait for the store at a time, by how long they wait there.
 
     ``delay`` returns for how many seconds the call that has waited longest has been passed over; ``calls`` counts those
-    in flight. While the queue is ``narrow``, ``limit`` follows the delay: a fifth less while it is over a quarter of
-    the target, a tenth more while the limit is used up. ``keep`` keeps it narrow; else it is while the limit is used.
+    in flight, ``held`` returns how many clients are kept waiting for the answer that there is no room. While the queue
+    is ``narrow``, ``limit`` follows the delay: a fifth less while it is over half the target, a tenth more
+    while the limit is used up. It is no more when both together have been few for an interval: whoever asks again as
+    soon as it is answered must not keep up what it suffers from. ``keep`` keeps it narrow all the same.
     """
 
     __slots__ = (
         "_changed",
         "_clock",
         "_delay",
+        "_few_since",
         "_handle",
-        "_loose",
+        "_held",
         "_standing",
         "calls",
         "keep",
@@ -250,13 +252,22 @@ class StoreQueue:
         "target",
     )
 
-    def __init__(self, clock: Clock, target: float, delay: Callable[[], float], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        target: float,
+        *,
+        delay: Callable[[], float],
+        held: Callable[[], int],
+        changed: Callable[[], None],
+    ) -> None:
         self._clock = clock.monotonic
         self._delay = delay
+        self._held = held
         self._changed = changed
         self._handle: asyncio.TimerHandle | None = None
         self._standing: float | None = None
-        self._loose = 0.0
+        self._few_since = 0.0
         self.target = target
         self.calls = 0
         self.limit = FEW
@@ -278,7 +289,7 @@ class StoreQueue:
     def enter(self) -> None:
         """Count one call more. A queue that has become very long between two looks is looked at now."""
         self.calls += 1
-        if self.calls >= MANY and not self.narrow and not self.calls % FEW:
+        if self.calls >= 2 * FEW and not self.narrow and not self.calls % FEW:
             self.last = self._delay()
             if self.last > self.target:
                 self.tighten()
@@ -288,7 +299,7 @@ class StoreQueue:
         if not self.narrow:
             self.narrow = True
             self.limit = max(LEAST_CALLS, min(FEW, self.calls) // 2)
-            self._loose = self._clock()
+            self._few_since = self._clock()
             self._changed()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -307,14 +318,14 @@ class StoreQueue:
         self._handle = loop.call_later(pause, self._look, loop)
 
     def _adjust(self) -> None:
-        """Move the limit, and give it up when it has not been reached for a while."""
+        """Move the limit, and give it up when there have been few for a while."""
         now = self._clock()
-        if self.calls >= self.limit:
-            self._loose = now
-        if self.last > self.target / 4:
+        if self.calls + self._held() > FEW:
+            self._few_since = now
+        if self.last > self.target / 2:
             self.limit = max(LEAST_CALLS, self.limit * 4 // 5)
         elif self.calls >= self.limit:
             self.limit += 1 + self.limit // 10
-        if now - self._loose >= 5 * INTERVAL and not self.keep:
+        if now - self._few_since >= INTERVAL and not self.keep:
             self.narrow = False
             self._changed()

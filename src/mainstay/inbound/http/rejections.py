@@ -121,20 +121,25 @@ class Rejections:
             self._ends = [b"\r\n%b%b\r\n%b" % (lines, length_line(len(body)), body) for _, body in self._made]
         return b"".join((_STATUS, self._made[number][0], request_id, self._ends[number]))
 
-    def pass_on(self, answer: Answer, loop: asyncio.AbstractEventLoop) -> Passed:
-        """Return an answer where it may go at once, else what will have it."""
-        if self._at_once(loop):
+    @property
+    def held(self) -> int:
+        """How many clients wait for their answer."""
+        return len(self._held) + len(self._room)
+
+    def pass_on(self, answer: Answer, loop: asyncio.AbstractEventLoop, *, every: bool) -> Passed:
+        """Return an answer where it may go at once, else what will have it. ``every`` one is to be held back, or many.
+
+        What is held back shows how many ask: one that asks again at once would look like many that ask once.
+        """
+        if self._at_once(loop) and not every:
             return answer
         waiting: asyncio.Future[Answer] = loop.create_future()
         self._held.append((self._clock() + HOLD, partial(_settle, waiting), answer))
         return waiting
 
-    def hold(self, release: Callable[[bytes], None], answer: bytes) -> bool:
+    def hold(self, release: Callable[[bytes], None], answer: bytes, *, every: bool) -> bool:
         """Return whether an answer is held back, until ``release`` is called with it; False where it may go at once."""
-        if self._left > 0 and self._ticking and not self._held:
-            self._left -= 1
-            return False
-        if self._at_once(None):
+        if self._at_once(None) and not every:
             return False
         self._held.append((self._clock() + HOLD, release, answer))
         return True
@@ -142,7 +147,7 @@ class Rejections:
     def _at_once(self, loop: asyncio.AbstractEventLoop | None) -> bool:
         if not self._ticking:
             self._begin(loop or asyncio.get_running_loop())
-        if self._left <= 0 or self._held:
+        if self._left <= 0:
             return False
         self._left -= 1
         return True
@@ -161,12 +166,11 @@ class Rejections:
         room = self._room
         while room and room[0][0] <= now:
             room.popleft()[1].reject()
-        left = _AT_ONCE
-        while held and (left > 0 or held[0][0] <= now):
+        self._left = _AT_ONCE
+        while held and held[0][0] <= now:
             _, release, answer = held.popleft()
             release(answer)
-            left -= 1
-        self._left = max(0, left)
+            self._left -= 1
         if now >= self._report_at and self.total > self._told:
             self._report(now)
         if held or room or self.total > self._told:

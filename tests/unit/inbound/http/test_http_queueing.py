@@ -295,8 +295,19 @@ def delay() -> list[float]:
 
 
 @pytest.fixture
-def store(still: Still, delay: list[float]) -> StoreQueue:
-    made = StoreQueue(still, TARGET, lambda: delay[0], lambda: None)  # type: ignore[arg-type]
+def held() -> list[int]:
+    return [0]
+
+
+@pytest.fixture
+def store(still: Still, delay: list[float], held: list[int]) -> StoreQueue:
+    made = StoreQueue(
+        still,  # type: ignore[arg-type]
+        TARGET,
+        delay=lambda: delay[0],
+        held=lambda: held[0],
+        changed=lambda: None,
+    )
     made.start(still)  # type: ignore[arg-type]
     return made
 
@@ -331,7 +342,7 @@ def test_a_very_long_queue_is_seen_before_the_next_look(still: Still, store: Sto
     for _ in range(10 * FEW):
         store.enter()
     assert not store.narrow  # all are taken in turn
-    store.calls, delay[0] = 3 * FEW, 2 * TARGET
+    store.calls, delay[0] = FEW, 2 * TARGET
     for _ in range(FEW - 1):
         store.enter()
     assert not store.narrow
@@ -350,6 +361,16 @@ def test_the_limit_grows_where_it_is_used_up_and_ends_where_it_is_not(
     assert store.limit > 2 * before
     store.calls = 3
     turns(still, 0.01, 0, during=0.7)
+    assert not store.narrow
+
+
+def test_a_few_clients_that_ask_again_and_again_end_it(still: Still, store: StoreQueue, held: list[int]) -> None:
+    store.tighten()
+    store.calls, held[0] = LEAST_CALLS, FEW  # as many as ask at a time: more than few
+    turns(still, 0.01, 0, during=2)
+    assert store.narrow
+    held[0] = 24
+    turns(still, 0.01, 0, during=0.2)
     assert not store.narrow
 
 
