@@ -319,8 +319,8 @@ class StoreQueue:
 
     def _adjust(self) -> None:
         """Move the limit, and give it up when there have been few for a while."""
-        now = self._clock()
-        if self.calls + self._held() > FEW:
+        now, held = self._clock(), self._held()
+        if self.calls + held > FEW and (held or self.calls >= self.limit):
             self._few_since = now
         if self.last > self.target / 2:
             self.limit = max(LEAST_CALLS, self.limit * 4 // 5)

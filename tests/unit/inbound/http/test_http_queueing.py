@@ -374,6 +374,13 @@ def test_a_few_clients_that_ask_again_and_again_end_it(still: Still, store: Stor
     assert not store.narrow
 
 
+def test_many_that_wait_for_something_else_end_it(still: Still, store: StoreQueue) -> None:
+    store.tighten()
+    store.calls = 10 * FEW  # none is passed over, so that the limit grows beyond them
+    turns(still, 0.01, 0, during=1.5)
+    assert not store.narrow
+
+
 def test_a_crowded_loop_keeps_the_limit(still: Still, store: StoreQueue) -> None:
     store.tighten()
     store.keep = True
