@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -185,32 +183,6 @@ async def test_closing_a_snapshot_cuts_its_read_short_and_gives_the_connection_b
     async with asyncio.timeout(3):
         assert await rows_of(count(second)) == [(2,)]
     second.close()
-
-
-async def test_a_wait_for_a_thread_is_told(make: Make) -> None:
-    engine = await make(readers=1)
-    pool = engine._readers
-    assert pool is not None
-    free = threading.Event()
-    readers = [pool.lease() for _ in range(2)]
-    assert readers[0] is not None
-    assert readers[1] is not None
-    first = asyncio.ensure_future(pool.in_thread(readers[0], partial(free.wait, 10)))
-    try:
-        await asyncio.sleep(0.02)
-        assert engine.delay == 0.0  # it has begun
-        second = asyncio.ensure_future(pool.in_thread(readers[1], free.is_set))
-        await asyncio.sleep(0.02)
-        assert 0.005 < engine.delay < 10
-    finally:
-        free.set()
-    assert await asyncio.gather(first, second) == [True, True]
-    assert engine.delay == 0.0
-    for _ in range(300):  # nobody asks for the delay meanwhile
-        await pool.in_thread(readers[1], free.is_set)
-    assert len(pool._jobs) <= 256
-    for reader in readers:
-        pool.release(reader)  # type: ignore[arg-type]  # they are there
 
 
 async def test_connections_are_bounded_and_given_in_order(make: Make) -> None:
