@@ -85,6 +85,9 @@ SENT = b"POST /items HTTP/1.1\r\nHost: t\r\n"
         (SENT + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n{}", False),
         (SENT + b"Host: u\r\nContent-Length: 2\r\n\r\n{}", False),
         (SENT + b"X-Request-ID: a b\r\nContent-Length: 2\r\n\r\n{}", False),
+        (b"GET /hello HTTP/1.1\r\nHost: t u\r\n\r\n", False),
+        (b"GET /hello HTTP/1.1\r\nHost:\r\n\r\n", False),
+        (GET[:-2] + b"a:\r\n" * 200 + b"\r\n", False),  # more fields than are taken
         (b"HEAD /hello HTTP/1.1\r\nHost: t\r\n\r\n", False),
         (b"get /hello HTTP/1.1\r\nHost: t\r\n\r\n", False),
         (b"GET  /hello HTTP/1.1\r\nHost: t\r\n\r\n", False),

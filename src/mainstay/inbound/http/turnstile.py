@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from mainstay.inbound.http.door import Door
+from mainstay.inbound.http.lines import is_host
 from mainstay.kernel.bound import BoundOperation
 
 _END = b"\r\n\r\n"
@@ -94,14 +95,14 @@ class Gate:
         bound: BoundOperation | None = self._known.get(line, _UNKNOWN)
         if bound is _UNKNOWN:
             bound = self._learn(line)
-        if bound is None or _PLAIN.fullmatch(head) is None:
+        if bound is None or self._is_large(head) or _PLAIN.fullmatch(head) is None:
             return None
         telling = _TELLING.findall(head)
         found = {name.lower(): value for name, value in telling}
         length = _LENGTH.fullmatch(found.get(b"content-length", b"0"))
         if (
             len(found) < len(telling)  # one is there twice
-            or b"host" not in found
+            or not is_host(found.get(b"host", b"").strip(b" \t"))
             or not _UNHEARD.isdisjoint(found)
             or length is None
             or (b"content-length" in found and head.startswith(b"GET "))
@@ -116,6 +117,11 @@ class Gate:
                 self._heads.clear()
             self._heads[head] = (bound, int(length[1]), None)
         return bound, int(length[1]), None
+
+    def _is_large(self, head: bytes) -> bool:
+        """Whether a head is over a bound; the request line counts as one field more here, which does no harm."""
+        options = self._door.options
+        return len(head) > options.max_header_bytes or head.count(b"\r\n") - 2 > options.max_headers
 
     def answer(self, known: _Known) -> bytes:
         """Return the answer to a request that is turned away."""
