@@ -9,20 +9,45 @@ from collections.abc import Iterator
 
 import pytest
 from http_clients import Answered, Served, Wire
+from http_overload import SLOW, eventually
 from http_sample import Sample
 from raw_requests import AHEAD, BEHIND, CASES, Raw
 
+from mainstay.inbound.http.admission import Bounds
 from mainstay.inbound.http.options import HttpOptions
 
 cases = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
 
-@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+@pytest.fixture(scope="module", params=["asyncio", "uvloop", "turnstiles"])
 def served(request: pytest.FixtureRequest) -> Iterator[Served]:
-    """The door on a socket."""
-    made = Served(Sample(), HttpOptions(linger=0.05), request.param)
+    """The door on a socket; one has the turnstiles of an overload before its connections, which let all pass."""
+    behind = request.param == "turnstiles"
+    made = Served(Sample(), HttpOptions(linger=0.05), "uvloop" if behind else request.param)
+    if behind:
+        crowd(made)
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[Served]:
+    """A door that has no room for a call, and turnstiles before its connections."""
+    sample = Sample()
+    sample.bounds = Bounds(calls=1)
+    made = Served(sample, HttpOptions(linger=0.05), "uvloop")
+    made.wire().say(SLOW)
+    eventually(lambda: made.door.admission.guarding)
+    crowd(made)
+    yield made
+    made.loop.call_soon_threadsafe(sample.gate.set)
+    eventually(lambda: not made.door.admission.guarding)
+    made.stop()
+
+
+def crowd(served: Served) -> None:
+    served.loop.call_soon_threadsafe(served.server._shared.crowd, True)
+    eventually(lambda: served.server._shared.gate.shut)
 
 
 def answers(wire: Wire, case: Raw) -> list[Answered]:
@@ -59,6 +84,37 @@ def test_a_raw_request_gets_its_answer(served: Served, case: Raw) -> None:
     check(served, case, answers(wire, case))
     wire.close()
     in_pieces(served, case)
+
+
+@cases
+def test_a_raw_request_ends_where_it_ends_for_a_turnstile_too(full: Served, case: Raw) -> None:
+    """Told or turned away, nothing of it is taken for a request of its own, and what must end the connection does."""
+    wire = full.wire()
+    wire.say(AHEAD)
+    assert wire.hear().status == 503
+    wire.say(case.data)
+    here = wire.hear("HEAD" if case.data.startswith(b"HEAD") else "GET")
+    assert here.status in ((503, case.status) if case.status >= 400 else (503, 200, 204))
+    if case.ends:
+        assert here["connection"] == "close"
+        assert wire.rest() == b""
+    else:
+        wire.say(BEHIND)
+        answer = wire.hear()
+        assert (answer.status, answer.json["code"]) == (503, "overloaded")
+    wire.close()
+    assert len(full.sample.calls) == 1
+
+
+@cases
+def test_a_raw_request_gets_its_answer_where_it_is_the_first(served: Served, case: Raw) -> None:
+    wire = served.wire()
+    wire.say(case.data + BEHIND)
+    here = wire.hear("HEAD" if case.data.startswith(b"HEAD") else "GET")
+    assert here.status == case.status, here.body
+    assert ("close" in here.all("connection")) is case.ends
+    wire.close()
+    served.sample.calls.clear()
 
 
 def in_pieces(served: Served, case: Raw) -> None:

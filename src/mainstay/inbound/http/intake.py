@@ -27,6 +27,7 @@ SLICE = 16 << 10
 """Of a body at most so much is taken at once, so that a reader who is behind is noticed in time."""
 
 _TAB, _HASH = b"\t#"
+_NO_HOST = b"\n"  # no field is this, an empty one neither
 
 
 class Intake:
@@ -75,7 +76,7 @@ class Intake:
         self._peer = door.peer_of(address)
         self._much = min(self._max_bytes, 4 * self._max_fields)  # a smaller head is within both bounds
         self._set_line(NO_LINE)
-        self._host = b""  # the last that was found to be one
+        self._host = _NO_HOST  # the last that was found to be one
         self._headers: dict[bytes, bytes] = {}
         self._head: Head | None = None
         self._left = 0  # of a body whose length is known

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.lines import is_host
+from mainstay.inbound.http.request import SINGLE
 from mainstay.kernel.bound import BoundOperation
 
 _END = b"\r\n\r\n"
@@ -23,14 +24,12 @@ _SMALL = 1024  # bytes of a head that is remembered
 _HEADS = 2048
 _PATHS = 4096  # that are remembered with their operations
 _METHODS = frozenset({b"GET", b"POST", b"PUT", b"PATCH", b"DELETE"})
-_PLAIN = re.compile(  # RFC 9112, section 2.1
-    rb"[A-Z]++ [!-~]++ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)++\r\n"
-)
-_TELLING = re.compile(
-    rb"\r\n(host|content-length|x-request-id|transfer-encoding|connection|expect|upgrade|origin):([^\r]*)",
-    re.IGNORECASE,
-)
 _UNHEARD = frozenset({b"transfer-encoding", b"connection", b"expect", b"upgrade", b"origin"})
+_NAMES = b"|".join(sorted(SINGLE | _UNHEARD | {b"x-request-id"}))
+_PLAIN = re.compile(  # RFC 9112, section 2.1
+    rb"[A-Z]++ /[!-\"$-~]*+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)++\r\n"
+)
+_TELLING = re.compile(rb"\r\n(" + _NAMES + rb"):([^\r]*)", re.IGNORECASE)
 _LENGTH = re.compile(rb" *(0|[1-9][0-9]{0,3}) *")
 _ID = re.compile(rb"[a-zA-Z0-9._-]{1,64}")
 _Known = tuple[BoundOperation, int, bytes | None]  # the operation, the length of the body, the id that was given
