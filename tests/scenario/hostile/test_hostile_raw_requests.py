@@ -113,6 +113,10 @@ def test_a_raw_request_gets_its_answer_where_it_is_the_first(served: Served, cas
     here = wire.hear("HEAD" if case.data.startswith(b"HEAD") else "GET")
     assert here.status == case.status, here.body
     assert ("close" in here.all("connection")) is case.ends
+    if case.ends:
+        assert wire.rest() == b""
+    else:
+        assert wire.hear().json == {"id": "behind"}
     wire.close()
     served.sample.calls.clear()
 
