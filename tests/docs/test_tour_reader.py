@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,10 +90,23 @@ def test_what_is_only_shown_is_not_run(reader: Reader) -> None:
     reader.follow(console("$ false\n", "skip"))
 
 
+SERVER = """
+import signal, sys, time
+
+def end(*_):
+    open("bye", "w").write("bye")
+    sys.exit(0)
+
+signal.signal(signal.SIGINT, end)
+print("ready", flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
 def test_a_server_runs_until_control_c(reader: Reader, tmp_path: Path) -> None:
-    script = 'trap "echo bye > bye; exit 0" INT; echo ready; while :; do sleep 0.05; done'
-    (tmp_path / "server.sh").write_text(script)
-    reader.follow(console("$ bash server.sh\nready\n", "server"))
+    (tmp_path / "server.py").write_text(SERVER)  # of no process that it would have to end
+    reader.follow(console(f"$ {sys.executable} server.py\nready\n", "server"))
     reader.follow(console("$ echo meanwhile\nmeanwhile\n^C\n$ cat bye\nbye\n"))
 
 

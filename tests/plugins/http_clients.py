@@ -130,6 +130,7 @@ class Served:
         self._ready = threading.Event()
         self._options = options
         self._drained: bool | None = None
+        self._asked = False
         new_loop = uvloop.new_event_loop if loop == "uvloop" else asyncio.new_event_loop
         self._thread = threading.Thread(target=self._run, args=(new_loop,))
         self._thread.start()
@@ -182,8 +183,10 @@ class Served:
             wire.close()
 
     def begin_stop(self) -> None:
-        """Ask the server to drain."""
-        self.loop.call_soon_threadsafe(self._end.set)
+        """Ask the server to drain, once: when it has drained its loop is closed."""
+        if not self._asked:
+            self._asked = True
+            self.loop.call_soon_threadsafe(self._end.set)
 
     def stop(self) -> bool | None:
         """Drain, and return whether all came to its end."""
