@@ -321,13 +321,14 @@ async def test_a_wait_for_a_thread_is_told(make: Make) -> None:
     readers = [pool.lease() for _ in range(2)]
     assert readers[0] is not None
     assert readers[1] is not None
-    first = asyncio.ensure_future(pool.in_thread(readers[0], partial(free.wait, 10)))
+    first = asyncio.ensure_future(pool.in_thread(readers[0], partial(free.wait, 30)))
     try:
-        await asyncio.sleep(0.02)
-        assert engine.delay == 0.0  # it has begun
+        await asyncio.sleep(0)
+        while engine.delay:  # until it has begun
+            await asyncio.sleep(0.001)
         second = asyncio.ensure_future(pool.in_thread(readers[1], free.is_set))
         await asyncio.sleep(0.02)
-        assert 0.005 < engine.delay < 10
+        assert 0.01 < engine.delay < 10
     finally:
         free.set()
     assert await asyncio.gather(first, second) == [True, True]
