@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 from http_clients import Answered, Served, Wire
-from http_overload import SLOW, eventually
+from http_overload import eventually
 from http_sample import Sample
 from raw_requests import AHEAD, BEHIND, CASES, Raw
 
-from mainstay.inbound.http.admission import Bounds
+from mainstay.inbound.http.admission import Admission, Bounds
 from mainstay.inbound.http.options import HttpOptions
 
 cases = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -36,13 +36,16 @@ def full() -> Iterator[Served]:
     sample = Sample()
     sample.bounds = Bounds(calls=1)
     made = Served(sample, HttpOptions(linger=0.05), "uvloop")
-    made.wire().say(SLOW)
+    made.loop.call_soon_threadsafe(fill, made.door.admission)  # a call of its own would come to its deadline
     eventually(lambda: made.door.admission.guarding)
     crowd(made)
     yield made
-    made.loop.call_soon_threadsafe(sample.gate.set)
-    eventually(lambda: not made.door.admission.guarding)
     made.stop()
+
+
+def fill(admission: Admission) -> None:
+    admission._in_flight = 1
+    admission._change()
 
 
 def crowd(served: Served) -> None:
@@ -103,7 +106,7 @@ def test_a_raw_request_ends_where_it_ends_for_a_turnstile_too(full: Served, case
         answer = wire.hear()
         assert (answer.status, answer.json["code"]) == (503, "overloaded")
     wire.close()
-    assert len(full.sample.calls) == 1
+    assert not full.sample.calls
 
 
 @cases
