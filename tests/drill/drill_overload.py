@@ -50,7 +50,7 @@ class Ease(NamedTuple):
 
 
 STRICT = Ease(0.8, 3.0, 0.05, 5.0, 0.5, 0.5, 0.0)
-CROWDED = Ease(0.02, 20.0, 1.0, 2.0, 1.0, 0.1, 2.5)  # on a machine that has other things to do, more or less of them
+CROWDED = Ease(0.02, 20.0, 1.0, 2.0, 1.0, 0.1, 1.0)  # on a machine that has other things to do, more or less of them
 
 
 class Beside:
