@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mainstay.adapters.observe.metrics import Gauge, Metrics
@@ -20,7 +21,8 @@ def make_admission(application: Application, metrics: Metrics) -> Admission:
         clock=ports.clock,
         observer=ports.observer,
         entropy=ports.entropy,
-        delay=ports.store.delay,
+        delay=partial(ports.store.delay, write=True),
+        read_delay=partial(ports.store.delay, write=False),
         count=metrics.count,
     )
 

@@ -98,10 +98,11 @@ class Store(ABC):
     def health(self) -> str | None:
         """Return why the store cannot be used, or None where it can."""
 
-    def delay(self) -> float:
+    def delay(self, *, write: bool) -> float:  # noqa: ARG002 - a store where nobody waits
         """Return for how many seconds the call that has waited longest for the store has been passed over.
 
-        0 where none waits, or where those who wait will be taken together, as soon as the store is free.
+        ``write`` asks about commands, else about queries. 0 where none waits, or where those who wait will be taken
+        together, as soon as the store is free.
         """
         return 0.0
 

@@ -102,7 +102,7 @@ def test_turnstiles_stand_before_a_store_that_is_behind_too(serve: Serve) -> Non
 def test_a_query_that_waits_for_the_store_waits_its_turn(serve: Serve) -> None:
     served = serve()
     gate = served.door.admission
-    store = gate._store_queue
+    store = gate._read_queue
     bound = served.door.operation_of(b"GET", b"/hello")
     assert bound is not None
     store.narrow, store.calls = True, 1000
@@ -113,6 +113,19 @@ def test_a_query_that_waits_for_the_store_waits_its_turn(serve: Serve) -> None:
         assert gate._store_admits(bound)
     store.calls = 1000
     assert gate._store_admits(bound)  # the last ones did not
+
+
+def test_queries_that_wait_keep_no_command_out(serve: Serve) -> None:
+    """What they wait for may be another service: it is for the reads' own queue to say that it is the store."""
+    served = serve()
+    gate = served.door.admission
+    command = served.door.operation_of(b"POST", b"/items")
+    assert command is not None
+    gate._store_queue.narrow = True
+    gate._read_queue.calls = 1000
+    assert gate._store_admits(command)
+    gate._store_queue.calls = 1000
+    assert not gate._store_admits(command)
 
 
 def test_what_comes_while_a_call_waits_is_answered_after_it(crowded: tuple[Served, Crowded]) -> None:

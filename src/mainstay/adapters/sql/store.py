@@ -77,8 +77,8 @@ class SqliteStore(Store):
     def health(self) -> str | None:
         return self.engine.health()
 
-    def delay(self) -> float:
-        return self.engine.delay
+    def delay(self, *, write: bool) -> float:
+        return self.engine.delay if write else self.engine.read_delay
 
     def statistics(self) -> Mapping[str, float]:
         counted = self.engine.statistics

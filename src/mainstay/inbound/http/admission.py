@@ -1,8 +1,8 @@
 """Admission: which calls are begun, where more is asked for than can be done.
 
-Three bounds, each where a queue can be: calls in flight (a hard one), calls that wait for the store, and calls that are
-ready while the loop is busy. Pages (health, readiness, metrics) are never turned away. While nothing is over its bound
-a call that does not wait is not looked at at all.
+Bounds, each where a queue can be: calls in flight (a hard one), commands that wait for the store, queries that do, and
+calls that are ready while the loop is busy. Pages (health, readiness, metrics) are never turned away. While nothing is
+over its bound a call that does not wait is not looked at at all.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 class Admission:
     """Decides which calls are begun. One stands before a door. ``most`` may be in flight.
 
-    ``delay`` returns for how long the call that waits longest has waited for the store; ``count`` how many calls have
-    ended so far. ``start`` begins to watch the loop and the store: without it only calls in flight are bounded.
+    ``delay`` returns for how long the command that waits longest has waited for the store, ``read_delay`` the query;
+    ``count`` how many calls have ended so far. ``start`` begins to watch the loop and the store: without it only calls
+    in flight are bounded.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Admission:
         observer: Observer,
         entropy: Entropy | None = None,
         delay: Callable[[], float] = _none,
+        read_delay: Callable[[], float] = _none,
         count: Callable[[], int] | None = None,
     ) -> None:
         self._bounds = bounds
@@ -81,7 +83,10 @@ class Admission:
         self._ended: Callable[[], int] = count or int
         target = bounds.queue or _OFF
         self._loop_queue = LoopQueue(clock, target, count=self._count, changed=self._change, resume=self._resume)
-        self._store_queue = StoreQueue(clock, target, delay=delay, held=self._held_back, changed=self._change)
+        held, changed = self._held_back, self._change
+        self._store_queue = StoreQueue(clock, target, delay=delay, held=held, changed=changed)
+        # Of its own: what a query waits for may be another service, and that must keep no command out.
+        self._read_queue = StoreQueue(clock, target, delay=read_delay, held=held, changed=changed)
         self._waiting_for_store: frozenset[int] = frozenset()
         self._waits: dict[int, float] = {}  # of queries that need not wait: the part of the last ones that did
         self._with_body: frozenset[int] = frozenset()
@@ -121,6 +126,7 @@ class Admission:
             loop = asyncio.get_running_loop()
             self._loop_queue.start(loop)
             self._store_queue.start(loop)
+            self._read_queue.start(loop)
             self._watch = Watch(
                 late=self._late,
                 count=self._count,
@@ -137,6 +143,7 @@ class Admission:
             self._watch.stop()
         self._loop_queue.stop()
         self._store_queue.stop()
+        self._read_queue.stop()
         self._change()
         if not self.guarding:
             self._guard(False)  # an alarm may have come that nothing has followed
@@ -157,11 +164,13 @@ class Admission:
 
     def _store_admits(self, bound: BoundOperation) -> bool:
         """Whether the store has room for a call. Queries are asked about where they wait for it now and then."""
-        queue = self._store_queue
-        if not queue.narrow or bound.index in self._waiting_for_store:
-            return not queue.narrow or queue.calls < queue.limit
+        if bound.index in self._waiting_for_store:
+            return self._store_queue.has_room()
+        queue = self._read_queue
+        if not queue.narrow:
+            return True
         waits = self._waits.get(bound.index, 0.0)
-        if waits > _SLOW and queue.calls >= queue.limit:
+        if waits > _SLOW and not queue.has_room():
             return False
         if waits:
             self._waits[bound.index] = waits * (1 - _LATEST)
@@ -198,14 +207,14 @@ class Admission:
     def hold(self, release: Callable[[bytes], None], answer: bytes) -> bool:
         """Return whether an answer is held back, until ``release`` is called with it."""
         assert self._rejections is not None  # it stands before a door
-        return self._rejections.hold(release, answer, every=self._store_queue.narrow)
+        return self._rejections.hold(release, answer, every=self._is_narrow())
 
     def turn_away(self, exchange: Exchange, bound: BoundOperation) -> Held:
         """Count a call that is turned away, and return the target that has its answer."""
         rejections = self._rejections
         assert rejections is not None  # it stands before a door
         answer = rejections.turn_away(exchange, bound.name)
-        return Held(answer, partial(rejections.pass_on, every=self._store_queue.narrow))
+        return Held(answer, partial(rejections.pass_on, every=self._is_narrow()))
 
     def began(self, call: Call, task: asyncio.Task[Any], timer: asyncio.TimerHandle) -> None:
         """A call is in flight: it waits for something. ``timer`` is its deadline, which ends with it.
@@ -213,14 +222,15 @@ class Admission:
         One whose body is still on its way is counted apart, so that slow clients take no place of others.
         """
         index = call.operation.index
+        queue = self._store_queue if index in self._waiting_for_store else self._read_queue
         early = call.read is not None and call.body is None
         calls = self._bounds.calls
         if early:
             self._early += 1
         else:
             self._in_flight += 1
-            self._store_queue.enter()
-            if index not in self._waiting_for_store:  # its parts are all at hand: it is the store that it waits for
+            queue.enter()
+            if queue is self._read_queue:
                 self._waits[index] = min(1.0, self._waits.get(index, 0.0) + _LATEST)
         if self._in_flight >= calls or self._early >= calls:
             self._change()
@@ -230,7 +240,7 @@ class Admission:
             if early:
                 self._early -= 1
             else:
-                self._store_queue.calls -= 1
+                queue.calls -= 1
                 self._in_flight -= 1
             if self.guarding:
                 self._change()
@@ -239,15 +249,18 @@ class Admission:
 
     def figures(self) -> Figures:
         """Return the figures of now."""
-        queue = self._store_queue
+        queues = (self._store_queue, self._read_queue)
         return Figures(
             overloaded=self.guarding,
             in_flight=self._in_flight + self._early,
             queue=self._loop_queue.last,
-            store_queue=queue.last,
-            limit=queue.limit if queue.narrow else None,
+            store_queue=max(queue.last for queue in queues),
+            limit=min((queue.limit for queue in queues if queue.narrow), default=None),
             turned_away={} if self._rejections is None else dict(self._rejections.counts),
         )
+
+    def _is_narrow(self) -> bool:
+        return self._store_queue.narrow or self._read_queue.narrow
 
     def _late(self) -> float:
         return self._loop_queue.late
@@ -266,10 +279,12 @@ class Admission:
 
     def _change(self) -> None:
         """Guard the door while anything is over its bound."""
-        self._store_queue.keep = self._loop_queue.crowded
-        if self._loop_queue.crowded:
-            self._store_queue.tighten()
-        standing = self._loop_queue.crowded or self._store_queue.narrow
+        crowded = self._loop_queue.crowded
+        for queue in (self._store_queue, self._read_queue):
+            queue.keep = crowded
+            if crowded:
+                queue.tighten()
+        standing = crowded or self._is_narrow()
         guarding = standing or self._in_flight >= self._bounds.calls or self._early >= self._bounds.calls
         if guarding is not self.guarding:
             self.guarding = guarding

@@ -294,6 +294,10 @@ class StoreQueue:
             if self.last > self.target:
                 self.tighten()
 
+    def has_room(self) -> bool:
+        """Whether one more call may wait."""
+        return not self.narrow or self.calls < self.limit
+
     def tighten(self) -> None:
         """Begin to keep to the limit."""
         if not self.narrow:

@@ -131,7 +131,7 @@ class Rejections:
 
         What is held back shows how many ask: one that asks again at once would look like many that ask once.
         """
-        if self._at_once(loop) and not every:
+        if self._at_once(loop, every=every):
             return answer
         waiting: asyncio.Future[Answer] = loop.create_future()
         self._held.append((self._clock() + HOLD, partial(_settle, waiting), answer))
@@ -139,15 +139,16 @@ class Rejections:
 
     def hold(self, release: Callable[[bytes], None], answer: bytes, *, every: bool) -> bool:
         """Return whether an answer is held back, until ``release`` is called with it; False where it may go at once."""
-        if self._at_once(None) and not every:
+        if self._at_once(None, every=every):
             return False
         self._held.append((self._clock() + HOLD, release, answer))
         return True
 
-    def _at_once(self, loop: asyncio.AbstractEventLoop | None) -> bool:
+    def _at_once(self, loop: asyncio.AbstractEventLoop | None, *, every: bool) -> bool:
+        """Whether one more answer may go at once. What is held back is let go by a tick."""
         if not self._ticking:
             self._begin(loop or asyncio.get_running_loop())
-        if self._left <= 0:
+        if every or self._left <= 0:
             return False
         self._left -= 1
         return True
@@ -161,7 +162,7 @@ class Rejections:
         loop.call_later(_TICK, self._tick, loop)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let answers go: those whose time has come, and as many more as cost little."""
+        """Turn away the calls, and let go the answers, whose time has come."""
         now, held = self._clock(), self._held
         room = self._room
         while room and room[0][0] <= now:

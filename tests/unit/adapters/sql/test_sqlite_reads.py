@@ -194,7 +194,7 @@ async def test_connections_are_bounded_and_given_in_order(make: Make) -> None:
     waiting = asyncio.ensure_future(rows_of(count(third)))
     await asyncio.sleep(0.01)
     assert engine.reader_queue == 1
-    assert 0.005 < engine.delay < 10
+    assert 0.005 < engine.read_delay < 10
     held[0].close()
     assert await waiting == [(2,)]
     with pytest.raises(ReadersBusy) as caught:
@@ -203,7 +203,7 @@ async def test_connections_are_bounded_and_given_in_order(make: Make) -> None:
     for snapshot in (held[1], third, fourth):
         snapshot.close()
     assert engine.reader_queue == 0
-    assert engine.delay == 0.0
+    assert engine.read_delay == 0.0
     last = engine.snapshot()
     assert count(last) == [(2,)]
     last.close()

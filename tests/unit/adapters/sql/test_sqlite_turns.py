@@ -324,15 +324,15 @@ async def test_a_wait_for_a_thread_is_told(make: Make) -> None:
     first = asyncio.ensure_future(pool.in_thread(readers[0], partial(free.wait, 30)))
     try:
         await asyncio.sleep(0)
-        while engine.delay:  # until it has begun
+        while engine.read_delay:  # until it has begun
             await asyncio.sleep(0.001)
         second = asyncio.ensure_future(pool.in_thread(readers[1], free.is_set))
         await asyncio.sleep(0.02)
-        assert 0.01 < engine.delay < 10
+        assert 0.01 < engine.read_delay < 10
     finally:
         free.set()
     assert await asyncio.gather(first, second) == [True, True]
-    assert engine.delay == 0.0
+    assert engine.read_delay == 0.0
     for _ in range(300):  # nobody asks for the delay meanwhile
         await pool.in_thread(readers[1], free.is_set)
     assert len(pool._jobs) <= 256

@@ -141,10 +141,13 @@ class SqliteEngine:
 
     @property
     def delay(self) -> float:
-        """For how many seconds somebody has waited: for the writer, past the end of a group, or to begin a read."""
-        if self._writer is None or self._readers is None:
-            return 0.0
-        return max(self._writer.delay, self._readers.delay)
+        """How long the first in the writer's queue has waited, in seconds, if a group has ended without it."""
+        return self._writer.delay if self._writer is not None else 0.0
+
+    @property
+    def read_delay(self) -> float:
+        """How long the read that has waited longest has waited to begin, in seconds."""
+        return self._readers.delay if self._readers is not None else 0.0
 
     @property
     def reader_queue(self) -> int:
