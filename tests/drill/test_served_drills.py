@@ -159,7 +159,7 @@ def test_an_overload_without_admission_is_noticed(tmp_path: Path) -> None:
     options = ("--count", "2", "--only", "1", "--crowded", "1")
     code, told = drill("overload", *options, package=changed(tmp_path, ALL_COME_IN))
     assert code == 1
-    assert set(told["faults"]["reads"]) & {"served_p99", "refused_late", "health", "not_turned_away"}
+    assert set(told["faults"]["reads"]) & {"served_p99", "refused_late", "health"}
 
 
 def test_a_worker_keeps_its_memory() -> None:
