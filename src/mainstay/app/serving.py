@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -34,12 +35,26 @@ class Listening(msgspec.Struct, frozen=True):
     kept: bool = False
 
 
+SWITCH = 0.0001
+"""Seconds after which a thread that computes lets another one go on.
+
+The loop lets go of the interpreter around each statement of an embedded database. Python's own 5 ms are then lost each
+time to a thread that turns a long read's rows into objects: a command of forty statements was seen to hold the loop up
+for 200 ms (ADR 0097).
+"""
+
+
 def run_loop(main: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine on a new event loop of the fast kind."""
+    """Run a coroutine on a new event loop of the fast kind, to which the other threads of the process give way."""
     import uvloop
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main)
+    finally:
+        sys.setswitchinterval(before)
 
 
 async def serve(

@@ -229,9 +229,12 @@ class Admission:
             self._early += 1
         else:
             self._in_flight += 1
-            queue.enter()
+            queue.calls += 1
             if queue is self._read_queue:
                 self._waits[index] = min(1.0, self._waits.get(index, 0.0) + _LATEST)
+            if self._in_flight > FEW:
+                self._store_queue.glance()
+                self._read_queue.glance()
         if self._in_flight >= calls or self._early >= calls:
             self._change()
 

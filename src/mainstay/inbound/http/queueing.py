@@ -286,10 +286,9 @@ class StoreQueue:
             self._handle = None
         self.narrow = False
 
-    def enter(self) -> None:
-        """Count one call more. A queue that has become very long between two looks is looked at now."""
-        self.calls += 1
-        if self.calls >= 2 * FEW and not self.narrow and not self.calls % FEW:
+    def glance(self) -> None:
+        """Look between two looks, while much is in flight: the queue is cut before all of that is in it."""
+        if not self.narrow and self.calls > LEAST_CALLS:
             self.last = self._delay()
             if self.last > self.target:
                 self.tighten()

@@ -381,3 +381,14 @@ async def test_stopping_cuts_long_reads_short(tmp_path: Path) -> None:
         await engine.stop()
         with pytest.raises(Unavailable):
             await reading
+
+
+async def test_a_statement_that_was_too_long_goes_to_a_thread_at_once(make: Make) -> None:
+    engine = await make(inline_read_seconds=0.0001)
+    for _ in range(4):
+        found = engine.read(LONG, (200_000,))
+        assert not isinstance(found, list)
+        assert await found == [(200_000,)]
+    counted = engine.statistics
+    assert (counted.interrupted, counted.reads_in_thread) == (2, 4)
+    assert engine.read(LONG, (1,)) != [(1,)]  # it is the statement that is judged, until it is tried again

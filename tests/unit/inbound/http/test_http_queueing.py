@@ -338,15 +338,14 @@ def test_a_wait_for_the_store_that_stands_narrows_it(still: Still, store: StoreQ
 
 
 def test_a_very_long_queue_is_seen_before_the_next_look(still: Still, store: StoreQueue, delay: list[float]) -> None:
-    delay[0] = TARGET
-    for _ in range(10 * FEW):
-        store.enter()
+    store.calls, delay[0] = 10 * FEW, TARGET
+    store.glance()
     assert not store.narrow  # all are taken in turn
-    store.calls, delay[0] = FEW, 2 * TARGET
-    for _ in range(FEW - 1):
-        store.enter()
+    store.calls, delay[0] = LEAST_CALLS, 2 * TARGET
+    store.glance()
     assert not store.narrow
-    store.enter()
+    store.calls = FEW + 1
+    store.glance()
     assert store.narrow
     assert store.limit == FEW // 2
 

@@ -118,7 +118,7 @@ class SqliteEngine:
 
     def snapshot(self, *, single: bool = False) -> Snapshot:
         """Return a view for a query's reads; the connection is taken at the first. ``single``: only one will come."""
-        return Snapshot(self._started(self._readers), self.statistics, single)
+        return Snapshot(self._started(self._readers), single)
 
     def read(self, statement: str, bindings: Sequence[Any] = ()) -> list[Row] | Awaitable[list[Row]]:
         """Run one read that needs no snapshot: ``snapshot(single=True).fetch`` without the object."""

@@ -16,6 +16,7 @@ import apsw
 
 from mainstay.adapters.sql.sqlite import connection as sql
 from mainstay.adapters.sql.sqlite.errors import ReadersBusy, SnapshotTooOld, translate
+from mainstay.adapters.sql.sqlite.long_reads import LongReads
 from mainstay.adapters.sql.sqlite.options import Options, Row, Statistics
 from mainstay.model.problem import Unavailable
 
@@ -131,6 +132,7 @@ class ReaderPool:
         self._statistics = statistics
         self._log_too_long = log_too_long
         self._single = Reader(options)
+        self.long: LongReads = LongReads()
         self._idle: list[Reader] = []
         self._leased: set[Reader] = set()
         self._waiting: OrderedDict[asyncio.Future[Reader], float] = OrderedDict()  # and since when
@@ -156,15 +158,27 @@ class ReaderPool:
 
     def read(self, statement: str, bindings: Sequence[Any]) -> list[Row] | Awaitable[list[Row]]:
         """Run one read that needs no snapshot: at once if it is short, else an awaitable of its rows."""
-        try:
-            rows = self._single.fetch_inline(statement, bindings)
-        except (apsw.InterruptError, apsw.BusyError):
-            self._statistics.interrupted += 1
+        if self.long.skips(statement):
             return self._read_in_thread(statement, bindings)
+        rows = self.try_inline(self._single, statement, bindings)
+        return self._read_in_thread(statement, bindings) if rows is None else rows
+
+    def try_inline(self, reader: Reader, statement: str, bindings: Sequence[Any]) -> list[Row] | None:
+        """Run a read on the loop and return its rows; None where it is too long for that, or meets a busy file."""
+        try:
+            rows = reader.fetch_inline(statement, bindings)
+        except apsw.InterruptError:
+            self.long.was_long(statement)
+        except apsw.BusyError:
+            pass
         except Exception as error:
             raise translate(error) from error
-        self._statistics.reads_inline += 1
-        return rows
+        else:
+            self.long.was_short(statement)
+            self._statistics.reads_inline += 1
+            return rows
+        self._statistics.interrupted += 1
+        return None
 
     def data_version(self) -> int:
         """Return a number that differs from the last one if any connection has committed in between."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from mainstay.adapters.sql.sqlite.errors import TurnEnded, translate
-from mainstay.adapters.sql.sqlite.options import Row, Statistics
+from mainstay.adapters.sql.sqlite.errors import TurnEnded
+from mainstay.adapters.sql.sqlite.options import Row
 from mainstay.model.problem import Unavailable
 
 if TYPE_CHECKING:
@@ -24,11 +24,10 @@ class Snapshot:
     With ``single`` only one statement will come: it runs without BEGIN and without a connection of its own.
     """
 
-    __slots__ = ("_closed", "_lock", "_pool", "_reader", "_single", "_statistics")
+    __slots__ = ("_closed", "_lock", "_pool", "_reader", "_single")
 
-    def __init__(self, pool: ReaderPool, statistics: Statistics, single: bool) -> None:
+    def __init__(self, pool: ReaderPool, single: bool) -> None:
         self._pool = pool
-        self._statistics = statistics
         self._single = single
         self._reader: Reader | None = None
         self._lock: asyncio.Lock | None = None
@@ -46,18 +45,11 @@ class Snapshot:
         if self._single:
             return self._pool.read(sql, bindings)
         reader = self._reader or self._take(self._pool.lease())
-        if reader is None or reader.busy:
+        if reader is None or reader.busy or self._pool.long.skips(sql):
             return self._fetch_in_thread(sql, bindings)
         self._check(reader)
-        try:
-            rows = reader.fetch_inline(sql, bindings)
-        except (apsw.InterruptError, apsw.BusyError):
-            self._statistics.interrupted += 1
-            return self._fetch_in_thread(sql, bindings)
-        except Exception as error:
-            raise translate(error) from error
-        self._statistics.reads_inline += 1
-        return rows
+        rows = self._pool.try_inline(reader, sql, bindings)
+        return self._fetch_in_thread(sql, bindings) if rows is None else rows
 
     async def stream(
         self, sql: str, bindings: Sequence[Any] = (), *, batch: int = 500
