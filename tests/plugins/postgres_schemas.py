@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
@@ -23,11 +24,27 @@ def server_url() -> str:
     return found
 
 
+def schema_of(folder: Path) -> str:
+    """Return the name of the schema that belongs to a folder."""
+    return f"test_{blake2b(str(folder).encode(), digest_size=8).hexdigest()}"
+
+
+def make_schema(folder: Path) -> tuple[str, str]:
+    """Make the schema of a folder, to be dropped by ``drop_schema``; return the server's address and its name."""
+    asyncio.run(execute(f"CREATE SCHEMA IF NOT EXISTS {schema_of(folder)}"))
+    return server_url(), schema_of(folder)
+
+
+def drop_schema(folder: Path) -> None:
+    """Take the schema of a folder away."""
+    asyncio.run(drop_schemas([schema_of(folder)]))
+
+
 class SchemaStore(PostgresStore):
     """A store whose schema is made at its start, where it is not there. ``folder`` names it."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        self.schema = f"test_{blake2b(str(folder).encode(), digest_size=8).hexdigest()}"
+        self.schema = schema_of(folder)
         given = {"create": True, "synchronous": "off", "pool": 4, **options}
         super().__init__(server_url(), schema=self.schema, **given)
 

@@ -93,7 +93,7 @@ def postgres(settings: Settings, clock: Clock) -> Store:
         synchronous=_COMMIT[database.synchronous],
         pool=database.pool,
         pooler=database.pooler,
-        schema=database.db_schema or None,
+        schema=database.schema or None,
         wait_seconds=database.busy_seconds,
         idle_seconds=database.turn_seconds,
     )
