@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from time import monotonic
 from typing import Any
 
-from mainstay.adapters.sql.catalog import Catalog, catalog_of
+from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.dialects.postgres import PostgresDialect
-from mainstay.adapters.sql.postgres import Options, PostgresEngine
+from mainstay.adapters.sql.postgres import Link, Options, PostgresEngine
 from mainstay.adapters.sql.postgres.texts import Texts
-from mainstay.adapters.sql.postgres_transaction import CommandTransaction, QueryTransaction
-from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
+from mainstay.adapters.sql.postgres_writing import PostgresWriter, grouped, may_stand_alone
+from mainstay.adapters.sql.server_store import ServerStore
+from mainstay.adapters.sql.server_writing import Group
+from mainstay.adapters.sql.writes import Write
+from mainstay.ports.store import Table
 
-_LEAST = 0.001  # seconds: the driver takes no less
 
-
-class PostgresStore(Store):
+class PostgresStore(ServerStore[Link]):
     """Rows in PostgreSQL 13 or newer.
 
     Commands are serialisable, queries read one snapshot. ``create`` makes the tables that are not there, for tests and
@@ -24,60 +25,33 @@ class PostgresStore(Store):
     the monotonic seconds that deadlines are told in.
     """
 
-    capabilities = Capabilities(inline=False, settles=True)
+    streams = True
 
     def __init__(
         self, url: str, *, create: bool = False, clock: Callable[[], float] = monotonic, **options: Any
     ) -> None:
-        self.engine = PostgresEngine(Options(url, **options))
-        self._create = create
-        self._clock = clock
-        self._catalog: Catalog = {}
+        super().__init__(PostgresEngine(Options(url, **options)), PostgresDialect(), create=create, clock=clock)
         self._texts = Texts()
 
-    @property
-    def claims(self) -> Claims:  # type: ignore[override]  # a new one for each start
-        """The claims of this process."""
-        return self.engine.claims
+    def text(self, statement: str) -> str:
+        """Return a statement with numbers for its values."""
+        return self._texts.numbered(statement)
 
-    async def start(self, tables: Sequence[Table]) -> None:
-        """Connect. Raises ``TableFault`` where an entity cannot be stored, and what ``PostgresEngine.start`` raises."""
-        catalog = catalog_of(tables, PostgresDialect())
-        await self.engine.start()
-        try:
-            if self._create:
-                await self._create_tables(tables)
-        except BaseException:
-            await self.engine.stop()
-            raise
-        self._catalog = catalog
+    def grouped(self, writes: Sequence[Write]) -> Iterator[Group]:
+        """Part writes, in their order, into groups of which each can go as one statement."""
+        return grouped(writes)
 
-    async def stop(self) -> None:
-        self._catalog = {}
-        await self.engine.stop()
+    def stands_alone(self, group: Group) -> bool:
+        """Whether a group outside of any transaction undoes itself where it fails."""
+        return may_stand_alone(group)
 
-    def begin(
-        self, *, write: bool, single: bool = False, deadline: float | None = None, latest: bool = False
-    ) -> Transaction:
-        if not self._catalog:
-            raise RuntimeError("the store is not open: start() it with its tables first")
-        clock = self._clock
+    def writer(self, link: Link, timeout: float | None) -> PostgresWriter:
+        """Return what carries writes out on a connection."""
+        return PostgresWriter(link, self._texts, timeout)
 
-        def left() -> float | None:
-            return None if deadline is None else max(_LEAST, deadline - clock())
-
-        if write:
-            return CommandTransaction(self.engine, self._texts, self._catalog, left=left)
-        return QueryTransaction(self.engine, self._texts, self._catalog, single=single, left=left, latest=latest)
-
-    def health(self) -> str | None:
-        return self.engine.health()
-
-    def delay(self, *, write: bool) -> float:
-        return (self.engine.writers if write else self.engine.readers).delay
-
-    def statistics(self) -> Mapping[str, float]:
-        return self.engine.statistics()
+    def stream(self, link: Link, text: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
+        """Give the rows of a read in batches, by a cursor of the open transaction."""
+        return link.stream(text, bindings, batch)
 
     async def _create_tables(self, tables: Sequence[Table]) -> None:
         from mainstay.adapters.sql.schema import create_statements
@@ -86,9 +60,8 @@ class PostgresStore(Store):
         try:
             await link.execute("BEGIN")
             await link.execute("SELECT pg_advisory_xact_lock(7142023)")  # several workers may begin at once
-            for statement in create_statements(tables, PostgresDialect()):
+            for statement in create_statements(tables, self.dialect):
                 await link.execute(statement)
             await link.execute("COMMIT")
         finally:
             self.engine.writers.give(link)
-        await self.engine.learn()

@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mainstay.adapters.sql.conflicts import delete_conflict, insert_conflict, update_conflict
+from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.faults import ConstraintFailed, StatementFailed
 from mainstay.adapters.sql.postgres import Link
 from mainstay.adapters.sql.postgres.texts import Texts
-from mainstay.adapters.sql.writes import Alteration, Insert, Write, missed
-from mainstay.model.problem import SerializationConflict
+from mainstay.adapters.sql.server_writing import Group, Writer
+from mainstay.adapters.sql.statements import Statements
+from mainstay.adapters.sql.writes import Insert, Write
 
 MANY = 500
 """So many rows of one entity are copied in, rather than inserted."""
 
 _ROOM = 2000  # values of one statement; the protocol has room for 65,535
 _DIVISION_BY_ZERO = "22012"
-
-Group = list[Write]
 
 
 def grouped(writes: Sequence[Write]) -> Iterator[Group]:
@@ -60,22 +59,16 @@ def _is_apart(write: Write) -> bool:
     return cascades or write.change.expected not in (None, 1)
 
 
-class Writer:
+class PostgresWriter(Writer[Link]):
     """Carries writes out on a connection."""
 
-    __slots__ = ("_link", "_texts", "_timeout")
+    __slots__ = ("_texts",)
 
     def __init__(self, link: Link, texts: Texts, timeout: float | None) -> None:
-        self._link = link
+        super().__init__(link, timeout)
         self._texts = texts
-        self._timeout = timeout
 
     async def carry_out(self, group: Group) -> bool:
-        """Carry a group out, in a transaction or as one by itself, and return whether it succeeded.
-
-        False says that it was undone, and why is to be found out by ``diagnose``. One write by itself raises what is
-        wrong with it.
-        """
         if len(group) == 1:
             await self.one(group[0])
             return True
@@ -93,62 +86,29 @@ class Writer:
 
     def _part(self, write: Write, bindings: list[Any]) -> tuple[str, bool]:
         if isinstance(write, Insert):
-            text, values = _insertion(write)
+            text, values = _insertion(*write)
             bindings.extend(values)
             return text, False
         bindings.extend(write.bindings)
         return write.statement, write.change.expected == 1
 
-    async def one(self, write: Write) -> int:
-        """Carry out one write, and return how many rows it met. Raises the Problem of what is wrong with it."""
-        if isinstance(write, Insert):
-            return await self._insert(write)
-        statements, change = write.statements, write.change
-        try:
-            met = await self._link.change(self._texts.numbered(write.statement), write.bindings, self._timeout)
-        except ConstraintFailed as error:
-            if change.changes is None:
-                raise delete_conflict(error, statements) from error
-            raise update_conflict(error, statements, change.changes) from error
-        if change.expected is not None and met != change.expected:
-            raise missed(write, there=await self._is_there(write))
-        return met
+    def _text(self, statement: str) -> str:
+        return self._texts.numbered(statement)
 
-    async def _is_there(self, write: Alteration) -> bool:
-        """Whether the row of a change that met none is there under another version."""
-        if write.change.version is None:
-            return False
-        statement, bindings = write.statements.exists(write.change.where)
-        found = await self._link.fetch(self._texts.numbered(statement), bindings, self._timeout)
-        return bool(found)
-
-    async def _insert(self, write: Insert) -> int:
-        statements, rows = write
-        try:
-            if len(rows) >= MANY:
-                await self._link.copy(statements.table.name, list(statements.columns.by_name), rows, self._timeout)
-            else:
-                text, values = _insertion(write)
-                await self._link.fetch(self._texts.numbered(text), values, self._timeout)
-        except ConstraintFailed as error:
-            raise insert_conflict(error, statements, rows) from error
-        return len(rows)
-
-    async def diagnose(self, writes: Sequence[Write]) -> None:
-        """Carry writes out one by one in a transaction of their own, to raise what the first fault among them is.
-
-        It always raises: where there is no fault any more, the call met a concurrent one and is to be run again.
-        """
-        if self._link.in_transaction:
-            await self._link.execute("ROLLBACK", self._timeout)
-        await self._link.execute("BEGIN", self._timeout)
-        for write in writes:
-            await self.one(write)
-        raise SerializationConflict("what was in the way is gone")
+    async def _put(self, statements: Statements, rows: Sequence[Row]) -> None:
+        if len(rows) >= MANY:
+            await self._link.copy(statements.table.name, list(statements.columns.by_name), rows, self._timeout)
+        else:
+            text, values = _insertion(statements, rows)
+            await self._link.fetch(self._texts.numbered(text), values, self._timeout)
 
 
-def _insertion(write: Insert) -> tuple[str, Sequence[Any]]:
-    statements, rows = write
+def _insertion(statements: Statements, rows: Sequence[Row]) -> tuple[str, Sequence[Any]]:
     if len(rows) == 1 or statements.insert_many is None:
         return statements.insert, rows[0]
     return statements.insert_many, list(zip(*rows, strict=True))
+
+
+def may_stand_alone(group: Group) -> bool:
+    """Whether a group undoes itself where it fails: only of a single write may that depend on how many rows it met."""
+    return all(isinstance(write, Insert) or write.change.expected in (None, 1) for write in group)

@@ -12,13 +12,8 @@ from types import MappingProxyType
 import asyncpg
 
 from mainstay.adapters.sql.faults import ConstraintFailed, ConstraintKind, StatementFailed
-from mainstay.model.problem import (
-    CommitUnknown,
-    DeadlineExceeded,
-    NotCommitted,
-    SerializationConflict,
-    Unavailable,
-)
+from mainstay.adapters.sql.outages import StaleStatement, lost
+from mainstay.model.problem import DeadlineExceeded, SerializationConflict
 
 _CONSTRAINTS: Mapping[str, ConstraintKind] = MappingProxyType(
     {
@@ -35,22 +30,6 @@ _READ_ONLY = "25006"  # a fail-over has made this server a standby
 _CANCELED = "57014"
 _GONE = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "53300"})
 # shutdown, crash, starting up, idle session, idle in transaction, too many connections
-
-
-class DatabaseAway(Unavailable, code="database_away", hint="Send the request again a little later."):
-    """The database cannot be reached."""
-
-
-class PoolExhausted(Unavailable, code="pool_exhausted", hint="Send the request again a little later."):
-    """Every connection to the database is in use."""
-
-
-class ConnectionLost(Exception):
-    """The connection ended under a statement. What became of the statement depends on what it was."""
-
-
-class StaleStatement(Exception):
-    """A prepared statement no longer fits the schema, which was changed; nothing was done."""
 
 
 class Columns:
@@ -93,7 +72,7 @@ def translate(error: BaseException, columns: Columns) -> BaseException:
     if isinstance(error, asyncpg.PostgresError):
         return _told(error, columns)
     if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
-        return _lost(error)
+        return lost(error)
     return error
 
 
@@ -111,32 +90,5 @@ def _told(error: asyncpg.PostgresError, columns: Columns) -> BaseException:
     if state == _STALE:
         return StaleStatement()
     if state == _READ_ONLY or state in _GONE or state[:2] == "08" or not state:
-        return _lost(error)
+        return lost(error)
     return StatementFailed(str(error), state)
-
-
-def _lost(cause: BaseException) -> ConnectionLost:
-    lost = ConnectionLost(f"the connection to the database was lost: {type(cause).__name__}")
-    lost.__cause__ = cause
-    return lost
-
-
-def away(cause: BaseException | None) -> DatabaseAway:
-    """For a call that finds no database. The cause is for the log."""
-    problem = DatabaseAway(retry_after=1)
-    problem.__cause__ = cause
-    return problem
-
-
-def rolled_back(cause: BaseException | None) -> NotCommitted:
-    """For a command whose connection ended before anything could be committed. The cause is for the log."""
-    problem = NotCommitted("the connection to the database was lost before the change was committed", retry_after=1)
-    problem.__cause__ = cause
-    return problem
-
-
-def commit_unknown(cause: BaseException | None) -> CommitUnknown:
-    """For a command whose connection ended when its commit was under way. The cause is for the log."""
-    problem = CommitUnknown("the connection to the database was lost while the change was committed")
-    problem.__cause__ = cause
-    return problem

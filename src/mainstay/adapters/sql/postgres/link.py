@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
-from mainstay.adapters.sql.postgres.errors import Columns, ConnectionLost, StaleStatement, translate
+from mainstay.adapters.sql.outages import ConnectionLost, StaleStatement
+from mainstay.adapters.sql.postgres.errors import Columns, translate
 from mainstay.adapters.sql.postgres.options import Options
 
 Row = Sequence[Any]
@@ -65,6 +66,10 @@ class Link:
             return str(await self._raw.execute(script, timeout=timeout))
         except BaseException as error:
             raise self._failed(error, script) from error
+
+    async def commit(self, timeout: float | None = None) -> bool:
+        """Commit, and return whether it was: the server answers ROLLBACK where a statement had failed."""
+        return await self.execute("COMMIT", timeout) == "COMMIT"
 
     async def copy(self, table: str, columns: Sequence[str], rows: Sequence[Row], timeout: float | None = None) -> None:
         """Insert many rows by COPY."""

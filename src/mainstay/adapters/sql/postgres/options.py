@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mainstay.adapters.sql.server_engine import check_options
+
 SynchronousCommit = Literal["on", "local", "remote_write", "remote_apply", "off"]
 
 
@@ -42,9 +44,8 @@ class Options:
     statement_cache: int = 256
 
     def __post_init__(self) -> None:
-        for name in ("pool", "queue_limit", "statement_cache"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("wait_seconds", "connect_seconds", "statement_seconds", "idle_seconds", "check_seconds"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: expected more than 0, got {getattr(self, name)}")
+        check_options(
+            self,
+            counts=("pool", "queue_limit", "statement_cache"),
+            seconds=("wait_seconds", "connect_seconds", "statement_seconds", "idle_seconds", "check_seconds"),
+        )

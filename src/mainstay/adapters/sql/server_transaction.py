@@ -1,29 +1,22 @@
-"""Transactions of the PostgreSQL store: commands on a connection of their own, queries on a snapshot."""
+"""Transactions on a database server: commands on a connection of their own, queries on a snapshot."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from typing import Any, Generic
 
 from mainstay.adapters.sql.catalog import Catalog, statements_of
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.dialect import Dialect
-from mainstay.adapters.sql.dialects.postgres import PostgresDialect
-from mainstay.adapters.sql.postgres import (
-    ConnectionLost,
-    Link,
-    PostgresEngine,
-    StaleStatement,
-    away,
-    commit_unknown,
-    rolled_back,
-)
-from mainstay.adapters.sql.postgres.texts import Texts
-from mainstay.adapters.sql.postgres_writing import Group, Writer, grouped
+from mainstay.adapters.sql.outages import ConnectionLost, StaleStatement, away, commit_unknown, rolled_back
+from mainstay.adapters.sql.pooling import L
 from mainstay.adapters.sql.rows import Found, SqlRows
+from mainstay.adapters.sql.server_engine import ServerEngine
+from mainstay.adapters.sql.server_writing import Group, Writer
 from mainstay.adapters.sql.statements import Statements
-from mainstay.adapters.sql.writes import Insert, Write, alteration, ended, queue_insert, reads_only
+from mainstay.adapters.sql.writes import Write, alteration, ended, queue_insert, reads_only
 from mainstay.model.problem import DeadlineExceeded, SerializationConflict
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Change, Rows
@@ -35,23 +28,49 @@ Left = Callable[[], float | None]
 _COMMIT_SECONDS = 30.0
 
 
-class QueryTransaction(Transaction):
+class Server(ABC, Generic[L]):
+    """What transactions must know of their server: its engine, its dialect, and how its writes go together."""
+
+    engine: ServerEngine[L]
+    dialect: Dialect
+    catalog: Catalog
+    streams: bool
+    """Whether a connection with an open cursor can be asked for more."""
+
+    @abstractmethod
+    def text(self, statement: str) -> str:
+        """Return a statement as the driver takes it."""
+
+    @abstractmethod
+    def grouped(self, writes: Sequence[Write]) -> Iterator[Group]:
+        """Part writes, in their order, into groups of which each takes one round trip."""
+
+    @abstractmethod
+    def stands_alone(self, group: Group) -> bool:
+        """Whether a group outside of any transaction undoes itself where it fails."""
+
+    @abstractmethod
+    def writer(self, link: L, timeout: float | None) -> Writer[L]:
+        """Return what carries writes out on a connection."""
+
+    def stream(self, link: L, text: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
+        """Give the rows of a read in batches, by a cursor of the open transaction: asked only where it ``streams``."""
+        raise NotImplementedError
+
+
+class QueryTransaction(Transaction, Generic[L]):
     """Reads only: one read by itself, or several on one snapshot."""
 
-    __slots__ = ("_catalog", "_ended", "_engine", "_left", "_link", "_lock", "_pool", "_single", "_texts")
+    __slots__ = ("_ended", "_engine", "_left", "_link", "_lock", "_pool", "_server", "_single", "dialect")
 
-    dialect: ClassVar[Dialect] = PostgresDialect()
-
-    def __init__(
-        self, engine: PostgresEngine, texts: Texts, catalog: Catalog, *, single: bool, left: Left, latest: bool
-    ) -> None:
-        self._engine = engine
-        self._pool = engine.writers if latest and engine.options.replica_url else engine.readers
-        self._texts = texts
-        self._catalog = catalog
+    def __init__(self, server: Server[L], *, single: bool, left: Left, latest: bool) -> None:
+        self.dialect = server.dialect
+        self._server = server
+        self._engine = server.engine
+        self._pool = server.engine.query_pool(latest=latest)
         self._single = single
         self._left = left
-        self._link: Link | None = None
+        self._link: L | None = None
         self._lock = asyncio.Lock()
         self._ended = False
 
@@ -60,11 +79,11 @@ class QueryTransaction(Transaction):
 
     def statements(self, entity: type[Entity]) -> Statements:
         """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
-        return statements_of(self._catalog, entity)
+        return statements_of(self._server.catalog, entity)
 
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read."""
-        return self.run(self._texts.numbered(statement), bindings)
+        return self.run(self._server.text(statement), bindings)
 
     def run(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read that is written in the driver's own signs."""
@@ -99,7 +118,7 @@ class QueryTransaction(Transaction):
                     await self._let_go()
         raise AssertionError("unreachable")
 
-    async def _ready(self) -> Link:
+    async def _ready(self) -> L:
         if self._ended:
             raise ended()
         if self._link is None:
@@ -107,14 +126,19 @@ class QueryTransaction(Transaction):
             await self._link.execute(self._engine.begin_query, self._left())
         return self._link
 
-    async def snapshot_stream(
+    def snapshot_stream(
         self, statement: str, bindings: Sequence[Any], batch: int
-    ) -> AsyncGenerator[list[Row], None]:
-        """Give the rows of a read in batches."""
-        text = self._texts.numbered(statement)
+    ) -> AsyncGenerator[list[Row], None] | None:
+        """Give the rows of a read in batches; None where they are read page by page, of the same snapshot."""
+        if not self._server.streams:
+            self._single = False
+            return None
+        return self._stream(self._server.text(statement), bindings, batch)
+
+    async def _stream(self, text: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
         async with self._lock:
             link = await self._ready()
-        batches = link.stream(text, bindings, batch)
+        batches = self._server.stream(link, text, bindings, batch)
         try:
             while True:
                 async with self._lock:
@@ -156,7 +180,7 @@ class QueryTransaction(Transaction):
             await give_back(link, self._pool.give)
 
 
-async def give_back(link: Link, give: Callable[[Link], None]) -> None:
+async def give_back(link: L, give: Callable[[L], None]) -> None:
     """End a connection's transaction, if one is open, and give it back; where that fails, the connection ends."""
     try:
         if not link.closed and link.in_transaction:
@@ -167,25 +191,23 @@ async def give_back(link: Link, give: Callable[[Link], None]) -> None:
         give(link)
 
 
-class CommandTransaction(Transaction):
+class CommandTransaction(Transaction, Generic[L]):
     """Reads and writes. Writes are queued, and carried out in order before the next read, at a flush or at the end.
 
     A transaction is begun by the first read. A command that only writes has none where its writes go as one statement.
     """
 
-    __slots__ = ("_catalog", "_done", "_ended", "_engine", "_failure", "_left", "_link", "_lock", "_queue", "_texts")
+    __slots__ = ("_done", "_ended", "_engine", "_failure", "_left", "_link", "_lock", "_queue", "_server", "dialect")
 
-    dialect: ClassVar[Dialect] = PostgresDialect()
-
-    def __init__(self, engine: PostgresEngine, texts: Texts, catalog: Catalog, *, left: Left) -> None:
-        self._engine = engine
-        self._texts = texts
-        self._catalog = catalog
+    def __init__(self, server: Server[L], *, left: Left) -> None:
+        self.dialect = server.dialect
+        self._server = server
+        self._engine = server.engine
         self._left = left
         self._queue: list[Write] = []
         self._done: list[Write] = []  # to be told anew, should it be asked which of them broke a rule
         self._failure: Exception | None = None
-        self._link: Link | None = None
+        self._link: L | None = None
         self._lock = asyncio.Lock()
         self._ended = False
 
@@ -194,11 +216,11 @@ class CommandTransaction(Transaction):
 
     def statements(self, entity: type[Entity]) -> Statements:
         """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
-        return statements_of(self._catalog, entity)
+        return statements_of(self._server.catalog, entity)
 
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read behind all queued writes."""
-        return self.run(self._texts.numbered(statement), bindings)
+        return self.run(self._server.text(statement), bindings)
 
     def run(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read that is written in the driver's own signs, behind all queued writes."""
@@ -255,19 +277,19 @@ class CommandTransaction(Transaction):
 
     async def _commit(self) -> None:
         queue, self._queue = self._queue, []
-        groups = list(grouped(queue))
+        groups = list(self._server.grouped(queue))
         if self._link is None:
             if not groups:
                 return
             self._link = await self._engine.writers.take(self._left())
-            if len(groups) == 1 and self._engine.statements_commit and may_stand_alone(groups[0]):
+            if len(groups) == 1 and self._engine.statements_commit and self._server.stands_alone(groups[0]):
                 await self._commit_alone(self._link, groups[0])
                 return
             await self._link.execute(self._engine.begin_command, self._left())
         await self._carry_out(self._link, groups)
         await self._end(self._link)
 
-    async def _commit_alone(self, link: Link, group: Group) -> None:
+    async def _commit_alone(self, link: L, group: Group) -> None:
         """Carry a group out as a statement that commits itself."""
         for last in (False, True):
             try:
@@ -284,13 +306,13 @@ class CommandTransaction(Transaction):
                 break
         await self._let_go()
 
-    async def _end(self, link: Link) -> None:
+    async def _end(self, link: L) -> None:
         try:
-            told = await link.execute("COMMIT", _COMMIT_SECONDS)
+            committed = await link.commit(_COMMIT_SECONDS)
         except (ConnectionLost, DeadlineExceeded) as error:
             link.terminate()
             raise commit_unknown(error) from error
-        if told != "COMMIT":
+        if not committed:
             raise rolled_back(None)
         await self._let_go()
 
@@ -311,7 +333,7 @@ class CommandTransaction(Transaction):
         if self._ended:
             raise ended()
 
-    async def _ready(self) -> Link:
+    async def _ready(self) -> L:
         """Return the connection, in a transaction begun now where it was not, with all queued writes carried out."""
         self._check()
         try:
@@ -321,20 +343,20 @@ class CommandTransaction(Transaction):
                 await link.execute(self._engine.begin_command, self._left())
             if self._queue:
                 queue, self._queue = self._queue, []
-                await self._carry_out(link, list(grouped(queue)))
+                await self._carry_out(link, list(self._server.grouped(queue)))
         except BaseException as error:
             raise self._failed(error) from error
         return link
 
-    async def _carry_out(self, link: Link, groups: list[Group]) -> None:
+    async def _carry_out(self, link: L, groups: list[Group]) -> None:
         writer = self._writer(link)
         for group in groups:
             if not await writer.carry_out(group):
                 await writer.diagnose([*self._done, *group])
             self._done.extend(group)
 
-    def _writer(self, link: Link, timeout: float | None = None) -> Writer:
-        return Writer(link, self._texts, self._left() if timeout is None else timeout)
+    def _writer(self, link: L, timeout: float | None = None) -> Writer[L]:
+        return self._server.writer(link, self._left() if timeout is None else timeout)
 
     def _failed(self, error: BaseException) -> BaseException:
         """Return what is raised of an error, and again of whatever else is asked for."""
@@ -347,8 +369,3 @@ class CommandTransaction(Transaction):
         if isinstance(told, Exception) and self._failure is None:
             self._failure = told
         return told
-
-
-def may_stand_alone(group: Group) -> bool:
-    """Whether a group undoes itself where it fails: only of a single write may that depend on how many rows it met."""
-    return all(isinstance(write, Insert) or write.change.expected in (None, 1) for write in group)

@@ -1,4 +1,4 @@
-"""Connections, lent to one call at a time and opened as they are needed."""
+"""Connections to a server, lent to one call at a time and opened as they are needed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
+from typing import Generic, TypeVar
 
-from mainstay.adapters.sql.postgres.errors import ConnectionLost, PoolExhausted, away
-from mainstay.adapters.sql.postgres.link import Link
+from mainstay.adapters.sql.links import Link
+from mainstay.adapters.sql.outages import ConnectionLost, PoolExhausted, away
 from mainstay.model.problem import DeadlineExceeded
 
-Open = Callable[[], Awaitable[Link]]
+L = TypeVar("L", bound=Link)
 
 RETRY_SECONDS = 0.2
 """How often a database that is away is looked for."""
@@ -21,7 +22,7 @@ CHECK_SECONDS = 1.0
 """How long an idle connection may take to answer."""
 
 
-class Pool:
+class Pool(Generic[L]):
     """At most so many connections; who comes when all are lent waits in a queue.
 
     A connection that was closed, or was given back in the midst of something, is never lent again. Nothing is reset
@@ -29,16 +30,22 @@ class Pool:
     """
 
     def __init__(
-        self, open_link: Open, *, size: int, queue_limit: int, wait_seconds: float, check_seconds: float
+        self,
+        open_link: Callable[[], Awaitable[L]],
+        *,
+        size: int,
+        queue_limit: int,
+        wait_seconds: float,
+        check_seconds: float,
     ) -> None:
         self._open = open_link
         self._size = size
         self._queue_limit = queue_limit
         self._wait_seconds = wait_seconds
         self._check_seconds = check_seconds
-        self._idle: list[Link] = []
-        self._lent: dict[Link, float] = {}
-        self._waiting: deque[tuple[float, asyncio.Future[Link]]] = deque()
+        self._idle: list[L] = []
+        self._lent: dict[L, float] = {}
+        self._waiting: deque[tuple[float, asyncio.Future[L]]] = deque()
         self._openers: set[asyncio.Task[None]] = set()
         self._given: asyncio.Event | None = None  # of who waits for all to be given back
         self._closing = False
@@ -71,7 +78,7 @@ class Pool:
         link = await self.take(self._wait_seconds)
         self.give(link)
 
-    async def take(self, patience: float | None = None) -> Link:
+    async def take(self, patience: float | None = None) -> L:
         """Return a connection, to be given back. Raises ``PoolExhausted``, ``DatabaseAway``, ``DeadlineExceeded``."""
         now = monotonic()
         while self._idle:
@@ -83,7 +90,7 @@ class Pool:
                 return link
         return await self._wait(now, patience)
 
-    async def _alive(self, link: Link) -> bool:
+    async def _alive(self, link: L) -> bool:
         """Whether a connection that was not used for long answers; one that does not is ended."""
         try:
             await link.execute("SELECT 1", CHECK_SECONDS)
@@ -97,13 +104,13 @@ class Pool:
             raise
         return True
 
-    async def _wait(self, now: float, patience: float | None) -> Link:
+    async def _wait(self, now: float, patience: float | None) -> L:
         if self._closing:
             raise away(None)
         if len(self._waiting) >= self._queue_limit:
             raise PoolExhausted(retry_after=1)
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Link] = loop.create_future()
+        future: asyncio.Future[L] = loop.create_future()
         self._waiting.append((now, future))
         self._open_more()
         seconds = self._wait_seconds if patience is None else min(patience, self._wait_seconds)
@@ -118,12 +125,12 @@ class Pool:
             timer.cancel()
             self._forget(future)
 
-    def _expire(self, future: asyncio.Future[Link], late: bool) -> None:
+    def _expire(self, future: asyncio.Future[L], late: bool) -> None:
         if not future.done():
             problem = DeadlineExceeded("no connection was free in time") if late else None
             future.set_exception(problem or (PoolExhausted(retry_after=1) if self.failure is None else away(None)))
 
-    def _forget(self, future: asyncio.Future[Link]) -> None:
+    def _forget(self, future: asyncio.Future[L]) -> None:
         """Take a call out of the queue that is in it still."""
         if self._waiting and self._waiting[0][1] is future:
             self._waiting.popleft()
@@ -133,7 +140,7 @@ class Pool:
                 del self._waiting[place]
                 return
 
-    def give(self, link: Link) -> None:
+    def give(self, link: L) -> None:
         """Take a connection back. One in the midst of something is ended."""
         self._lent.pop(link, None)
         if self._given is not None:
@@ -147,7 +154,7 @@ class Pool:
         link.used = monotonic()
         self._lend(link)
 
-    def _lend(self, link: Link) -> None:
+    def _lend(self, link: L) -> None:
         while self._waiting:
             _, future = self._waiting.popleft()
             if not future.done():
@@ -156,7 +163,7 @@ class Pool:
                 return
         self._idle.append(link)
 
-    def _drop(self, link: Link) -> None:
+    def _drop(self, link: L) -> None:
         self._lent.pop(link, None)
         self.opened -= 1
         self.lost += 1
@@ -191,7 +198,7 @@ class Pool:
                 self._lend(link)
                 return
 
-    def _ended(self, link: Link) -> None:
+    def _ended(self, link: L) -> None:
         """A connection has ended. An idle one is forgotten; with the last one the database is looked for."""
         if link in self._idle:
             self._idle.remove(link)

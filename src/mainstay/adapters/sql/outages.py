@@ -1,0 +1,53 @@
+"""What befalls a store on a server of its own: it is away, its connections are all in use, or one is lost."""
+
+from __future__ import annotations
+
+from mainstay.model.problem import CommitUnknown, NotCommitted, Unavailable
+
+
+class DatabaseAway(Unavailable, code="database_away", hint="Send the request again a little later."):
+    """The database cannot be reached."""
+
+
+class PoolExhausted(Unavailable, code="pool_exhausted", hint="Send the request again a little later."):
+    """Every connection to the database is in use."""
+
+
+class ConnectionLost(Exception):
+    """The connection ended under a statement. What became of the statement depends on what it was."""
+
+
+class StaleStatement(Exception):
+    """A prepared statement no longer fits the schema, which was changed; nothing was done."""
+
+
+class ServerUnfit(RuntimeError):
+    """A server on which the promises of a store cannot be kept; the message says why and what to do."""
+
+
+def lost(cause: BaseException) -> ConnectionLost:
+    """For a statement whose connection ended. The cause is for the log."""
+    told = ConnectionLost(f"the connection to the database was lost: {type(cause).__name__}")
+    told.__cause__ = cause
+    return told
+
+
+def away(cause: BaseException | None) -> DatabaseAway:
+    """For a call that finds no database. The cause is for the log."""
+    problem = DatabaseAway(retry_after=1)
+    problem.__cause__ = cause
+    return problem
+
+
+def rolled_back(cause: BaseException | None) -> NotCommitted:
+    """For a command whose connection ended before anything could be committed. The cause is for the log."""
+    problem = NotCommitted("the connection to the database was lost before the change was committed", retry_after=1)
+    problem.__cause__ = cause
+    return problem
+
+
+def commit_unknown(cause: BaseException | None) -> CommitUnknown:
+    """For a command whose connection ended when its commit was under way. The cause is for the log."""
+    problem = CommitUnknown("the connection to the database was lost while the change was committed")
+    problem.__cause__ = cause
+    return problem

@@ -1,0 +1,134 @@
+"""The connections of one process to one database server, or to two: one for commands, another for queries."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Generic, Protocol
+
+from mainstay.adapters.sql.pooling import L, Pool
+from mainstay.adapters.sql.session_claims import Locks, SessionClaims
+
+STOP_SECONDS = 5.0
+
+
+class PoolOptions(Protocol):
+    """What is set of the connections, whatever the server is."""
+
+    @property
+    def replica_url(self) -> str | None:
+        """Another server, for queries."""
+
+    @property
+    def pool(self) -> int:
+        """Connections for commands, and as many for queries."""
+
+    @property
+    def queue_limit(self) -> int:
+        """How many calls may wait for a connection of a kind."""
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a call waits for a connection."""
+
+    @property
+    def check_seconds(self) -> float:
+        """A connection that was not used for so long is tried before it is given out."""
+
+
+def check_options(options: object, *, counts: tuple[str, ...], seconds: tuple[str, ...]) -> None:
+    """Raise ``ValueError`` for counts below 1 and for times that are no time."""
+    for name in counts:
+        if getattr(options, name) < 1:
+            raise ValueError(f"{name}: expected at least 1, got {getattr(options, name)}")
+    for name in seconds:
+        if getattr(options, name) <= 0:
+            raise ValueError(f"{name}: expected more than 0, got {getattr(options, name)}")
+
+
+class ServerEngine(ABC, Generic[L]):
+    """Connections for commands, connections for queries, and the claims. It knows nothing of entities."""
+
+    statements_commit: bool = True
+    """Whether a statement outside of any transaction is isolated as commands must be."""
+
+    begin_command: str = "BEGIN"
+    """What begins the transaction of a command."""
+
+    begin_query: str = "BEGIN"
+    """What begins the snapshot of a query."""
+
+    def __init__(self, options: PoolOptions, locks: Locks[L]) -> None:
+        self._pooled = options
+        self._locks = locks
+        self._make()
+
+    def _make(self) -> None:
+        self.claims: SessionClaims[L] = SessionClaims(self._open_writer, self._locks)
+        self.writers: Pool[L] = self._pool(write=True)
+        self.readers: Pool[L] = self._pool(write=False)
+
+    def _pool(self, *, write: bool) -> Pool[L]:
+        options = self._pooled
+        return Pool(
+            self._open_writer if write else self._open_reader,
+            size=options.pool,
+            queue_limit=options.queue_limit,
+            wait_seconds=options.wait_seconds,
+            check_seconds=options.check_seconds,
+        )
+
+    @abstractmethod
+    async def _open_writer(self) -> L:
+        """Open a connection for commands."""
+
+    @abstractmethod
+    async def _open_reader(self) -> L:
+        """Open a connection for queries."""
+
+    @abstractmethod
+    async def _look(self) -> None:
+        """See whether the server is fit, and learn what is needed of it. Raises ``ServerUnfit``."""
+
+    @abstractmethod
+    async def learn(self) -> None:
+        """Read which columns the constraints are of."""
+
+    async def start(self) -> None:
+        """Open the first connection of each kind, and see whether the server is fit.
+
+        Raises ``DatabaseAway`` where there is none, ``ServerUnfit`` where it is not.
+        """
+        self._make()
+        await self.writers.start()
+        try:
+            await self.readers.start()
+            await self._look()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End all connections; what is under way is given some seconds."""
+        await self.claims.stop()
+        await self.writers.stop(STOP_SECONDS)
+        await self.readers.stop(STOP_SECONDS)
+
+    def query_pool(self, *, latest: bool) -> Pool[L]:
+        """Return where queries read; ``latest``: all that was committed before, which a replica may not have yet."""
+        return self.writers if latest and self._pooled.replica_url else self.readers
+
+    def health(self) -> str | None:
+        """Return why the database cannot be used, or None."""
+        return self.writers.failure or self.readers.failure
+
+    def statistics(self) -> Mapping[str, float]:
+        """Return counters for metrics."""
+        told: dict[str, float] = {}
+        for name, pool in (("writer", self.writers), ("reader", self.readers)):
+            told[f"{name}_queue"] = pool.waiting
+            told[f"{name}_connections"] = pool.opened
+            told[f"{name}_connections_in_use"] = pool.lent
+            told[f"{name}_connections_lost"] = pool.lost
+            told[f"{name}_longest_use_seconds"] = pool.longest
+        return told

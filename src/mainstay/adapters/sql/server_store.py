@@ -1,0 +1,83 @@
+"""A store on a database server that the processes of many hosts share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+
+from mainstay.adapters.sql.catalog import catalog_of
+from mainstay.adapters.sql.dialect import Dialect
+from mainstay.adapters.sql.pooling import L
+from mainstay.adapters.sql.server_engine import ServerEngine
+from mainstay.adapters.sql.server_transaction import CommandTransaction, QueryTransaction, Server
+from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
+
+_LEAST = 0.001  # seconds: asyncpg takes no less
+
+
+class ServerStore(Store, Server[L]):
+    """The root of such stores. ``create`` makes the tables that are not there, for tests and throw-away databases.
+
+    ``clock`` gives the monotonic seconds that deadlines are told in.
+    """
+
+    capabilities = Capabilities(inline=False, settles=True)
+
+    def __init__(
+        self, engine: ServerEngine[L], dialect: Dialect, *, create: bool, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self.engine = engine
+        self.dialect = dialect
+        self.catalog = {}
+        self._create = create
+        self._clock = clock
+
+    @property
+    def claims(self) -> Claims:  # type: ignore[override]  # a new one for each start
+        """The claims of this process."""
+        return self.engine.claims
+
+    async def start(self, tables: Sequence[Table]) -> None:
+        """Connect. Raises ``TableFault`` where an entity cannot be stored, and what the engine's ``start`` raises."""
+        catalog = catalog_of(tables, self.dialect)
+        await self.engine.start()
+        try:
+            if self._create:
+                await self._create_tables(tables)
+                await self.engine.learn()
+        except BaseException:
+            await self.engine.stop()
+            raise
+        self.catalog = catalog
+
+    async def stop(self) -> None:
+        self.catalog = {}
+        await self.engine.stop()
+
+    def begin(
+        self, *, write: bool, single: bool = False, deadline: float | None = None, latest: bool = False
+    ) -> Transaction:
+        if not self.catalog:
+            raise RuntimeError("the store is not open: start() it with its tables first")
+        clock = self._clock
+
+        def left() -> float | None:
+            return None if deadline is None else max(_LEAST, deadline - clock())
+
+        if write:
+            return CommandTransaction(self, left=left)
+        return QueryTransaction(self, single=single, left=left, latest=latest)
+
+    def health(self) -> str | None:
+        return self.engine.health()
+
+    def delay(self, *, write: bool) -> float:
+        return (self.engine.writers if write else self.engine.readers).delay
+
+    def statistics(self) -> Mapping[str, float]:
+        return self.engine.statistics()
+
+    @abstractmethod
+    async def _create_tables(self, tables: Sequence[Table]) -> None:
+        """Make the tables and indexes that are not there; several workers may begin at once."""
