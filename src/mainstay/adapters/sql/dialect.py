@@ -45,12 +45,27 @@ class Dialect(ABC):
     """The kinds whose values can be bound as one list."""
     nulls_placed: ClassVar[bool] = False
     """Whether an index must say that null comes first, to give that order."""
+    indexes_if_absent: ClassVar[bool] = True
+    """Whether an index can be made where it is not there; else making it again fails."""
     few: ClassVar[int]
     """Up to so many members of a list are bound one by one, even where one list could be bound."""
 
     @abstractmethod
     def storing(self, attribute: Attribute) -> Storing:
         """Return how a field is stored. Raises ``TableFault`` where it cannot be."""
+
+    def bound(self, attribute: Attribute) -> int | None:  # noqa: ARG002 - most columns take any length
+        """Return how long the values of a text or byte column may be, or None. Raises ``TableFault``."""
+        return None
+
+    def index_options(self, attribute: Attribute) -> Mapping[str, Any]:  # noqa: ARG002 - an index holds any value
+        """Return what SQLAlchemy must be told of an index over a field."""
+        return {}
+
+    @property
+    def table_options(self) -> Mapping[str, Any]:
+        """What SQLAlchemy must be told of every table."""
+        return {}
 
     @abstractmethod
     def exact(self, attribute: Attribute) -> Callable[[str], Exact] | None:
@@ -64,13 +79,13 @@ class Dialect(ABC):
     def plain(self, value: Any) -> Any:
         """Return what binds a value whose column is not known. Raises ``Unstorable`` where that depends on it."""
 
-    @abstractmethod
-    def list_of(self, members: Sequence[Any]) -> Any:
+    def list_of(self, members: Sequence[Any]) -> Any:  # noqa: ARG002 - a dialect that has listable kinds says how
         """Return what binds a list of values as one."""
+        raise TypeError(f"{self.name} binds no lists")
 
-    @abstractmethod
-    def listed(self, column: str) -> str:
+    def listed(self, column: str) -> str:  # noqa: ARG002 - as above
         """Return the expression that a column is in a list that is bound as one."""
+        raise TypeError(f"{self.name} binds no lists")
 
     @abstractmethod
     def contains(self, column: str) -> str:

@@ -13,9 +13,12 @@ from mainstay.ports.store import Table
 
 
 def create_statements(tables: Sequence[Table], dialect: Dialect) -> Iterator[str]:
-    """Give the statements that make the tables and indexes which are not there, in the order of their references."""
+    """Give the statements that make the tables and indexes which are not there, in the order of their references.
+
+    Where the database cannot be asked for that, an index that is there makes its statement fail.
+    """
     compiler = compiler_of(dialect)
     for table in build_metadata(tables, dialect).sorted_tables:
         yield str(CreateTable(table, if_not_exists=True).compile(dialect=compiler)).strip()
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
-            yield str(CreateIndex(index, if_not_exists=True).compile(dialect=compiler)).strip()
+            yield str(CreateIndex(index, if_not_exists=dialect.indexes_if_absent).compile(dialect=compiler)).strip()

@@ -24,7 +24,6 @@ NAMING = {
 }
 _ON_DELETE = {"restrict": "RESTRICT", "cascade": "CASCADE", "null": "SET NULL"}
 _SIMPLE: dict[FieldKind, type[types.ColumnType]] = {
-    FieldKind.STRING: types.Text,
     FieldKind.INTEGER: types.Integer,
     FieldKind.FLOAT: types.Float,
     FieldKind.BOOLEAN: types.Boolean,
@@ -32,7 +31,6 @@ _SIMPLE: dict[FieldKind, type[types.ColumnType]] = {
     FieldKind.DATE: types.Date,
     FieldKind.TIME: types.Time,
     FieldKind.UUID: types.Uuid,
-    FieldKind.BYTES: types.Bytes,
 }
 
 
@@ -48,15 +46,16 @@ def build_metadata(tables: Sequence[Table], dialect: Dialect) -> sa.MetaData:
 def _build_table(metadata: sa.MetaData, table: Table, tables: Sequence[Table], dialect: Dialect) -> None:
     parts: list[Any] = []
     for attribute in table.shape.attributes:
-        parts.append(sa.Column(attribute.name, column_type(attribute), nullable=attribute.optional))
+        parts.append(sa.Column(attribute.name, column_type(attribute, dialect), nullable=attribute.optional))
         parts.extend(_constraints(table, attribute, tables))
     parts.append(sa.PrimaryKeyConstraint("id"))
-    built = sa.Table(table.name, metadata, *parts, sqlite_strict=True)
+    built = sa.Table(table.name, metadata, *parts, sqlite_strict=True, **dialect.table_options)
     for name in indexed_fields(table):
         first: Any = built.c[name]
         if first.nullable and dialect.nulls_placed:
             first = first.asc().nulls_first()
-        sa.Index(f"ix_{table.name}_{name}", first, built.c.id)  # the id ends every order: a page is read off the index
+        options = dialect.index_options(table.shape.by_name[name])
+        sa.Index(f"ix_{table.name}_{name}", first, built.c.id, **options)  # every order ends with the id: pages need it
 
 
 def _constraints(table: Table, attribute: Attribute, tables: Sequence[Table]) -> Iterator[Any]:
@@ -69,16 +68,18 @@ def _constraints(table: Table, attribute: Attribute, tables: Sequence[Table]) ->
         )
 
 
-def column_type(attribute: Attribute) -> types.ColumnType:
+def column_type(attribute: Attribute, dialect: Dialect) -> types.ColumnType:
     """Return the type of the column of a field that can be stored."""
-    kind = attribute.kind
+    kind, bound = attribute.kind, dialect.bound(attribute)
     if kind is FieldKind.DECIMAL:
         return types.Decimal(digits=attribute.digits, places=attribute.places)
     if kind is FieldKind.ENUM:
-        return types.Enum(attribute.base, "INTEGER" if enum_values(attribute.base) is int else "TEXT")
+        return types.Enum(attribute.base, "INTEGER" if enum_values(attribute.base) is int else "TEXT", bound)
     if kind in DOCUMENTS:
         return types.Json(*document_codec(attribute))
-    return _SIMPLE[kind]()
+    if kind is FieldKind.STRING:
+        return types.Text(bound)
+    return types.Bytes(bound) if kind is FieldKind.BYTES else _SIMPLE[kind]()
 
 
 def indexed_fields(table: Table) -> list[str]:

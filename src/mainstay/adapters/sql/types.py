@@ -40,7 +40,8 @@ class Stored(UserDefinedType[Any]):
 class ColumnType(TypeDecorator[Any]):
     """The root of the types. ``sqlite`` is SQLite's storage class; ``marked`` says that it alone does not tell.
 
-    ``postgres`` is the type that PostgreSQL has for it, whose driver takes and gives the values themselves.
+    ``postgres`` is the type that PostgreSQL has for it, whose driver takes and gives the values themselves, ``mysql``
+    that of MariaDB and MySQL. ``length`` bounds it there, where an index must hold the whole of it.
 
     ``impl`` is the type of SQLAlchemy whose operators a column has in expressions.
     """
@@ -50,7 +51,9 @@ class ColumnType(TypeDecorator[Any]):
     kind: ClassVar[str] = ""
     sqlite: ClassVar[str] = "TEXT"
     postgres: ClassVar[str] = 'TEXT COLLATE "C"'
+    mysql: ClassVar[str] = "LONGTEXT"
     marked: ClassVar[bool] = True
+    length: int | None = None
 
     @property
     def meaning(self) -> str:
@@ -61,6 +64,8 @@ class ColumnType(TypeDecorator[Any]):
         """Return the column text. Raises ``TypeError`` for a database without an adapter."""
         if dialect.name == "postgresql":
             return Stored(self.postgres_text)
+        if dialect.name == "mysql":
+            return Stored(self.mysql_text)
         if dialect.name not in ("sqlite", "default"):
             raise TypeError(f"there is no column text of {self.kind} for {dialect.name}")
         return Stored(f"{self.sqlite} /* {self.meaning} */" if self.marked else self.sqlite)
@@ -70,21 +75,36 @@ class ColumnType(TypeDecorator[Any]):
         """PostgreSQL's type, with what belongs to it."""
         return self.postgres
 
+    @property
+    def mysql_text(self) -> str:
+        """The type of MariaDB and MySQL, with what belongs to it."""
+        return (
+            self.mysql
+            if self.length is None
+            else f"{'VARBINARY' if self.kind == 'bytes' else 'VARCHAR'}({self.length})"
+        )
+
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        if value is None or self._as_it_is(dialect):
+        own = self._own(dialect)
+        if value is None or (own is None and self._as_it_is(dialect)):
             return value
-        return self.encoder()(value)
+        return self.encoder()(value) if own is None else own[0](value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         if value is None:
             return None
-        if self._as_it_is(dialect):
+        own = self._own(dialect)
+        if own is None and self._as_it_is(dialect):
             return values.aware(value) if self.kind == "datetime" else value
-        return self.decoder()(value)
+        return self.decoder()(value) if own is None else own[1](value)
 
     def _as_it_is(self, dialect: Dialect) -> bool:
         """Whether the driver takes and gives the values themselves."""
-        return dialect.name == "postgresql" and self.kind not in ("enum", "json")
+        return dialect.name in ("postgresql", "mysql") and self.kind not in ("enum", "json")
+
+    def _own(self, dialect: Dialect) -> tuple[Callable[[Any], Any], Callable[[Any], Any]] | None:
+        """Return what turns a value to and fro for a driver that has no type of its own for it."""
+        return values.MYSQL.get(self.kind) if dialect.name == "mysql" else None
 
     def encoder(self) -> Callable[[Any], Any]:
         """Return what turns a value (never None) into what is stored."""
@@ -103,6 +123,10 @@ class Text(ColumnType):
 
     kind, marked = "text", False
 
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__()
+        self.length = length
+
 
 class Integer(ColumnType):
     """An integer of 64 bits."""
@@ -110,6 +134,7 @@ class Integer(ColumnType):
     impl = sa.BigInteger
     kind, sqlite, marked = "integer", "INTEGER", False
     postgres = "BIGINT"
+    mysql = "BIGINT"
 
 
 class Float(ColumnType):
@@ -118,6 +143,7 @@ class Float(ColumnType):
     impl = sa.Float
     kind, sqlite, marked = "float", "REAL", False
     postgres = "DOUBLE PRECISION"
+    mysql = "DOUBLE"
 
 
 class Bytes(ColumnType):
@@ -126,6 +152,11 @@ class Bytes(ColumnType):
     impl = sa.LargeBinary
     kind, sqlite, marked = "bytes", "BLOB", False
     postgres = "BYTEA"
+    mysql = "LONGBLOB"
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__()
+        self.length = length
 
 
 class Boolean(ColumnType):
@@ -134,6 +165,7 @@ class Boolean(ColumnType):
     impl = sa.Boolean
     kind, sqlite = "boolean", "INTEGER"
     postgres = "BOOLEAN"
+    mysql = "TINYINT(1)"
 
 
 class Uuid(ColumnType):
@@ -141,6 +173,7 @@ class Uuid(ColumnType):
 
     kind = "uuid"
     postgres = "UUID"
+    mysql = "BINARY(16)"
 
 
 class DateTime(ColumnType):
@@ -148,6 +181,7 @@ class DateTime(ColumnType):
 
     kind = "datetime"
     postgres = "TIMESTAMP WITH TIME ZONE"
+    mysql = "DATETIME(6)"
 
 
 class Date(ColumnType):
@@ -155,6 +189,7 @@ class Date(ColumnType):
 
     kind = "date"
     postgres = "DATE"
+    mysql = "DATE"
 
 
 class Time(ColumnType):
@@ -162,6 +197,7 @@ class Time(ColumnType):
 
     kind = "time"
     postgres = "TIME"
+    mysql = "TIME(6)"
 
 
 class Json(ColumnType):
@@ -200,6 +236,10 @@ class Decimal(ColumnType):
     def postgres_text(self) -> str:
         return f"NUMERIC({self.digits}, {self.places})"
 
+    @property
+    def mysql_text(self) -> str:
+        return f"DECIMAL({self.digits}, {self.places})"
+
     def encoder(self) -> Callable[[Any], Any]:
         return values.scale(self.places)
 
@@ -215,13 +255,15 @@ class Enum(ColumnType):
 
     kind, marked = "enum", False
 
-    def __init__(self, base: Any, storage: str = "TEXT") -> None:
+    def __init__(self, base: Any, storage: str = "TEXT", length: int | None = None) -> None:
         super().__init__()
         self.base = base
         self.storage = storage
+        self.length = length
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return (Integer if self.storage == "INTEGER" else Text)().load_dialect_impl(dialect)
+        plain = Integer() if self.storage == "INTEGER" else Text(self.length)
+        return plain.load_dialect_impl(dialect)
 
     def encoder(self) -> Callable[[Any], Any]:
         return values.member_value
@@ -239,6 +281,10 @@ def compiler_of(dialect: Ways) -> Dialect:
         from sqlalchemy.dialects.postgresql import asyncpg
 
         return asyncpg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    if dialect.name == "mysql":
+        from sqlalchemy.dialects.mysql.base import MySQLDialect
+
+        return MySQLDialect(paramstyle="qmark")
     return sqlite.dialect(paramstyle="qmark")
 
 

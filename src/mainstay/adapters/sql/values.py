@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
@@ -20,6 +20,7 @@ text_of: Callable[[Any], str] = msgspec.to_builtins
 
 # A context of our own: a team may have changed the thread's. Every result must be exact, or the value is refused.
 EXACT = decimal.Context(prec=60, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
+_MIDNIGHT = datetime(1, 1, 1, tzinfo=UTC)
 _WIDTH = len("2026-11-23T10:20:30.123456Z")
 
 
@@ -37,9 +38,28 @@ def moment(value: datetime) -> str:
     return text if len(text) == _WIDTH else f"{text[:19]}.{value.microsecond:06}Z"
 
 
-def to_uuid(text: str) -> UUID:
-    """Return the UUID of its text."""
-    return convert(text, UUID)
+def in_utc(value: datetime) -> datetime:
+    """Return a point in time in UTC. Raises ``Unstorable`` where it has no zone, ``OverflowError`` beyond the years."""
+    if value.tzinfo is UTC:
+        return value
+    if value.tzinfo is None:
+        raise Unstorable("a datetime without a time zone names no point in time")
+    return value.astimezone(UTC)
+
+
+def to_uuid(stored: str | bytes) -> UUID:
+    """Return the UUID of its text, or of its 16 bytes."""
+    return convert(stored, UUID)
+
+
+def uuid_bytes(value: UUID) -> bytes:
+    """Return the 16 bytes of a UUID, whose order is that of its text."""
+    return value.bytes
+
+
+def time_of_day(value: timedelta) -> time:
+    """Return a time of day of the time since midnight."""
+    return (_MIDNIGHT + value).time()
 
 
 def clock_time(value: time) -> str:
@@ -161,3 +181,12 @@ DECODERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "json": msgspec.json.decode,
     }
 )
+MYSQL: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = MappingProxyType(
+    {
+        "boolean": (int, bool),
+        "uuid": (uuid_bytes, to_uuid),
+        "datetime": (in_utc, aware),
+        "time": (without_zone, time_of_day),
+    }
+)
+"""The kinds whose values the driver of MariaDB and MySQL takes or gives in another form: to it, and back."""

@@ -1,10 +1,11 @@
 """What differs between the databases: how values are stored and bound, and the words of a few expressions."""
 
 from mainstay.adapters.sql.dialect import Dialect
+from mainstay.adapters.sql.dialects.mysql import MysqlDialect
 from mainstay.adapters.sql.dialects.postgres import PostgresDialect
 from mainstay.adapters.sql.dialects.sqlite import SqliteDialect
 
-__all__ = ["PostgresDialect", "SqliteDialect", "dialect_named"]
+__all__ = ["MysqlDialect", "PostgresDialect", "SqliteDialect", "dialect_named"]
 
 
 def dialect_named(name: str) -> Dialect:

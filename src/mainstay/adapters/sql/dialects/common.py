@@ -1,10 +1,16 @@
-"""What the dialects share: the checks of fields that no database could store."""
+"""What the dialects share: the checks of fields that no database could store, and the bindings of typed drivers."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from decimal import Decimal
 from enum import Enum
+from typing import Any
 
-from mainstay.adapters.sql.dialect import TableFault
+from mainstay.adapters.sql import values
+from mainstay.adapters.sql.dialect import TableFault, Take
+from mainstay.adapters.sql.operands import Exact, Fit, Off
 from mainstay.model.schema import Attribute, FieldKind
 
 MAX_DIGITS = 18
@@ -34,3 +40,48 @@ def enum_values(enumeration: type[Enum]) -> type:
 def unstorable(kind: FieldKind) -> TableFault:
     """Return the fault of a field whose kind has no column."""
     return TableFault(f"a {kind.value} cannot be stored in a column")
+
+
+def float_exact(op: str) -> Exact:
+    """For a database that compares floats with floats only: an integer between two is moved to one of them."""
+
+    def exact(value: Any) -> Any:
+        if not isinstance(value, int):
+            return values.nearest(value)
+        made = values.nearest(value)
+        if made is None or made == value:
+            return made
+        if op in ("eq", "ne"):
+            return Off.APART
+        if op in ("gt", "le"):  # above the greatest float below it, and not above that one
+            return made if made < value else math.nextafter(made, -math.inf)
+        return made if made > value else math.nextafter(made, math.inf)
+
+    return exact
+
+
+def number_fit(attribute: Attribute) -> Fit:
+    """Return what binds a number, for a driver that takes truth values and decimals themselves."""
+    if attribute.kind is FieldKind.BOOLEAN:
+        return _truth
+    if attribute.kind is not FieldKind.DECIMAL:
+        return int
+    places = attribute.places
+    return lambda scaled: Decimal(scaled).scaleb(-places)
+
+
+def _truth(number: int) -> bool | Off:
+    if number in (0, 1):
+        return number == 1
+    return Off.ABOVE if number > 1 else Off.BELOW
+
+
+def summed(attribute: Attribute, decode: Callable[[Any], Any]) -> Take:
+    """Return what reads a sum that the database gives as a decimal number of any size."""
+    whole = attribute.kind is not FieldKind.DECIMAL
+
+    def take(cells: list[Any]) -> Any:
+        cell = cells.pop()
+        return None if cell is None else decode(int(cell) if whole else cell)
+
+    return take

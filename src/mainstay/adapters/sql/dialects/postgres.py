@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
@@ -13,7 +12,15 @@ from uuid import UUID
 
 from mainstay.adapters.sql import values
 from mainstay.adapters.sql.dialect import Dialect, Reading, Storing, Take
-from mainstay.adapters.sql.dialects.common import DOCUMENTS, check_digits, enum_values, unstorable
+from mainstay.adapters.sql.dialects.common import (
+    DOCUMENTS,
+    check_digits,
+    enum_values,
+    float_exact,
+    number_fit,
+    summed,
+    unstorable,
+)
 from mainstay.adapters.sql.documents import document_codec
 from mainstay.adapters.sql.operands import Exact, Fit, Off, is_date, is_time, moment, text
 from mainstay.model.schema import Attribute, FieldKind
@@ -34,17 +41,8 @@ _TYPES: Mapping[FieldKind, str] = MappingProxyType(
 _NATIVE = frozenset(_TYPES)
 
 
-def in_utc(value: datetime) -> datetime:
-    """Return a point in time in UTC. Raises ``Unstorable`` where it has no zone, ``OverflowError`` beyond the years."""
-    if value.tzinfo is UTC:
-        return value
-    if value.tzinfo is None:
-        raise values.Unstorable("a datetime without a time zone names no point in time")
-    return value.astimezone(UTC)
-
-
 _ENCODERS: Mapping[FieldKind, Callable[[Any], Any]] = MappingProxyType(
-    {FieldKind.DATETIME: in_utc, FieldKind.FLOAT: float, FieldKind.TIME: values.without_zone}
+    {FieldKind.DATETIME: values.in_utc, FieldKind.FLOAT: float, FieldKind.TIME: values.without_zone}
 )
 
 
@@ -60,39 +58,15 @@ def _text(op: str) -> Exact:
     return exact
 
 
-def _float(op: str) -> Exact:
-    """The database compares floats with floats: an integer that is none is moved to its neighbour in the order."""
-
-    def exact(value: Any) -> Any:
-        if not isinstance(value, int):
-            return values.nearest(value)
-        made = values.nearest(value)
-        if made is None or made == value:
-            return made
-        if op in ("eq", "ne"):
-            return Off.APART
-        if op in ("gt", "le"):  # above the greatest float below it, and not above that one
-            return made if made < value else math.nextafter(made, -math.inf)
-        return made if made > value else math.nextafter(made, math.inf)
-
-    return exact
-
-
 _EXACT: Mapping[FieldKind, Callable[[str], Exact]] = {
     FieldKind.STRING: _text,
-    FieldKind.FLOAT: _float,
+    FieldKind.FLOAT: float_exact,
     FieldKind.UUID: lambda _: lambda value: value if isinstance(value, UUID) else None,
-    FieldKind.DATETIME: lambda _: lambda value: moment(value, in_utc),
+    FieldKind.DATETIME: lambda _: lambda value: moment(value, values.in_utc),
     FieldKind.DATE: lambda _: lambda value: value if is_date(value) else None,
     FieldKind.TIME: lambda _: lambda value: value if is_time(value) else None,
     FieldKind.BYTES: lambda _: lambda value: bytes(value) if isinstance(value, bytes | bytearray) else None,
 }
-
-
-def _truth(number: int) -> bool | Off:
-    if number in (0, 1):
-        return number == 1
-    return Off.ABOVE if number > 1 else Off.BELOW
 
 
 class PostgresDialect(Dialect):
@@ -131,16 +105,11 @@ class PostgresDialect(Dialect):
         return _EXACT.get(attribute.kind)
 
     def fit(self, attribute: Attribute) -> Fit:
-        if attribute.kind is FieldKind.BOOLEAN:
-            return _truth
-        if attribute.kind is not FieldKind.DECIMAL:
-            return int
-        places = attribute.places
-        return lambda scaled: Decimal(scaled).scaleb(-places)
+        return number_fit(attribute)
 
     def plain(self, value: Any) -> Any:
         if isinstance(value, datetime):
-            return in_utc(value)
+            return values.in_utc(value)
         if isinstance(value, Enum):
             return value.value
         if value is None or isinstance(value, str | int | float | bytes | Decimal | UUID | date | time):
@@ -178,13 +147,7 @@ class PostgresDialect(Dialect):
 
     def total(self, column: str, attribute: Attribute, decode: Callable[[Any], Any]) -> tuple[list[str], Take]:
         """A sum of any size is a numeric."""
-        whole = attribute.kind is not FieldKind.DECIMAL
-
-        def take(cells: list[Any]) -> Any:
-            cell = cells.pop()
-            return None if cell is None else decode(int(cell) if whole else cell)
-
-        return [f"sum({column})"], take
+        return [f"sum({column})"], summed(attribute, decode)
 
     def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:
         lists = ", ".join(f"?::{storage.partition('(')[0]}[]" for storage in storages)
