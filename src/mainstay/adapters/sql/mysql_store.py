@@ -10,10 +10,10 @@ from mainstay.adapters.sql.dialects.mysql import MysqlDialect
 from mainstay.adapters.sql.faults import StatementFailed
 from mainstay.adapters.sql.mysql import Link, MysqlEngine, Options
 from mainstay.adapters.sql.mysql.errors import DUPLICATE_INDEX
-from mainstay.adapters.sql.mysql_writing import MysqlWriter, grouped
+from mainstay.adapters.sql.mysql_writing import MysqlWriter, grouped, stands_alone
 from mainstay.adapters.sql.server_store import ServerStore
 from mainstay.adapters.sql.server_writing import Group
-from mainstay.adapters.sql.writes import Insert, Write
+from mainstay.adapters.sql.writes import Write
 from mainstay.ports.store import Table
 
 _LOCK_SECONDS = 60
@@ -40,13 +40,12 @@ class MysqlStore(ServerStore[Link]):
         return statement
 
     def grouped(self, writes: Sequence[Write]) -> Iterator[Group]:
-        """Part writes, in their order, into single ones."""
-        return grouped(writes)
+        """Part writes, in their order, into groups that the server takes at once."""
+        return grouped(writes, together=self._own.mariadb)
 
     def stands_alone(self, group: Group) -> bool:
         """Whether a group outside of any transaction undoes itself where it fails."""
-        (write,) = group
-        return isinstance(write, Insert) or write.change.expected in (None, 1)
+        return stands_alone(group)
 
     def writer(self, link: Link, timeout: float | None) -> MysqlWriter:
         """Return what carries writes out on a connection."""

@@ -129,7 +129,8 @@ class IsolationConformance(StoreSuite):
         await entered.wait()
         waiting = asyncio.create_task(world.add(Shelf(name="b")))
         given_up = asyncio.create_task(world.add(Shelf(name="c")))
-        await asyncio.sleep(0.01)
+        for _ in range(3):  # both have begun; where commands go side by side, neither can have ended
+            await asyncio.sleep(0)
         given_up.cancel()
         holder.cancel()
         await asyncio.wait_for(waiting, 10)

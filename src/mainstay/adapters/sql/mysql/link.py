@@ -25,7 +25,7 @@ MODES = (
     "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_BACKSLASH_ESCAPES,"
     "NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY"
 )
-SORTED = 8192
+SORTED = 16384
 """The bytes of a text that its place in an order is told by; the server's own default is 1,024."""
 
 _INTACT = (ConstraintFailed, StatementFailed, StaleStatement, SerializationConflict)
