@@ -24,6 +24,8 @@ BUILT_IN: Mapping[str, Entry] = MappingProxyType(
     {
         "store.sqlite": Entry("mainstay.app.stores:sqlite"),
         "store.postgresql": Entry("mainstay.app.stores:postgres", "postgres"),
+        "store.mysql": Entry("mainstay.app.stores:mysql", "mysql"),
+        "store.mariadb": Entry("mainstay.app.stores:mysql", "mysql"),
         "store.memory": Entry("mainstay.app.stores:memory"),
         "blobs.memory": Entry("mainstay.app.objects:memory"),
         "blobs.file": Entry("mainstay.app.objects:file"),

@@ -284,7 +284,9 @@ def compiler_of(dialect: Ways) -> Dialect:
     if dialect.name == "mysql":
         from sqlalchemy.dialects.mysql.base import MySQLDialect
 
-        return MySQLDialect(paramstyle="qmark")
+        compiler = MySQLDialect(paramstyle="qmark")
+        compiler._backslash_escapes = False  # as the sessions say; SQLAlchemy would ask a connection of its own
+        return compiler
     return sqlite.dialect(paramstyle="qmark")
 
 

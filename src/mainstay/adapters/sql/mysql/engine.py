@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
+from functools import partial
+
+from asyncmy.errors import MySQLError
 
 from mainstay.adapters.sql.mysql.claims import UserLocks
 from mainstay.adapters.sql.mysql.errors import Columns
-from mainstay.adapters.sql.mysql.link import Link, connect
+from mainstay.adapters.sql.mysql.link import Link, connect, kill
 from mainstay.adapters.sql.mysql.options import Options
 from mainstay.adapters.sql.outages import ServerUnfit
 from mainstay.adapters.sql.server_engine import ServerEngine
@@ -14,6 +19,8 @@ from mainstay.adapters.sql.server_engine import ServerEngine
 OLDEST_MARIADB = (10, 6)
 OLDEST_MYSQL = (8, 0, 17)
 """The first with a collation by code points in which trailing spaces count."""
+
+KILL_SECONDS = 2.0
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -29,13 +36,30 @@ class MysqlEngine(ServerEngine[Link]):
         self.columns: Columns = Columns()
         self.mariadb = True
         self.collation = "utf8mb4_nopad_bin"
+        self._killing: set[asyncio.Task[None]] = set()
         super().__init__(options, UserLocks(options.database))
 
     async def _open_writer(self) -> Link:
-        return await connect(self.options, self.columns, write=True)
+        return await connect(self.options, self.columns, partial(self._abandon, self.options.url), write=True)
 
     async def _open_reader(self) -> Link:
-        return await connect(self.options, self.columns, write=False)
+        url = self.options.replica_url or self.options.url
+        return await connect(self.options, self.columns, partial(self._abandon, url), write=False)
+
+    def _abandon(self, url: str, number: int) -> None:
+        """Have the server end what a connection runs that nobody waits for any more."""
+        task = asyncio.get_running_loop().create_task(self._kill(url, number))
+        self._killing.add(task)
+        task.add_done_callback(self._killing.discard)
+
+    async def _kill(self, url: str, number: int) -> None:
+        with suppress(OSError, TimeoutError, MySQLError):  # it has ended, or the server's own bounds end it
+            async with asyncio.timeout(KILL_SECONDS):
+                await kill(url, number, KILL_SECONDS)
+
+    async def stop(self) -> None:
+        await super().stop()
+        await asyncio.gather(*self._killing)
 
     async def _look(self) -> None:
         link = await self.writers.take()

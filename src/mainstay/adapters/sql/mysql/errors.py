@@ -43,7 +43,7 @@ _GONE = frozenset(
         *(2006, 2013, 2014, 2055, 4031),  # told by the client, and by MySQL of one that was idle for too long
     }
 )
-_KEY = re.compile(r"for key '(?P<key>.+)'$")
+_KEY = re.compile(r".*for key '(?P<key>[^']+)'", re.DOTALL)  # the last: the value before it may say so too
 _REFERENCE = re.compile(r"\(`.*?`\.`(?P<table>.*?)`, CONSTRAINT `(?P<name>.*?)` FOREIGN KEY \(`(?P<column>.*?)`\)")
 
 
@@ -115,7 +115,7 @@ def _told(error: BaseException, number: int, columns: Columns) -> BaseException:
 
 
 def _constraint(kind: ConstraintKind, words: str, columns: Columns) -> ConstraintFailed:
-    if kind == "unique" and (found := _KEY.search(words)):
+    if kind == "unique" and (found := _KEY.match(words)):
         table, known = columns.of(found["key"])
         return ConstraintFailed(kind, table, known, found["key"])
     if kind == "foreign_key" and (found := _REFERENCE.search(words)):

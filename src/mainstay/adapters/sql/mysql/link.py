@@ -34,10 +34,11 @@ _INTACT = (ConstraintFailed, StatementFailed, StaleStatement, SerializationConfl
 class Link:
     """One connection, used by one call at a time. ``broken`` says that it must not be used again."""
 
-    __slots__ = ("_cache", "_columns", "_prepared", "_raw", "broken", "used")
+    __slots__ = ("_abandon", "_cache", "_columns", "_prepared", "_raw", "broken", "used")
 
-    def __init__(self, raw: Any, columns: Columns, cache: int) -> None:
+    def __init__(self, raw: Any, columns: Columns, cache: int, abandon: Callable[[int], None]) -> None:
         self._raw = raw
+        self._abandon = abandon
         self._columns = columns
         self._cache = cache
         self._prepared: dict[str, Any] = {}
@@ -112,6 +113,8 @@ class Link:
     def _failed(self, error: BaseException, statement: str) -> BaseException:
         """Return what is raised instead. Unless the server has answered, the connection is of no use after it."""
         told = translate(error, self._columns)
+        if isinstance(error, TimeoutError | asyncio.CancelledError):
+            self._abandon(self._raw.thread_id())
         if isinstance(told, StaleStatement):
             self._prepared.pop(statement, None)
         if not isinstance(told, _INTACT) and not (isinstance(told, Problem) and isinstance(error, MySQLError)):
@@ -164,8 +167,11 @@ def session(link: Link, options: Options, *, write: bool) -> Iterator[str]:
     )
 
 
-async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
-    """Open a connection. Raises what the driver raises."""
+async def connect(options: Options, columns: Columns, abandon: Callable[[int], None], *, write: bool) -> Link:
+    """Open a connection. ``abandon`` is told its number when a statement is left to the server.
+
+    Raises what the driver raises.
+    """
     url = options.url if write or options.replica_url is None else options.replica_url
     raw = await asyncmy.connect(
         **address(url),
@@ -175,7 +181,19 @@ async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
         autocommit=None,  # the session says so, with all else
         program_name="mainstay",
     )
-    link = Link(raw, columns, options.statement_cache)
+    link = Link(raw, columns, options.statement_cache, abandon)
     for statement in session(link, options, write=write):
         await link.execute(statement, options.connect_seconds)
     return link
+
+
+async def kill(url: str, number: int, seconds: float) -> None:
+    """End a connection on the server's side, with the statement that it runs: closed by us, it would run on.
+
+    Raises what the driver raises.
+    """
+    raw: Any = await asyncmy.connect(**address(url), connect_timeout=seconds)
+    try:
+        await raw.query(f"KILL {number:d}")
+    finally:
+        raw.close()
