@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
@@ -25,11 +26,27 @@ def server_url(database: str | None = None) -> str:
     return found if database is None else urlunsplit(urlsplit(found)._replace(path=f"/{database}"))
 
 
+def database_of(folder: Path) -> str:
+    """Return the name of the database that belongs to a folder."""
+    return f"mainstay_test_{blake2b(str(folder).encode(), digest_size=8).hexdigest()}"
+
+
+def make_database(folder: Path) -> str:
+    """Make the database of a folder, to be dropped by ``drop_database``; return its address."""
+    asyncio.run(execute(f"CREATE DATABASE IF NOT EXISTS {database_of(folder)}"))
+    return server_url(database_of(folder))
+
+
+def drop_database(folder: Path) -> None:
+    """Take the database of a folder away."""
+    asyncio.run(drop_databases([database_of(folder)]))
+
+
 class DatabaseStore(MysqlStore):
     """A store whose database is made at its start, where it is not there. ``folder`` names it."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        self.database = f"mainstay_test_{blake2b(str(folder).encode(), digest_size=8).hexdigest()}"
+        self.database = database_of(folder)
         given = {"create": True, "pool": 4, **options}
         super().__init__(server_url(self.database), **given)
 
@@ -40,7 +57,7 @@ class DatabaseStore(MysqlStore):
 
 async def execute(*statements: str) -> None:
     """Run statements by a connection of their own."""
-    connection = await asyncmy.connect(**address(server_url()))
+    connection: Any = await asyncmy.connect(**address(server_url()))
     try:
         for statement in statements:
             await connection.query(statement)

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 import uvloop
 from http_clients import Answered, Mounted, Wire
+from mysql_databases import make_database
 from postgres_schemas import make_schema
 
 from mainstay import Service
@@ -319,12 +320,14 @@ def shop_service(settings: Settings) -> Service:
 
 
 def run_shop(directory: Path, *, store: str = "sqlite", **options: Any) -> Running:
-    """Serve the shop, its rows in ``directory``, in memory, or in a schema that is named after the directory."""
+    """Serve the shop, its rows in ``directory``, in memory, or in a schema or database named after it."""
     settings = _settings_on(store, directory)
     return Running(settings, shop_service(settings), **options)
 
 
 def _settings_on(store: str, directory: Path) -> Settings:
+    if store == "mysql":
+        return settings_for(make_database(directory))
     if store == "postgresql":
         url, schema = make_schema(directory)
         return settings_for(url, **{"database.schema": schema})

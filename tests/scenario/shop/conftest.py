@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from mysql_databases import drop_database
 from postgres_schemas import drop_schema
 from shop_served import Client, Running, run_shop
 
 
-@pytest.fixture(scope="module", params=["sqlite", "memory", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "memory", "postgresql", "mysql"])
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("shop")
     running = run_shop(folder, store=request.param)
@@ -17,6 +18,8 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     running.stop()
     if request.param == "postgresql":
         drop_schema(folder)
+    if request.param == "mysql":
+        drop_database(folder)
     assert running.troubles.seen == []
 
 

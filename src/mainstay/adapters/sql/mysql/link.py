@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import asyncmy
@@ -34,7 +34,7 @@ _INTACT = (ConstraintFailed, StatementFailed, StaleStatement, SerializationConfl
 class Link:
     """One connection, used by one call at a time. ``broken`` says that it must not be used again."""
 
-    __slots__ = ("_abandon", "_cache", "_columns", "_prepared", "_raw", "broken", "used")
+    __slots__ = ("_abandon", "_cache", "_columns", "_late", "_prepared", "_raw", "broken", "used")
 
     def __init__(self, raw: Any, columns: Columns, cache: int, abandon: Callable[[int], None]) -> None:
         self._raw = raw
@@ -42,13 +42,9 @@ class Link:
         self._columns = columns
         self._cache = cache
         self._prepared: dict[str, Any] = {}
+        self._late = False
         self.broken: bool = False
         self.used: float = 0.0
-
-    @property
-    def raw(self) -> Any:
-        """The driver's connection."""
-        return self._raw
 
     @property
     def mariadb(self) -> bool:
@@ -79,7 +75,7 @@ class Link:
 
     async def _run(self, statement: str, bindings: Sequence[Any], timeout: float | None, kept: bool) -> Any:
         try:
-            async with asyncio.timeout(timeout):
+            with self._bounded(timeout):
                 prepared = self._prepared.get(statement) or await self._prepare(statement, kept)
                 prepared._meta = None  # else rows are read by the columns of the first time, whatever became of them
                 found = await prepared.execute(bindings)
@@ -88,6 +84,21 @@ class Link:
                 return found
         except BaseException as error:
             raise self._failed(error, statement) from error
+
+    @contextmanager
+    def _bounded(self, seconds: float | None) -> Iterator[None]:
+        """End the connection where a block takes longer; ``asyncio.timeout`` wants a task, which calls may not have."""
+        timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._expire)
+        try:
+            yield
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _expire(self) -> None:
+        self._late = True
+        self._abandon(self._raw.thread_id())
+        self.terminate()
 
     async def _prepare(self, statement: str, kept: bool) -> Any:
         prepared = await self._raw.prepare(statement)
@@ -100,7 +111,7 @@ class Link:
     async def execute(self, script: str, timeout: float | None = None) -> None:
         """Run a statement that takes no values."""
         try:
-            async with asyncio.timeout(timeout):
+            with self._bounded(timeout):
                 await self._raw.query(script)
         except BaseException as error:
             raise self._failed(error, script) from error
@@ -112,8 +123,8 @@ class Link:
 
     def _failed(self, error: BaseException, statement: str) -> BaseException:
         """Return what is raised instead. Unless the server has answered, the connection is of no use after it."""
-        told = translate(error, self._columns)
-        if isinstance(error, TimeoutError | asyncio.CancelledError):
+        told = translate(TimeoutError() if self._late else error, self._columns)
+        if isinstance(error, asyncio.CancelledError):
             self._abandon(self._raw.thread_id())
         if isinstance(told, StaleStatement):
             self._prepared.pop(statement, None)
