@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
+import asyncmy
 import pytest
-from mysql_databases import DatabaseStore, drop_databases, execute
+from mysql_databases import DatabaseStore, drop_databases, execute, server_url
 from sqlalchemy import func, select
 
+from mainstay.adapters.sql.mysql.options import address
 from mainstay.adapters.sql.mysql_store import MysqlStore
-from mainstay.adapters.sql.outages import DatabaseAway
+from mainstay.adapters.sql.outages import DatabaseAway, ServerUnfit
 from mainstay.model.conditions import Compare
 from mainstay.model.problem import (
     CommitUnknown,
@@ -58,6 +61,17 @@ async def sessions(world: World) -> list[int]:
     finally:
         engine_of(world).writers.give(link)
     return [*(number for (number,) in rows if number != own), own]
+
+
+async def asked(statement: str) -> list[Any]:
+    """Return the rows of a statement that is asked by a connection of its own."""
+    connection: Any = await asyncmy.connect(**address(server_url()))
+    try:
+        cursor = connection.cursor()
+        await cursor.execute(statement)
+        return list(await cursor.fetchall())
+    finally:
+        await connection.ensure_closed()
 
 
 async def kill_all(world: World) -> None:
@@ -223,6 +237,19 @@ async def test_claims_belong_to_one_database_and_end_with_their_connection(world
             await asyncio.sleep(0.05)
         assert taken
     await drop_databases([other.database])
+
+
+async def test_a_server_that_may_lose_commits_is_refused_unless_that_is_said(tmp_path: Path) -> None:
+    """What the server of the tests says decides which of both is seen."""
+    store = DatabaseStore(tmp_path, durable=True)
+    await execute(f"CREATE DATABASE {store.database}")
+    try:
+        [(flush,)] = await asked("SELECT @@global.innodb_flush_log_at_trx_commit")
+        with pytest.raises(ServerUnfit, match="lost with the power") if flush != 1 else nullcontext():
+            await store.engine.start()
+        await store.engine.stop()
+    finally:
+        await drop_databases([store.database])
 
 
 async def test_a_server_that_is_not_there_is_away(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class DatabaseStore(MysqlStore):
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.database = database_of(folder)
-        given = {"create": True, "pool": 4, **options}
+        given = {"create": True, "durable": False, "pool": 4, **options}
         super().__init__(server_url(self.database), **given)
 
     async def start(self, tables: Sequence[Table]) -> None:

@@ -116,6 +116,7 @@ def mysql(settings: Settings, clock: Clock) -> Store:
             clock=clock.monotonic,
             replica_url=database.replica_url.reveal() or None,
             pool=database.pool,
+            durable=database.synchronous == "full",
             wait_seconds=database.busy_seconds,
             idle_seconds=database.turn_seconds,
         )

@@ -64,13 +64,20 @@ class MysqlEngine(ServerEngine[Link]):
     async def _look(self) -> None:
         link = await self.writers.take()
         try:
-            ((told, read_only),) = await link.fetch("SELECT VERSION(), @@global.read_only", ())
+            ((told, read_only, flush),) = await link.fetch(
+                "SELECT VERSION(), @@global.read_only, @@global.innodb_flush_log_at_trx_commit", ()
+            )
         finally:
             self.writers.give(link)
         self.mariadb, self.collation = link.mariadb, link.collation
         check_version(str(told), mariadb=link.mariadb)
         if read_only:
             raise ServerUnfit("database.url names a server that takes no changes (read_only): name the primary")
+        if self.options.durable and flush != 1:
+            raise ServerUnfit(
+                f"innodb_flush_log_at_trx_commit is {flush}: a commit may be lost with the power: set it to 1, or say"
+                " that commits may be lost: database.synchronous = 'normal'"
+            )
         await self.learn()
 
     async def learn(self) -> None:

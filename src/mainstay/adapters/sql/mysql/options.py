@@ -29,6 +29,8 @@ class Options:
     - ``lock_seconds``: how long a statement waits for a row that another transaction holds (whole seconds).
     - ``idle_seconds``: MariaDB ends a transaction in which nothing happens for so long; MySQL has no such bound.
     - ``check_seconds``: a connection that was not used for so long is tried before it is given out.
+    - ``durable``: refuse a server whose commits may be lost with the power (``innodb_flush_log_at_trx_commit`` other
+      than 1); no session can ask for that by itself.
     - ``statement_cache``: the prepared statements that a connection keeps; the server bounds those of all connections
       (``max_prepared_stmt_count``, 16,382 where nobody changed it).
     """
@@ -43,6 +45,7 @@ class Options:
     lock_seconds: int = 5
     idle_seconds: float = 30.0
     check_seconds: float = 30.0
+    durable: bool = True
     statement_cache: int = 128
 
     def __post_init__(self) -> None:
