@@ -214,6 +214,20 @@ async def test_one_that_waits_for_a_row_too_long_may_be_run_again(world: World) 
     assert (await world.get(Reader, row.id)).name == "b"
 
 
+async def test_several_writes_that_wait_too_long_leave_nothing_and_may_be_run_again(world: World) -> None:
+    (row,) = await world.add(Reader(name="a"))
+    holder = world.store.begin(write=True)
+    await holder.rows(Reader).apply(Change(where=Compare("id", "eq", row.id), changes={"name": "b"}, expected=1))
+    with pytest.raises(SerializationConflict):
+        async with world.command() as hands:
+            await hands.rows(Shelf).add(Shelf(name="first"))
+            await hands.rows(Reader).update(row, name="c")
+    await holder.rollback()
+    assert await world.all(Shelf) == []
+    await world.add(Shelf(name="first"))
+    assert await world.all(Reader) == [row]
+
+
 async def test_rows_are_read_by_the_columns_that_there_are_now(world: World) -> None:
     link = await engine_of(world).writers.take()
     await link.execute("CREATE TABLE changing (v INT)")
