@@ -165,7 +165,8 @@ class _Binder:
             index=index,
             inline=not signature.of(Source.UPLOAD)  # files are let go of at the end of the call's task
             and not any(r.outside or r.tasks or r.make is None for r in resolvers.values())
-            and not reaches_loop(operation.function),
+            and not reaches_loop(operation.function)
+            and (self._ports.store.capabilities.inline or not _may_touch_store(operation, resolvers)),
             deadline=operation.deadline or DEADLINE,
             ports=self._ports,
             plans=self._plans,
@@ -233,3 +234,9 @@ class _Binder:
         if operation.kind is OperationKind.COMMAND and operation.idempotency != "none":
             stages.append(once(self._ports, required=operation.idempotency == "required"))
         return stages
+
+
+def _may_touch_store(operation: Operation, resolvers: Mapping[str, Resolver]) -> bool:
+    """Whether a call may wait for the store: for a dependency's rows, or for the record of its idempotency key."""
+    keyed = operation.kind is OperationKind.COMMAND and operation.idempotency != "none"
+    return bool(resolvers) or keyed

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,9 +18,13 @@ Row = Sequence[Any]
 
 
 class Link:
-    """One connection, used by one call at a time. ``broken`` says that it must not be used again."""
+    """One connection, used by one call at a time.
 
-    __slots__ = ("_cache", "_columns", "_prepared", "_raw", "broken", "used")
+    ``broken`` says that it must not be used again, ``cut`` that something was given up in the midst of it: the server
+    is told so, and may take a moment.
+    """
+
+    __slots__ = ("_cache", "_columns", "_prepared", "_raw", "broken", "cut", "used")
 
     def __init__(self, raw: asyncpg.Connection, columns: Columns, cache: int) -> None:
         self._raw = raw
@@ -27,6 +32,7 @@ class Link:
         self._cache = cache
         self._prepared: dict[str, PreparedStatement] = {}
         self.broken: bool = False
+        self.cut: bool = False
         self.used: float = 0.0
 
     @property
@@ -96,6 +102,8 @@ class Link:
     def _failed(self, error: BaseException, statement: str) -> BaseException:
         """Return what is raised instead, and note where the connection is of no use after it."""
         told = translate(error, self._columns)
+        if isinstance(error, TimeoutError | CancelledError | GeneratorExit):
+            self.cut = True
         if isinstance(told, ConnectionLost):
             self.broken = True
         elif isinstance(told, StaleStatement):
