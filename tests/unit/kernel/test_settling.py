@@ -129,7 +129,7 @@ async def test_a_first_attempt_that_ends_late_wins(world: World) -> None:
         return made
 
     store: Any = world.store
-    store.begin = lambda **given: late(**given)
+    store.begin = late
     commits.fates = ["lost"]
     reply = await send(world, "k")
     assert met == [True]

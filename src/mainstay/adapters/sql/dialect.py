@@ -17,6 +17,10 @@ Reading = tuple[str, Any]
 to where whole lists are converted, or None."""
 
 
+MAX_DIGITS = 18
+"""The digits that fit an integer of 64 bits whatever they are: SQLite stores decimals so, and a service may move."""
+
+
 class TableFault(Exception):
     """An entity that cannot be stored as it is declared: which field, why, and what to do."""
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from mainstay.adapters.sql.dialect import TableFault
+from mainstay.adapters.sql.dialect import MAX_DIGITS, TableFault
 from mainstay.model.schema import Attribute, FieldKind
-
-MAX_DIGITS = 18
-"""The digits that fit an integer of 64 bits whatever they are: SQLite stores decimals so, and a service may move."""
 
 DOCUMENTS = frozenset({FieldKind.STRUCT, FieldKind.LIST, FieldKind.MAP, FieldKind.ANY})
 """The kinds that are stored as JSON text."""

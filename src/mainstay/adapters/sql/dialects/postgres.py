@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from mainstay.adapters.sql import values
-from mainstay.adapters.sql.dialect import Dialect, Reading, Storing, Take
+from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, Take
 from mainstay.adapters.sql.dialects.common import DOCUMENTS, check_digits, enum_values, unstorable
 from mainstay.adapters.sql.documents import document_codec
 from mainstay.adapters.sql.operands import Exact, Fit, Off, is_date, is_time, moment, text
@@ -115,7 +115,7 @@ class PostgresDialect(Dialect):
         kind = attribute.kind
         if kind is FieldKind.DECIMAL:
             check_digits(attribute)
-            storage = f"numeric({attribute.digits}, {attribute.places})"
+            storage = f"numeric({MAX_DIGITS}, {attribute.places})"
             return Storing(storage, values.exactly(attribute.places), values.same)
         if kind is FieldKind.ENUM:
             storage = "bigint" if enum_values(attribute.base) is int else "text"

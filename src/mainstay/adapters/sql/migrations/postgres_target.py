@@ -93,6 +93,8 @@ class PostgresTarget(Target):
         """Do work on SQLAlchemy's side of the driver, in one transaction."""
         from sqlalchemy.exc import DBAPIError
 
+        from mainstay.adapters.sql.migrations import postgres_impl  # noqa: F401 - Alembic finds it by its dialect
+
         async def run() -> T:
             from sqlalchemy.ext.asyncio import create_async_engine
             from sqlalchemy.pool import NullPool
