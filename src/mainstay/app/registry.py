@@ -23,6 +23,7 @@ class Entry(NamedTuple):
 BUILT_IN: Mapping[str, Entry] = MappingProxyType(
     {
         "store.sqlite": Entry("mainstay.app.stores:sqlite"),
+        "store.postgresql": Entry("mainstay.app.stores:postgres", "postgres"),
         "store.memory": Entry("mainstay.app.stores:memory"),
         "blobs.memory": Entry("mainstay.app.objects:memory"),
         "blobs.file": Entry("mainstay.app.objects:file"),

@@ -22,12 +22,17 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store can do. ``inline`` says that its short reads answer without waiting on the event loop."""
+    """What a store can do.
+
+    ``inline`` says that its short reads answer without waiting on the event loop; ``settles`` that what is read after a
+    commit that ended unknown is the truth: it was not made durable in part.
+    """
 
     inline: bool = False
     durable: bool = True
     shared: bool = True  # several processes may use it at once
     streaming: bool = True
+    settles: bool = False
 
 
 class Transaction(ABC):
@@ -88,10 +93,13 @@ class Store(ABC):
         """Close it; what was begun is ended first."""
 
     @abstractmethod
-    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:
+    def begin(
+        self, *, write: bool, single: bool = False, deadline: float | None = None, latest: bool = False
+    ) -> Transaction:
         """Return a new transaction.
 
-        ``single`` promises one read at most; ``deadline`` is in the clock's monotonic time.
+        ``single`` promises one read at most; ``deadline`` is in the clock's monotonic time. ``latest`` asks a query for
+        all that was committed before: it may not be answered by a replica that is behind.
         """
 
     @abstractmethod

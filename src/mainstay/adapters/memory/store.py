@@ -59,7 +59,14 @@ class MemoryStore(Store):
         async with self._turn:
             self._open = False
 
-    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> MemoryTransaction:  # noqa: ARG002 - hints that memory has no use for
+    def begin(
+        self,
+        *,
+        write: bool,
+        single: bool = False,  # noqa: ARG002 - a hint that memory has no use for
+        deadline: float | None = None,  # noqa: ARG002 - nobody waits
+        latest: bool = False,  # noqa: ARG002 - there is no replica
+    ) -> MemoryTransaction:
         if not self._open:
             raise RuntimeError("the memory store is not open: start() it with its tables first")
         return MemoryTransaction(self, write)

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from mainstay.adapters.sql import values
+from mainstay.adapters.sql.dialect import Dialect as Ways
 
 _COLUMN = re.compile(
     r'(?:^|[,(])\s*(?:"(?P<quoted>[^"]+)"|(?P<plain>\w+)) [A-Z]+ /\* (?P<kind>[a-z]+)(?:\((?P<places>\d+)\))? \*/'
@@ -38,6 +40,8 @@ class Stored(UserDefinedType[Any]):
 class ColumnType(TypeDecorator[Any]):
     """The root of the types. ``sqlite`` is SQLite's storage class; ``marked`` says that it alone does not tell.
 
+    ``postgres`` is the type that PostgreSQL has for it, whose driver takes and gives the values themselves.
+
     ``impl`` is the type of SQLAlchemy whose operators a column has in expressions.
     """
 
@@ -45,6 +49,7 @@ class ColumnType(TypeDecorator[Any]):
     cache_ok = True
     kind: ClassVar[str] = ""
     sqlite: ClassVar[str] = "TEXT"
+    postgres: ClassVar[str] = 'TEXT COLLATE "C"'
     marked: ClassVar[bool] = True
 
     @property
@@ -54,15 +59,32 @@ class ColumnType(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the column text. Raises ``TypeError`` for a database without an adapter."""
+        if dialect.name == "postgresql":
+            return Stored(self.postgres_text)
         if dialect.name not in ("sqlite", "default"):
             raise TypeError(f"there is no column text of {self.kind} for {dialect.name}")
         return Stored(f"{self.sqlite} /* {self.meaning} */" if self.marked else self.sqlite)
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's form
-        return None if value is None else self.encoder()(value)
+    @property
+    def postgres_text(self) -> str:
+        """PostgreSQL's type, with what belongs to it."""
+        return self.postgres
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's form
-        return None if value is None else self.decoder()(value)
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        if value is None or self._as_it_is(dialect):
+            return value
+        return self.encoder()(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if self._as_it_is(dialect):
+            return values.aware(value) if self.kind == "datetime" else value
+        return self.decoder()(value)
+
+    def _as_it_is(self, dialect: Dialect) -> bool:
+        """Whether the driver takes and gives the values themselves."""
+        return dialect.name == "postgresql" and self.kind not in ("enum", "json")
 
     def encoder(self) -> Callable[[Any], Any]:
         """Return what turns a value (never None) into what is stored."""
@@ -87,6 +109,7 @@ class Integer(ColumnType):
 
     impl = sa.BigInteger
     kind, sqlite, marked = "integer", "INTEGER", False
+    postgres = "BIGINT"
 
 
 class Float(ColumnType):
@@ -94,6 +117,7 @@ class Float(ColumnType):
 
     impl = sa.Float
     kind, sqlite, marked = "float", "REAL", False
+    postgres = "DOUBLE PRECISION"
 
 
 class Bytes(ColumnType):
@@ -101,6 +125,7 @@ class Bytes(ColumnType):
 
     impl = sa.LargeBinary
     kind, sqlite, marked = "bytes", "BLOB", False
+    postgres = "BYTEA"
 
 
 class Boolean(ColumnType):
@@ -108,36 +133,42 @@ class Boolean(ColumnType):
 
     impl = sa.Boolean
     kind, sqlite = "boolean", "INTEGER"
+    postgres = "BOOLEAN"
 
 
 class Uuid(ColumnType):
     """A UUID: its 36 characters in SQLite."""
 
     kind = "uuid"
+    postgres = "UUID"
 
 
 class DateTime(ColumnType):
     """A point in time: UTC, ISO 8601 of fixed width in SQLite, so that the order of the text is that of time."""
 
     kind = "datetime"
+    postgres = "TIMESTAMP WITH TIME ZONE"
 
 
 class Date(ColumnType):
     """A calendar date."""
 
     kind = "date"
+    postgres = "DATE"
 
 
 class Time(ColumnType):
     """A time of day."""
 
     kind = "time"
+    postgres = "TIME"
 
 
 class Json(ColumnType):
     """A JSON document. ``encode`` and ``decode`` turn typed values into its text and back."""
 
     kind = "json"
+    postgres = "JSON"
 
     def __init__(self, encode: Callable[[Any], str] | None = None, decode: Callable[[str], Any] | None = None) -> None:
         super().__init__()
@@ -164,6 +195,10 @@ class Decimal(ColumnType):
     @property
     def meaning(self) -> str:
         return f"decimal({self.places})"
+
+    @property
+    def postgres_text(self) -> str:
+        return f"NUMERIC({self.digits}, {self.places})"
 
     def encoder(self) -> Callable[[Any], Any]:
         return values.scale(self.places)
@@ -196,6 +231,15 @@ class Enum(ColumnType):
 
     def __repr__(self) -> str:
         return "Integer()" if self.storage == "INTEGER" else "Text()"
+
+
+def compiler_of(dialect: Ways) -> Dialect:
+    """Return SQLAlchemy's dialect, which writes statements as the drivers take them."""
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import asyncpg
+
+        return asyncpg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    return sqlite.dialect(paramstyle="qmark")
 
 
 _BY_KIND: dict[str, Callable[[], ColumnType]] = {cls.kind: cls for cls in (Boolean, Uuid, DateTime, Date, Time, Json)}

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 
+from mainstay.adapters.sql.dialects import dialect_named
 from mainstay.adapters.sql.migrations.conversions import Conversion, conversion
 from mainstay.adapters.sql.migrations.files import MigrationFault
 from mainstay.adapters.sql.migrations.ordering import in_order
@@ -49,7 +50,7 @@ def difference(connection: sa.Connection, tables: Sequence[Table]) -> Difference
 
     Raises ``MigrationFault`` with every change that cannot be made by itself, one a line.
     """
-    metadata = build_metadata(tables)
+    metadata = build_metadata(tables, dialect_named(connection.dialect.name))
     up = produce_migrations(context_of(connection), metadata).upgrade_ops
     if up is None or up.is_empty():
         return None
