@@ -241,7 +241,8 @@ class Enum(ColumnType):
 
 def literal(dialect: Dialect, kind: ColumnType, text: str) -> str:
     """Return a value as it stands in a statement. ``text`` is its text in JSON, without quotes."""
-    stored = text if dialect.name == "postgresql" else kind.encoder()(_PARSERS.get(kind.kind, values.same)(text))
+    parse: Callable[[str], Any] = _PARSERS.get(kind.kind, values.same)
+    stored: Any = text if dialect.name == "postgresql" else kind.encoder()(parse(text))
     if isinstance(kind, Enum) and kind.storage == "INTEGER":
         stored = int(text)
     if isinstance(stored, int | float):

@@ -19,7 +19,7 @@ class MainstayImpl(PostgresqlImpl):
 
     __dialect__ = "postgresql"
 
-    def alter_column(self, table_name: str, column_name: str, **given: Any) -> None:  # type: ignore[override]
+    def alter_column(self, table_name: str, column_name: str, **given: Any) -> None:
         """Alter a column, and convert its values to the new type."""
         old, new = given.get("existing_type"), given.get("type_")
         if isinstance(old, ColumnType) and isinstance(new, ColumnType):
@@ -29,12 +29,15 @@ class MainstayImpl(PostgresqlImpl):
 
     def create_index(self, index: sa.Index, **given: Any) -> None:
         """Create an index; a field of it that may be null is sorted with null first."""
-        table = index.table
-        there = {each["name"]: each for each in sa.inspect(self.connection).get_columns(table.name)}  # type: ignore[union-attr, type-var]
-        columns = list(index.columns)
-        if any(there[column.name]["nullable"] for column in columns):
+        table, connection = index.table, self.connection
+        assert table is not None
+        assert connection is not None
+        columns = sa.inspect(connection).get_columns(table.name)
+        nullable = {column["name"] for column in columns if column["nullable"]}
+        fields = list(index.columns)
+        if any(field.name in nullable for field in fields):
             bare = sa.Table(table.name, sa.MetaData(), *(sa.Column(c.name, c.type) for c in table.columns))
-            placed = [_placed(bare.c[c.name], nullable=bool(there[c.name]["nullable"])) for c in columns]
+            placed = [_placed(bare.c[field.name], nullable=field.name in nullable) for field in fields]
             index = sa.Index(index.name, *placed, unique=index.unique)
         super().create_index(index, **given)
 

@@ -7,15 +7,11 @@ from typing import Any
 from alembic.autogenerate import renderers
 from alembic.operations.ops import MigrateOperation
 
-from mainstay.adapters.sql.types import ColumnType
-
 
 class Step(MigrateOperation):
     """``fill`` or ``convert``, for a column of these types; ``text`` is the value that fills it."""
 
-    def __init__(
-        self, name: str, table: str, column: str, kinds: tuple[ColumnType, ...], text: str | None = None
-    ) -> None:
+    def __init__(self, name: str, table: str, column: str, kinds: tuple[Any, ...], text: str | None = None) -> None:
         self.name = name
         self.table = table
         self.column = column
