@@ -84,7 +84,7 @@ class PostgresStore(Store):
 
         link = await self.engine.writers.take()
         try:
-            await link.execute("BEGIN")
+            await link.execute(self.engine.begin_command)
             await link.execute("SELECT pg_advisory_xact_lock(7142023)")  # several workers may begin at once
             for statement in create_statements(tables, PostgresDialect()):
                 await link.execute(statement)

@@ -49,7 +49,7 @@ class QueryTransaction(Transaction):
         self._pool = engine.writers if latest and engine.options.replica_url else engine.readers
         self._texts = texts
         self._catalog = catalog
-        self._single = single
+        self._single = single and engine.statements_commit
         self._left = left
         self._link: Link | None = None
         self._lock = asyncio.Lock()
@@ -334,7 +334,8 @@ class CommandTransaction(Transaction):
             self._done.extend(group)
 
     def _writer(self, link: Link, timeout: float | None = None) -> Writer:
-        return Writer(link, self._texts, self._left() if timeout is None else timeout)
+        left = self._left() if timeout is None else timeout
+        return Writer(link, self._texts, left, self._engine.begin_command)
 
     def _failed(self, error: BaseException) -> BaseException:
         """Return what is raised of an error, and again of whatever else is asked for."""

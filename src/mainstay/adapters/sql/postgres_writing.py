@@ -63,9 +63,10 @@ def _is_apart(write: Write) -> bool:
 class Writer:
     """Carries writes out on a connection."""
 
-    __slots__ = ("_link", "_texts", "_timeout")
+    __slots__ = ("_begin", "_link", "_texts", "_timeout")
 
-    def __init__(self, link: Link, texts: Texts, timeout: float | None) -> None:
+    def __init__(self, link: Link, texts: Texts, timeout: float | None, begin: str) -> None:
+        self._begin = begin
         self._link = link
         self._texts = texts
         self._timeout = timeout
@@ -141,7 +142,7 @@ class Writer:
         """
         if self._link.in_transaction:
             await self._link.execute("ROLLBACK", self._timeout)
-        await self._link.execute("BEGIN", self._timeout)
+        await self._link.execute(self._begin, self._timeout)
         for write in writes:
             await self.one(write)
         raise SerializationConflict("what was in the way is gone")

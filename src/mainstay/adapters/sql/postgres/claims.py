@@ -14,6 +14,7 @@ from hashlib import blake2b
 
 from mainstay.adapters.sql.postgres.errors import ConnectionLost, away
 from mainstay.adapters.sql.postgres.link import Link
+from mainstay.adapters.sql.postgres.pool import Pool
 from mainstay.model.problem import Problem
 from mainstay.ports.store import Claims
 
@@ -117,6 +118,58 @@ class AdvisoryClaims(Claims):
         self._held.clear()
         if link is not None:
             await link.close()
+
+
+class TransactionClaims(Claims):
+    """Claims behind a transaction pooler, where no session is ours: each holds a transaction open, with its lock."""
+
+    def __init__(self, pool: Callable[[], Pool], begin: str) -> None:
+        self._pool = pool
+        self._begin = begin
+        self._held: dict[bytes, Link | None] = {}
+
+    async def take(self, key: bytes) -> bool:
+        if key in self._held:
+            return False
+        self._held[key] = None
+        pool = self._pool()
+        link: Link | None = None
+        try:
+            link = await pool.take(_SECONDS)
+            await link.execute(self._begin, _SECONDS)
+            rows = await link.fetch("SELECT pg_try_advisory_xact_lock($1)", (_number(key),), _SECONDS)
+        except BaseException as error:
+            del self._held[key]
+            if link is not None:
+                link.terminate()
+                pool.give(link)
+            if isinstance(error, ConnectionLost):
+                raise away(error) from error
+            raise
+        if rows[0][0]:
+            self._held[key] = link
+            return True
+        del self._held[key]
+        await self._end(link)
+        return False
+
+    async def drop(self, key: bytes) -> None:
+        link = self._held.pop(key, None)
+        if link is not None:
+            await self._end(link)
+
+    async def _end(self, link: Link) -> None:
+        try:
+            await link.execute("ROLLBACK", _SECONDS)
+        except (ConnectionLost, Problem):
+            link.terminate()
+        finally:
+            self._pool().give(link)
+
+    async def stop(self) -> None:
+        """Let all claims go."""
+        for key in list(self._held):
+            await self.drop(key)
 
 
 def _number(key: bytes) -> int:

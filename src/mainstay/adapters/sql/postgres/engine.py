@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
-from mainstay.adapters.sql.postgres.claims import AdvisoryClaims
+from mainstay.adapters.sql.postgres.claims import AdvisoryClaims, TransactionClaims
 from mainstay.adapters.sql.postgres.errors import Columns
-from mainstay.adapters.sql.postgres.link import Link, connect
+from mainstay.adapters.sql.postgres.link import Link, begin, connect
 from mainstay.adapters.sql.postgres.options import Options
 from mainstay.adapters.sql.postgres.pool import Pool
 
@@ -26,9 +29,10 @@ class PostgresEngine:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.columns: Columns = Columns()
-        self.claims: AdvisoryClaims = AdvisoryClaims(self._open_writer)
         self.writers: Pool = self._pool(write=True)
         self.readers: Pool = self._pool(write=False)
+        self.holders: Pool = self._pool(write=True)  # of claims, behind a pooler
+        self.claims: AdvisoryClaims | TransactionClaims = self._claims()
 
     def _pool(self, *, write: bool) -> Pool:
         options = self.options
@@ -40,23 +44,33 @@ class PostgresEngine:
             check_seconds=options.check_seconds,
         )
 
+    def _claims(self) -> AdvisoryClaims | TransactionClaims:
+        if self.options.pooler and self.options.direct_url is None:
+            return TransactionClaims(lambda: self.holders, self.begin_command)
+        return AdvisoryClaims(self._open_session)
+
     @property
     def statements_commit(self) -> bool:
         """Whether a statement outside of any transaction is isolated as commands must be."""
         return not self.options.pooler
 
-    @property
+    @cached_property
     def begin_command(self) -> str:
         """What begins the transaction of a command."""
-        return "BEGIN ISOLATION LEVEL SERIALIZABLE" if self.options.pooler else "BEGIN"
+        return begin(self.options, write=True)
 
-    @property
+    @cached_property
     def begin_query(self) -> str:
         """What begins the snapshot of a query."""
-        return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.options.pooler else "BEGIN"
+        return begin(self.options, write=False)
 
     async def _open_writer(self) -> Link:
         return await connect(self.options, self.columns, write=True)
+
+    async def _open_session(self) -> Link:
+        options = self.options
+        direct = replace(options, url=options.direct_url or options.url, pooler=False)
+        return await connect(direct, self.columns, write=True)
 
     async def _open_reader(self) -> Link:
         return await connect(self.options, self.columns, write=False)
@@ -68,7 +82,8 @@ class PostgresEngine:
         """
         self.writers = self._pool(write=True)
         self.readers = self._pool(write=False)
-        self.claims = AdvisoryClaims(self._open_writer)
+        self.holders = self._pool(write=True)
+        self.claims = self._claims()
         await self.writers.start()
         try:
             await self.readers.start()
@@ -78,15 +93,9 @@ class PostgresEngine:
             raise
 
     async def _look(self) -> None:
-        link = await self.writers.take()
-        try:
-            rows = await link.fetch(
-                "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),"
-                " pg_is_in_recovery()",
-                (),
-            )
-        finally:
-            self.writers.give(link)
+        rows = await self._ask(
+            "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery()"
+        )
         version, encoding, standby = rows[0]
         if version < OLDEST:
             raise ServerUnfit(f"the server is PostgreSQL {version // 10000}: use {OLDEST // 10000} or newer")
@@ -98,17 +107,24 @@ class PostgresEngine:
 
     async def learn(self) -> None:
         """Read which columns the constraints are of."""
+        self.columns.learn(await self._ask(Columns.QUERY))
+
+    async def _ask(self, query: str) -> list[Any]:
         link = await self.writers.take()
         try:
-            self.columns.learn(await link.fetch(Columns.QUERY, ()))
+            await link.execute(self.begin_command)
+            rows = await link.fetch(query, ())
+            await link.execute("ROLLBACK")
         finally:
             self.writers.give(link)
+        return rows
 
     async def stop(self) -> None:
         """End all connections; what is under way is given some seconds."""
         await self.claims.stop()
         await self.writers.stop(STOP_SECONDS)
         await self.readers.stop(STOP_SECONDS)
+        await self.holders.stop(STOP_SECONDS)
 
     def health(self) -> str | None:
         """Return why the database cannot be used, or None."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -29,7 +29,7 @@ class Link:
     def __init__(self, raw: asyncpg.Connection, columns: Columns, cache: int) -> None:
         self._raw = raw
         self._columns = columns
-        self._cache = cache
+        self._cache = cache  # 0: what is prepared may be lost at the end of a transaction
         self._prepared: dict[str, PreparedStatement] = {}
         self.broken: bool = False
         self.cut: bool = False
@@ -92,6 +92,8 @@ class Link:
             raise self._failed(error, statement) from error
 
     async def _prepare(self, statement: str, timeout: float | None, *, kept: bool = True) -> PreparedStatement:
+        if self._cache == 0:
+            return await self._raw.prepare(statement, name="", timeout=timeout)
         prepared = await self._raw.prepare(statement, timeout=timeout)
         if kept:
             if len(self._prepared) >= self._cache:
@@ -135,22 +137,30 @@ class Link:
                 self._raw.terminate()
 
 
-def session(options: Options, *, write: bool) -> Mapping[str, str]:
-    """Return what holds for every statement of a connection."""
-    if options.pooler:
-        return {}
+def session(options: Options, *, write: bool) -> dict[str, str]:
+    """Return what holds for every statement of a call, by the names of the server's settings."""
     path = {} if options.schema is None else {"search_path": '"' + options.schema.replace('"', '""') + '"'}
     return {
         **path,
-        "application_name": "mainstay",
         "default_transaction_isolation": "serializable" if write else "repeatable read",
         "default_transaction_read_only": "off" if write else "on",
         "synchronous_commit": options.synchronous,
         "statement_timeout": str(int(options.statement_seconds * 1000)),
         "idle_in_transaction_session_timeout": str(int(options.idle_seconds * 1000)),
         "timezone": "UTC",
-        "client_encoding": "UTF8",
     }
+
+
+def begin(options: Options, *, write: bool) -> str:
+    """Return what begins a transaction. Behind a pooler it says all that the sessions say elsewhere."""
+    if not options.pooler:
+        return "BEGIN"
+    settings = session(options, write=write)
+    isolation, _ = settings.pop("default_transaction_isolation"), settings.pop("default_transaction_read_only")
+    path = settings.pop("search_path", None)  # a quoted name, and no text
+    kept = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+    kept += "" if path is None else f"; SET LOCAL search_path = {path}"
+    return f"BEGIN ISOLATION LEVEL {isolation.upper()}{'' if write else ' READ ONLY'}; {kept}"
 
 
 async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
@@ -160,6 +170,6 @@ async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
         timeout=options.connect_seconds,
         command_timeout=None,
         statement_cache_size=0,  # the link has its own
-        server_settings=dict(session(options, write=write)),
+        server_settings=None if options.pooler else {"application_name": "mainstay", **session(options, write=write)},
     )
-    return Link(raw, columns, options.statement_cache)
+    return Link(raw, columns, 0 if options.pooler else options.statement_cache)
