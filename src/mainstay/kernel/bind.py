@@ -61,7 +61,15 @@ class Bound(msgspec.Struct, kw_only=True, eq=False):
     def relay(self, holder: str) -> Relay:
         """Return the relay that delivers this service's events; ``holder`` names this replica."""
         relay = Relay(self.ports, self.consumers, dispatch, holder)
-        self.bell.listen(relay.wake)
+        store = self.ports.store
+
+        def rung() -> None:
+            relay.wake()
+            if not relay.counters.leading:  # another process delivers
+                store.ring()
+
+        self.bell.listen(rung)
+        store.listen(relay.wake)
         return relay
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -113,6 +113,17 @@ class Store(ABC):
         together, as soon as the store is free.
         """
         return 0.0
+
+    def ring(self) -> None:
+        """Tell other processes that share the store, soon, that there are events to be delivered.
+
+        It may be lost, and need not be heard: who delivers looks for events now and then all the same.
+        """
+        return
+
+    def listen(self, heard: Callable[[], None]) -> None:  # noqa: ARG002 - of a store whose processes cannot ring
+        """Have ``heard`` called whenever another process rings, until the store is stopped."""
+        return
 
     @abstractmethod
     def statistics(self) -> Mapping[str, float]:

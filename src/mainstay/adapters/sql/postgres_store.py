@@ -76,6 +76,14 @@ class PostgresStore(Store):
     def delay(self, *, write: bool) -> float:
         return (self.engine.writers if write else self.engine.readers).delay
 
+    def ring(self) -> None:
+        if self.engine.wire is not None:
+            self.engine.wire.ring()
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        if self.engine.wire is not None:
+            self.engine.wire.listen(heard)
+
     def statistics(self) -> Mapping[str, float]:
         return self.engine.statistics()
 

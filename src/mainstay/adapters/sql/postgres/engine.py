@@ -12,6 +12,7 @@ from mainstay.adapters.sql.postgres.errors import Columns
 from mainstay.adapters.sql.postgres.link import Link, begin, connect
 from mainstay.adapters.sql.postgres.options import Options
 from mainstay.adapters.sql.postgres.pool import Pool
+from mainstay.adapters.sql.postgres.wire import Wire
 
 OLDEST = 130000
 """The oldest server that is known to work, as it numbers itself."""
@@ -33,6 +34,7 @@ class PostgresEngine:
         self.readers: Pool = self._pool(write=False)
         self.holders: Pool = self._pool(write=True)  # of claims, behind a pooler
         self.claims: AdvisoryClaims | TransactionClaims = self._claims()
+        self.wire: Wire | None = None
 
     def _pool(self, *, write: bool) -> Pool:
         options = self.options
@@ -48,6 +50,12 @@ class PostgresEngine:
         if self.options.pooler and self.options.direct_url is None:
             return TransactionClaims(lambda: self.holders, self.begin_command)
         return AdvisoryClaims(self._open_session)
+
+    def _wire(self) -> Wire | None:
+        """Return what wakes other processes; None where every session is the pooler's: they look by themselves."""
+        if self.options.pooler and self.options.direct_url is None:
+            return None
+        return Wire(self._open_session, f"mainstay:{self.options.schema or ''}")
 
     @property
     def statements_commit(self) -> bool:
@@ -84,6 +92,7 @@ class PostgresEngine:
         self.readers = self._pool(write=False)
         self.holders = self._pool(write=True)
         self.claims = self._claims()
+        self.wire = self._wire()
         await self.writers.start()
         try:
             await self.readers.start()
@@ -122,6 +131,8 @@ class PostgresEngine:
     async def stop(self) -> None:
         """End all connections; what is under way is given some seconds."""
         await self.claims.stop()
+        if self.wire is not None:
+            await self.wire.stop()
         await self.writers.stop(STOP_SECONDS)
         await self.readers.stop(STOP_SECONDS)
         await self.holders.stop(STOP_SECONDS)

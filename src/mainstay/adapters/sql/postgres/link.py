@@ -116,6 +116,14 @@ class Link:
         """Be told when the connection has ended, whoever ended it."""
         self._raw.add_termination_listener(lambda _: told(self))
 
+    async def hear(self, channel: str, heard: Callable[[int, int], None]) -> None:
+        """Listen to a channel; ``heard`` is told who rang and who this is, by the numbers of their sessions."""
+        own = self._raw.get_server_pid()
+        try:
+            await self._raw.add_listener(channel, lambda _, pid, __, ___: heard(pid, own))
+        except BaseException as error:
+            raise self._failed(error, "LISTEN") from error
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
