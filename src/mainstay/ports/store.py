@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from mainstay.model.operation import Isolation
 from mainstay.model.schema import Shape
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Rows
@@ -94,12 +95,19 @@ class Store(ABC):
 
     @abstractmethod
     def begin(
-        self, *, write: bool, single: bool = False, deadline: float | None = None, latest: bool = False
+        self,
+        *,
+        write: bool,
+        single: bool = False,
+        deadline: float | None = None,
+        latest: bool = False,
+        isolation: Isolation = "serializable",
     ) -> Transaction:
         """Return a new transaction.
 
         ``single`` promises one read at most; ``deadline`` is in the clock's monotonic time. ``latest`` asks a query for
-        all that was committed before: it may not be answered by a replica that is behind.
+        all that was committed before: it may not be answered by a replica that is behind. ``isolation`` is how far a
+        command is kept apart from others, at least.
         """
 
     @abstractmethod

@@ -47,6 +47,8 @@ class Dialect(ABC):
     """The Python types of the columns' types, where msgspec converts lists of rows; empty where nothing is gained."""
     listable: ClassVar[frozenset[FieldKind]]
     """The kinds whose values can be bound as one list."""
+    locking: ClassVar[str] = ""
+    """What a read of one row ends with, so that nobody else changes the row meanwhile."""
     nulls_placed: ClassVar[bool] = False
     """Whether an index must say that null comes first, to give that order."""
     few: ClassVar[int]

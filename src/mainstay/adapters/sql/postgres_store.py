@@ -11,6 +11,7 @@ from mainstay.adapters.sql.dialects.postgres import PostgresDialect
 from mainstay.adapters.sql.postgres import Options, PostgresEngine
 from mainstay.adapters.sql.postgres.texts import Texts
 from mainstay.adapters.sql.postgres_transaction import CommandTransaction, QueryTransaction
+from mainstay.model.operation import Isolation
 from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
 
 _LEAST = 0.001  # seconds: the driver takes no less
@@ -57,7 +58,13 @@ class PostgresStore(Store):
         await self.engine.stop()
 
     def begin(
-        self, *, write: bool, single: bool = False, deadline: float | None = None, latest: bool = False
+        self,
+        *,
+        write: bool,
+        single: bool = False,
+        deadline: float | None = None,
+        latest: bool = False,
+        isolation: Isolation = "serializable",
     ) -> Transaction:
         if not self._catalog:
             raise RuntimeError("the store is not open: start() it with its tables first")
@@ -67,7 +74,7 @@ class PostgresStore(Store):
             return None if deadline is None else max(_LEAST, deadline - clock())
 
         if write:
-            return CommandTransaction(self.engine, self._texts, self._catalog, left=left)
+            return CommandTransaction(self.engine, self._texts, self._catalog, left=left, isolation=isolation)
         return QueryTransaction(self.engine, self._texts, self._catalog, single=single, left=left, latest=latest)
 
     def health(self) -> str | None:
@@ -92,7 +99,7 @@ class PostgresStore(Store):
 
         link = await self.engine.writers.take()
         try:
-            await link.execute(self.engine.begin_command)
+            await link.execute(self.engine.begin_command())
             await link.execute("SELECT pg_advisory_xact_lock(7142023)")  # several workers may begin at once
             for statement in create_statements(tables, PostgresDialect()):
                 await link.execute(statement)

@@ -24,6 +24,7 @@ from mainstay.adapters.sql.postgres_writing import Group, Writer, grouped
 from mainstay.adapters.sql.rows import Found, SqlRows
 from mainstay.adapters.sql.statements import Statements
 from mainstay.adapters.sql.writes import Insert, Write, alteration, ended, queue_insert, reads_only
+from mainstay.model.operation import Isolation
 from mainstay.model.problem import DeadlineExceeded, SerializationConflict
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Change, Rows
@@ -173,12 +174,27 @@ class CommandTransaction(Transaction):
     A transaction is begun by the first read. A command that only writes has none where its writes go as one statement.
     """
 
-    __slots__ = ("_catalog", "_done", "_ended", "_engine", "_failure", "_left", "_link", "_lock", "_queue", "_texts")
+    __slots__ = (
+        "_begin",
+        "_catalog",
+        "_done",
+        "_ended",
+        "_engine",
+        "_failure",
+        "_left",
+        "_link",
+        "_lock",
+        "_queue",
+        "_texts",
+    )
 
     dialect: ClassVar[Dialect] = PostgresDialect()
 
-    def __init__(self, engine: PostgresEngine, texts: Texts, catalog: Catalog, *, left: Left) -> None:
+    def __init__(
+        self, engine: PostgresEngine, texts: Texts, catalog: Catalog, *, left: Left, isolation: Isolation
+    ) -> None:
         self._engine = engine
+        self._begin = engine.begin_command(isolation)
         self._texts = texts
         self._catalog = catalog
         self._left = left
@@ -263,7 +279,7 @@ class CommandTransaction(Transaction):
             if len(groups) == 1 and self._engine.statements_commit and may_stand_alone(groups[0]):
                 await self._commit_alone(self._link, groups[0])
                 return
-            await self._link.execute(self._engine.begin_command, self._left())
+            await self._link.execute(self._begin, self._left())
         await self._carry_out(self._link, groups)
         await self._end(self._link)
 
@@ -318,7 +334,7 @@ class CommandTransaction(Transaction):
             link = self._link
             if link is None:
                 link = self._link = await self._engine.writers.take(self._left())
-                await link.execute(self._engine.begin_command, self._left())
+                await link.execute(self._begin, self._left())
             if self._queue:
                 queue, self._queue = self._queue, []
                 await self._carry_out(link, list(grouped(queue)))
@@ -335,7 +351,7 @@ class CommandTransaction(Transaction):
 
     def _writer(self, link: Link, timeout: float | None = None) -> Writer:
         left = self._left() if timeout is None else timeout
-        return Writer(link, self._texts, left, self._engine.begin_command)
+        return Writer(link, self._texts, left, self._begin)
 
     def _failed(self, error: BaseException) -> BaseException:
         """Return what is raised of an error, and again of whatever else is asked for."""

@@ -110,6 +110,7 @@ class PostgresDialect(Dialect):
     listable = frozenset(FieldKind)
     few = 0
     nulls_placed = True
+    locking = " FOR UPDATE"
 
     def storing(self, attribute: Attribute) -> Storing:
         kind = attribute.kind

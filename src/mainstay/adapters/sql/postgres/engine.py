@@ -13,6 +13,7 @@ from mainstay.adapters.sql.postgres.link import Link, begin, connect
 from mainstay.adapters.sql.postgres.options import Options
 from mainstay.adapters.sql.postgres.pool import Pool
 from mainstay.adapters.sql.postgres.wire import Wire
+from mainstay.model.operation import Isolation
 
 OLDEST = 130000
 """The oldest server that is known to work, as it numbers itself."""
@@ -29,6 +30,7 @@ class PostgresEngine:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self._begins: dict[Isolation, str] = {}
         self.columns: Columns = Columns()
         self.writers: Pool = self._pool(write=True)
         self.readers: Pool = self._pool(write=False)
@@ -48,7 +50,7 @@ class PostgresEngine:
 
     def _claims(self) -> AdvisoryClaims | TransactionClaims:
         if self.options.pooler and self.options.direct_url is None:
-            return TransactionClaims(lambda: self.holders, self.begin_command)
+            return TransactionClaims(lambda: self.holders, self.begin_command())
         return AdvisoryClaims(self._open_session)
 
     def _wire(self) -> Wire | None:
@@ -62,15 +64,17 @@ class PostgresEngine:
         """Whether a statement outside of any transaction is isolated as commands must be."""
         return not self.options.pooler
 
-    @cached_property
-    def begin_command(self) -> str:
-        """What begins the transaction of a command."""
-        return begin(self.options, write=True)
+    def begin_command(self, isolation: Isolation = "serializable") -> str:
+        """Return what begins the transaction of a command."""
+        found = self._begins.get(isolation)
+        if found is None:
+            found = self._begins[isolation] = begin(self.options, isolation)
+        return found
 
     @cached_property
     def begin_query(self) -> str:
         """What begins the snapshot of a query."""
-        return begin(self.options, write=False)
+        return begin(self.options, None)
 
     async def _open_writer(self) -> Link:
         return await connect(self.options, self.columns, write=True)
@@ -121,7 +125,7 @@ class PostgresEngine:
     async def _ask(self, query: str) -> list[Any]:
         link = await self.writers.take()
         try:
-            await link.execute(self.begin_command)
+            await link.execute(self.begin_command())
             rows = await link.fetch(query, ())
             await link.execute("ROLLBACK")
         finally:

@@ -13,6 +13,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from mainstay.adapters.sql.postgres.errors import Columns, ConnectionLost, StaleStatement, translate
 from mainstay.adapters.sql.postgres.options import Options
+from mainstay.model.operation import Isolation
 
 Row = Sequence[Any]
 
@@ -159,16 +160,18 @@ def session(options: Options, *, write: bool) -> dict[str, str]:
     }
 
 
-def begin(options: Options, *, write: bool) -> str:
-    """Return what begins a transaction. Behind a pooler it says all that the sessions say elsewhere."""
-    if not options.pooler:
+def begin(options: Options, isolation: Isolation | None) -> str:
+    """Return what begins a command's transaction, or a query's (None): behind a pooler, with all that sessions say."""
+    if not options.pooler and isolation in (None, "serializable"):
         return "BEGIN"
-    settings = session(options, write=write)
-    isolation, _ = settings.pop("default_transaction_isolation"), settings.pop("default_transaction_read_only")
+    level = (isolation or "repeatable_read").replace("_", " ").upper()
+    opening = f"BEGIN ISOLATION LEVEL {level}{' READ ONLY' if isolation is None else ''}"
+    if not options.pooler:
+        return opening
+    settings = session(options, write=isolation is not None)
     path = settings.pop("search_path", None)  # a quoted name, and no text
-    kept = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
-    kept += "" if path is None else f"; SET LOCAL search_path = {path}"
-    return f"BEGIN ISOLATION LEVEL {isolation.upper()}{'' if write else ' READ ONLY'}; {kept}"
+    kept = "".join(f"; SET LOCAL {k} = '{v}'" for k, v in settings.items() if not k.startswith("default_"))
+    return opening + kept + ("" if path is None else f"; SET LOCAL search_path = {path}")
 
 
 async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
