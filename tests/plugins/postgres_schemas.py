@@ -16,9 +16,9 @@ from mainstay.adapters.sql.postgres_store import PostgresStore
 from mainstay.ports.store import Table
 
 
-def server_url() -> str:
-    """Return where the server is."""
-    found = os.environ.get("MAINSTAY_TEST_POSTGRES")
+def server_url(name: str = "MAINSTAY_TEST_POSTGRES") -> str:
+    """Return where the server is, or the pooler before it."""
+    found = os.environ.get(name)
     if not found:
         pytest.fail('this test needs PostgreSQL: scripts/services up, then eval "$(scripts/services env)"')
     return found
@@ -41,12 +41,15 @@ def drop_schema(folder: Path) -> None:
 
 
 class SchemaStore(PostgresStore):
-    """A store whose schema is made at its start, where it is not there. ``folder`` names it."""
+    """A store whose schema is made at its start, where it is not there. ``folder`` names it.
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    With ``pooler`` it goes by way of PgBouncer.
+    """
+
+    def __init__(self, folder: Path, *, pooler: bool = False, **options: Any) -> None:
         self.schema = schema_of(folder)
-        given = {"create": True, "synchronous": "off", "pool": 4, **options}
-        super().__init__(server_url(), schema=self.schema, **given)
+        given = {"create": True, "synchronous": "off", "pool": 4, "pooler": pooler, **options}
+        super().__init__(server_url(*(["MAINSTAY_TEST_PGBOUNCER"] if pooler else [])), schema=self.schema, **given)
 
     async def start(self, tables: Sequence[Table]) -> None:
         await execute(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")

@@ -330,7 +330,8 @@ def _settings_on(store: str, directory: Path) -> Settings:
         return settings_for(make_database(directory))
     if store == "postgresql":
         url, schema = make_schema(directory)
-        return settings_for(url, **{"database.schema": schema})
+        flags: dict[str, Any] = {"database.schema": schema}
+        return settings_for(url, **flags)
     return settings_for("memory:" if store == "memory" else f"sqlite:///{directory / 'shop.sqlite'}")
 
 

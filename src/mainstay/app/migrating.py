@@ -116,7 +116,8 @@ def _target(settings: Settings) -> Target:
         return SqliteTarget(sqlite_path(settings))
     from mainstay.adapters.sql.migrations.postgres_target import PostgresTarget
 
-    return PostgresTarget(settings.database.url.reveal(), settings.database.schema or None)
+    database = settings.database
+    return PostgresTarget(database.direct_url.reveal() or database.url.reveal(), database.schema or None)
 
 
 def migrations_of(settings: Settings, tables: Sequence[Table]) -> Migrations | None:

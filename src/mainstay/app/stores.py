@@ -90,6 +90,7 @@ def postgres(settings: Settings, clock: Clock) -> Store:
         create=database.create,
         clock=clock.monotonic,
         replica_url=database.replica_url.reveal() or None,
+        direct_url=database.direct_url.reveal() or None,
         synchronous=_COMMIT[database.synchronous],
         pool=database.pool,
         pooler=database.pooler,

@@ -204,13 +204,13 @@ async def _settled(call: Call, error: CommitUnknown | UniqueConflict, ports: Por
 
 def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
     render, outbox, before = plan.render, plan.outbox, plan.before
-    ring = plan.bell.ring
+    ring, isolation = plan.bell.ring, plan.bound.operation.isolation
     ports = plan.bound.ports
     run = runner(plan.bound.operation, ports.clock, ports.observer, ports.held_seconds)
     at_once, waiting = _split(plan.resolvers)
 
     async def attempt(call: Call, arguments: dict[str, Any]) -> Reply:
-        unit = UnitOfWork(frame_of(call), write=True, deadline=call.deadline)
+        unit = UnitOfWork(frame_of(call), write=True, deadline=call.deadline, isolation=isolation)
         scope = Scope(call, unit)
         try:
             if before is not None and not await before(call, unit):

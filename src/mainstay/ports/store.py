@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from mainstay.model.operation import Isolation
 from mainstay.model.schema import Shape
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Rows
@@ -94,12 +95,19 @@ class Store(ABC):
 
     @abstractmethod
     def begin(
-        self, *, write: bool, single: bool = False, deadline: float | None = None, latest: bool = False
+        self,
+        *,
+        write: bool,
+        single: bool = False,
+        deadline: float | None = None,
+        latest: bool = False,
+        isolation: Isolation = "serializable",
     ) -> Transaction:
         """Return a new transaction.
 
         ``single`` promises one read at most; ``deadline`` is in the clock's monotonic time. ``latest`` asks a query for
-        all that was committed before: it may not be answered by a replica that is behind.
+        all that was committed before: it may not be answered by a replica that is behind. ``isolation`` is how far a
+        command is kept apart from others, at least.
         """
 
     @abstractmethod
@@ -113,6 +121,17 @@ class Store(ABC):
         together, as soon as the store is free.
         """
         return 0.0
+
+    def ring(self) -> None:
+        """Tell other processes that share the store, soon, that there are events to be delivered.
+
+        It may be lost, and need not be heard: who delivers looks for events now and then all the same.
+        """
+        return
+
+    def listen(self, heard: Callable[[], None]) -> None:  # noqa: ARG002 - of a store whose processes cannot ring
+        """Have ``heard`` called whenever another process rings, until the store is stopped."""
+        return
 
     @abstractmethod
     def statistics(self) -> Mapping[str, float]:

@@ -17,6 +17,10 @@ Reading = tuple[str, Any]
 to where whole lists are converted, or None."""
 
 
+MAX_DIGITS = 18
+"""The digits that fit an integer of 64 bits whatever they are: SQLite stores decimals so, and a service may move."""
+
+
 class TableFault(Exception):
     """An entity that cannot be stored as it is declared: which field, why, and what to do."""
 
@@ -43,6 +47,8 @@ class Dialect(ABC):
     """The Python types of the columns' types, where msgspec converts lists of rows; empty where nothing is gained."""
     listable: ClassVar[frozenset[FieldKind]]
     """The kinds whose values can be bound as one list."""
+    locking: ClassVar[str] = ""
+    """What a read of one row ends with, so that nobody else changes the row meanwhile."""
     nulls_placed: ClassVar[bool] = False
     """Whether an index must say that null comes first, to give that order."""
     indexes_if_absent: ClassVar[bool] = True

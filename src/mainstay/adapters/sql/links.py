@@ -9,9 +9,14 @@ from typing import Any, Protocol
 
 
 class Link(Protocol):
-    """One connection, used by one call at a time. ``used`` is when it was given back last."""
+    """One connection, used by one call at a time.
+
+    ``used`` is when it was given back last; ``cut`` says that something was given up in the midst of it, which the
+    server may take a moment to let go.
+    """
 
     used: float
+    cut: bool
 
     @property
     def closed(self) -> bool:

@@ -47,9 +47,9 @@ class MysqlStore(ServerStore[Link]):
         """Whether a group outside of any transaction undoes itself where it fails."""
         return stands_alone(group)
 
-    def writer(self, link: Link, timeout: float | None) -> MysqlWriter:
+    def writer(self, link: Link, timeout: float | None, begin: str) -> MysqlWriter:
         """Return what carries writes out on a connection."""
-        return MysqlWriter(link, timeout)
+        return MysqlWriter(link, timeout, begin)
 
     async def _create_tables(self, tables: Sequence[Table]) -> None:
         from mainstay.adapters.sql.schema import create_statements

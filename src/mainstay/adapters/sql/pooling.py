@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from time import monotonic
 from typing import Generic, TypeVar
@@ -47,6 +47,7 @@ class Pool(Generic[L]):
         self._lent: dict[L, float] = {}
         self._waiting: deque[tuple[float, asyncio.Future[L]]] = deque()
         self._openers: set[asyncio.Task[None]] = set()
+        self._menders: set[asyncio.Task[None]] = set()
         self._given: asyncio.Event | None = None  # of who waits for all to be given back
         self._closing = False
         self.failure: str | None = None
@@ -151,8 +152,21 @@ class Pool(Generic[L]):
             self._open_more()
             self._look()
             return
+        if link.cut:
+            self._spawn(self._mend(link), self._menders)
+            return
         link.used = monotonic()
         self._lend(link)
+
+    async def _mend(self, link: L) -> None:
+        """Wait until the server has let go of what was given up on a connection, and lend it again."""
+        link.cut = False
+        if await self._alive(link):
+            link.used = monotonic()
+            self._lend(link)
+        else:
+            self._open_more()
+            self._look()
 
     def _lend(self, link: L) -> None:
         while self._waiting:
@@ -172,12 +186,12 @@ class Pool(Generic[L]):
         """Begin to open connections for those who wait, as many as there may be."""
         room = self._size - self.opened - len(self._openers)
         for _ in range(min(room, len(self._waiting) - len(self._openers))):
-            self._spawn()
+            self._spawn(self._opening(), self._openers)
 
-    def _spawn(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._opening())
-        self._openers.add(task)
-        task.add_done_callback(self._openers.discard)
+    def _spawn(self, work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        among.add(task)
+        task.add_done_callback(among.discard)
 
     async def _opening(self) -> None:
         """Open a connection; where the database is away, tell those who wait, and look for it until it is back."""
@@ -207,7 +221,7 @@ class Pool(Generic[L]):
 
     def _look(self) -> None:
         if self.opened == 0 and not self._openers and not self._closing:
-            self._spawn()
+            self._spawn(self._opening(), self._openers)
 
     def _refuse(self, cause: BaseException) -> None:
         while self._waiting:
@@ -225,9 +239,10 @@ class Pool(Generic[L]):
                     await self._given.wait()
         self._closing = True
         self._refuse(RuntimeError("the store is stopped"))
-        for task in list(self._openers):
+        tasks = [*self._openers, *self._menders]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._openers, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for link in list(self._lent):
             link.terminate()
         idle, self._idle = self._idle, []

@@ -30,7 +30,8 @@ class PostgresStore(ServerStore[Link]):
     def __init__(
         self, url: str, *, create: bool = False, clock: Callable[[], float] = monotonic, **options: Any
     ) -> None:
-        super().__init__(PostgresEngine(Options(url, **options)), PostgresDialect(), create=create, clock=clock)
+        self._own = PostgresEngine(Options(url, **options))
+        super().__init__(self._own, PostgresDialect(), create=create, clock=clock)
         self._texts = Texts()
 
     def text(self, statement: str) -> str:
@@ -45,9 +46,17 @@ class PostgresStore(ServerStore[Link]):
         """Whether a group outside of any transaction undoes itself where it fails."""
         return may_stand_alone(group)
 
-    def writer(self, link: Link, timeout: float | None) -> PostgresWriter:
+    def writer(self, link: Link, timeout: float | None, begin: str) -> PostgresWriter:
         """Return what carries writes out on a connection."""
-        return PostgresWriter(link, self._texts, timeout)
+        return PostgresWriter(link, self._texts, timeout, begin)
+
+    def ring(self) -> None:
+        if self._own.wire is not None:
+            self._own.wire.ring()
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        if self._own.wire is not None:
+            self._own.wire.listen(heard)
 
     def stream(self, link: Link, text: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
         """Give the rows of a read in batches, by a cursor of the open transaction."""
@@ -58,7 +67,7 @@ class PostgresStore(ServerStore[Link]):
 
         link = await self.engine.writers.take()
         try:
-            await link.execute("BEGIN")
+            await link.execute(self.engine.begin_command())
             await link.execute("SELECT pg_advisory_xact_lock(7142023)")  # several workers may begin at once
             for statement in create_statements(tables, self.dialect):
                 await link.execute(statement)

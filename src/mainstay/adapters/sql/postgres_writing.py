@@ -64,8 +64,8 @@ class PostgresWriter(Writer[Link]):
 
     __slots__ = ("_texts",)
 
-    def __init__(self, link: Link, texts: Texts, timeout: float | None) -> None:
-        super().__init__(link, timeout)
+    def __init__(self, link: Link, texts: Texts, timeout: float | None, begin: str) -> None:
+        super().__init__(link, timeout, begin)
         self._texts = texts
 
     async def carry_out(self, group: Group) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Generic, Protocol
 
 from mainstay.adapters.sql.pooling import L, Pool
-from mainstay.adapters.sql.session_claims import Locks, SessionClaims
+from mainstay.adapters.sql.session_claims import HeldClaims, Locks, SessionClaims
+from mainstay.model.operation import Isolation
 
 STOP_SECONDS = 5.0
 
@@ -52,10 +53,7 @@ class ServerEngine(ABC, Generic[L]):
     statements_commit: bool = True
     """Whether a statement outside of any transaction is isolated as commands must be."""
 
-    begin_command: str = "BEGIN"
-    """What begins the transaction of a command."""
-
-    begin_query: str = "BEGIN"
+    begin_query: str
     """What begins the snapshot of a query."""
 
     def __init__(self, options: PoolOptions, locks: Locks[L]) -> None:
@@ -64,9 +62,12 @@ class ServerEngine(ABC, Generic[L]):
         self._make()
 
     def _make(self) -> None:
-        self.claims: SessionClaims[L] = SessionClaims(self._open_writer, self._locks)
         self.writers: Pool[L] = self._pool(write=True)
         self.readers: Pool[L] = self._pool(write=False)
+        self.claims: HeldClaims = self._claims()
+
+    def _claims(self) -> HeldClaims:
+        return SessionClaims(self._open_session, self._locks)
 
     def _pool(self, *, write: bool) -> Pool[L]:
         options = self._pooled
@@ -85,6 +86,14 @@ class ServerEngine(ABC, Generic[L]):
     @abstractmethod
     async def _open_reader(self) -> L:
         """Open a connection for queries."""
+
+    async def _open_session(self) -> L:
+        """Open a connection whose session is ours as long as it lasts."""
+        return await self._open_writer()
+
+    @abstractmethod
+    def begin_command(self, isolation: Isolation = "serializable") -> str:
+        """Return what begins the transaction of a command."""
 
     @abstractmethod
     async def _look(self) -> None:

@@ -11,6 +11,7 @@ from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.pooling import L
 from mainstay.adapters.sql.server_engine import ServerEngine
 from mainstay.adapters.sql.server_transaction import CommandTransaction, QueryTransaction, Server
+from mainstay.model.operation import Isolation
 from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
 
 _LEAST = 0.001  # seconds: asyncpg takes no less
@@ -56,7 +57,13 @@ class ServerStore(Store, Server[L]):
         await self.engine.stop()
 
     def begin(
-        self, *, write: bool, single: bool = False, deadline: float | None = None, latest: bool = False
+        self,
+        *,
+        write: bool,
+        single: bool = False,
+        deadline: float | None = None,
+        latest: bool = False,
+        isolation: Isolation = "serializable",
     ) -> Transaction:
         if not self.catalog:
             raise RuntimeError("the store is not open: start() it with its tables first")
@@ -66,7 +73,7 @@ class ServerStore(Store, Server[L]):
             return None if deadline is None else max(_LEAST, deadline - clock())
 
         if write:
-            return CommandTransaction(self, left=left)
+            return CommandTransaction(self, left=left, isolation=isolation)
         return QueryTransaction(self, single=single, left=left, latest=latest)
 
     def health(self) -> str | None:

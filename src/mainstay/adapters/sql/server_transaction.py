@@ -17,6 +17,7 @@ from mainstay.adapters.sql.server_engine import ServerEngine
 from mainstay.adapters.sql.server_writing import Group, Writer
 from mainstay.adapters.sql.statements import Statements
 from mainstay.adapters.sql.writes import Write, alteration, ended, queue_insert, reads_only
+from mainstay.model.operation import Isolation
 from mainstay.model.problem import DeadlineExceeded, SerializationConflict
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Change, Rows
@@ -50,8 +51,8 @@ class Server(ABC, Generic[L]):
         """Whether a group outside of any transaction undoes itself where it fails."""
 
     @abstractmethod
-    def writer(self, link: L, timeout: float | None) -> Writer[L]:
-        """Return what carries writes out on a connection."""
+    def writer(self, link: L, timeout: float | None, begin: str) -> Writer[L]:
+        """Return what carries writes out on a connection. ``begin`` begins the command's transaction."""
 
     def stream(self, link: L, text: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
         """Give the rows of a read in batches, by a cursor of the open transaction: asked only where it ``streams``."""
@@ -68,7 +69,7 @@ class QueryTransaction(Transaction, Generic[L]):
         self._server = server
         self._engine = server.engine
         self._pool = server.engine.query_pool(latest=latest)
-        self._single = single
+        self._single = single and server.engine.statements_commit
         self._left = left
         self._link: L | None = None
         self._lock = asyncio.Lock()
@@ -197,12 +198,25 @@ class CommandTransaction(Transaction, Generic[L]):
     A transaction is begun by the first read. A command that only writes has none where its writes go as one statement.
     """
 
-    __slots__ = ("_done", "_ended", "_engine", "_failure", "_left", "_link", "_lock", "_queue", "_server", "dialect")
+    __slots__ = (
+        "_begin",
+        "_done",
+        "_ended",
+        "_engine",
+        "_failure",
+        "_left",
+        "_link",
+        "_lock",
+        "_queue",
+        "_server",
+        "dialect",
+    )
 
-    def __init__(self, server: Server[L], *, left: Left) -> None:
+    def __init__(self, server: Server[L], *, left: Left, isolation: Isolation) -> None:
         self.dialect = server.dialect
         self._server = server
         self._engine = server.engine
+        self._begin = server.engine.begin_command(isolation)
         self._left = left
         self._queue: list[Write] = []
         self._done: list[Write] = []  # to be told anew, should it be asked which of them broke a rule
@@ -285,7 +299,7 @@ class CommandTransaction(Transaction, Generic[L]):
             if len(groups) == 1 and self._engine.statements_commit and self._server.stands_alone(groups[0]):
                 await self._commit_alone(self._link, groups[0])
                 return
-            await self._link.execute(self._engine.begin_command, self._left())
+            await self._link.execute(self._begin, self._left())
         await self._carry_out(self._link, groups)
         await self._end(self._link)
 
@@ -340,7 +354,7 @@ class CommandTransaction(Transaction, Generic[L]):
             link = self._link
             if link is None:
                 link = self._link = await self._engine.writers.take(self._left())
-                await link.execute(self._engine.begin_command, self._left())
+                await link.execute(self._begin, self._left())
             if self._queue:
                 queue, self._queue = self._queue, []
                 await self._carry_out(link, list(self._server.grouped(queue)))
@@ -356,7 +370,7 @@ class CommandTransaction(Transaction, Generic[L]):
             self._done.extend(group)
 
     def _writer(self, link: L, timeout: float | None = None) -> Writer[L]:
-        return self._server.writer(link, self._left() if timeout is None else timeout)
+        return self._server.writer(link, self._left() if timeout is None else timeout, self._begin)
 
     def _failed(self, error: BaseException) -> BaseException:
         """Return what is raised of an error, and again of whatever else is asked for."""

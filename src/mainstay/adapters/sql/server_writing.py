@@ -21,9 +21,10 @@ Group = list[Write]
 class Writer(ABC, Generic[L]):
     """Carries writes out on a connection."""
 
-    __slots__ = ("_link", "_timeout")
+    __slots__ = ("_begin", "_link", "_timeout")
 
-    def __init__(self, link: L, timeout: float | None) -> None:
+    def __init__(self, link: L, timeout: float | None, begin: str) -> None:
+        self._begin = begin
         self._link = link
         self._timeout = timeout
 
@@ -81,7 +82,7 @@ class Writer(ABC, Generic[L]):
         """
         if self._link.in_transaction:
             await self._link.execute("ROLLBACK", self._timeout)
-        await self._link.execute("BEGIN", self._timeout)
+        await self._link.execute(self._begin, self._timeout)
         for write in writes:
             await self.one(write)
         raise SerializationConflict("what was in the way is gone")

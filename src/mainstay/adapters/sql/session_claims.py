@@ -8,6 +8,7 @@ unique rows that calls commit with it.
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
@@ -31,7 +32,15 @@ class Locks(Protocol[C_contra]):
         """Let locks go."""
 
 
-class SessionClaims(Claims, Generic[L]):
+class HeldClaims(Claims):
+    """Claims that are let go when the store stops."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Let all claims go."""
+
+
+class SessionClaims(HeldClaims, Generic[L]):
     """The claims of one process."""
 
     def __init__(self, open_link: Callable[[], Awaitable[L]], locks: Locks[L]) -> None:
@@ -118,7 +127,6 @@ class SessionClaims(Claims, Generic[L]):
             link.terminate()
 
     async def stop(self) -> None:
-        """Let all claims go."""
         running = self._running
         if running is not None:
             with suppress(ConnectionLost):

@@ -12,6 +12,7 @@ from mainstay.adapters.sql.catalog import Catalog, catalog_of
 from mainstay.adapters.sql.dialects.sqlite import SqliteDialect
 from mainstay.adapters.sql.sqlite import SqliteEngine, Turn
 from mainstay.adapters.sql.sqlite_transaction import CommandTransaction, QueryTransaction
+from mainstay.model.operation import Isolation
 from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
 
 
@@ -68,6 +69,7 @@ class SqliteStore(Store):
         single: bool = False,
         deadline: float | None = None,
         latest: bool = False,  # noqa: ARG002 - there is no replica
+        isolation: Isolation = "serializable",  # noqa: ARG002 - turns never interleave
     ) -> Transaction:
         if not self._catalog:
             raise RuntimeError("the store is not open: start() it with its tables first")

@@ -7,16 +7,22 @@ a table as it was written, so that a schema can be read back with its meaning, b
 
 from __future__ import annotations
 
+import decimal
 import re
 from collections.abc import Callable
+from datetime import date, datetime, time
 from typing import Any, ClassVar
+from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from mainstay.adapters.sql import values
+from mainstay.adapters.sql.dialect import MAX_DIGITS
 from mainstay.adapters.sql.dialect import Dialect as Ways
 
 _COLUMN = re.compile(
@@ -234,11 +240,11 @@ class Decimal(ColumnType):
 
     @property
     def postgres_text(self) -> str:
-        return f"NUMERIC({self.digits}, {self.places})"
+        return f"NUMERIC({MAX_DIGITS}, {self.places})"  # as on SQLite: how many of them are used is the model's part
 
     @property
     def mysql_text(self) -> str:
-        return f"DECIMAL({self.digits}, {self.places})"
+        return f"DECIMAL({MAX_DIGITS}, {self.places})"
 
     def encoder(self) -> Callable[[Any], Any]:
         return values.scale(self.places)
@@ -273,6 +279,54 @@ class Enum(ColumnType):
 
     def __repr__(self) -> str:
         return "Integer()" if self.storage == "INTEGER" else "Text()"
+
+
+def literal(dialect: Dialect, kind: ColumnType, text: str) -> str:
+    """Return a value as it stands in a statement. ``text`` is its text in JSON, without quotes."""
+    parse: Callable[[str], Any] = _PARSERS.get(kind.kind, values.same)
+    stored: Any = text if dialect.name == "postgresql" else kind.encoder()(parse(text))
+    if isinstance(kind, Enum) and kind.storage == "INTEGER":
+        stored = int(text)
+    if isinstance(stored, int | float):
+        return repr(stored)
+    return "'" + str(stored).replace("'", "''") + "'"
+
+
+class Value(sa.ColumnElement[Any]):
+    """A value of a type, written as the database that it is written for stores it."""
+
+    inherit_cache = False
+
+    def __init__(self, kind: ColumnType, text: str) -> None:
+        self.type = kind
+        self.kind = kind
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"types.value(types.{self.kind!r}, {self.text!r})"
+
+
+def value(kind: ColumnType, text: str) -> Value:
+    """Return a value for the default of a column: ``server_default=types.value(types.Decimal(places=2), "9.90")``."""
+    return Value(kind, text)
+
+
+@compiles(Value)
+def _written(element: Value, compiler: Any, **_: Any) -> str:
+    return literal(compiler.dialect, element.kind, element.text)
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "integer": int,
+    "float": float,
+    "boolean": lambda text: text == "true",
+    "decimal": decimal.Decimal,
+    "uuid": UUID,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "json": msgspec.json.decode,
+}
 
 
 def compiler_of(dialect: Ways) -> Dialect:

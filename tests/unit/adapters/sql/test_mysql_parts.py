@@ -62,7 +62,7 @@ def test_texts_that_an_index_must_hold_have_a_bound_and_others_have_none() -> No
         "text": "LONGTEXT",
         "token": "VARBINARY(255)",
         "flavour": "VARCHAR(255)",
-        "price": "DECIMAL(12, 2)",
+        "price": "DECIMAL(18, 2)",
         "id": "BINARY(16)",
         "created_at": "DATETIME(6)",
     }

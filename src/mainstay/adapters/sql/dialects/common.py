@@ -9,12 +9,9 @@ from enum import Enum
 from typing import Any
 
 from mainstay.adapters.sql import values
-from mainstay.adapters.sql.dialect import TableFault, Take
+from mainstay.adapters.sql.dialect import MAX_DIGITS, TableFault, Take
 from mainstay.adapters.sql.operands import Exact, Fit, Off
 from mainstay.model.schema import Attribute, FieldKind
-
-MAX_DIGITS = 18
-"""The digits that fit an integer of 64 bits whatever they are: SQLite stores decimals so, and a service may move."""
 
 DOCUMENTS = frozenset({FieldKind.STRUCT, FieldKind.LIST, FieldKind.MAP, FieldKind.ANY})
 """The kinds that are stored as JSON text."""

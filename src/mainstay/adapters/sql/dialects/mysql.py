@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from mainstay.adapters.sql import values
-from mainstay.adapters.sql.dialect import Dialect, Reading, Storing, TableFault, Take
+from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, TableFault, Take
 from mainstay.adapters.sql.dialects.common import (
     DOCUMENTS,
     check_digits,
@@ -81,6 +81,7 @@ class MysqlDialect(Dialect):
     listable: ClassVar[frozenset[FieldKind]] = frozenset()
     few = 0
     indexes_if_absent = False
+    locking = " FOR UPDATE"
 
     def __init__(self, collation: str = "utf8mb4_nopad_bin") -> None:
         self.collation = collation
@@ -89,7 +90,7 @@ class MysqlDialect(Dialect):
         kind, bound = attribute.kind, self.bound(attribute)
         if kind is FieldKind.DECIMAL:
             check_digits(attribute)
-            storage = f"DECIMAL({attribute.digits}, {attribute.places})"
+            storage = f"DECIMAL({MAX_DIGITS}, {attribute.places})"
             return Storing(storage, values.exactly(attribute.places), values.same)
         if kind is FieldKind.ENUM:
             storage = "BIGINT" if enum_values(attribute.base) is int else f"VARCHAR({bound})"

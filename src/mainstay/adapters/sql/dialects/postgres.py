@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from mainstay.adapters.sql import values
-from mainstay.adapters.sql.dialect import Dialect, Reading, Storing, Take
+from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, Take
 from mainstay.adapters.sql.dialects.common import (
     DOCUMENTS,
     check_digits,
@@ -84,12 +84,13 @@ class PostgresDialect(Dialect):
     listable = frozenset(FieldKind)
     few = 0
     nulls_placed = True
+    locking = " FOR UPDATE"
 
     def storing(self, attribute: Attribute) -> Storing:
         kind = attribute.kind
         if kind is FieldKind.DECIMAL:
             check_digits(attribute)
-            storage = f"numeric({attribute.digits}, {attribute.places})"
+            storage = f"numeric({MAX_DIGITS}, {attribute.places})"
             return Storing(storage, values.exactly(attribute.places), values.same)
         if kind is FieldKind.ENUM:
             storage = "bigint" if enum_values(attribute.base) is int else "text"

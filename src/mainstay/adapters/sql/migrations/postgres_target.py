@@ -93,11 +93,13 @@ class PostgresTarget(Target):
         """Do work on SQLAlchemy's side of the driver, in one transaction."""
         from sqlalchemy.exc import DBAPIError
 
+        from mainstay.adapters.sql.migrations import postgres_impl  # noqa: F401 - Alembic finds it by its dialect
+
         async def run() -> T:
             from sqlalchemy.ext.asyncio import create_async_engine
             from sqlalchemy.pool import NullPool
 
-            engine = create_async_engine("postgresql+asyncpg://", async_creator=self._connect, poolclass=NullPool)
+            engine = create_async_engine("postgresql+asyncpg://", async_creator=self.connect, poolclass=NullPool)
             try:
                 async with engine.begin() as connection:
                     return await connection.run_sync(work)
@@ -114,7 +116,8 @@ class PostgresTarget(Target):
                 "took too long: run this again"
             ) from error
 
-    async def _connect(self) -> asyncpg.Connection:
+    async def connect(self) -> asyncpg.Connection:
+        """Return a connection of its own."""
         settings = {"application_name": "mainstay migrate", "timezone": "UTC"}
         if self._schema is not None:
             settings["search_path"] = '"' + self._schema.replace('"', '""') + '"'
@@ -126,7 +129,7 @@ class PostgresTarget(Target):
             raise MigrationFault(f"{self} cannot be reached: {type(error).__name__}: {error}") from error
 
     async def _connected(self, work: Callable[[asyncpg.Connection], Awaitable[R]]) -> R:
-        connection: Any = await self._connect()
+        connection: Any = await self.connect()
         try:
             return await work(connection)
         finally:

@@ -15,6 +15,7 @@ from mainstay.adapters.sql.mysql.link import Link, connect, kill
 from mainstay.adapters.sql.mysql.options import Options
 from mainstay.adapters.sql.outages import ServerUnfit
 from mainstay.adapters.sql.server_engine import ServerEngine
+from mainstay.model.operation import Isolation
 
 OLDEST_MARIADB = (10, 6)
 OLDEST_MYSQL = (8, 0, 17)
@@ -28,7 +29,6 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 class MysqlEngine(ServerEngine[Link]):
     """Connections for commands, connections for queries, and the claims. It knows nothing of entities."""
 
-    begin_command = "START TRANSACTION"
     begin_query = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
     def __init__(self, options: Options) -> None:
@@ -38,6 +38,12 @@ class MysqlEngine(ServerEngine[Link]):
         self.collation = "utf8mb4_nopad_bin"
         self._killing: set[asyncio.Task[None]] = set()
         super().__init__(options, UserLocks(options.database))
+
+    def begin_command(self, isolation: Isolation = "serializable") -> str:
+        """Return what begins the transaction of a command: sessions are serialisable."""
+        if isolation == "serializable":
+            return "START TRANSACTION"
+        return f"SET TRANSACTION ISOLATION LEVEL {isolation.replace('_', ' ').upper()}; START TRANSACTION"
 
     async def _open_writer(self) -> Link:
         return await connect(self.options, self.columns, partial(self._abandon, self.options.url), write=True)

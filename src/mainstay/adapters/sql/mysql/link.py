@@ -34,7 +34,7 @@ _INTACT = (ConstraintFailed, StatementFailed, StaleStatement, SerializationConfl
 class Link:
     """One connection, used by one call at a time. ``broken`` says that it must not be used again."""
 
-    __slots__ = ("_abandon", "_cache", "_columns", "_late", "_prepared", "_raw", "broken", "used")
+    __slots__ = ("_abandon", "_cache", "_columns", "_late", "_prepared", "_raw", "broken", "cut", "used")
 
     def __init__(self, raw: Any, columns: Columns, cache: int, abandon: Callable[[int], None]) -> None:
         self._raw = raw
@@ -44,6 +44,7 @@ class Link:
         self._prepared: dict[str, Any] = {}
         self._late = False
         self.broken: bool = False
+        self.cut: bool = False  # what is given up ends with its connection
         self.used: float = 0.0
 
     @property
@@ -109,10 +110,13 @@ class Link:
         return prepared
 
     async def execute(self, script: str, timeout: float | None = None) -> None:
-        """Run a statement that takes no values."""
+        """Run a statement that takes no values, or several; they hold nothing but our own words."""
         try:
             with self._bounded(timeout):
-                await self._raw.query(script)
+                cursor = self._raw.cursor()
+                await cursor.execute(script)
+                while await cursor.nextset():  # of a script of several
+                    pass
         except BaseException as error:
             raise self._failed(error, script) from error
 

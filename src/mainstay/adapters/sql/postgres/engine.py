@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from mainstay.adapters.sql.outages import ServerUnfit
-from mainstay.adapters.sql.postgres.claims import AdvisoryLocks
+from mainstay.adapters.sql.pooling import Pool
+from mainstay.adapters.sql.postgres.claims import AdvisoryLocks, TransactionClaims
 from mainstay.adapters.sql.postgres.errors import Columns
-from mainstay.adapters.sql.postgres.link import Link, connect
+from mainstay.adapters.sql.postgres.link import Link, begin, connect
 from mainstay.adapters.sql.postgres.options import Options
-from mainstay.adapters.sql.server_engine import ServerEngine
+from mainstay.adapters.sql.postgres.wire import Wire
+from mainstay.adapters.sql.server_engine import STOP_SECONDS, ServerEngine
+from mainstay.adapters.sql.session_claims import HeldClaims
+from mainstay.model.operation import Isolation
 
 OLDEST = 130000
 """The oldest server that is known to work, as it numbers itself."""
@@ -19,28 +26,49 @@ class PostgresEngine(ServerEngine[Link]):
     def __init__(self, options: Options) -> None:
         self.options = options
         self.columns: Columns = Columns()
+        self.statements_commit = not options.pooler
+        self.begin_query = begin(options, None)
+        self._begins: dict[Isolation, str] = {}
         super().__init__(options, AdvisoryLocks())
-        if options.pooler:
-            self.statements_commit = False
-            self.begin_command = "BEGIN ISOLATION LEVEL SERIALIZABLE"
-            self.begin_query = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+    def _make(self) -> None:
+        super()._make()
+        self.holders: Pool[Link] = self._pool(write=True)  # of claims, behind a pooler
+        self.wire: Wire | None = self._wire()
+
+    def _claims(self) -> HeldClaims:
+        if self.options.pooler and self.options.direct_url is None:
+            return TransactionClaims(lambda: self.holders, self.begin_command())
+        return super()._claims()
+
+    def _wire(self) -> Wire | None:
+        """Return what wakes other processes; None where every session is the pooler's: they look by themselves."""
+        if self.options.pooler and self.options.direct_url is None:
+            return None
+        return Wire(self._open_session, f"mainstay:{self.options.schema or ''}")
+
+    def begin_command(self, isolation: Isolation = "serializable") -> str:
+        """Return what begins the transaction of a command."""
+        found = self._begins.get(isolation)
+        if found is None:
+            found = self._begins[isolation] = begin(self.options, isolation)
+        return found
 
     async def _open_writer(self) -> Link:
         return await connect(self.options, self.columns, write=True)
+
+    async def _open_session(self) -> Link:
+        options = self.options
+        direct = replace(options, url=options.direct_url or options.url, pooler=False)
+        return await connect(direct, self.columns, write=True)
 
     async def _open_reader(self) -> Link:
         return await connect(self.options, self.columns, write=False)
 
     async def _look(self) -> None:
-        link = await self.writers.take()
-        try:
-            rows = await link.fetch(
-                "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),"
-                " pg_is_in_recovery()",
-                (),
-            )
-        finally:
-            self.writers.give(link)
+        rows = await self._ask(
+            "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery()"
+        )
         version, encoding, standby = rows[0]
         if version < OLDEST:
             raise ServerUnfit(f"the server is PostgreSQL {version // 10000}: use {OLDEST // 10000} or newer")
@@ -52,8 +80,20 @@ class PostgresEngine(ServerEngine[Link]):
 
     async def learn(self) -> None:
         """Read which columns the constraints are of."""
+        self.columns.learn(await self._ask(Columns.QUERY))
+
+    async def _ask(self, query: str) -> list[Any]:
         link = await self.writers.take()
         try:
-            self.columns.learn(await link.fetch(Columns.QUERY, ()))
+            await link.execute(self.begin_command())
+            rows = await link.fetch(query, ())
+            await link.execute("ROLLBACK")
         finally:
             self.writers.give(link)
+        return rows
+
+    async def stop(self) -> None:
+        if self.wire is not None:
+            await self.wire.stop()
+        await super().stop()
+        await self.holders.stop(STOP_SECONDS)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -13,21 +14,27 @@ from asyncpg.prepared_stmt import PreparedStatement
 from mainstay.adapters.sql.outages import ConnectionLost, StaleStatement
 from mainstay.adapters.sql.postgres.errors import Columns, translate
 from mainstay.adapters.sql.postgres.options import Options
+from mainstay.model.operation import Isolation
 
 Row = Sequence[Any]
 
 
 class Link:
-    """One connection, used by one call at a time. ``broken`` says that it must not be used again."""
+    """One connection, used by one call at a time.
 
-    __slots__ = ("_cache", "_columns", "_prepared", "_raw", "broken", "used")
+    ``broken`` says that it must not be used again, ``cut`` that something was given up in the midst of it: the server
+    is told so, and may take a moment.
+    """
+
+    __slots__ = ("_cache", "_columns", "_prepared", "_raw", "broken", "cut", "used")
 
     def __init__(self, raw: asyncpg.Connection, columns: Columns, cache: int) -> None:
         self._raw = raw
         self._columns = columns
-        self._cache = cache
+        self._cache = cache  # 0: what is prepared may be lost at the end of a transaction
         self._prepared: dict[str, PreparedStatement] = {}
         self.broken: bool = False
+        self.cut: bool = False
         self.used: float = 0.0
 
     @property
@@ -91,6 +98,8 @@ class Link:
             raise self._failed(error, statement) from error
 
     async def _prepare(self, statement: str, timeout: float | None, *, kept: bool = True) -> PreparedStatement:
+        if self._cache == 0:
+            return await self._raw.prepare(statement, name="", timeout=timeout)
         prepared = await self._raw.prepare(statement, timeout=timeout)
         if kept:
             if len(self._prepared) >= self._cache:
@@ -101,6 +110,8 @@ class Link:
     def _failed(self, error: BaseException, statement: str) -> BaseException:
         """Return what is raised instead, and note where the connection is of no use after it."""
         told = translate(error, self._columns)
+        if isinstance(error, TimeoutError | CancelledError | GeneratorExit):
+            self.cut = True
         if isinstance(told, ConnectionLost):
             self.broken = True
         elif isinstance(told, StaleStatement):
@@ -110,6 +121,14 @@ class Link:
     def when_ended(self, told: Callable[[Link], None]) -> None:
         """Be told when the connection has ended, whoever ended it."""
         self._raw.add_termination_listener(lambda _: told(self))
+
+    async def hear(self, channel: str, heard: Callable[[int, int], None]) -> None:
+        """Listen to a channel; ``heard`` is told who rang and who this is, by the numbers of their sessions."""
+        own = self._raw.get_server_pid()
+        try:
+            await self._raw.add_listener(channel, lambda _, pid, __, ___: heard(pid, own))
+        except BaseException as error:
+            raise self._failed(error, "LISTEN") from error
 
     @property
     def in_transaction(self) -> bool:
@@ -132,22 +151,32 @@ class Link:
                 self._raw.terminate()
 
 
-def session(options: Options, *, write: bool) -> Mapping[str, str]:
-    """Return what holds for every statement of a connection."""
-    if options.pooler:
-        return {}
+def session(options: Options, *, write: bool) -> dict[str, str]:
+    """Return what holds for every statement of a call, by the names of the server's settings."""
     path = {} if options.schema is None else {"search_path": '"' + options.schema.replace('"', '""') + '"'}
     return {
         **path,
-        "application_name": "mainstay",
         "default_transaction_isolation": "serializable" if write else "repeatable read",
         "default_transaction_read_only": "off" if write else "on",
         "synchronous_commit": options.synchronous,
         "statement_timeout": str(int(options.statement_seconds * 1000)),
         "idle_in_transaction_session_timeout": str(int(options.idle_seconds * 1000)),
         "timezone": "UTC",
-        "client_encoding": "UTF8",
     }
+
+
+def begin(options: Options, isolation: Isolation | None) -> str:
+    """Return what begins a command's transaction, or a query's (None): behind a pooler, with all that sessions say."""
+    if not options.pooler and isolation in (None, "serializable"):
+        return "BEGIN"
+    level = (isolation or "repeatable_read").replace("_", " ").upper()
+    opening = f"BEGIN ISOLATION LEVEL {level}{' READ ONLY' if isolation is None else ''}"
+    if not options.pooler:
+        return opening
+    settings = session(options, write=isolation is not None)
+    path = settings.pop("search_path", None)  # a quoted name, and no text
+    kept = "".join(f"; SET LOCAL {k} = '{v}'" for k, v in settings.items() if not k.startswith("default_"))
+    return opening + kept + ("" if path is None else f"; SET LOCAL search_path = {path}")
 
 
 async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
@@ -157,6 +186,6 @@ async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
         timeout=options.connect_seconds,
         command_timeout=None,
         statement_cache_size=0,  # the link has its own
-        server_settings=dict(session(options, write=write)),
+        server_settings=None if options.pooler else {"application_name": "mainstay", **session(options, write=write)},
     )
-    return Link(raw, columns, options.statement_cache)
+    return Link(raw, columns, 0 if options.pooler else options.statement_cache)

@@ -16,6 +16,8 @@ class Options:
 
     - ``url``: ``postgresql://user:password@host:port/database``, with libpq's parameters (``sslmode`` and the like).
     - ``replica_url``: another server for queries.
+    - ``direct_url``: the server itself, where ``url`` is of a pooler: claims are then locks of one session, not of as
+      many open transactions.
     - ``pool``: connections for commands, and as many for queries.
     - ``queue_limit``: how many calls may wait for a connection of a kind; one more is refused at once.
     - ``wait_seconds``: how long a call waits for a connection, if its deadline is not sooner.
@@ -31,6 +33,7 @@ class Options:
 
     url: str
     replica_url: str | None = None
+    direct_url: str | None = None
     pool: int = 10
     queue_limit: int = 1024
     wait_seconds: float = 5.0
