@@ -76,7 +76,7 @@ class PostgresDatabase(Data):
         *numbers, flushed, waited = asyncio.run(postgres.row(self.told, f"SELECT {', '.join(fields)}"))
         if flushed != "on" or waited != "on":
             raise Unfit(f"fsync is {flushed}, synchronous_commit is {waited}")
-        return numbers
+        return [int(one) for one in numbers]
 
     def pids(self) -> list[int]:
         return self._server.pids()
