@@ -186,16 +186,17 @@ def _traced(server: Server) -> Iterator[Path | None]:
         return
     with tempfile.NamedTemporaryFile(delete=False, suffix=".strace") as file:
         trace = Path(file.name)
-    attach = [word for pid in (*server.pids(), *server.data.pids()) for word in ("-p", str(pid))]
+    pids = (*server.pids(), *server.data.pids())
+    attach = [word for pid in pids for word in ("-p", str(pid))]
     command = ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", str(trace), *attach]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        if "attached" not in process.stderr.readline():
+        if not any("attached" in line for line in [process.stderr.readline() for _ in pids]):
             process.kill()
             trace.unlink()
             yield None
             return
-        time.sleep(0.3)  # it attaches to one thread after another and says so for the first
+        time.sleep(0.3)  # it says so once a process, whose other threads follow
         try:
             yield trace
         finally:

@@ -196,10 +196,16 @@ async def version(url: str) -> str:
 
 def _main_process(url: str) -> int | None:
     """Return the main process of a server on this machine; None where it is elsewhere."""
-    own = Path(f"/proc/{asyncio.run(row(url, 'SELECT pg_backend_pid()'))[0]}")
-    try:
-        if not (own / "cmdline").read_bytes().startswith(b"postgres:"):
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(url, timeout=10))
+        try:
+            own = Path(
+                f"/proc/{runner.run(connection.fetchval('SELECT pg_backend_pid()'))}"
+            )  # there until it is closed
+            if not (own / "cmdline").read_bytes().startswith(b"postgres:"):
+                return None
+            return int((own / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
             return None
-        return int((own / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
+        finally:
+            runner.run(connection.close())

@@ -142,8 +142,8 @@ def titled(workload: Workload, about: Mapping[str, Any]) -> str:
 
 def _of_store(about: Mapping[str, Any]) -> Iterator[str]:
     if about.get("store_about"):
-        yield f"{about['store_about']} is on the core of the load; each contender has a database and 10 connections for"
-        yield "the work of a workload. CPU is that of a contender's own processes; what PostgreSQL used is beside it."
+        yield f"{about['store_about']}; each contender has a database of its own, and 10"
+        yield "connections for a workload. CPU is that of its own processes; what PostgreSQL used is beside it."
 
 
 def _rows(results: Results, workload: str, about: Mapping[str, Any]) -> Iterator[str]:

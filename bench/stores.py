@@ -87,7 +87,7 @@ class Store:
 
     def __init__(
         self, name: str, data: Callable[[str], Data], about: str = "", ready: Callable[[], None] | None = None
-    ):
+    ) -> None:
         self.name = name
         self.data = data
         self.about = about
@@ -116,7 +116,8 @@ def opened(name: str, work: Path) -> Iterator[Store]:
                 asyncio.run(postgres.analyze(server.url_of(database)))
 
         try:
-            yield Store(POSTGRESQL, data, f"PostgreSQL {asyncio.run(postgres.version(server.url))}", ready)
+            where = "a server that was named, on any core" if server.lasting else "on the core of the load"
+            yield Store(POSTGRESQL, data, f"PostgreSQL {asyncio.run(postgres.version(server.url))}, {where}", ready)
         finally:
             if server.lasting:
                 asyncio.run(postgres.drop(server.url, made))

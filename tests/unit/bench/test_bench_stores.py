@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -75,6 +76,27 @@ def test_a_database_on_the_server_is_named_to_all_alike() -> None:
 def test_a_server_elsewhere_has_no_processes_to_be_seen() -> None:
     data = PostgresDatabase(postgres.Cluster(URL, None, lasting=True), "bench_go")
     assert (data.here, data.pids(), data.cpu()) == (False, [], 0.0)
+
+
+@pytest.mark.parametrize("name", ["postgres: bench bench_go", "something else"])
+def test_the_main_process_is_found_by_one_of_its_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Connection:
+        """Served by a process that the test started."""
+
+        async def fetchval(self, _: str) -> int:
+            return backend.pid
+
+        async def close(self) -> None:
+            pass
+
+    async def connect(*_: object, **__: object) -> Connection:
+        return Connection()
+
+    monkeypatch.setattr(postgres.asyncpg, "connect", connect)
+    with subprocess.Popen([name, "60"], executable=shutil.which("sleep")) as backend:
+        found = postgres._main_process(URL)
+        backend.kill()
+    assert found == (os.getpid() if name.startswith("postgres:") else None)
 
 
 def test_flushes_are_looked_for_in_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
