@@ -2,13 +2,14 @@
 
 scripts/bench                      everything, 25 minutes;  writes bench/results/{latest.json,table.md,picture.svg}
 scripts/bench --quick              a look in some minutes; writes to .mainstay/bench/results
+scripts/bench --store postgresql   W4 to W6 on PostgreSQL;  writes bench/results/postgresql.{json,md,svg}
 scripts/bench --gate [--write]     count the instructions of the hot path against bench/baseline.json, or renew that
-scripts/bench --draw               table and picture anew from bench/results/latest.json
+scripts/bench --draw               table and picture anew from what bench/results holds of the store
 
 Contenders take turns, so that a noisy machine is noisy to all; figures are medians, ratios are taken round by round.
 What is measured is kept after each workload in .mainstay/bench/results: a run that is stopped loses one at most.
 Every contender must give the right answers, good and bad, before it is measured. Needs wrk and taskset; node and go
-are used where they are there.
+are used where they are there. PostgreSQL is started for the run, or named by MAINSTAY_TEST_POSTGRES.
 """
 
 from __future__ import annotations
@@ -22,17 +23,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import checks, gate, report
+from bench import checks, gate, report, stores
 from bench.install import HERE, ROOT, Absent
 from bench.measure import Server, load, pace
 from bench.openloop import SKU_LENGTH
 from bench.peers import CONTENDERS, NAMES, OURS, Contender
 from bench.picture import draw
 from bench.report import Measured, Results
+from bench.stores import POSTGRESQL, RUN, SQLITE, TITLES, Store
 from bench.workloads import WORKLOADS, Workload, lua, raw, tokens
 
 TOOLS = {"wrk": "apt-get install wrk", "taskset": "apt-get install util-linux"}
 WORK = ROOT / ".mainstay" / "bench"
+FILES = {
+    SQLITE: ("latest.json", "table.md", "picture.svg"),
+    POSTGRESQL: ("postgresql.json", "postgresql.md", "postgresql.svg"),
+}
+"""What is written of a run on each store: every single run, the table, the picture."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +62,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "scripts/bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    names = [one.name for one in WORKLOADS]
     parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--workloads", default=",".join(names), help="of %(default)s")
+    parser.add_argument("--store", choices=TITLES, default=SQLITE, help="where rows are kept (%(default)s)")
+    parser.add_argument("--workloads", help=f"of {','.join(RUN[SQLITE])}; those of the store")
     parser.add_argument("--peers", default=",".join(NAMES), help="of %(default)s")
     parser.add_argument("--rounds", type=int, help=f"rounds at full load ({FULL.rounds})")
     parser.add_argument("--seconds", type=float, help=f"seconds of a round ({FULL.seconds})")
@@ -66,7 +73,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help="with --gate: make what is counted the baseline")
     parser.add_argument("--draw", action="store_true", help="write table and picture of the last run anew")
     options = parser.parse_args(arguments)
-    for given, known in ((options.workloads, names), (options.peers, NAMES)):
+    options.workloads = options.workloads or ",".join(RUN[options.store])
+    for given, known in ((options.workloads, RUN[options.store]), (options.peers, NAMES)):
         if unknown := set(given.split(",")) - set(known):
             parser.error(f"{', '.join(sorted(unknown))} is not known; there are {', '.join(known)}")
     return options
@@ -85,20 +93,19 @@ def main(arguments: list[str] | None = None) -> int:
         return gate.main(keep=options.write)
     committed = HERE / "results"
     if options.draw:
-        results, about = report.read((committed / "latest.json").read_text())
+        results, about = report.read((committed / FILES[options.store][0]).read_text())
         return _write(committed, results, about)
     if missing := [f"{tool}: {how}" for tool, how in TOOLS.items() if shutil.which(tool) is None]:
         print(f"bench: missing {'; '.join(missing)}", file=sys.stderr)
         return 2
     plan = _plan(options)
-    whole = plan == FULL and options.workloads.count(",") == len(WORKLOADS) - 1 and options.peers == ",".join(NAMES)
+    whole = plan == FULL and options.workloads == ",".join(RUN[options.store]) and options.peers == ",".join(NAMES)
     WORK.mkdir(parents=True, exist_ok=True)
-    for old in WORK.glob("*.sqlite3*"):
-        old.unlink()
-    contenders = [one for one in CONTENDERS if one.name in options.peers.split(",")]
     workloads = [one for one in WORKLOADS if one.name in options.workloads.split(",")]
+    contenders = [one for one in CONTENDERS if one.name in options.peers.split(",") and one.runs(workloads)]
     try:
-        results, about = run(contenders, workloads, plan, lambda so_far, of: _keep(WORK / "results", so_far, of))
+        with stores.opened(options.store, WORK) as store:
+            results, about = run(store, contenders, workloads, plan, lambda *so_far: _keep(WORK / "results", *so_far))
     except checks.Unequal as fault:
         print(f"bench: not the same work: {fault}", file=sys.stderr)
         return 2
@@ -110,28 +117,34 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _keep(folder: Path, results: Results, about: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "latest.json").write_text(report.document(results, about))
+    (folder / FILES[report.store_of(about)][0]).write_text(report.document(results, about))
 
 
 def _write(folder: Path, results: Results, about: dict[str, Any]) -> int:
     _keep(folder, results, about)  # first: it took long
+    store = report.store_of(about)
+    _, table, picture = FILES[store]
     text = report.table(results, about)
-    (folder / "table.md").write_text(text)
-    (folder / "picture.svg").write_text(draw(results, about))
+    (folder / table).write_text(text)
+    (folder / picture).write_text(draw(results, about))
     print(text)
-    print(f"written to {folder}/latest.json, table.md and picture.svg", file=sys.stderr)
-    return int(not all(passed for passed, _ in report.gates(results)))
+    print(f"written to {folder}: {', '.join(FILES[store])}", file=sys.stderr)
+    return int(not all(passed for passed, _ in report.gates(results, store)))
 
 
 def run(
-    contenders: list[Contender], workloads: list[Workload], plan: Plan, keep: Callable[[Results, dict[str, Any]], None]
+    store: Store,
+    contenders: list[Contender],
+    workloads: list[Workload],
+    plan: Plan,
+    keep: Callable[[Results, dict[str, Any]], None],
 ) -> tuple[Results, dict[str, Any]]:
     """Set up, check and measure; return the results and what they were measured on. Raises ``Unequal``.
 
     ``keep`` is given what there is after each workload.
     """
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    servers, absent = _set_up(contenders)
+    servers, absent = _set_up(contenders, store)
     held = tokens()
     items = {}
     try:
@@ -140,7 +153,8 @@ def run(
                 items[server.name] = checks.seed(server)
         _say("checking that all give the same answers")
         durable = checks.compare(servers, held, items)
-        about = _about(plan, when, contenders, durable, absent)
+        store.ready()
+        about = {**_about(plan, when, contenders, durable, absent), "store": store.name, "store_about": store.about}
         results: Results = {}
         for one in workloads:
             results[one.name] = _measure(one, _taking_part(servers, contenders, one), held, items, plan)
@@ -179,11 +193,11 @@ def _started(server: Server, servers: list[Server], absent: dict[str, str]) -> b
     return True
 
 
-def _set_up(contenders: list[Contender]) -> tuple[list[Server], dict[str, str]]:
+def _set_up(contenders: list[Contender], store: Store) -> tuple[list[Server], dict[str, str]]:
     servers, absent = [], {}
     for contender in contenders:
         try:
-            servers.append(contender.make(WORK))
+            servers.append(contender.make(WORK, store))
         except Absent as fault:
             absent[contender.name] = str(fault)
             _say(f"{contender.name} does not take part: {fault}")
@@ -192,7 +206,7 @@ def _set_up(contenders: list[Contender]) -> tuple[list[Server], dict[str, str]]:
 
 def _taking_part(servers: list[Server], contenders: list[Contender], workload: Workload) -> list[Server]:
     """Return the servers that run a workload."""
-    wanted = {one.name for one in contenders if one.workloads is None or workload.name in one.workloads}
+    wanted = {one.name for one in contenders if one.runs([workload])}
     return [server for server in servers if server.name in wanted]
 
 

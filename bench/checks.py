@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Server
+from bench.stores import Unfit
 from bench.workloads import NEW_ITEM, WORKLOADS, Check, Workload
 
 SEEDS = 200
@@ -161,7 +161,7 @@ def durable(server: Server) -> str:
     if rows != _WRITES or (server.table == "items" and outbox != _WRITES):
         raise Unequal(f"{server.name}: {_WRITES} answers, {rows} rows, {outbox} rows of the outbox")
     if trace is None:
-        return "not seen: strace is missing (apt-get install strace)"
+        return "not seen: strace is missing (apt-get install strace), or the database is on another machine"
     flushes = len(re.findall(r"\b(?:fsync|fdatasync)\(", trace.read_text(errors="replace")))
     trace.unlink()
     if flushes < _WRITES:
@@ -171,34 +171,32 @@ def durable(server: Server) -> str:
 
 def _counts(server: Server) -> tuple[int, int]:
     outbox = "outbox" if server.table == "items" else "mainstay_outbox"  # ours is emptied by its relay
-    with contextlib.closing(sqlite3.connect(f"file:{server.database}?mode=ro", uri=True)) as connection:
-        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-        if mode != "wal":
-            raise Unequal(f"{server.name}: the journal is {mode}, not wal")
-        numbers = [
-            connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in (server.table, outbox)
-        ]  # names of ours, no input
-    return numbers[0], numbers[1]
+    try:
+        rows, events = server.data.counts(server.table, outbox)
+    except Unfit as fault:
+        raise Unequal(f"{server.name}: {fault}") from None
+    return rows, events
 
 
 @contextlib.contextmanager
 def _traced(server: Server) -> Iterator[Path | None]:
-    """Note the flushes of a server's processes while the block runs; gives None where strace is missing."""
-    if shutil.which("strace") is None:
+    """Note the flushes of a server and its store while the block runs; gives None where they cannot be seen."""
+    if shutil.which("strace") is None or not server.data.here:
         yield None
         return
     with tempfile.NamedTemporaryFile(delete=False, suffix=".strace") as file:
         trace = Path(file.name)
-    attach = [word for pid in server.pids() for word in ("-p", str(pid))]
+    pids = (*server.pids(), *server.data.pids())
+    attach = [word for pid in pids for word in ("-p", str(pid))]
     command = ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", str(trace), *attach]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        if "attached" not in process.stderr.readline():
+        if not any("attached" in line for line in [process.stderr.readline() for _ in pids]):
             process.kill()
             trace.unlink()
             yield None
             return
-        time.sleep(0.3)  # it attaches to one thread after another and says so for the first
+        time.sleep(0.3)  # it says so once a process, whose other threads follow
         try:
             yield trace
         finally:

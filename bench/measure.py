@@ -17,12 +17,15 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-_TICK = os.sysconf("SC_CLK_TCK")
+from bench import processes
+from bench.processes import TICK, pins
+from bench.stores import Data
+
 _CONNECTIONS = 64
 _START_SECONDS = 60
 _TAIL_BYTES = 1 << 20
 _SETTLE_SECONDS = 10
-_TICK_SECONDS = 1.5 / _TICK  # what a server that does nothing may use while it is looked at
+_TICK_SECONDS = 1.5 / TICK  # what a server that does nothing may use while it is looked at
 _STOP_SECONDS = 30
 
 
@@ -30,7 +33,8 @@ _STOP_SECONDS = 30
 class Sample:
     """One run at full load: requests a second, processor us a request, latency percentiles in ms, failures.
 
-    A request counts when it was answered with success: to turn one away is no work done.
+    A request counts when it was answered with success: to turn one away is no work done. ``store`` is what the
+    processes of the store used beside, 0 where it has none that can be seen.
     """
 
     rate: float
@@ -38,6 +42,7 @@ class Sample:
     p50: float
     p99: float
     failures: int
+    store: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,6 @@ class Paced:
     failures: int
 
 
-def pins() -> tuple[list[str], list[str]]:
-    """Return the commands that pin a server to one core and the load to another, where there are two."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        return [], []
-    return ["taskset", "-c", str(cores[0])], ["taskset", "-c", str(cores[1])]
-
-
 class Server:
     """A contender's server: its own command, pinned to a core, its log in a file, ended by its process id."""
 
@@ -68,7 +65,7 @@ class Server:
         folder: Path,
         environment: dict[str, str],
         port: int,
-        database: Path,
+        data: Data,
         table: str,
         work: Path,
         *,
@@ -79,7 +76,7 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.metrics = metrics or f"{self.url}/metrics"
         self.silent = "BENCH_SILENT" in environment
-        self.database = database
+        self.data = data
         self.table = table
         self.log = work / f"{name}.log"
         self._command = command
@@ -124,37 +121,25 @@ class Server:
                 self._process.wait()
 
     def settle(self) -> None:
-        """Wait until it has nothing left to do, which the next one would pay for, and empty its log.
+        """Wait until it and its store have nothing left to do, which the next one would pay for, and empty its log.
 
         A run at full load leaves a request a connection behind, and up to a hundred megabytes of log.
         """
         deadline = time.monotonic() + _SETTLE_SECONDS
-        used, now = -1.0, self.cpu()
+        used, now = -1.0, self.cpu() + self.data.cpu()
         while now - used > _TICK_SECONDS and time.monotonic() < deadline:
             time.sleep(0.2)
-            used, now = now, self.cpu()
+            used, now = now, self.cpu() + self.data.cpu()
         os.truncate(self.log, 0)
 
     def pids(self) -> list[int]:
         """Return the process and all that it started."""
         assert self._process is not None
-        found, pending = [], [self._process.pid]
-        while pending:
-            pid = pending.pop()
-            found.append(pid)
-            with contextlib.suppress(OSError):
-                for task in Path(f"/proc/{pid}/task").iterdir():
-                    pending.extend(map(int, (task / "children").read_text().split()))
-        return found
+        return processes.tree(self._process.pid)
 
     def cpu(self) -> float:
-        """Return the processor seconds used so far, with those of children that ended."""
-        total = 0.0
-        for pid in self.pids():
-            with contextlib.suppress(OSError):
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                total += sum(map(int, fields[11:15])) / _TICK
-        return total
+        """Return the processor seconds that it used so far, with those of children that ended."""
+        return processes.seconds(self.pids())
 
     def memory(self) -> tuple[float, float]:
         """Return the memory in MB of the largest process, and of all: shared pages counted in parts (PSS)."""
@@ -173,7 +158,7 @@ def load(server: Server, script: str, seconds: float) -> Sample:
         file.write(script)
         file.flush()
         options = ["-t1", f"-c{_CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--latency", "-s", file.name]
-        before = server.cpu()
+        before, stored = server.cpu(), server.data.cpu()
         done = subprocess.run(
             [*pins()[1], "wrk", *options, server.url],
             capture_output=True,
@@ -181,8 +166,8 @@ def load(server: Server, script: str, seconds: float) -> Sample:
             timeout=seconds + 60,
             check=True,
         )
-        used = server.cpu() - before
-    sample = read(done.stdout, used)
+        used, stored = server.cpu() - before, server.data.cpu() - stored
+    sample = read(done.stdout, used, stored)
     if sample.failures:
         print(f"bench: {server.name}: {sample.failures} failed: {explain(done.stdout, server.log)}", file=sys.stderr)
     server.settle()
@@ -199,7 +184,7 @@ def explain(said: str, log: Path) -> str:
     return "; ".join([*lines, *refusals[-1:]])
 
 
-def read(text: str, used: float) -> Sample:
+def read(text: str, used: float, stored: float = 0.0) -> Sample:
     """Return what wrk said, with the processor seconds used. Raises ``RuntimeError`` where it said something else."""
     requests = int(_found(r"(\d+) requests in", text))
     failures = int(_found(r"Non-2xx or 3xx responses: (\d+)", text, "0"))
@@ -211,6 +196,7 @@ def read(text: str, used: float) -> Sample:
         p50=milliseconds(_found(r"50%\s+([\d.]+\w+)", text)),
         p99=milliseconds(_found(r"99%\s+([\d.]+\w+)", text)),
         failures=failures + (sum(map(int, lost.groups())) if lost else 0),
+        store=stored / max(done, 1) * 1e6,
     )
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import install
 from bench.install import HERE
 from bench.measure import Server
-from bench.workloads import SECRET
+from bench.processes import free_port
+from bench.stores import Data, Store
+from bench.workloads import SECRET, Workload
 
 OURS = "mainstay"
 BASE = "fastapi"
@@ -28,73 +29,70 @@ class Contender:
 
     name: str
     title: str
-    make: Callable[[Path], Server]
+    make: Callable[[Path, Store], Server]
     version: Callable[[], str]
     workloads: tuple[str, ...] | None = None
 
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    def runs(self, workloads: Iterable[Workload]) -> bool:
+        """Whether it runs any of some workloads."""
+        return self.workloads is None or any(one.name in self.workloads for one in workloads)
 
 
-def _mainstay(work: Path) -> Server:
+def _mainstay(work: Path, store: Store) -> Server:
     folder = HERE / "apps" / "ours"
-    port, admin = _free_port(), _free_port()
-    database = work / "mainstay.sqlite3"
+    port, admin = free_port(), free_port()
+    data = store.data(OURS)
     environment = {
         "MAINSTAY_PROFILE": "production",
         "MAINSTAY_HTTP_PORT": str(port),
         "MAINSTAY_ADMIN_PORT": str(admin),
         "MAINSTAY_AUTH_KEY": SECRET,
         "MAINSTAY_SEALING_SECRET": SECRET + "-sealing",
-        "MAINSTAY_DATABASE_URL": f"sqlite:///{database}",
+        "MAINSTAY_DATABASE_URL": data.url,
         "PYTHONPATH": os.pathsep.join([str(folder), str(HERE.parent / "src")]),
     }
     tool = str(Path(sys.executable).parent / "mainstay")
     subprocess.run([tool, "db", "migrate"], cwd=folder, env={**os.environ, **environment}, check=True, stdout=2)
     metrics = f"http://127.0.0.1:{admin}/metrics"
-    return Server(OURS, [tool, "run"], folder, environment, port, database, "bench_item", work, metrics=metrics)
+    return Server(OURS, [tool, "run"], folder, environment, port, data, "bench_item", work, metrics=metrics)
 
 
-def _environment(work: Path, name: str, port: int) -> tuple[dict[str, str], Path]:
-    database = work / f"{name}.sqlite3"
-    return {"BENCH_SECRET": SECRET, "BENCH_DATABASE": str(database), "PORT": str(port)}, database
+def _environment(store: Store, name: str, port: int) -> tuple[dict[str, str], Data]:
+    data = store.data(name)
+    return {"BENCH_SECRET": SECRET, "BENCH_DATABASE": data.told, "PORT": str(port)}, data
 
 
-def _uvicorn(folder: str, application: str, name: str = "", **more: str) -> Callable[[Path], Server]:
-    def make(work: Path) -> Server:
+def _uvicorn(folder: str, application: str, name: str = "", **more: str) -> Callable[[Path, Store], Server]:
+    def make(work: Path, store: Store) -> Server:
         own = name or folder.replace("_", "-")
         python = install.python(folder, work)
-        port = _free_port()
-        environment, database = _environment(work, own, port)
+        port = free_port()
+        environment, data = _environment(store, own, port)
         environment |= {"PYTHONPATH": str(HERE / "apps" / "tuned_parts"), **more}
         options = ["--port", str(port), "--loop", "uvloop", "--http", "httptools"]
         options += ["--no-access-log", "--log-level", "warning"]  # the application writes a line a request itself
         command = [str(python), "-m", "uvicorn", application, *options]
-        return Server(own, command, HERE / "apps" / folder, environment, port, database, "items", work)
+        return Server(own, command, HERE / "apps" / folder, environment, port, data, "items", work)
 
     return make
 
 
-def _node(name: str) -> Callable[[Path], Server]:
-    def make(work: Path) -> Server:
+def _node(name: str) -> Callable[[Path, Store], Server]:
+    def make(work: Path, store: Store) -> Server:
         folder = install.node(name, work)
-        port = _free_port()
-        environment, database = _environment(work, name, port)
+        port = free_port()
+        environment, data = _environment(store, name, port)
         environment["NODE_ENV"] = "production"
-        return Server(name, ["node", "app.js"], folder, environment, port, database, "items", work)
+        return Server(name, ["node", "app.js"], folder, environment, port, data, "items", work)
 
     return make
 
 
-def _go(work: Path) -> Server:
+def _go(work: Path, store: Store) -> Server:
     binary = install.go(work)
-    port = _free_port()
-    environment, database = _environment(work, "go", port)
-    return Server("go", [str(binary)], work, environment, port, database, "items", work)
+    port = free_port()
+    environment, data = _environment(store, "go", port)
+    return Server("go", [str(binary)], work, environment, port, data, "items", work)
 
 
 def _locked(folder: str, package: str) -> Callable[[], str]:

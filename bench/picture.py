@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from bench.peers import CONTENDERS, OURS
-from bench.report import Measured, Results
+from bench.report import Measured, Results, titled
 from bench.workloads import WORKLOADS
 
 _WIDTH = 1240
@@ -61,7 +61,7 @@ def draw(results: Results, about: Mapping[str, Any]) -> str:
     for workload in present:
         rows = sorted(results[workload.name].items(), key=lambda one: -one[1].median("rate"))
         height = len(rows) * _ROW
-        parts += [_text(20, top - 14, f"{workload.name}  {workload.title}", "head")]
+        parts += [_text(20, top - 14, f"{workload.name}  {titled(workload, about)}", "head")]
         parts += _grid(bars, top, height, "{:,.0f}")
         parts += _grid(spans, top, height, "{:g}") if spans else []
         for number, (name, found) in enumerate(rows):
@@ -79,6 +79,7 @@ def _frame(height: int, about: Mapping[str, Any]) -> Iterator[str]:
     yield f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>'
     yield _text(20, 32, "One core, the same work: validated, logged, durable", "title")
     run = f"{about['processor']}; Python {about['python']}; commit {about['commit']}, {about['when']}"
+    run += f"; {about['store_about']}" if about.get("store_about") else ""
     yield _text(20, 52, run, "faint")
     yield _text(_LABELS, 70, "requests a second at full load, median, log scale (in brackets: ours to theirs)", "faint")
     yield _text(_RIGHT, 70, f"p50 to p99 in ms at {about['rate']} requests/s, log scale", "faint")

@@ -43,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is sent again and again. ``unique`` puts a new sku into each body."""
+    """What is sent again and again. ``unique`` puts a new sku into each body; ``{store}`` stands in its title."""
 
     name: str
     title: str
@@ -134,7 +134,7 @@ WORKLOADS = (
     ),
     Workload(
         "W4",
-        "one row by its id, SQLite",
+        "one row by its id, {store}",
         "GET",
         "/items/{item}",
         200,
@@ -145,7 +145,7 @@ WORKLOADS = (
     ),
     Workload(
         "W5",
-        "50 rows and a cursor, SQLite",
+        "50 rows and a cursor, {store}",
         "GET",
         "/items?limit=50",
         200,
@@ -153,7 +153,7 @@ WORKLOADS = (
     ),
     Workload(
         "W6",
-        "a row and its outbox row, SQLite, durable",
+        "a row and its outbox row, {store}, durable",
         "POST",
         "/items",
         201,

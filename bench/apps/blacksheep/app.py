@@ -15,9 +15,9 @@ from guardpost.authorization import Requirement
 from guardpost.common import AuthenticatedRequirement, AuthorizationContext
 from prometheus_client import generate_latest
 from pydantic import ValidationError
-from rows import Rows, Taken
+from rows import Taken, make_rows
 
-rows = Rows()
+rows = make_rows()
 tokens = Tokens()
 wide = Buckets(100_000_000, 60)
 narrow = Buckets(3, 60)
@@ -45,6 +45,16 @@ class Manager(Requirement):
     def handle(self, context: AuthorizationContext) -> None:
         if context.identity is not None and "manager" in context.identity.claims.get("roles", ()):
             context.succeed(self)
+
+
+@app.on_start
+async def begin(_app: Application) -> None:
+    await rows.open()
+
+
+@app.on_stop
+async def end(_app: Application) -> None:
+    await rows.close()
 
 
 app.use_authentication().add(Bearer())
@@ -100,7 +110,7 @@ async def chain(request: Request, form: FromJSON[Form]) -> Response:
 
 @app.router.get("/items/{uuid:item_id}")
 async def get_item(item_id: uuid.UUID) -> Response:
-    item = rows.get(item_id)
+    item = await rows.get(item_id)
     return answer({"detail": "not found"}, 404) if item is None else answer(item)
 
 
@@ -109,7 +119,7 @@ async def list_items(limit: int = 50, cursor: str | None = None) -> Response:
     if not 1 <= limit <= 100:
         raise BadRequest("limit must be from 1 to 100")
     try:
-        items, following = rows.page(limit, cursor)
+        items, following = await rows.page(limit, cursor)
     except ValueError as error:
         raise BadRequest("invalid cursor") from error
     return answer({"items": items, "next": following})
@@ -119,7 +129,7 @@ async def list_items(limit: int = 50, cursor: str | None = None) -> Response:
 async def make_item(body: FromJSON[MakeItem]) -> Response:
     wanted = body.value
     try:
-        item = rows.add(wanted.sku, wanted.name, wanted.price, wanted.stock)
+        item = await rows.add(wanted.sku, wanted.name, wanted.price, wanted.stock)
     except Taken:
         return answer({"detail": "sku exists"}, 409)
     return answer(item, 201)

@@ -1,4 +1,4 @@
-// Express as its users write it: express.json, zod, jsonwebtoken, pino-http, prom-client, better-sqlite3.
+// Express as its users write it: express.json, zod, jsonwebtoken, pino-http, prom-client, better-sqlite3 or pg.
 import express from "express";
 import jwt from "jsonwebtoken";
 import client from "prom-client";
@@ -6,11 +6,11 @@ import pino from "pino";
 import { pinoHttp } from "pino-http";
 import { z } from "zod";
 import { Buckets } from "./buckets.js";
-import { Rows, SkuTaken } from "./rows.js";
+import { openRows, SkuTaken } from "./rows.js";
 
 const app = express();
 app.disable("x-powered-by");
-const rows = new Rows(process.env.BENCH_DATABASE);
+const rows = await openRows(process.env.BENCH_DATABASE);
 const wide = new Buckets(100_000_000, 60);
 const narrow = new Buckets(3, 60);
 
@@ -134,18 +134,20 @@ app.post(
   valid(Form),
   (request, response) => response.status(201).json(take(request.valid)),
 );
-app.get("/items/:id", (request, response) => {
+app.get("/items/:id", async (request, response) => {
   const id = Id.safeParse(request.params.id);
-  const found = id.success ? rows.get(id.data) : undefined;
+  const found = id.success ? await rows.get(id.data) : undefined;
   if (found === undefined) return response.status(404).json({ detail: "not found" });
   response.json(found);
 });
-app.get("/items", (request, response) => {
+app.get("/items", async (request, response) => {
   const paging = Paging.safeParse(request.query);
   if (!paging.success) return response.status(422).json({ detail: "invalid", faults: paging.error.issues });
-  response.json(rows.page(paging.data.limit, paging.data.cursor));
+  response.json(await rows.page(paging.data.limit, paging.data.cursor));
 });
-app.post("/items", json, valid(NewItem), (request, response) => response.status(201).json(rows.add(request.valid)));
+app.post("/items", json, valid(NewItem), async (request, response) =>
+  response.status(201).json(await rows.add(request.valid)),
+);
 
 app.use((request, response) => response.status(404).json({ detail: "not found" }));
 app.use((error, request, response, next) => {

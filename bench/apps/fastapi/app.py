@@ -20,13 +20,20 @@ from pythonjsonlogger.json import JsonFormatter
 from slowapi import Limiter, _rate_limit_exceeded_handler
 from slowapi.errors import RateLimitExceeded
 from slowapi.util import get_remote_address
-from sqlalchemy import DateTime, Dialect, Integer, TypeDecorator, event, select
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, TypeDecorator, event, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SECRET = os.environ["BENCH_SECRET"]
-engine = create_async_engine(f"sqlite+aiosqlite:///{os.environ['BENCH_DATABASE']}", connect_args={"timeout": 30})
+DATABASE = os.environ["BENCH_DATABASE"]
+POSTGRESQL = DATABASE.startswith("postgresql://")
+if POSTGRESQL:
+    engine = create_async_engine(
+        DATABASE.replace("postgresql://", "postgresql+asyncpg://", 1), pool_size=10, max_overflow=0
+    )
+else:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{DATABASE}", connect_args={"timeout": 30})
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 
 logger = logging.getLogger("bench")
@@ -40,12 +47,15 @@ CALLS = Counter("calls", "Calls.", ["route", "status"])
 SECONDS = Histogram("call_seconds", "Seconds.", ["route"])
 
 
-@event.listens_for(engine.sync_engine, "connect")
 def _pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+if not POSTGRESQL:
+    event.listen(engine.sync_engine, "connect", _pragmas)
 
 
 class Base(DeclarativeBase):
@@ -82,22 +92,26 @@ class Cents(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value).scaleb(-2)
 
 
+UTC_TIME = DateTime(timezone=True) if POSTGRESQL else Utc()
+MONEY = Numeric(12, 2) if POSTGRESQL else Cents()
+
+
 class Item(Base):
     __tablename__ = "items"
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     version: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[datetime] = mapped_column(Utc, default=_now)
-    updated_at: Mapped[datetime] = mapped_column(Utc, default=_now)
+    created_at: Mapped[datetime] = mapped_column(UTC_TIME, default=_now)
+    updated_at: Mapped[datetime] = mapped_column(UTC_TIME, default=_now)
     sku: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    price: Mapped[Decimal] = mapped_column(Cents)
-    stock: Mapped[int]
+    price: Mapped[Decimal] = mapped_column(MONEY)
+    stock: Mapped[int] = mapped_column(BigInteger)
 
 
 class Outbox(Base):
     __tablename__ = "outbox"
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    created_at: Mapped[datetime] = mapped_column(Utc, default=_now)
+    created_at: Mapped[datetime] = mapped_column(UTC_TIME, default=_now)
     event: Mapped[str]
     payload: Mapped[str]
 

@@ -4,6 +4,8 @@ Answers are dumped by orjson from plain values and not validated once more on th
 """
 
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import jwt
@@ -12,14 +14,22 @@ from chain import Buckets, Observed, Tokens
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from forms import Form, MakeItem, taken
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from rows import Rows, Taken
+from rows import Taken, make_rows
 
-rows = Rows()
+rows = make_rows()
 tokens = Tokens()
 wide = Buckets(100_000_000, 60)
 narrow = Buckets(3, 60)
 
-app = FastAPI(openapi_url=None)
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    await rows.open()
+    yield
+    await rows.close()
+
+
+app = FastAPI(openapi_url=None, lifespan=lifespan)
 app.add_middleware(Observed)
 
 
@@ -71,7 +81,7 @@ async def chain(form: Form) -> Response:
 
 @app.get("/items/{item_id}")
 async def get_item(item_id: uuid.UUID) -> Response:
-    item = rows.get(item_id)
+    item = await rows.get(item_id)
     if item is None:
         raise HTTPException(404, "not found")
     return answer(item)
@@ -80,7 +90,7 @@ async def get_item(item_id: uuid.UUID) -> Response:
 @app.get("/items")
 async def list_items(limit: Annotated[int, Query(ge=1, le=100)] = 50, cursor: str | None = None) -> Response:
     try:
-        items, following = rows.page(limit, cursor)
+        items, following = await rows.page(limit, cursor)
     except ValueError as error:
         raise HTTPException(400, "invalid cursor") from error
     return answer({"items": items, "next": following})
@@ -89,7 +99,7 @@ async def list_items(limit: Annotated[int, Query(ge=1, le=100)] = 50, cursor: st
 @app.post("/items")
 async def make_item(body: MakeItem) -> Response:
     try:
-        item = rows.add(body.sku, body.name, body.price, body.stock)
+        item = await rows.add(body.sku, body.name, body.price, body.stock)
     except Taken as error:
         raise HTTPException(409, "sku exists") from error
     return answer(item, 201)

@@ -1,11 +1,11 @@
 // Fastify with its own parts: compiled JSON schemas (all faults, nothing coerced, nothing removed), @fastify/jwt with its
-// cache, pino, and better-sqlite3 with prepared statements.
+// cache, pino, and better-sqlite3 or pg with prepared statements.
 import Fastify from "fastify";
 import jwt from "@fastify/jwt";
 import addFormats from "ajv-formats";
 import client from "prom-client";
 import { Buckets } from "./buckets.js";
-import { Rows, SkuTaken } from "./rows.js";
+import { openRows, SkuTaken } from "./rows.js";
 
 const app = Fastify({
   disableRequestLogging: true, // one line a request, written below, in place of two
@@ -17,7 +17,7 @@ const app = Fastify({
     plugins: [addFormats],
   },
 });
-const rows = new Rows(process.env.BENCH_DATABASE);
+const rows = await openRows(process.env.BENCH_DATABASE);
 const wide = new Buckets(100_000_000, 60);
 const narrow = new Buckets(3, 60);
 
@@ -160,7 +160,7 @@ app.post(
   },
 );
 app.get("/items/:id", { schema: { params: byId, response: { 200: item } } }, async (request) => {
-  const found = rows.get(request.params.id);
+  const found = await rows.get(request.params.id);
   if (found === undefined) throw refusal(404, "not found");
   return found;
 });

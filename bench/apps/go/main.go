@@ -1,8 +1,9 @@
 // The bench's workloads on Go's net/http: the standard router and log, go-playground/validator, golang-jwt, the rate
-// package of golang.org/x, prometheus/client_golang and mattn/go-sqlite3.
+// package of golang.org/x, prometheus/client_golang, and mattn/go-sqlite3 or pgx.
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,7 @@ var (
 )
 
 type server struct {
-	rows    *rows
+	rows    rows
 	tokens  *tokens
 	wide    *buckets
 	narrow  *buckets
@@ -181,7 +182,7 @@ func (s *server) fail(w http.ResponseWriter, err error) {
 }
 
 func main() {
-	stored, err := open(os.Getenv("BENCH_DATABASE"))
+	stored, err := open(context.Background(), os.Getenv("BENCH_DATABASE"))
 	if err != nil {
 		log.Fatal(err)
 	}

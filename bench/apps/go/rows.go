@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,20 +10,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/mattn/go-sqlite3"
 )
 
-const (
-	schema = `
-CREATE TABLE IF NOT EXISTS items (
-    id BLOB PRIMARY KEY, version INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
-    sku TEXT NOT NULL UNIQUE, name TEXT NOT NULL, price INTEGER NOT NULL, stock INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outbox (
-    id BLOB PRIMARY KEY, created_at INTEGER NOT NULL, event TEXT NOT NULL, payload TEXT NOT NULL
-) STRICT, WITHOUT ROWID;`
-	columns = "id, version, created_at, updated_at, sku, name, price, stock"
-)
+const columns = "id, version, created_at, updated_at, sku, name, price, stock"
 
 var (
 	errNotFound  = errors.New("not found")
@@ -48,131 +36,53 @@ type items struct {
 	Next  *string `json:"next"`
 }
 
-// rows is the data: a writer of one connection, readers beside it (WAL), statements prepared once.
-type rows struct {
-	writer         *sql.DB
-	one, many      *sql.Stmt
-	insert, record *sql.Stmt
+// rows is the data: the table of items and its outbox.
+type rows interface {
+	get(ctx context.Context, id uuid.UUID) (item, error)
+	page(ctx context.Context, limit int, cursor string) (items, error)
+	add(ctx context.Context, wanted newItem) (item, error)
 }
 
-func open(path string) (*rows, error) {
-	source := "file:" + path + "?_journal_mode=WAL&_synchronous=FULL&_busy_timeout=5000&_txlock=immediate"
-	writer, err := sql.Open("sqlite3", source)
-	if err != nil {
-		return nil, err
+// open returns the rows in the store that is named: a file, or a PostgreSQL database.
+func open(ctx context.Context, database string) (rows, error) {
+	if strings.HasPrefix(database, "postgresql://") {
+		return openPostgres(ctx, database)
 	}
-	writer.SetMaxOpenConns(1)
-	if _, err := writer.Exec(schema); err != nil {
-		return nil, err
-	}
-	readers, err := sql.Open("sqlite3", source)
-	if err != nil {
-		return nil, err
-	}
-	readers.SetMaxOpenConns(4)
-	readers.SetMaxIdleConns(4)
-	made := &rows{writer: writer}
-	for _, wanted := range []struct {
-		into **sql.Stmt
-		from *sql.DB
-		text string
-	}{
-		{&made.one, readers, "SELECT " + columns + " FROM items WHERE id = ?"},
-		{&made.many, readers, "SELECT " + columns + " FROM items WHERE id > ? ORDER BY id LIMIT ?"},
-		{&made.insert, writer, "INSERT INTO items (" + columns + ") VALUES (?, 1, ?, ?, ?, ?, ?, ?)"},
-		{&made.record, writer, "INSERT INTO outbox (id, created_at, event, payload) VALUES (?, ?, ?, ?)"},
-	} {
-		if *wanted.into, err = wanted.from.Prepare(wanted.text); err != nil {
-			return nil, err
-		}
-	}
-	return made, nil
+	return openSQLite(database)
 }
 
-func scan(from func(...any) error) (item, error) {
-	var found item
-	var created, updated, cents int64
-	var id []byte
-	err := from(&id, &found.Version, &created, &updated, &found.Sku, &found.Name, &cents, &found.Stock)
-	if err != nil {
-		return found, err
-	}
-	found.ID, err = uuid.FromBytes(id)
-	found.CreatedAt = time.UnixMicro(created).UTC()
-	found.UpdatedAt = time.UnixMicro(updated).UTC()
-	found.Price = decimal(cents)
-	return found, err
-}
-
-func (r *rows) get(ctx context.Context, id uuid.UUID) (item, error) {
-	found, err := scan(r.one.QueryRowContext(ctx, id[:]).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return found, errNotFound
-	}
-	return found, err
-}
-
-func (r *rows) page(ctx context.Context, limit int, cursor string) (items, error) {
-	after, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return items{}, errBadCursor
-	}
-	found, err := r.many.QueryContext(ctx, after, limit+1)
-	if err != nil {
-		return items{}, err
-	}
-	defer found.Close()
+// fill takes at most so many items from a result, and names the cursor of what follows where there is one more.
+func fill(limit int, next func() bool, scan func(into ...any) error, read func(func(...any) error) (item, error)) (items, error) {
 	page := items{Items: make([]item, 0, limit)}
-	for found.Next() {
+	for next() {
 		if len(page.Items) == limit {
 			id := page.Items[limit-1].ID
-			next := base64.RawURLEncoding.EncodeToString(id[:])
-			page.Next = &next
+			following := base64.RawURLEncoding.EncodeToString(id[:])
+			page.Next = &following
 			break
 		}
-		one, err := scan(found.Scan)
+		one, err := read(scan)
 		if err != nil {
 			return items{}, err
 		}
 		page.Items = append(page.Items, one)
 	}
-	return page, found.Err()
+	return page, nil
 }
 
-func (r *rows) add(ctx context.Context, wanted newItem) (item, error) {
+// drafted is a new item and the id of its event.
+func drafted(wanted newItem) (item, uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return item{}, err
+		return item{}, id, err
 	}
 	event, err := uuid.NewV7()
-	if err != nil {
-		return item{}, err
-	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	stamp := now.UnixMicro()
-	price := cents(wanted.Price)
-	transaction, err := r.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return item{}, err
-	}
-	defer func() { _ = transaction.Rollback() }() // without effect after the commit
-	insert := transaction.StmtContext(ctx, r.insert)
-	if _, err := insert.ExecContext(ctx, id[:], stamp, stamp, wanted.Sku, wanted.Name, price, *wanted.Stock); err != nil {
-		var refused sqlite3.Error
-		if errors.As(err, &refused) && refused.ExtendedCode == sqlite3.ErrConstraintUnique {
-			return item{}, errTaken
-		}
-		return item{}, err
-	}
-	payload := `{"item_id": "` + id.String() + `"}`
-	record := transaction.StmtContext(ctx, r.record)
-	if _, err := record.ExecContext(ctx, event[:], stamp, "bench.ItemMade", payload); err != nil {
-		return item{}, err
-	}
-	if err := transaction.Commit(); err != nil {
-		return item{}, err
-	}
-	return item{id, 1, now, now, wanted.Sku, wanted.Name, decimal(price), *wanted.Stock}, nil
+	return item{id, 1, now, now, wanted.Sku, wanted.Name, decimal(cents(wanted.Price)), *wanted.Stock}, event, err
+}
+
+func payload(id uuid.UUID) string {
+	return `{"item_id": "` + id.String() + `"}`
 }
 
 func decimal(cents int64) string {

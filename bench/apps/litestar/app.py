@@ -23,9 +23,9 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from litestar.params import Parameter
 from litestar.types import Guard
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from rows import Rows, Taken
+from rows import Taken, make_rows
 
-rows = Rows()
+rows = make_rows()
 tokens = Tokens()
 
 
@@ -93,7 +93,7 @@ async def chain(data: Form) -> dict[str, Any]:
 
 @get("/items/{item_id:uuid}")
 async def get_item(item_id: uuid.UUID) -> Response[bytes]:
-    item = rows.get(item_id)
+    item = await rows.get(item_id)
     if item is None:
         raise NotFoundException("not found")
     return answer(item)
@@ -102,7 +102,7 @@ async def get_item(item_id: uuid.UUID) -> Response[bytes]:
 @get("/items")
 async def list_items(limit: int = Parameter(ge=1, le=100, default=50), cursor: str | None = None) -> Response[bytes]:
     try:
-        items, following = rows.page(limit, cursor)
+        items, following = await rows.page(limit, cursor)
     except ValueError as error:
         raise ClientException("invalid cursor") from error
     return answer({"items": items, "next": following})
@@ -111,7 +111,7 @@ async def list_items(limit: int = Parameter(ge=1, le=100, default=50), cursor: s
 @post("/items", status_code=201)
 async def make_item(data: MakeItem) -> Response[bytes]:
     try:
-        item = rows.add(data.sku, data.name, data.price, data.stock)
+        item = await rows.add(data.sku, data.name, data.price, data.stock)
     except Taken as error:
         raise ClientException("sku exists", status_code=409) from error
     return answer(item, 201)
@@ -125,5 +125,7 @@ app = Litestar(
     [hello, metrics, limited, take_form, chain, get_item, list_items, make_item],
     exception_handlers={ValidationException: invalid},
     openapi_config=None,
+    on_startup=[rows.open],
+    on_shutdown=[rows.close],
 )
 served = Observed(app)

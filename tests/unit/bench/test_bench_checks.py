@@ -14,8 +14,10 @@ import pytest
 from bench import __main__ as command
 from bench import checks, install, peers, report
 from bench.checks import Unequal, normal
+from bench.stores import SQLITE, SqliteFile, Store
 from bench.workloads import WORKLOADS, Workload, lua, raw, tokens
 
+STORE = Store(SQLITE, lambda name: SqliteFile(Path(f"{name}.sqlite3")))
 ROW = {
     "id": str(uuid.UUID(int=1)),
     "sku": "S",
@@ -133,12 +135,12 @@ def test_a_missing_tool_is_told_with_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 def test_a_contender_that_is_absent_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(_: Path) -> Any:
+    def missing(*_: object) -> Any:
         raise install.Absent("go is missing")
 
-    there = peers.Contender("one", "One", lambda _: "server", lambda: "1")  # type: ignore[arg-type,return-value] - a double
+    there = peers.Contender("one", "One", lambda *_: "server", lambda: "1")  # type: ignore[arg-type,return-value] - a double
     gone = peers.Contender("two", "Two", missing, lambda: "1")
-    assert command._set_up([gone, there]) == (["server"], {"two": "go is missing"})
+    assert command._set_up([gone, there], STORE) == (["server"], {"two": "go is missing"})
 
 
 def test_the_bench_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,11 +156,11 @@ def test_what_was_measured_is_kept_when_the_bench_is_stopped(monkeypatch: pytest
         return {"mainstay": report.Measured()}
 
     kept: list[list[str]] = []
-    monkeypatch.setattr(command, "_set_up", lambda _: ([], {}))
+    monkeypatch.setattr(command, "_set_up", lambda *_: ([], {}))
     monkeypatch.setattr(checks, "compare", lambda *_: {})
     monkeypatch.setattr(command, "_measure", measured)
     with pytest.raises(KeyboardInterrupt):
-        command.run([], list(WORKLOADS), command.QUICK, lambda results, _: kept.append(list(results)))
+        command.run(STORE, [], list(WORKLOADS), command.QUICK, lambda results, _: kept.append(list(results)))
     assert kept == [["W1"], ["W1", "W2"]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -128,3 +129,52 @@ def test_failures_are_explained_by_wrk_and_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text('{"status":201}\n{"status": 503, "code": "overloaded"}\n{"status":201}\n')
     assert explain(WRK, log) == 'Non-2xx or 3xx responses: 7; {"status": 503, "code": "overloaded"}'
+
+
+@pytest.fixture
+def on_postgresql(results: Results) -> Results:
+    results = {"W4": results["W1"], "W5": results["W1"]}
+    results["W5"]["litestar"] = measured([500, 900], [20, 30])
+    for found in results["W5"].values():
+        found.samples[:] = [dataclasses.replace(one, store=41.5) for one in found.samples]
+    return results
+
+
+POSTGRES_ABOUT = {**ABOUT, "store": "postgresql", "store_about": "PostgreSQL 15.18, on the core of the load"}
+
+
+def test_gates_on_postgresql_are_those_of_its_workloads(on_postgresql: Results) -> None:
+    judged = {line.partition(",")[0]: passed for passed, line in report.gates(on_postgresql, "postgresql")}
+    assert judged == {
+        "W5 6.5 times less processor time than FastAPI": False,  # 8 are wanted here
+        "W5 2.11 times the requests of litestar": True,
+        "W5 0.96 times the requests of go": False,
+        "memory of a worker 30 MB": True,
+    }
+
+
+def test_the_table_on_postgresql_tells_what_the_server_used(on_postgresql: Results) -> None:
+    text = report.table(on_postgresql, POSTGRES_ABOUT)
+    assert text.startswith("# The bench on PostgreSQL\n")
+    assert "## W5: 50 rows and a cursor, PostgreSQL" in text
+    assert "PostgreSQL 15.18, on the core of the load; each contender" in text
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert widths == {10}
+    assert "| 41.5 |" in text
+
+
+def test_the_picture_on_postgresql_names_the_server(on_postgresql: Results) -> None:
+    drawn = picture.draw(on_postgresql, POSTGRES_ABOUT)
+    assert "one row by its id, PostgreSQL" in drawn
+    assert "today; PostgreSQL 15.18, on the core of the load" in drawn
+
+
+def test_the_table_on_sqlite_has_no_column_for_a_server(results: Results) -> None:
+    text = report.table({"W5": results["W1"]}, ABOUT)
+    assert text.startswith("# The bench\n")
+    assert "## W5: 50 rows and a cursor, SQLite" in text
+    assert "own" not in text
+
+
+def test_what_the_store_used_is_taken_by_request() -> None:
+    assert read(WRK, used=1.0, stored=2.17656).store == pytest.approx(40.0)
