@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mainstay.adapters.sql import values
-from mainstay.adapters.sql.documents import document_codec
 from mainstay.model.schema import Attribute, FieldKind
+from mainstay.ports.documents import document_codec
 from mainstay.ports.store import Table
 
 MAX_DIGITS = 18

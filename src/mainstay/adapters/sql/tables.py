@@ -8,10 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from mainstay.adapters.sql import types
-from mainstay.adapters.sql.documents import document_codec
 from mainstay.adapters.sql.layout import DOCUMENTS, check_tables, enum_storage, referenced
 from mainstay.model.policy import owner_fields
 from mainstay.model.schema import Attribute, FieldKind
+from mainstay.ports.documents import document_codec
 from mainstay.ports.store import Table
 
 NAMING = {
