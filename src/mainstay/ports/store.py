@@ -55,6 +55,15 @@ class BeyondStore(NotSupported, hint="Ask for less in one call, or keep this ent
     """The store of this service cannot do this."""
 
 
+class StoreUnusable(Exception):
+    """A store cannot be used as it is. ``message`` says why, ``remedy`` what to do; neither tells a secret."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message: str = message
+        self.remedy: str = remedy
+
+
 class Transaction(ABC):
     """One unit of work against a store. It begins at its first use."""
 
