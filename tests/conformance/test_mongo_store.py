@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
+from tests.conformance.servers import PREFIX, name_of, server
 
 from mainstay.adapters.mongo.store import MongoStore
 from mainstay.ports.store import Store
@@ -26,7 +27,6 @@ from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
-from tests.conformance.servers import PREFIX, name_of, server
 
 
 @pytest.fixture(autouse=True)

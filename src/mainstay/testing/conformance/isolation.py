@@ -119,16 +119,16 @@ class IsolationConformance(StoreSuite):
     async def test_one_that_is_cancelled_leaves_nothing_and_holds_nobody_up(self, world: World) -> None:
         entered = asyncio.Event()
 
-        async def hang(hands: Hands) -> None:
-            await hands.rows(Shelf).add(Shelf(name="a"))
+        async def hang(hands: Hands, name: str, entered: asyncio.Event) -> None:
+            await hands.rows(Shelf).add(Shelf(name=name))
             await hands.unit.flush()
             entered.set()
             await asyncio.Event().wait()
 
-        holder = asyncio.create_task(world.run(hang))
+        holder = asyncio.create_task(world.run(lambda hands: hang(hands, "a", entered)))
         await entered.wait()
         waiting = asyncio.create_task(world.add(Shelf(name="b")))
-        given_up = asyncio.create_task(world.add(Shelf(name="c")))
+        given_up = asyncio.create_task(world.run(lambda hands: hang(hands, "c", asyncio.Event())))
         await asyncio.sleep(0.01)
         given_up.cancel()
         holder.cancel()

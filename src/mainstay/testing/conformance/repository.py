@@ -67,8 +67,7 @@ class RepositoryConformance(StoreSuite):
 
     async def test_a_stream_gives_all_rows_in_order(self, world: World) -> None:
         names = [f"{n * 7919 % 1300:04}" for n in range(1300)]
-        async with world.command() as hands:
-            await hands.bulk(Reader).add_all([Reader(name=name) for name in names])
+        await world.fill([Reader(name=name) for name in names])
         async with world.query() as hands:
             assert [row.name async for row in hands.rows(Reader).stream(sort="-name")] == sorted(names, reverse=True)
             assert [row.name async for row in hands.rows(Reader).stream()] == names
