@@ -42,9 +42,11 @@ def run(port: str, folder: str) -> None:
         "--dbpath": folder,
         "--oplogSize": "64",
         "--wiredTigerCacheSizeGB": "0.25",
-        "--setParameter": "diagnosticDataCollectionEnabled=false",
     }
-    os.execv(path, [path, "--quiet", "--nounixsocket", *(word for pair in options.items() for word in pair)])
+    parameters = ("diagnosticDataCollectionEnabled=false", "enableTestCommands=1")  # tests make commands fail
+    words = [word for pair in options.items() for word in pair]
+    words += [word for one in parameters for word in ("--setParameter", one)]
+    os.execv(path, [path, "--quiet", "--nounixsocket", *words])
 
 
 def ready(port: str) -> bool:

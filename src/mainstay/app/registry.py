@@ -24,6 +24,9 @@ BUILT_IN: Mapping[str, Entry] = MappingProxyType(
     {
         "store.sqlite": Entry("mainstay.app.stores:sqlite"),
         "store.memory": Entry("mainstay.app.stores:memory"),
+        "store.mongodb": Entry("mainstay.app.mongo:make", "mongo"),
+        "store.mongodb+srv": Entry("mainstay.app.mongo:make", "mongo"),
+        "store.dynamodb": Entry("mainstay.app.dynamo:make", "dynamo"),
         "blobs.memory": Entry("mainstay.app.objects:memory"),
         "blobs.file": Entry("mainstay.app.objects:file"),
         "limiter.memory": Entry("mainstay.app.limiters:memory"),

@@ -38,10 +38,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     max_scan: int | None = None  # rows that one read may look through
 
     def lacks(self) -> tuple[str, ...]:
-        """Return what the store cannot do that others can, in words for who runs the service."""
+        """Return what use cases cannot rely on here, in words for who runs the service.
+
+        Not whether it is durable or shared: who names such a store knows, and the settings see to the rest.
+        """
         found = {
-            "it forgets all rows at the end of the process": not self.durable,
-            "it belongs to one process": not self.shared,
             "streams in another order than that of the ids are held in memory": not self.streaming,
             "a query of several reads may see what was committed between them": not self.snapshots,
             "fields of bytes cannot be sorted or compared by order": not self.ordered_bytes,

@@ -24,7 +24,8 @@ from mainstay.ports.again import Line
 from mainstay.ports.store import Capabilities, Store, StoreUnusable, Table, Transaction
 
 _WIRE_VERSION = 13  # of 5.0, the first that reads snapshots outside of transactions
-_PATIENCE = 5_000  # milliseconds in which a server must be found, where the URL says nothing of it
+_DEFAULTS = {"appName": "mainstay", "serverSelectionTimeoutMS": 5_000}
+"""Options of the connection where the URL says nothing of them."""
 
 
 class MongoStore(Store):
@@ -37,9 +38,9 @@ class MongoStore(Store):
     capabilities = Capabilities(ordered_bytes=False)
 
     def __init__(self, url: str, *, claim_seconds: float = claims.TERM) -> None:
-        options: dict[str, Any] = {"appname": "mainstay", "uuidRepresentation": "standard"}
-        if "serverselectiontimeoutms" not in url.lower():
-            options["serverSelectionTimeoutMS"] = _PATIENCE
+        options: dict[str, Any] = {"uuidRepresentation": "standard"}
+        said = url.lower()
+        options |= {name: value for name, value in _DEFAULTS.items() if f"{name.lower()}=" not in said}
         try:
             client: AsyncMongoClient[Document] = AsyncMongoClient(url, **options)
             name = client.get_default_database().name

@@ -32,7 +32,8 @@ class StoreConformance(StoreSuite):
     async def test_it_tells_in_words_what_it_lacks(self, world: World) -> None:
         capabilities = world.store.capabilities
         assert Capabilities().lacks() == ()
-        whole = capabilities == Capabilities(inline=capabilities.inline)
+        told = (capabilities.inline, capabilities.durable, capabilities.shared)
+        whole = capabilities == Capabilities(inline=told[0], durable=told[1], shared=told[2])
         assert whole == (capabilities.lacks() == ())
         assert all(text for text in capabilities.lacks())
 
