@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 import pytest_asyncio
 from aiobotocore.session import get_session
 from tests.conformance.servers import PREFIX, name_of, server
@@ -31,19 +33,22 @@ from mainstay.testing.conformance.values import ValuesConformance
 CREDENTIALS = ("test", "test")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _descriptions() -> Iterator[Any]:
+    """Read the description of the service once: it takes a second, and each test opens a store of its own."""
+    session = get_session()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mainstay.adapters.dynamo.store.get_session", lambda: session)
+        yield session
+
+
 @pytest_asyncio.fixture(autouse=True)
-async def _tables() -> AsyncIterator[None]:
+async def _tables(_descriptions: Any) -> AsyncIterator[None]:
     """Take away what a test made in the server."""
     place = place_of(server("MAINSTAY_TEST_DYNAMO"))
     yield
-    key, secret = CREDENTIALS
-    async with get_session().create_client(
-        "dynamodb",
-        region_name=place.region,
-        endpoint_url=place.endpoint,
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-    ) as client:
+    store = DynamoStore(place.region, place.table, endpoint=place.endpoint, credentials=CREDENTIALS)
+    async with store._client() as client:
         for name in (await client.list_tables())["TableNames"]:
             if name.startswith(PREFIX):
                 await client.delete_table(TableName=name)
