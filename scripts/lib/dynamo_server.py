@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 def run(port: str) -> None:
@@ -21,7 +23,18 @@ def run(port: str) -> None:
     from werkzeug.serving import run_simple
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request says nothing
-    run_simple("127.0.0.1", int(port), DomainDispatcherApplication(create_backend_app), threaded=False)
+    run_simple("127.0.0.1", int(port), one_at_a_time(DomainDispatcherApplication(create_backend_app)), threaded=True)
+
+
+def one_at_a_time(application: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the application for one request at a time, whose connections stay open meanwhile."""
+    turn = threading.Lock()
+
+    def answer(environ: Any, start_response: Any) -> list[bytes]:
+        with turn:
+            return list(application(environ, start_response))
+
+    return answer
 
 
 def ready(port: str) -> bool:

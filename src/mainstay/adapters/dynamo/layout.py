@@ -25,7 +25,7 @@ from mainstay.model.structs import Entity
 from mainstay.ports.links import Incoming, Outgoing, links
 from mainstay.ports.store import Table
 
-SHARDS = 8
+SHARDS = 4
 """The partitions of a table's rows. It is part of what is stored: it cannot change."""
 
 PARTITION, SORT = "#pk", "#sk"

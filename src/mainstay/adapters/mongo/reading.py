@@ -11,7 +11,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from mainstay.adapters.mongo.codec import Document, sum_of
 from mainstay.adapters.mongo.filters import comparable, filter_of, ordered
 from mainstay.adapters.mongo.layout import Layout
-from mainstay.model.conditions import AllOf, Among, Compare, Condition
+from mainstay.model.conditions import Condition
 from mainstay.model.inputs import Sort
 from mainstay.model.schema import FieldKind
 from mainstay.ports.rows import Aggregate, Query
@@ -28,19 +28,6 @@ def order_of(layout: Layout, sort: Sequence[Sort]) -> dict[str, int]:
         path = ordered(comparable(layout.fields, by.field)).path
         made.setdefault(path, -1 if by.descending else 1)
     return made
-
-
-def named(layout: Layout, condition: Condition) -> int | None:
-    """Return how many rows at most a condition names by their id or a unique value, or None where it does not."""
-    match condition:
-        case Compare(field, "eq", value) if value is not None and (field == "id" or field in layout.unique):
-            return 1
-        case Among("id", members) if None not in members:
-            return len(set(members))
-        case AllOf(parts):
-            found = (named(layout, part) for part in parts)
-            return next((number for number in found if number is not None), None)
-    return None
 
 
 async def fetch(

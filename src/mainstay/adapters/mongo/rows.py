@@ -37,8 +37,8 @@ class Transactional(Protocol):
     def open(self, layout: Layout, query: Query) -> AsyncGenerator[Document, None]:
         """Give documents from the one moment of this transaction."""
 
-    def met(self, layout: Layout, condition: Condition | None, found: Sequence[UUID]) -> None:
-        """Note what a read found, and by which condition (None: it looked for rows)."""
+    def met(self, layout: Layout, condition: Condition | None, found: int) -> None:
+        """Note how many rows a read found, and by which condition (None: it looked for rows)."""
 
     def queue(self, write: Insert | Alteration) -> None:
         """Queue a write. Raises ``TypeError`` where the transaction was begun for reading."""
@@ -64,18 +64,15 @@ class MongoRows(Rows[Any]):
         document = await self._transaction.read(
             layout, lambda collection, session: collection.find_one(wanted, session=session)
         )
-        if document is None:
-            self._transaction.met(layout, None, ())
-            return None
-        self._transaction.met(layout, Compare("id", "eq", id), (id,))
-        return layout.codec.decode(document)
+        self._transaction.met(layout, Compare("id", "eq", id) & where, 0 if document is None else 1)
+        return None if document is None else layout.codec.decode(document)
 
     async def fetch(self, query: Query) -> list[Any]:
         layout = self._layout
         documents = await self._transaction.read(
             layout, lambda collection, session: reading.fetch(collection, layout, query, session)
         )
-        self._transaction.met(layout, query.where, [document["_id"] for document in documents])
+        self._transaction.met(layout, query.where, len(documents))
         return [layout.codec.decode(document) for document in documents]
 
     async def stream(self, query: Query) -> AsyncGenerator[Any, None]:
@@ -93,7 +90,7 @@ class MongoRows(Rows[Any]):
         found = await self._transaction.read(
             layout, lambda collection, session: reading.count(collection, layout, where, session)
         )
-        self._transaction.met(layout, None, ())
+        self._transaction.met(layout, where, found)
         return found
 
     async def aggregate(self, aggregate: Aggregate) -> list[tuple[Any, ...]]:
@@ -101,7 +98,7 @@ class MongoRows(Rows[Any]):
         found = await self._transaction.read(
             layout, lambda collection, session: reading.aggregate(collection, layout, aggregate, session)
         )
-        self._transaction.met(layout, None, ())
+        self._transaction.met(layout, None, 0)
         return found
 
     def insert(self, rows: Sequence[Any]) -> None:

@@ -81,20 +81,21 @@ class MongoStore(Store):
 
     async def start(self, tables: Sequence[Table]) -> None:
         """Open the store for these tables. Raises ``StoreUnusable``."""
-        made = layouts(tables)
         try:
+            made = layouts(tables)
             await self._check_server()
             await self._prepare(list(made.values()))
             await self.claims.start(self.database[claims.COLLECTION])
+            self.layouts = made
         except OperationFailure as failure:
-            await self.client.close()
             raise _refused(failure) from failure
         except PyMongoError as error:
-            await self.client.close()
             raise StoreUnusable(
                 f"MongoDB does not answer ({type(error).__name__})", "start it, or look at database.url"
             ) from error
-        self.layouts = made
+        finally:
+            if not self.layouts:
+                await self.client.close()
 
     async def _check_server(self) -> None:
         """Refuse a server that has no transactions, or no snapshots."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
@@ -84,7 +83,7 @@ class QueryTransaction(Transaction):
             self._session = self._store.client.start_session(snapshot=True)
         return self._session
 
-    def met(self, layout: Layout, condition: Condition | None, found: Sequence[UUID]) -> None:
+    def met(self, layout: Layout, condition: Condition | None, found: int) -> None:
         """Do nothing: a snapshot meets nobody."""
 
     def queue(self, write: Insert | Alteration) -> None:
@@ -149,12 +148,9 @@ class CommandTransaction(Transaction):
         raise TypeError(f"{layout.name}: a command reads its streams in pages")
         yield {}
 
-    def met(self, layout: Layout, condition: Condition | None, found: Sequence[UUID]) -> None:
+    def met(self, layout: Layout, condition: Condition | None, found: int) -> None:
         """Note what a read found."""
-        if condition is not None and reading.named(layout, condition) == len(found):
-            self._seen.met(layout, found)
-        else:
-            self._seen.looked.add(layout)
+        self._seen.met(layout, condition, found)
 
     def queue(self, write: Insert | Alteration) -> None:
         """Queue a write."""

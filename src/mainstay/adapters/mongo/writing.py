@@ -86,7 +86,7 @@ class Writer:
             if reference.target is layout.entity:
                 named -= {document["_id"] for document in documents}
             await self._check_reference(reference.field, self._layouts[reference.target], named)
-        self.seen.wrote(layout, [document["_id"] for document in documents])
+        self.seen.added(layout, documents)
         with told(layout):
             await self._collection(layout).insert_many(documents, session=self.session)
 
@@ -96,7 +96,6 @@ class Writer:
         for reference in layout.outgoing:
             if given.get(reference.field) is not None:
                 await self._check_reference(reference.field, self._layouts[reference.target], {given[reference.field]})
-        self._note(layout, change)
         wanted = self._filter(layout, change)
         with told(layout):
             if update:
@@ -109,7 +108,6 @@ class Writer:
 
     async def delete(self, layout: Layout, change: Change) -> int:
         """Delete what a change is of, with what that does to others. Raises ``ReferenceConflict`` too."""
-        self._note(layout, change)
         wanted = self._filter(layout, change)
         with told(layout):
             if not layout.incoming:
@@ -126,13 +124,6 @@ class Writer:
         wanted = filter_of(change.where, layout.fields)
         return wanted if change.version is None else {"$and": [wanted, {"version": change.version}]}
 
-    def _note(self, layout: Layout, change: Change) -> None:
-        if change.id is not None:
-            self.seen.wrote(layout, [change.id])
-            return
-        self.seen.wrote(layout)
-        self.seen.looked.add(layout)
-
     async def _check_reference(self, field: str, target: Layout, named: set[UUID]) -> None:
         """Refuse ids that name no row.
 
@@ -146,6 +137,9 @@ class Writer:
                     raise reference_conflict(field)
 
     async def _check_met(self, layout: Layout, change: Change, met: int) -> None:
+        self.seen.wrote(layout, () if change.id is None else (change.id,))
+        if change.id is None:
+            self.seen.met(layout, change.where, met)
         if change.expected is None or met == change.expected:
             return
         with told(layout):
@@ -189,10 +183,11 @@ class Writer:
 
     async def guard(self, guards: AsyncCollection[Document], touch: str, slot: int) -> bool:
         """Write what makes the command serialisable. Returns whether all guards are there."""
-        for layout, ids in self.seen.touched().items():
+        self.seen.settle()
+        for layout, path, values in self.seen.touched():
             with told(layout):
                 await self._collection(layout).update_many(
-                    {"_id": {"$in": ids}}, {"$inc": {touch: 1}}, session=self.session
+                    {path: {"$in": values}}, {"$inc": {touch: 1}}, session=self.session
                 )
         wanted = self.seen.guards(slot)
         with told(next(iter(self.seen.written))):
