@@ -14,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 REPLICA_SET = "mainstay"
 
@@ -54,6 +55,7 @@ def ready(port: str) -> bool:
     from pymongo import MongoClient
     from pymongo.errors import OperationFailure, PyMongoError
 
+    client: MongoClient[dict[str, Any]]
     with MongoClient(f"mongodb://127.0.0.1:{port}/?directConnection=true", serverSelectionTimeoutMS=2000) as client:
         try:
             if client.admin.command("hello").get("isWritablePrimary"):

@@ -57,7 +57,10 @@ async def _tables(_descriptions: Any) -> AsyncIterator[None]:
 class _Dynamo:
     def make_store(self, folder: Path) -> Store:
         place = place_of(server("MAINSTAY_TEST_DYNAMO"))
-        return DynamoStore(place.region, name_of(folder), endpoint=place.endpoint, credentials=CREDENTIALS)
+        # moto does not know a request that is sent again: none shall be.
+        return DynamoStore(
+            place.region, name_of(folder), endpoint=place.endpoint, credentials=CREDENTIALS, timeout=120.0
+        )
 
 
 class TestAggregates(_Dynamo, AggregatesConformance):

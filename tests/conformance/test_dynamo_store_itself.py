@@ -31,7 +31,10 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
     def made(**more: Any) -> DynamoStore:
         return DynamoStore(
-            place.region, name_of(tmp_path), endpoint=place.endpoint, **{"credentials": ("test", "test"), **more}
+            place.region,
+            name_of(tmp_path),
+            endpoint=place.endpoint,
+            **{"credentials": ("test", "test"), "timeout": 120.0, **more},
         )
 
     async def clear() -> None:

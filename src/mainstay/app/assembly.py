@@ -127,7 +127,7 @@ class Application:
         lacks = store.capabilities.lacks()
         if lacks:
             text = "the store cannot do all that others can: " + "; ".join(lacks)
-            self.ports.observer.observe(Notice("warning", "store_lacks", text, {"lacks": list(lacks)}))
+            self.ports.observer.observe(Notice("info", "store_lacks", text, {"lacks": list(lacks)}))
 
     async def stop(self) -> None:
         """Close everything in reverse order. What was begun is ended first."""

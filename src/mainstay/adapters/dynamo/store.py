@@ -26,6 +26,9 @@ from mainstay.ports.store import Capabilities, Store, StoreUnusable, Table
 MAX_SCAN = 10_000
 """The rows that one read may look through, where nothing is said of it."""
 
+TIMEOUT = 5.0
+"""Seconds to connect, and for an answer; a request is sent four times at most, known by its token."""
+
 _SCHEMA = [
     {"AttributeName": PARTITION, "KeyType": "HASH"},
     {"AttributeName": SORT, "KeyType": "RANGE"},
@@ -33,7 +36,6 @@ _SCHEMA = [
 _LOOKS = 120  # for a new table to become active
 _LOOK_SECONDS = 0.5
 _CONNECTIONS = 32
-_TIMEOUT = 5.0  # seconds, to connect and for an answer
 
 
 class Place(NamedTuple):
@@ -63,7 +65,8 @@ class DynamoStore(Store):
     """Rows in the table ``table`` of a region, shared by all processes that reach it. It is made where it is missing.
 
     ``endpoint`` is the URL of a server other than the region's own. ``credentials`` are a key id and its secret; where
-    they are left out they are found as the AWS tools find them. ``max_scan`` bounds what a read may look through.
+    they are left out they are found as the AWS tools find them. ``max_scan`` bounds what a read may look through,
+    ``timeout`` in seconds how long an answer is waited for.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class DynamoStore(Store):
         credentials: tuple[str, str] | None = None,
         max_scan: int = MAX_SCAN,
         claim_seconds: float = claims.TERM,
+        timeout: float = TIMEOUT,
     ) -> None:
         self.capabilities = Capabilities(streaming=False, snapshots=False, max_writes=MAX_ITEMS, max_scan=max_scan)
         self.claims: DynamoClaims = DynamoClaims(term=claim_seconds)
@@ -85,6 +89,7 @@ class DynamoStore(Store):
         self._endpoint = endpoint
         self._credentials = credentials
         self._max_scan = max_scan
+        self._timeout = timeout
         self._stack = AsyncExitStack()
         self._wire: Wire | None = None
         self.commits: int = 0
@@ -137,8 +142,8 @@ class DynamoStore(Store):
     def _client(self) -> Any:
         key, secret = self._credentials or (None, None)
         config = AioConfig(
-            connect_timeout=_TIMEOUT,
-            read_timeout=_TIMEOUT,
+            connect_timeout=self._timeout,
+            read_timeout=self._timeout,
             max_pool_connections=_CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": 4},
         )
