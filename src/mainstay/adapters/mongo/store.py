@@ -9,6 +9,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
@@ -60,7 +61,10 @@ class MongoStore(Store):
     def database(self) -> AsyncDatabase[Document]:
         """The database, read and written by majority on the primary."""
         return self.client.get_database(
-            self._name, write_concern=WriteConcern("majority"), read_preference=ReadPreference.PRIMARY
+            self._name,
+            read_concern=ReadConcern("majority"),
+            write_concern=WriteConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
         )
 
     @property
