@@ -13,7 +13,7 @@ from uuid import UUID
 
 import uvloop
 
-from mainstay.adapters.sql.store import SqliteStore
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.model.conditions import TRUE, Compare
 from mainstay.model.fields import field
 from mainstay.model.inputs import Sort

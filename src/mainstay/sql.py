@@ -1,14 +1,14 @@
-"""SQL for where verbs do not reach, and the column types of migration files. What it names is imported at its use."""
+"""SQL for where verbs do not reach, and types and steps of migration files. What it names is imported at its use."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mainstay.adapters.sql import types
+    from mainstay.adapters.sql import steps, types
     from mainstay.adapters.sql.reading import Restricted, Sql, Unrestricted
 
-__all__ = ["Restricted", "Sql", "Unrestricted", "types"]
+__all__ = ["Restricted", "Sql", "Unrestricted", "steps", "types"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,6 +16,10 @@ def __getattr__(name: str) -> Any:
         from mainstay.adapters.sql import types
 
         return types
+    if name == "steps":
+        from mainstay.adapters.sql import steps
+
+        return steps
     if name in __all__:
         from mainstay.adapters.sql import reading
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mainstay.adapters.sql.store import SqliteStore
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
 from mainstay.testing.conformance.bulk import BulkConformance

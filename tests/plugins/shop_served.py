@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 import uvloop
 from http_clients import Answered, Mounted, Wire
+from postgres_schemas import make_schema
 
 from mainstay import Service
 from mainstay.adapters.local.clock import SystemClock
@@ -318,10 +319,17 @@ def shop_service(settings: Settings) -> Service:
 
 
 def run_shop(directory: Path, *, store: str = "sqlite", **options: Any) -> Running:
-    """Serve the shop, its rows in ``directory`` or in memory."""
-    url = "memory:" if store == "memory" else f"sqlite:///{directory / 'shop.sqlite'}"
-    settings = settings_for(url)
+    """Serve the shop, its rows in ``directory``, in memory, or in a schema that is named after the directory."""
+    settings = _settings_on(store, directory)
     return Running(settings, shop_service(settings), **options)
+
+
+def _settings_on(store: str, directory: Path) -> Settings:
+    if store == "postgresql":
+        url, schema = make_schema(directory)
+        flags: dict[str, Any] = {"database.schema": schema}
+        return settings_for(url, **flags)
+    return settings_for("memory:" if store == "memory" else f"sqlite:///{directory / 'shop.sqlite'}")
 
 
 Serve = Callable[..., Running]

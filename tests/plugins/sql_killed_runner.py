@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mainstay.adapters.sql.migrations import migrate
+from mainstay.adapters.sql.migrations import SqliteTarget, migrate
 
 
 def counted(left: int) -> type[sqlite3.Connection]:
@@ -42,7 +42,7 @@ def run_killed(database: Path, files: Path, statement: int) -> int | None:
     if child == 0:
         connect, factory = sqlite3.connect, counted(statement)
         sqlite3.dbapi2.connect = lambda *args, **kwargs: connect(*args, **{**kwargs, "factory": factory})
-        migrate(database, files)
+        migrate(SqliteTarget(database), files)
         os._exit(0)
     _, ended = os.waitpid(child, 0)
     return os.WTERMSIG(ended) if os.WIFSIGNALED(ended) else None

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from mainstay.adapters.sql.store import SqliteStore
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.model.fields import field, related
 from mainstay.model.inputs import Many
 from mainstay.model.policy import owner

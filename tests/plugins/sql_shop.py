@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sql_samples import table
 
-from mainstay.adapters.sql.migrations import Planned, migrate, plan
+from mainstay.adapters.sql.migrations import Planned, SqliteTarget, migrate, plan
 from mainstay.model.structs import Entity
 from mainstay.ports.store import Table
 
@@ -20,6 +20,7 @@ class Shop:
     def __init__(self, folder: Path) -> None:
         self.files = folder / "migrations"
         self.database = folder / "shop.db"
+        self.target = SqliteTarget(self.database)
 
     def plan(self, *tables: Table, **more: Any) -> Planned | None:
         return plan(self.files, tables, **more)
@@ -27,7 +28,7 @@ class Shop:
     def change(self, *tables: Table) -> Planned:
         planned = plan(self.files, tables)
         assert planned is not None
-        migrate(self.database, self.files)
+        migrate(self.target, self.files)
         return planned
 
     def sql(self, statement: str, *values: Any) -> list[Any]:

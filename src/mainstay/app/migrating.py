@@ -17,16 +17,19 @@ from mainstay.model.service import Service
 from mainstay.ports.store import Table
 
 if TYPE_CHECKING:
-    from mainstay.adapters.sql.migrations import Planned, Status
+    from mainstay.adapters.sql.migrations import Planned, Status, Target
 
 T = TypeVar("T")
+
+_MIGRATED = frozenset({"sqlite", "postgresql"})
+"""The stores whose schemas migrations make."""
 
 
 class Migrations:
     """The migrations of one service. Every method raises ``Refusal`` with what is in the way and what to do."""
 
     def __init__(self, settings: Settings, tables: Sequence[Table]) -> None:
-        self.database: Path = sqlite_path(settings)
+        self.database: Target = _target(settings)
         self.directory: Path = settings.root / settings.database.migrations
         self._tables = tuple(tables)
 
@@ -56,7 +59,7 @@ class Migrations:
 
     def is_fresh(self) -> bool:
         """Whether there is nothing in the database yet, so that migrating it can hurt nobody."""
-        return not self.database.exists() or self.database.stat().st_size == 0 or not self._schema()
+        return not _told(self.database.exists) or not self._schema()
 
     def has_files(self) -> bool:
         """Whether there is any migration."""
@@ -92,9 +95,7 @@ class Migrations:
 
     def _schema(self) -> dict[str, set[str]]:
         """Return the columns of each table that is there."""
-        from mainstay.adapters.sql.migrations.state import read_schema
-
-        return _told(lambda: read_schema(self.database))
+        return _told(self.database.schema)
 
 
 def _told(work: Callable[[], T]) -> T:
@@ -107,9 +108,21 @@ def _told(work: Callable[[], T]) -> T:
         raise Refusal(str(fault)) from fault
 
 
+def _target(settings: Settings) -> Target:
+    """Return the database that the settings name."""
+    if scheme_of(settings) == "sqlite":
+        from mainstay.adapters.sql.migrations.sqlite_target import SqliteTarget
+
+        return SqliteTarget(sqlite_path(settings))
+    from mainstay.adapters.sql.migrations.postgres_target import PostgresTarget
+
+    database = settings.database
+    return PostgresTarget(database.direct_url.reveal() or database.url.reveal(), database.schema or None)
+
+
 def migrations_of(settings: Settings, tables: Sequence[Table]) -> Migrations | None:
     """Return the migrations of a database that has any: memory and throw-away files have none."""
-    if scheme_of(settings) != "sqlite" or settings.database.create:
+    if scheme_of(settings) not in _MIGRATED or settings.database.create:
         return None
     return Migrations(settings, tables)
 
@@ -123,24 +136,31 @@ def describe(settings: Settings, service: Service) -> tuple[Literal["fine", "war
     migrations = migrations_of(settings, inspect(service).tables)
     if migrations is None:
         return "fine", f"{scheme_of(settings)}, without migrations", ""
-    path = migrations.database
-    own = path.parent == settings.state and not settings.is_production  # the first `mainstay run` makes it
-    folder = None if own else _folder_fault(path)
-    if folder is not None:
-        return "wrong", folder, f"mkdir -p {path.parent}"
-    if not migrations.has_files():
-        return "wrong", f"there is no migration in {migrations.directory}", "mainstay db plan"
-    if not path.exists():
-        state: Literal["warning", "wrong"] = "wrong" if settings.is_production else "warning"
-        return state, f"{path} is not there yet", "mainstay db migrate"
+    missing = _missing_file(settings, migrations)
+    if missing is not None:
+        return missing
     found = migrations.status()
     if found.pending:
-        return "wrong", f"{path} is behind: {', '.join(found.pending)}", "mainstay db migrate"
+        return "wrong", f"{migrations.database} is behind: {', '.join(found.pending)}", "mainstay db migrate"
     migrations.check()
     if found.drift:
-        return "warning", f"{path} differs from the model: {'; '.join(found.drift[:3])}", "mainstay db plan"
-    return "fine", f"{path} is at {found.current}", ""
+        return (
+            "warning",
+            f"{migrations.database} differs from the model: {'; '.join(found.drift[:3])}",
+            "mainstay db plan",
+        )
+    return "fine", f"{migrations.database} is at {found.current}", ""
 
 
-def _folder_fault(path: Path) -> str | None:
-    return None if path.parent.is_dir() else f"{path.parent}: there is no such folder"
+def _missing_file(settings: Settings, migrations: Migrations) -> tuple[Literal["warning", "wrong"], str, str] | None:
+    """Return what is to be said of a database or of migrations that are not there."""
+    folder = None if scheme_of(settings) != "sqlite" else sqlite_path(settings).parent
+    own = folder == settings.state and not settings.is_production  # the first `mainstay run` makes it
+    if folder is not None and not own and not folder.is_dir():
+        return "wrong", f"{folder}: there is no such folder", f"mkdir -p {folder}"
+    if not migrations.has_files():
+        return "wrong", f"there is no migration in {migrations.directory}", "mainstay db plan"
+    if folder is not None and not sqlite_path(settings).exists():
+        state: Literal["warning", "wrong"] = "wrong" if settings.is_production else "warning"
+        return state, f"{migrations.database} is not there yet", "mainstay db migrate"
+    return None

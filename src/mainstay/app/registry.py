@@ -23,6 +23,7 @@ class Entry(NamedTuple):
 BUILT_IN: Mapping[str, Entry] = MappingProxyType(
     {
         "store.sqlite": Entry("mainstay.app.stores:sqlite"),
+        "store.postgresql": Entry("mainstay.app.stores:postgres", "postgres"),
         "store.memory": Entry("mainstay.app.stores:memory"),
         "store.mongodb": Entry("mainstay.app.mongo:make", "mongo"),
         "store.mongodb+srv": Entry("mainstay.app.mongo:make", "mongo"),

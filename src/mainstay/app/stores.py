@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from mainstay.app.devkey import ensure_state
@@ -56,7 +58,7 @@ def memory(settings: Settings, clock: Clock) -> Store:  # noqa: ARG001 - the for
 
 def sqlite(settings: Settings, clock: Clock) -> Store:
     """Rows in a file."""
-    from mainstay.adapters.sql.store import SqliteStore
+    from mainstay.adapters.sql.sqlite_store import SqliteStore
 
     database = settings.database
     path = sqlite_path(settings)
@@ -72,4 +74,27 @@ def sqlite(settings: Settings, clock: Clock) -> Store:
         readers=database.readers,
         busy_seconds=database.busy_seconds,
         turn_seconds=database.turn_seconds,
+    )
+
+
+_COMMIT: Mapping[str, str] = MappingProxyType({"full": "on", "normal": "off", "off": "off"})
+
+
+def postgres(settings: Settings, clock: Clock) -> Store:
+    """Rows in a PostgreSQL database."""
+    from mainstay.adapters.sql.postgres_store import PostgresStore
+
+    database = settings.database
+    return PostgresStore(
+        database.url.reveal(),
+        create=database.create,
+        clock=clock.monotonic,
+        replica_url=database.replica_url.reveal() or None,
+        direct_url=database.direct_url.reveal() or None,
+        synchronous=_COMMIT[database.synchronous],
+        pool=database.pool,
+        pooler=database.pooler,
+        schema=database.schema or None,
+        wait_seconds=database.busy_seconds,
+        idle_seconds=database.turn_seconds,
     )

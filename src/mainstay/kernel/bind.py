@@ -61,7 +61,15 @@ class Bound(msgspec.Struct, kw_only=True, eq=False):
     def relay(self, holder: str) -> Relay:
         """Return the relay that delivers this service's events; ``holder`` names this replica."""
         relay = Relay(self.ports, self.consumers, dispatch, holder)
-        self.bell.listen(relay.wake)
+        store = self.ports.store
+
+        def rung() -> None:
+            relay.wake()
+            if not relay.counters.leading:  # another process delivers
+                store.ring()
+
+        self.bell.listen(rung)
+        store.listen(relay.wake)
         return relay
 
 
@@ -165,7 +173,8 @@ class _Binder:
             index=index,
             inline=not signature.of(Source.UPLOAD)  # files are let go of at the end of the call's task
             and not any(r.outside or r.tasks or r.make is None for r in resolvers.values())
-            and not reaches_loop(operation.function),
+            and not reaches_loop(operation.function)
+            and (self._ports.store.capabilities.inline or not _may_touch_store(operation, resolvers)),
             deadline=operation.deadline or DEADLINE,
             ports=self._ports,
             plans=self._plans,
@@ -233,3 +242,9 @@ class _Binder:
         if operation.kind is OperationKind.COMMAND and operation.idempotency != "none":
             stages.append(once(self._ports, required=operation.idempotency == "required"))
         return stages
+
+
+def _may_touch_store(operation: Operation, resolvers: Mapping[str, Resolver]) -> bool:
+    """Whether a call may wait for the store: for a dependency's rows, or for the record of its idempotency key."""
+    keyed = operation.kind is OperationKind.COMMAND and operation.idempotency != "none"
+    return bool(resolvers) or keyed

@@ -54,6 +54,7 @@ class Call(msgspec.Struct, kw_only=True):
     inputs: dict[str, Any] = {}
     message: UUID | None = None  # the event's message that a consumer is called for
     claim: bytes | None = None
+    expired: bool = False  # there is a record of the claim that is past its time
     fingerprint: bytes = b""
     deadline: float | None = None  # monotonic
     replayed: bool = False

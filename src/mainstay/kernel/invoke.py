@@ -9,16 +9,17 @@ from uuid import UUID
 import msgspec
 
 from mainstay.kernel.bare import bare_command, bare_query, is_bare
-from mainstay.kernel.bound import BoundOperation, Invoke, Render
+from mainstay.kernel.bound import BoundOperation, Invoke, Ports, Render
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.bell import Bell
-from mainstay.kernel.guard.once import store_reply
+from mainstay.kernel.flow.contention import Contention
+from mainstay.kernel.guard.once import settle, store_reply
 from mainstay.kernel.held import runner
 from mainstay.kernel.providers import Make, Resolver, resolve
 from mainstay.kernel.scope import Scope
 from mainstay.kernel.streamed import Item, awaitable, items_of
 from mainstay.model.operation import OperationKind
-from mainstay.model.problem import SerializationConflict
+from mainstay.model.problem import CommitUnknown, SerializationConflict, Unavailable, UniqueConflict
 from mainstay.ports.observer import Notice
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
 
@@ -158,31 +159,58 @@ class Snapshot(AsyncIterator[Item]):
 
 def _command(plan: Plan) -> Invoke:
     run = _attempt(plan)
-    clock, entropy = plan.bound.ports.clock, plan.bound.ports.entropy
+    ports = plan.bound.ports
+    clock, entropy = ports.clock, ports.entropy
+    contention = Contention(clock)
 
     async def invoke(call: Call) -> Reply:
         given = call.inputs
         while True:
             call.attempts += 1
+            last = not plan.repeatable or call.attempts >= MAX_ATTEMPTS
             try:
-                return await run(call, dict(given))
+                if not contention.stands:
+                    return await run(call, dict(given))
+                async with contention.turn():
+                    return await run(call, dict(given))
             except SerializationConflict:
-                if not plan.repeatable or call.attempts >= MAX_ATTEMPTS:
+                contention.met()
+                if last:
+                    raise
+            except (CommitUnknown, UniqueConflict) as error:
+                settled = await _settled(call, error, ports)
+                if settled is not None:
+                    return settled
+                if last or not isinstance(error, CommitUnknown):
                     raise
             await clock.sleep(BASE_DELAY * 2 ** (call.attempts - 1) * (0.5 + entropy.uniform()))
 
     return invoke
 
 
+async def _settled(call: Call, error: CommitUnknown | UniqueConflict, ports: Ports) -> Reply | None:
+    """Return the reply that an attempt before has committed. Raises ``error`` where the call is not to be run again.
+
+    That takes a key: its record says what became of the attempt. Without one nobody knows, and nobody may repeat it.
+    """
+    known = call.claim is not None and ports.store.capabilities.settles
+    if not known or (isinstance(error, UniqueConflict) and call.attempts == 1):
+        raise error
+    try:
+        return await settle(call, ports)
+    except Unavailable:
+        raise CommitUnknown(retry_after=1.0) from error
+
+
 def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
     render, outbox, before = plan.render, plan.outbox, plan.before
-    ring = plan.bell.ring
+    ring, isolation = plan.bell.ring, plan.bound.operation.isolation
     ports = plan.bound.ports
     run = runner(plan.bound.operation, ports.clock, ports.observer, ports.held_seconds)
     at_once, waiting = _split(plan.resolvers)
 
     async def attempt(call: Call, arguments: dict[str, Any]) -> Reply:
-        unit = UnitOfWork(frame_of(call), write=True, deadline=call.deadline)
+        unit = UnitOfWork(frame_of(call), write=True, deadline=call.deadline, isolation=isolation)
         scope = Scope(call, unit)
         try:
             if before is not None and not await before(call, unit):

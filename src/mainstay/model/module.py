@@ -12,6 +12,7 @@ import msgspec
 from mainstay.model.caching import Caching
 from mainstay.model.limits import Limit
 from mainstay.model.operation import (
+    Isolation,
     KeyUse,
     Operation,
     OperationKind,
@@ -181,6 +182,7 @@ class Module:
         precondition: bool = False,
         deadline: float | None = None,
         external: bool = False,
+        isolation: Isolation = "serializable",
         deprecated: bool | date = False,
         sunset: date | None = None,
         successor: str | None = None,
@@ -192,7 +194,8 @@ class Module:
 
         ``status`` is that of success; ``raises`` are problems of the contract; ``idempotency`` says whether a key is
         needed; ``deadline`` is in seconds; ``external`` says that it reaches outside the service's own database, and is
-        never run twice. ``deprecated`` (since a date, or True), ``sunset`` and ``successor`` are told in each answer.
+        never run twice. ``isolation`` is how far it is kept apart from commands beside it, at least. ``deprecated``
+        (since a date, or True), ``sunset`` and ``successor`` are told in each answer.
         ``since`` and ``until`` name the first and the last version of the service that has it.
         """
         return self._declare(
@@ -207,6 +210,7 @@ class Module:
             precondition=precondition,
             deadline=deadline,
             external=external,
+            isolation=isolation,
             deprecated=deprecated,
             sunset=sunset,
             successor=successor,

@@ -29,6 +29,10 @@ class OperationKind(Enum):
     CONSUMER = "consumer"
 
 
+Isolation = Literal["serializable", "repeatable_read", "read_committed"]
+"""What a command may see of others that run beside it: nothing, no change of what it has read, what they commit."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """Where something was declared: for messages to the team."""
 
@@ -57,6 +61,7 @@ class Operation(msgspec.Struct, kw_only=True, frozen=True):
     precondition: bool = False  # If-Match is required (428 without it)
     deadline: float | None = None  # seconds
     external: bool = False
+    isolation: Isolation = "serializable"  # of a command
     event: Any = None  # the Event class of a consumer, or its "module.Name"
     attempts: int = 10  # of a consumer, before its message goes to the dead letters
     summary: str = ""

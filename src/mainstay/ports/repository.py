@@ -48,11 +48,19 @@ class Repository(Generic[E]):
     def _where(self, conditions: Sequence[Condition], fields: dict[str, Any]) -> Condition:
         return narrowed(self._plan, conditions, fields) & self._unit.reach(self._plan)
 
-    async def get(self, id: UUID, /, *, include: Sequence[str] = ()) -> E:
-        """Return the row with this id. Raises ``NotFound``, for what the caller may not see too."""
+    async def get(self, id: UUID, /, *, include: Sequence[str] = (), lock: bool = False) -> E:
+        """Return the row with this id. Raises ``NotFound``, for what the caller may not see too.
+
+        With ``lock``, in a command, nobody else changes the row before its end: a command that is to change what many
+        want waits here, rather than to be run again.
+        """
         unit, plan = self._unit, self._plan
         reach = TRUE if plan.policy is None else unit.visible(plan.shape.type, plan.policy)
-        row = await unit.transaction().rows(plan.shape.type).get(id, reach)
+        if lock:
+            unit.changing()
+            row = await unit.transaction().rows(plan.shape.type).get(id, reach, lock=True)
+        else:
+            row = await unit.transaction().rows(plan.shape.type).get(id, reach)
         if row is None:
             raise self._missing()
         if include:

@@ -66,8 +66,11 @@ class Rows(ABC, Generic[E]):
     """
 
     @abstractmethod
-    async def get(self, id: UUID, where: Condition) -> E | None:
-        """Return the row with this id of which the condition is true."""
+    async def get(self, id: UUID, where: Condition, *, lock: bool = False) -> E | None:
+        """Return the row with this id of which the condition is true.
+
+        With ``lock`` no other command changes it before the end of this one; whoever has it already is waited for.
+        """
 
     @abstractmethod
     async def fetch(self, query: Query) -> list[E]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from mainstay.model.operation import Isolation
 from mainstay.model.problem import NotSupported
 from mainstay.model.schema import Shape
 from mainstay.model.structs import Entity
@@ -23,15 +24,19 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store can do. ``inline`` says that its short reads answer without waiting on the event loop.
+    """What a store can do.
 
-    What goes beyond a bound, or asks for what the store cannot do, is refused as ``BeyondStore``.
+    ``inline`` says that its short reads answer without waiting on the event loop; ``settles`` that what is read after a
+    commit that ended unknown is the truth: it was not made durable in part. What goes beyond a bound, or asks for what
+    the store cannot do, is refused as ``BeyondStore``.
     """
 
     inline: bool = False
     durable: bool = True
     shared: bool = True  # several processes may use it at once
     streaming: bool = True  # rows are streamed in any order in constant memory; else in the order of their ids only
+    settles: bool = False
+    locks: bool = True  # a row that another command has locked is waited for; else who meets one is run again
     snapshots: bool = True  # all reads of a query see one moment; else each sees what is committed when it comes
     ordered_bytes: bool = True  # fields of bytes have an order, and not equality only
     max_writes: int | None = None  # of one command, with what the store adds for rules and reads
@@ -45,6 +50,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         found = {
             "streams in another order than that of the ids are held in memory": not self.streaming,
             "a query of several reads may see what was committed between them": not self.snapshots,
+            "a command that locks a row does not wait for who has it: it is run again": not self.locks,
             "fields of bytes cannot be sorted or compared by order": not self.ordered_bytes,
             f"a command may write {self.max_writes} items at most": self.max_writes is not None,
             f"a read may look through {self.max_scan} rows at most": self.max_scan is not None,
@@ -123,10 +129,20 @@ class Store(ABC):
         """Close it; what was begun is ended first."""
 
     @abstractmethod
-    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:
+    def begin(
+        self,
+        *,
+        write: bool,
+        single: bool = False,
+        deadline: float | None = None,
+        latest: bool = False,
+        isolation: Isolation = "serializable",
+    ) -> Transaction:
         """Return a new transaction.
 
-        ``single`` promises one read at most; ``deadline`` is in the clock's monotonic time.
+        ``single`` promises one read at most; ``deadline`` is in the clock's monotonic time. ``latest`` asks a query for
+        all that was committed before: it may not be answered by a replica that is behind. ``isolation`` is how far a
+        command is kept apart from others, at least.
         """
 
     @abstractmethod
@@ -140,6 +156,17 @@ class Store(ABC):
         together, as soon as the store is free.
         """
         return 0.0
+
+    def ring(self) -> None:
+        """Tell other processes that share the store, soon, that there are events to be delivered.
+
+        It may be lost, and need not be heard: who delivers looks for events now and then all the same.
+        """
+        return
+
+    def listen(self, heard: Callable[[], None]) -> None:  # noqa: ARG002 - of a store whose processes cannot ring
+        """Have ``heard`` called whenever another process rings, until the store is stopped."""
+        return
 
     @abstractmethod
     def statistics(self) -> Mapping[str, float]:

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from mainstay.model.conditions import TRUE, Condition
+from mainstay.model.operation import Isolation
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
 from mainstay.model.schema import Attribute, Shape
@@ -77,12 +78,21 @@ class Frame(msgspec.Struct, frozen=True):
 class UnitOfWork:
     """One transaction of one call. A use case asks for it only to ``flush()`` before its end, or to ``refresh()``."""
 
-    __slots__ = ("_filters", "_met", "_single", "_transaction", "deadline", "frame", "write")
+    __slots__ = ("_filters", "_met", "_single", "_transaction", "deadline", "frame", "isolation", "write")
 
-    def __init__(self, frame: Frame, *, write: bool, single: bool = False, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        *,
+        write: bool,
+        single: bool = False,
+        deadline: float | None = None,
+        isolation: Isolation = "serializable",
+    ) -> None:
         self.frame: Frame = frame
         self.write: bool = write
         self.deadline: float | None = deadline
+        self.isolation: Isolation = isolation
         self._single = single
         self._transaction: Transaction | None = None
         self._filters: dict[type[Entity], Condition] | None = None
@@ -98,7 +108,7 @@ class UnitOfWork:
         transaction = self._transaction
         if transaction is None:
             transaction = self._transaction = self.frame.store.begin(
-                write=self.write, single=self._single, deadline=self.deadline
+                write=self.write, single=self._single, deadline=self.deadline, isolation=self.isolation
             )
         return transaction
 

@@ -44,7 +44,7 @@ def clock() -> FixedClock:
 @pytest.fixture
 def sqlite_store(tmp_path: Path, clock: FixedClock) -> Store:
     """A store on a SQLite file of the test's own, not yet started."""
-    from mainstay.adapters.sql.store import SqliteStore
+    from mainstay.adapters.sql.sqlite_store import SqliteStore
 
     return SqliteStore(tmp_path / "test.sqlite3", create=True, synchronous="off", clock=clock.monotonic)
 

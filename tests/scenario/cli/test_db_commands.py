@@ -49,6 +49,20 @@ def test_from_plan_to_roll_back(project: Path, db: Callable[..., Any]) -> None:
     assert "mainstay db migrate" in db("seed", code=1)
 
 
+def test_a_database_is_backed_up_and_restored(project: Path, db: Callable[..., Any]) -> None:
+    db("plan")
+    db("migrate")
+    db("seed")
+    made = db("backup", "notes.backup")
+    assert made["revision"] == "0001_initial_schema"
+    assert made["rows"]["mainstay_migration"] == 1
+    assert "is there already" in db("backup", "notes.backup", code=1)
+    assert "--replace" in db("restore", "notes.backup", code=1)
+    db("rollback")
+    assert db("restore", "notes.backup", "--replace") == made
+    assert db("status")["current"] == "0001_initial_schema"
+
+
 def test_a_change_of_the_model_is_planned_and_until_then_not_served(
     project: Path, db: Callable[..., Any], mainstay: Callable[..., Any]
 ) -> None:

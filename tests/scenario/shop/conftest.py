@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from postgres_schemas import drop_schema
 from shop_served import Client, Running, run_shop
 
 
-@pytest.fixture(scope="module", params=["sqlite", "memory"])
+@pytest.fixture(scope="module", params=["sqlite", "memory", "postgresql"])
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = run_shop(tmp_path_factory.mktemp("shop"), store=request.param)
+    folder = tmp_path_factory.mktemp("shop")
+    running = run_shop(folder, store=request.param)
     yield running
     running.stop()
+    if request.param == "postgresql":
+        drop_schema(folder)
     assert running.troubles.seen == []
 
 

@@ -10,7 +10,7 @@ import pytest
 from kit_sample import Mailer, Order, Product, shop
 
 from mainstay import Module, Service
-from mainstay.adapters.sql.store import SqliteStore
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.model.faults import StartupFailed
 from mainstay.testing import Client, FixedClock, as_principal
 

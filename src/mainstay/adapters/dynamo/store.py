@@ -19,6 +19,7 @@ from mainstay.adapters.dynamo.layout import PARTITION, SORT, Layout, layouts
 from mainstay.adapters.dynamo.reading import Stored
 from mainstay.adapters.dynamo.transaction import DynamoTransaction
 from mainstay.adapters.dynamo.wire import MAX_ITEMS, Wire
+from mainstay.model.operation import Isolation
 from mainstay.model.structs import Entity
 from mainstay.ports.again import Line
 from mainstay.ports.store import Capabilities, Store, StoreUnusable, Table
@@ -80,7 +81,9 @@ class DynamoStore(Store):
         claim_seconds: float = claims.TERM,
         timeout: float = TIMEOUT,
     ) -> None:
-        self.capabilities = Capabilities(streaming=False, snapshots=False, max_writes=MAX_ITEMS, max_scan=max_scan)
+        self.capabilities = Capabilities(
+            streaming=False, locks=False, snapshots=False, max_writes=MAX_ITEMS, max_scan=max_scan
+        )
         self.claims: DynamoClaims = DynamoClaims(term=claim_seconds)
         self.line: Line = Line()
         self.layouts: dict[type[Entity], Layout] = {}
@@ -188,7 +191,15 @@ class DynamoStore(Store):
         await stack.aclose()
         self._wire = None
 
-    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> DynamoTransaction:  # noqa: ARG002 - the kernel ends a call at its deadline
+    def begin(
+        self,
+        *,
+        write: bool,
+        single: bool = False,  # noqa: ARG002 - there is nothing to keep for more
+        deadline: float | None = None,  # noqa: ARG002 - the kernel ends a call at its deadline
+        latest: bool = False,  # noqa: ARG002 - every read is strongly consistent
+        isolation: Isolation = "serializable",  # noqa: ARG002 - to check less would save nothing but items
+    ) -> DynamoTransaction:
         if not self.layouts:
             raise RuntimeError("the store is not open: start() it with its tables first")
         return DynamoTransaction(self, write)

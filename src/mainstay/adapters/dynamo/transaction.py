@@ -149,7 +149,7 @@ class DynamoRows(Rows[Any]):
         self._transaction = transaction
         self._layout = layout
 
-    async def get(self, id: UUID, where: Condition) -> Any | None:
+    async def get(self, id: UUID, where: Condition, *, lock: bool = False) -> Any | None:  # noqa: ARG002 - checked
         key = self._layout.row(id)
         item = (await self._transaction.read(lambda source: source.items([key]))).get(key)
         if item is None:

@@ -9,6 +9,7 @@ from typing import Any
 from mainstay.adapters.memory.layout import Layout, layouts
 from mainstay.adapters.memory.state import State
 from mainstay.adapters.memory.transaction import MemoryTransaction
+from mainstay.model.operation import Isolation
 from mainstay.model.structs import Entity
 from mainstay.ports.store import Capabilities, Claims, Store, Table
 
@@ -59,7 +60,15 @@ class MemoryStore(Store):
         async with self._turn:
             self._open = False
 
-    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> MemoryTransaction:  # noqa: ARG002 - hints that memory has no use for
+    def begin(
+        self,
+        *,
+        write: bool,
+        single: bool = False,  # noqa: ARG002 - a hint that memory has no use for
+        deadline: float | None = None,  # noqa: ARG002 - nobody waits
+        latest: bool = False,  # noqa: ARG002 - there is no replica
+        isolation: Isolation = "serializable",  # noqa: ARG002 - commands run one after another
+    ) -> MemoryTransaction:
         if not self._open:
             raise RuntimeError("the memory store is not open: start() it with its tables first")
         return MemoryTransaction(self, write)

@@ -132,7 +132,7 @@ class MemoryRows(Rows[Any]):
             await transaction.settle()
         return transaction.state(self._layout.entity)
 
-    async def get(self, id: UUID, where: Condition) -> Any | None:
+    async def get(self, id: UUID, where: Condition, *, lock: bool = False) -> Any | None:  # noqa: ARG002 - turns
         transaction, layout = self._transaction, self._layout
         if not transaction.settled:
             await transaction.settle()

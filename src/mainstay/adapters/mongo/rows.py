@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -14,6 +14,7 @@ from mainstay.adapters.mongo import reading
 from mainstay.adapters.mongo.codec import Document
 from mainstay.adapters.mongo.faults import told
 from mainstay.adapters.mongo.filters import filter_of
+from mainstay.adapters.mongo.guards import TOUCH
 from mainstay.adapters.mongo.layout import Layout
 from mainstay.adapters.mongo.writing import Alteration, Insert, alteration
 from mainstay.model.conditions import TRUE, Compare, Condition
@@ -56,14 +57,20 @@ class MongoRows(Rows[Any]):
         self._transaction = transaction
         self._layout = layout
 
-    async def get(self, id: UUID, where: Condition) -> Any | None:
+    async def get(self, id: UUID, where: Condition, *, lock: bool = False) -> Any | None:
         layout = self._layout
         wanted: Document = {"_id": id}
         if where is not TRUE:
             wanted = {"$and": [wanted, filter_of(where, layout.fields)]}
-        document = await self._transaction.read(
-            layout, lambda collection, session: collection.find_one(wanted, session=session)
-        )
+
+        def read(
+            collection: AsyncCollection[Document], session: AsyncClientSession | None
+        ) -> Coroutine[Any, Any, Document | None]:
+            if lock:  # to write to it keeps others away, and meets who has it
+                return collection.find_one_and_update(wanted, {"$inc": {TOUCH: 1}}, session=session)
+            return collection.find_one(wanted, session=session)
+
+        document = await self._transaction.read(layout, read)
         self._transaction.met(layout, Compare("id", "eq", id) & where, 0 if document is None else 1)
         return None if document is None else layout.codec.decode(document)
 

@@ -20,6 +20,7 @@ from mainstay.adapters.mongo.faults import DUPLICATE
 from mainstay.adapters.mongo.guards import Slots
 from mainstay.adapters.mongo.layout import Layout, layouts
 from mainstay.adapters.mongo.transaction import CommandTransaction, QueryTransaction
+from mainstay.model.operation import Isolation
 from mainstay.model.structs import Entity
 from mainstay.ports.again import Line
 from mainstay.ports.store import Capabilities, Store, StoreUnusable, Table, Transaction
@@ -36,7 +37,7 @@ class MongoStore(Store):
     at the start. Raises ``ValueError``, without the URL's text, where it is none.
     """
 
-    capabilities = Capabilities(ordered_bytes=False)
+    capabilities = Capabilities(ordered_bytes=False, locks=False)
 
     def __init__(self, url: str, *, claim_seconds: float = claims.TERM) -> None:
         options: dict[str, Any] = {"uuidRepresentation": "standard"}
@@ -136,10 +137,18 @@ class MongoStore(Store):
         finally:
             await self.client.close()
 
-    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:  # noqa: ARG002 - the kernel ends a call at its deadline
+    def begin(
+        self,
+        *,
+        write: bool,
+        single: bool = False,
+        deadline: float | None = None,  # noqa: ARG002 - the kernel ends a call at its deadline
+        latest: bool = False,  # noqa: ARG002 - all is read from the primary
+        isolation: Isolation = "serializable",
+    ) -> Transaction:
         if not self.layouts:
             raise RuntimeError("the store is not open: start() it with its tables first")
-        return CommandTransaction(self) if write else QueryTransaction(self, single)
+        return CommandTransaction(self, isolation == "serializable") if write else QueryTransaction(self, single)
 
     def health(self) -> str | None:
         if not self.layouts:

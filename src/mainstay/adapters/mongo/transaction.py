@@ -111,10 +111,23 @@ class QueryTransaction(Transaction):
 class CommandTransaction(Transaction):
     """Reads and writes in one transaction of the server, begun by the first read or flush."""
 
-    __slots__ = ("_ended", "_fault", "_in_line", "_lock", "_queue", "_seen", "_session", "_slot", "_store", "_writer")
+    __slots__ = (
+        "_ended",
+        "_fault",
+        "_guarded",
+        "_in_line",
+        "_lock",
+        "_queue",
+        "_seen",
+        "_session",
+        "_slot",
+        "_store",
+        "_writer",
+    )
 
-    def __init__(self, store: MongoStore) -> None:
+    def __init__(self, store: MongoStore, guarded: bool) -> None:
         self._store = store
+        self._guarded = guarded  # what is read counts; else references only are guarded
         self._session: AsyncClientSession | None = None
         self._writer: Writer | None = None
         self._seen = ReadSet()
@@ -150,7 +163,8 @@ class CommandTransaction(Transaction):
 
     def met(self, layout: Layout, condition: Condition | None, found: int) -> None:
         """Note what a read found."""
-        self._seen.met(layout, condition, found)
+        if self._guarded:
+            self._seen.met(layout, condition, found)
 
     def queue(self, write: Insert | Alteration) -> None:
         """Queue a write."""

@@ -15,7 +15,7 @@ import msgspec
 
 from mainstay.adapters.sql import values
 from mainstay.adapters.sql.columns import BoundColumn, Columns
-from mainstay.model.schema import FieldKind
+from mainstay.adapters.sql.dialect import Dialect
 
 Row = tuple[Any, ...]
 
@@ -32,24 +32,9 @@ class Codec(NamedTuple):
     encode: Callable[[Any], Row]
 
 
-# Reading: the expression for one row, and the type that msgspec converts a whole list of rows to, which is faster for
-# the kinds that it knows. Where no type stands, the expression is used for lists too.
-_READ: dict[FieldKind, tuple[str, Any]] = {
-    FieldKind.UUID: ("convert({0}, UUID)", UUID),
-    FieldKind.DATETIME: ("moment({0})", datetime),
-    FieldKind.DATE: ("day({0})", date),
-    FieldKind.TIME: ("clock({0})", time),
-    FieldKind.BOOLEAN: ("{0} == 1", None),
-    FieldKind.ENUM: ("decode_{1}({0})", None),
-    FieldKind.DECIMAL: ("multiply(step_{1}, {0})", None),
-}
-_AS_IT_IS = frozenset({FieldKind.STRING, FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.BYTES})
-_STORED: dict[str, Any] = {"TEXT": str, "INTEGER": int, "REAL": float, "BLOB": bytes}
-
-
 def codec(columns: Columns) -> Codec:
     """Generate the functions of one entity."""
-    bound = list(columns.by_name.values())
+    bound, dialect = list(columns.by_name.values()), columns.dialect
     scope: dict[str, Any] = {
         "Entity": columns.shape.type,
         **_making(columns),
@@ -60,14 +45,15 @@ def codec(columns: Columns) -> Codec:
         "day": date.fromisoformat,
         "clock": time.fromisoformat,
         "text": values.text_of,
+        "aware": values.aware,
         "unreadable": _unreadable,
-        "ROWS": list[tuple[tuple(_list_type(column) for column in bound)]],  # type: ignore[misc]  # made at run time
+        "ROWS": _rows_type(bound, dialect),
     }
     for index, column in enumerate(bound):
         scope[f"decode_{index}"] = column.decode
         scope[f"encode_{index}"] = column.encode
         scope[f"step_{index}"] = values.step_of(column.attribute.places)
-    exec(compile(_source(bound), f"<codec of {columns.shape.name}>", "exec"), scope)  # noqa: S102 - our own text
+    exec(compile(_source(bound, dialect), f"<codec of {columns.shape.name}>", "exec"), scope)  # noqa: S102 - our own text
     return Codec(scope["one"], scope["many"], scope["encode"])
 
 
@@ -89,21 +75,24 @@ def _unreadable(entity: type, error: Exception) -> RowUnreadable:
     return RowUnreadable(f"a stored {entity.__name__} does not fit its entity any more ({reason}): migrate its values")
 
 
-def _list_type(column: BoundColumn) -> Any:
-    read = _READ.get(column.attribute.kind)
-    kind = read[1] if read is not None and read[1] is not None and not column.attribute.secret else _stored(column)
+def _rows_type(bound: list[BoundColumn], dialect: Dialect) -> Any:
+    """Return what msgspec converts a list of rows to."""
+    return list[tuple[tuple(_list_type(column, dialect) for column in bound)]] if dialect.converted else None  # type: ignore[misc]
+
+
+def _list_type(column: BoundColumn, dialect: Dialect) -> Any:
+    read = dialect.readings.get(column.attribute.kind)
+    known = read is not None and read[1] is not None and not column.attribute.secret
+    kind = read[1] if known and read is not None else dialect.converted[column.storage]
     return kind | None if column.attribute.optional else kind
 
 
-def _stored(column: BoundColumn) -> Any:
-    return _STORED[column.storage]
-
-
-def _source(bound: list[BoundColumn]) -> str:
+def _source(bound: list[BoundColumn], dialect: Dialect) -> str:
     names = ", ".join(f"c{index}" for index in range(len(bound)))
-    one = ", ".join(f"{c.name}={_read(c, i, False)}" for i, c in enumerate(bound))
-    many = ", ".join(f"{c.name}={_read(c, i, True)}" for i, c in enumerate(bound))
-    wrote = ", ".join(_write(c, i) for i, c in enumerate(bound))
+    one = ", ".join(f"{c.name}={_read(c, i, dialect, False)}" for i, c in enumerate(bound))
+    many = ", ".join(f"{c.name}={_read(c, i, dialect, True)}" for i, c in enumerate(bound))
+    wrote = ", ".join(_write(c, i, dialect) for i, c in enumerate(bound))
+    rows = "convert(rows, ROWS)" if dialect.converted else "rows"
     return f"""
 def one(row):
     try:
@@ -114,7 +103,7 @@ def one(row):
 
 def many(rows):
     try:
-        return [make(like, {many}) for {names}, in convert(rows, ROWS)]
+        return [make(like, {many}) for {names}, in {rows}]
     except Exception as error:
         raise unreadable(Entity, error) from error
 
@@ -123,25 +112,24 @@ def encode(row):
 """
 
 
-def _read(column: BoundColumn, index: int, in_list: bool) -> str:
+def _read(column: BoundColumn, index: int, dialect: Dialect, in_list: bool) -> str:
     attribute, cell = column.attribute, f"c{index}"
     if attribute.secret:
         expression = f"decode_{index}({cell})"
-    elif attribute.kind in _AS_IT_IS:
+    elif attribute.kind in dialect.as_read:
         return cell
     else:
-        template, listed = _READ.get(attribute.kind, ("decode_{1}({0})", None))
+        template, listed = dialect.readings.get(attribute.kind, ("decode_{1}({0})", None))
         if in_list and listed is not None:
             return cell
         expression = template.format(cell, index)
     return f"(None if {cell} is None else {expression})" if attribute.optional else expression
 
 
-def _write(column: BoundColumn, index: int) -> str:
+def _write(column: BoundColumn, index: int, dialect: Dialect) -> str:
     attribute, value = column.attribute, f"row.{column.name}"
-    if attribute.secret or attribute.kind not in _AS_IT_IS:
-        call = "text" if attribute.kind is FieldKind.UUID and not attribute.secret else f"encode_{index}"
-        if attribute.optional:
-            return f"(None if (v := {value}) is None else {call}(v))"
-        return f"{call}({value})"
-    return value
+    function = None if attribute.secret else dialect.written.get(attribute.kind)
+    if function == "":
+        return value
+    call = function or f"encode_{index}"
+    return f"(None if (v := {value}) is None else {call}(v))" if attribute.optional else f"{call}({value})"

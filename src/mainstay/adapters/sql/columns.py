@@ -7,24 +7,10 @@ from typing import Any
 
 import msgspec
 
-from mainstay.adapters.sql.layout import storing_of
+from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.operands import Operand, operands
 from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shape
 from mainstay.model.values import Secret
-
-_LISTABLE = frozenset(
-    {
-        FieldKind.STRING,
-        FieldKind.INTEGER,
-        FieldKind.BOOLEAN,
-        FieldKind.DECIMAL,
-        FieldKind.UUID,
-        FieldKind.ENUM,
-        FieldKind.DATETIME,
-        FieldKind.DATE,
-        FieldKind.TIME,
-    }
-)
 
 
 class UnknownField(TypeError):
@@ -32,12 +18,12 @@ class UnknownField(TypeError):
 
 
 class BoundColumn(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One column. ``listable``: its stored values are text or integers, so that a JSON array can carry them."""
+    """One column. ``listable``: values of it can be bound as one list."""
 
     name: str
     sql: str  # the name as it stands in a statement
     attribute: Attribute
-    storage: str  # SQLite's storage class
+    storage: str  # the type of the column
     operands: Mapping[str, Operand]
     encode: Callable[[Any], Any]  # of what is not None
     decode: Callable[[Any], Any]  # of what is not None
@@ -48,9 +34,10 @@ class BoundColumn(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Columns:
     """The columns of one entity by field name, in the order of the entity's fields."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, dialect: Dialect) -> None:
         self.shape = shape
-        self.by_name = {a.name: _bind(a) for a in shape.attributes}
+        self.dialect = dialect
+        self.by_name = {a.name: _bind(a, dialect) for a in shape.attributes}
 
     def __getitem__(self, name: str) -> BoundColumn:
         column = self.by_name.get(name)
@@ -68,24 +55,19 @@ class Columns:
         return column
 
 
-def quoted(name: str) -> str:
-    """Return a name as it stands in a statement, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _bind(attribute: Attribute) -> BoundColumn:
-    storage, encode, decode = storing_of(attribute)
+def _bind(attribute: Attribute, dialect: Dialect) -> BoundColumn:
+    storage, encode, decode = dialect.storing(attribute)
     if attribute.secret:
         encode, decode = _revealing(encode), _hiding(decode)
     return BoundColumn(
         name=attribute.name,
-        sql=quoted(attribute.name),
+        sql=dialect.quoted(attribute.name),
         attribute=attribute,
         storage=storage,
-        operands=operands(attribute),
+        operands=operands(attribute, dialect.exact(attribute), dialect.fit(attribute)),
         encode=encode,
         decode=decode,
-        listable=attribute.kind in _LISTABLE,
+        listable=attribute.kind in dialect.listable,
         textual=attribute.kind is FieldKind.STRING
         or (attribute.kind is FieldKind.ENUM and issubclass(attribute.base, str)),
     )

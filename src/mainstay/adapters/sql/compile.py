@@ -1,10 +1,9 @@
 """Outlines to SQL: written once per shape, as text for the raw driver.
 
-The text holds field names that were looked up in the entity, operators of a closed set and placeholders; values are
-bound, in the order of the walk that made the outline. ADR 0090 says why no library writes it.
+The text holds field names that were looked up in the entity, operators of a closed set and a ``?`` for each value;
+values are bound, in the order of the walk that made the outline. ADR 0090 says why no library writes it.
 """
 
-# ruff: noqa: S608 - names are looked up in the model and quoted, values are bound
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,18 +13,13 @@ from mainstay.adapters.sql.columns import Columns
 from mainstay.adapters.sql.outline import Outline
 from mainstay.model.schema import FieldKind
 
+ALL, NONE = "TRUE", "FALSE"
+"""The expressions that are true of every row, and of none."""
+
 CACHED = 512
 """The shapes of statements that are kept for one entity."""
 
-Mark = Callable[[], str]
-"""Returns the next placeholder."""
-
 _SIGNS: Mapping[str, str] = MappingProxyType({"eq": "=", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="})
-
-
-def question() -> str:
-    """Return the placeholder of the driver, which counts them itself."""
-    return "?"
 
 
 class StatementCache:
@@ -52,27 +46,30 @@ class StatementCache:
 
 def where_clause(*parts: str) -> str:
     """Return the clause that asks for all of these expressions, or nothing where they ask for nothing."""
-    asked = [part for part in parts if part != "1"]
+    asked = [part for part in parts if part != ALL]
     return f" WHERE {' AND '.join(asked)}" if asked else ""
 
 
-def predicate(shape: Outline, columns: Columns, mark: Mark = question) -> str:
+def predicate(shape: Outline, columns: Columns) -> str:
     """Return the expression of an outline. Its placeholders come in the order of the walk that made the outline."""
     if isinstance(shape, bool):
-        return "1" if shape else "0"
-    return _WRITERS[shape[0]](shape, columns, mark)
+        return ALL if shape else NONE
+    return _WRITERS[shape[0]](shape, columns)
 
 
 def led_by(field: str, shape: Outline, columns: Columns) -> str:
     """Return the expression of an outline whose rows are found by one field, whatever else it asks.
 
-    Without statistics SQLite takes any equality for a better way to a row than a list of keys: the lines of twenty
-    orders would be looked for among all lines of their customer. A unary plus keeps the other parts from that.
+    Where the database would look for them by another part of it, the dialect keeps it from that.
     """
     if isinstance(shape, bool) or shape[0] != "and" or not any(_names(part, field) for part in shape[1:]):
         return predicate(shape, columns)
-    parts = ((part, predicate(part, columns)) for part in shape[1:])
-    return _joined(" AND ", "1", (text if _names(part, field) or text == "1" else f"+({text})" for part, text in parts))
+    return _joined(" AND ", ALL, (_led(field, part, columns) for part in shape[1:]))
+
+
+def _led(field: str, part: Outline, columns: Columns) -> str:
+    text = predicate(part, columns)
+    return text if _names(part, field) or text == ALL else columns.dialect.aside(text)
 
 
 def _names(part: Outline, field: str) -> bool:
@@ -80,40 +77,40 @@ def _names(part: Outline, field: str) -> bool:
     return not isinstance(part, bool) and part[0] in ("eq", "in", "listed") and part[1] == field
 
 
-def _compare(shape: Outline, columns: Columns, mark: Mark) -> str:
+def _compare(shape: Outline, columns: Columns) -> str:
     op, field = shape
-    return f"{columns[field].sql} {_SIGNS[op]} {mark()}"
+    return f"{columns[field].sql} {_SIGNS[op]} ?"
 
 
-def _null(shape: Outline, columns: Columns, _: Mark) -> str:
+def _null(shape: Outline, columns: Columns) -> str:
     return f"{columns[shape[1]].sql} IS NULL"
 
 
-def _given(shape: Outline, columns: Columns, _: Mark) -> str:
+def _given(shape: Outline, columns: Columns) -> str:
     return f"{columns[shape[1]].sql} IS NOT NULL"
 
 
-def _in(shape: Outline, columns: Columns, mark: Mark) -> str:
-    return f"{columns[shape[1]].sql} IN ({', '.join(mark() for _ in range(shape[2]))})"
+def _in(shape: Outline, columns: Columns) -> str:
+    return f"{columns[shape[1]].sql} IN ({', '.join('?' * shape[2])})"
 
 
-def _listed(shape: Outline, columns: Columns, mark: Mark) -> str:
-    return f"{columns[shape[1]].sql} IN (SELECT value FROM json_each({mark()}))"
+def _listed(shape: Outline, columns: Columns) -> str:
+    return columns.dialect.listed(columns[shape[1]].sql)
 
 
-def _contains(shape: Outline, columns: Columns, mark: Mark) -> str:
-    return f"instr({columns[shape[1]].sql}, {mark()}) > 0"
+def _contains(shape: Outline, columns: Columns) -> str:
+    return columns.dialect.contains(columns[shape[1]].sql)
 
 
-def _starts(shape: Outline, columns: Columns, mark: Mark) -> str:
+def _starts(shape: Outline, columns: Columns) -> str:
     column = columns[shape[1]].sql
-    return f"({column} >= {mark()} AND {column} < {mark()})"
+    return f"({column} >= ? AND {column} < ?)"
 
 
-def _fields(shape: Outline, columns: Columns, _: Mark) -> str:
+def _fields(shape: Outline, columns: Columns) -> str:
     _, left, op, right = shape
     shift = _places(columns, left) - _places(columns, right)
-    return f"{_raised(columns[left].sql, -shift)} {_SIGNS[op]} {_raised(columns[right].sql, shift)}"
+    return f"{_compared(columns, left, shift)} {_SIGNS[op]} {_compared(columns, right, -shift)}"
 
 
 def _places(columns: Columns, field: str) -> int:
@@ -121,21 +118,22 @@ def _places(columns: Columns, field: str) -> int:
     return attribute.places if attribute.kind is FieldKind.DECIMAL else 0
 
 
-def _raised(column: str, places: int) -> str:
-    return f"{column} * {10**places}" if places > 0 else column
+def _compared(columns: Columns, field: str, places: int) -> str:
+    column = columns[field]
+    return columns.dialect.compared(column.sql, column.attribute, places)
 
 
-def _not(shape: Outline, columns: Columns, mark: Mark) -> str:
+def _not(shape: Outline, columns: Columns) -> str:
     """Two-valued: what is not known to be true is false, so that its negation is true."""
-    return f"coalesce({predicate(shape[1], columns, mark)}, 0) = 0"
+    return f"({predicate(shape[1], columns)}) IS NOT TRUE"
 
 
-def _and(shape: Outline, columns: Columns, mark: Mark) -> str:
-    return _joined(" AND ", "1", (predicate(part, columns, mark) for part in shape[1:]))
+def _and(shape: Outline, columns: Columns) -> str:
+    return _joined(" AND ", ALL, (predicate(part, columns) for part in shape[1:]))
 
 
-def _or(shape: Outline, columns: Columns, mark: Mark) -> str:
-    return _joined(" OR ", "0", (predicate(part, columns, mark) for part in shape[1:]))
+def _or(shape: Outline, columns: Columns) -> str:
+    return _joined(" OR ", NONE, (predicate(part, columns) for part in shape[1:]))
 
 
 def _joined(word: str, nothing: str, parts: Iterable[str]) -> str:
@@ -144,7 +142,7 @@ def _joined(word: str, nothing: str, parts: Iterable[str]) -> str:
     return f"({word.join(telling)})" if telling else nothing
 
 
-_WRITERS: Mapping[str, Callable[[Outline, Columns, Mark], str]] = MappingProxyType(
+_WRITERS: Mapping[str, Callable[[Outline, Columns], str]] = MappingProxyType(
     {
         **dict.fromkeys(_SIGNS, _compare),
         "null": _null,

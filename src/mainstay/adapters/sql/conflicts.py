@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mainstay.adapters.sql.codec import Row
-from mainstay.adapters.sql.sqlite import ConstraintFailed
+from mainstay.adapters.sql.faults import ConstraintFailed
 from mainstay.adapters.sql.statements import Link, Statements
 from mainstay.ports.rows import reference_conflict, still_referenced, unique_conflict
 
@@ -14,7 +14,7 @@ Execute = Callable[[str, Sequence[Any]], list[Any]]
 
 
 def insert_conflict(
-    error: ConstraintFailed, statements: Statements, rows: Sequence[Row], execute: Execute
+    error: ConstraintFailed, statements: Statements, rows: Sequence[Row], execute: Execute | None = None
 ) -> Exception:
     """Return the problem of encoded rows that could not be inserted."""
     named = ((link, row[link.place]) for row in rows for link in statements.links)
@@ -22,7 +22,7 @@ def insert_conflict(
 
 
 def update_conflict(
-    error: ConstraintFailed, statements: Statements, changes: Mapping[str, Any], execute: Execute
+    error: ConstraintFailed, statements: Statements, changes: Mapping[str, Any], execute: Execute | None = None
 ) -> Exception:
     """Return the problem of an update that could not be done."""
     columns = statements.columns
@@ -36,12 +36,14 @@ def delete_conflict(error: ConstraintFailed, statements: Statements) -> Exceptio
 
 
 def _conflict(
-    error: ConstraintFailed, statements: Statements, named: Iterable[tuple[Link, Any]], execute: Execute
+    error: ConstraintFailed, statements: Statements, named: Iterable[tuple[Link, Any]], execute: Execute | None = None
 ) -> Exception:
     """Not null, type and check are no caller's faults, since the doorway has checked the values: they stay errors."""
     if error.kind == "unique" and error.columns:
         return unique_conflict(statements.name, error.columns[0])
-    if error.kind == "foreign_key":
+    if error.kind == "foreign_key" and error.columns:
+        return reference_conflict(error.columns[0])
+    if error.kind == "foreign_key" and execute is not None:
         for link, stored in named:  # SQLite does not say which reference it was
             if stored is not None and not execute(link.exists, (stored,)):
                 return reference_conflict(link.field)

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mainstay.adapters.sql.columns import BoundColumn, Columns, UnknownField
+from mainstay.adapters.sql.dialect import Take
 from mainstay.model.schema import FieldKind
 from mainstay.ports.rows import Aggregate
-
-Take = Callable[[list[Any]], Any]
-"""Takes the cells of one figure off the front of a row and returns its value."""
 
 _EXACT = frozenset({FieldKind.INTEGER, FieldKind.DECIMAL})
 
@@ -49,29 +47,19 @@ def _measure(columns: Columns, function: str, field: str | None) -> tuple[list[s
         raise UnknownField(f"{function} needs a field")
     column = columns.comparable(field)
     if function in ("min", "max"):
-        return [f"{function}({column.sql})"], _value(column)
+        return [columns.dialect.extreme(function, column.sql, column.attribute)], _value(column)
     if function != "sum":
         raise UnknownField(f"{function!r} is no figure: count, sum, min, max")
     if column.attribute.kind is FieldKind.FLOAT:
         return [f"sum({column.sql})"], list.pop
     if column.attribute.kind not in _EXACT:
         raise UnknownField(f"{columns.shape.name}.{field} is a {column.attribute.kind.value}: it has no sum")
-    return [f"sum({column.sql} >> 32)", f"sum({column.sql} & 4294967295)"], _joined(column)
+    return columns.dialect.total(column.sql, column.attribute, column.decode)
 
 
 def _value(column: BoundColumn) -> Take:
     def take(cells: list[Any]) -> Any:
         cell = cells.pop()
         return None if cell is None else column.decode(cell)
-
-    return take
-
-
-def _joined(column: BoundColumn) -> Take:
-    """Join the sums of the two halves: SQLite's own sum fails where the total needs more than 64 bits."""
-
-    def take(cells: list[Any]) -> Any:
-        high, low = cells.pop(), cells.pop()
-        return None if high is None else column.decode((high << 32) + low)
 
     return take

@@ -1,7 +1,9 @@
 """What a value of a condition becomes when it is compared with a column: the store's answer must be Python's.
 
 A value of another type than the column's equals nothing; a number between two that the column can hold, or beyond them,
-keeps its place in the order. Each function takes the value and never binds what SQLite would convert in silence.
+keeps its place in the order. Where no stored value can be compared with one, ``Off`` says on which side of them it is,
+and the condition is decided without asking the database. How a value of the column's own type is bound is the
+dialect's part.
 """
 
 from __future__ import annotations
@@ -10,42 +12,64 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, auto
 from typing import Any
-from uuid import UUID
 
-from mainstay.adapters.sql.values import clock_time, moment, text_of
 from mainstay.model.conditions import OPERATORS
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.values import INT_MAX, INT_MIN, Secret
 
 Operand = Callable[[Any], Any]
+"""Takes a value of a condition and returns what is bound, or where it lies off the stored ones."""
 
-NEVER_TEXT = b""
-"""Equal to no text and no number, so that ``<>`` is true of every value and ``=`` of none."""
+Exact = Callable[[Any], Any]
+"""As an operand, but None stands for a value of another type than the field's."""
 
-NEVER_BYTES = ""
-"""Equal to no bytes."""
+Fit = Callable[[int], Any]
+"""Takes a number in steps of the column's last place and returns what is bound."""
 
 
 class NotComparable(TypeError):
     """A condition compares a field with a value that has no order with it."""
 
 
-def operands(attribute: Attribute) -> Mapping[str, Operand]:
-    """Return what turns a value into a binding, for each operator. It raises ``NotComparable``."""
-    exact = _PLAIN.get(attribute.kind)
+class Off(Enum):
+    """Where a value lies that no stored one can equal."""
+
+    APART = auto()
+    BELOW = auto()
+    ABOVE = auto()
+
+
+_HOLDS: Mapping[Off, frozenset[str]] = {
+    Off.APART: frozenset({"ne"}),
+    Off.BELOW: frozenset({"ne", "gt", "ge"}),
+    Off.ABOVE: frozenset({"ne", "lt", "le"}),
+}
+
+
+def holds_off(op: str, off: Off) -> bool:
+    """Whether a comparison with such a value is true of every stored one; else it is true of none."""
+    return op in _HOLDS[off]
+
+
+def operands(attribute: Attribute, exact: Callable[[str], Exact] | None, fit: Fit) -> Mapping[str, Operand]:
+    """Return what turns a value into a binding, for each operator. It raises ``NotComparable``.
+
+    ``exact`` gives what binds values of the field's own type for an operator (None: they have no order), ``fit`` what
+    binds numbers.
+    """
     if attribute.kind in (FieldKind.INTEGER, FieldKind.BOOLEAN, FieldKind.DECIMAL):
         places = attribute.places if attribute.kind is FieldKind.DECIMAL else 0
-        made = {op: _number(op, places) for op in OPERATORS}
+        made = {op: _number(op, places, fit) for op in OPERATORS}
     elif attribute.kind is FieldKind.ENUM and issubclass(attribute.base, int):
-        made = {op: _number(op, 0) for op in OPERATORS}
+        made = {op: _number(op, 0, fit) for op in OPERATORS}
     elif attribute.kind is FieldKind.ENUM:
         made = {op: _typed(op, attribute, _member(attribute.base)) for op in OPERATORS}
     elif exact is None:
         made = dict.fromkeys(OPERATORS, _refuse(attribute))
     else:
-        made = {op: _typed(op, attribute, exact) for op in OPERATORS}
+        made = {op: _typed(op, attribute, exact(op)) for op in OPERATORS}
     if attribute.secret:
         return {op: _revealed(operand) for op, operand in made.items()}
     return made
@@ -62,16 +86,15 @@ def _revealed(operand: Operand) -> Operand:
     return lambda value: operand(value.reveal() if isinstance(value, Secret) else value)
 
 
-def _typed(op: str, attribute: Attribute, exact: Operand) -> Operand:
+def _typed(op: str, attribute: Attribute, exact: Exact) -> Operand:
     """Bind a value of the field's own type; another equals nothing, and has no order with it."""
-    never = NEVER_BYTES if attribute.kind is FieldKind.BYTES else NEVER_TEXT
 
     def operand(value: Any) -> Any:
         bound = exact(value)
         if bound is not None:
             return bound
         if op in ("eq", "ne"):
-            return never
+            return Off.APART
         raise NotComparable(
             f"{attribute.name} is a {attribute.kind.value}: a {type(value).__name__} has no order with it"
         )
@@ -79,30 +102,28 @@ def _typed(op: str, attribute: Attribute, exact: Operand) -> Operand:
     return operand
 
 
-def _number(op: str, places: int) -> Operand:
-    """Bind a number as an integer scaled by ``places``; one between two integers is moved to its neighbour."""
+def _number(op: str, places: int, fit: Fit) -> Operand:
+    """Bind a number in steps of ``places``; one between two steps is moved to its neighbour."""
 
     def operand(value: Any) -> Any:
-        if type(value) is int and not places:
-            return value if INT_MIN <= value <= INT_MAX else _beyond(op, value > 0)
         if isinstance(value, bool | int):
-            scaled = int(value) * 10**places
-        elif isinstance(value, Decimal | float):
-            if not math.isfinite(value):
-                return _infinite(op, value)
-            return _fraction(op, Decimal(value), places)
-        elif op in ("eq", "ne"):
-            return NEVER_TEXT
-        else:
-            raise NotComparable(f"a number has no order with a {type(value).__name__}")
-        return scaled if INT_MIN <= scaled <= INT_MAX else _beyond(op, scaled > 0)
+            return _within(int(value) * 10**places, fit)
+        if isinstance(value, Decimal | float):
+            return _fraction(op, Decimal(value), places, fit) if math.isfinite(value) else _infinite(op, value)
+        if op in ("eq", "ne"):
+            return Off.APART
+        raise NotComparable(f"a number has no order with a {type(value).__name__}")
 
     return operand
 
 
-def _fraction(op: str, value: Decimal, places: int) -> Any:
+def _within(scaled: int, fit: Fit) -> Any:
+    return fit(scaled) if INT_MIN <= scaled <= INT_MAX else _beyond(scaled > 0)
+
+
+def _fraction(op: str, value: Decimal, places: int, fit: Fit) -> Any:
     if value.adjusted() + places > 40:  # before an integer of a million digits is made of 1e1000000
-        return _beyond(op, value > 0)
+        return _beyond(value > 0)
     sign, digits, exponent = value.as_tuple()
     shift = int(exponent) + places
     whole = int("".join(map(str, digits))) * (-1 if sign else 1)
@@ -113,27 +134,33 @@ def _fraction(op: str, value: Decimal, places: int) -> Any:
     else:
         scaled, rest = divmod(whole, 10**-shift)
     if rest and op in ("eq", "ne"):
-        return NEVER_TEXT
+        return Off.APART
     if rest and op in ("ge", "lt"):
         scaled += 1
-    return scaled if INT_MIN <= scaled <= INT_MAX else _beyond(op, scaled > 0)
+    return _within(scaled, fit)
 
 
-def _beyond(op: str, above: bool) -> Any:
-    if op in ("eq", "ne"):
-        return NEVER_TEXT
-    return math.inf if above else -math.inf
+def _beyond(above: bool) -> Off:
+    return Off.ABOVE if above else Off.BELOW
 
 
-def _infinite(op: str, value: Decimal | float) -> Any:
+def _infinite(op: str, value: Decimal | float) -> Off:
     if math.isnan(value):
         if op in ("eq", "ne"):
-            return NEVER_TEXT
+            return Off.APART
         raise NotComparable("NaN has no order")
-    return _beyond(op, value > 0)
+    return _beyond(value > 0)
 
 
-def _text(value: Any) -> str | None:
+def _member(base: type[Enum]) -> Exact:
+    """A member of a StrEnum equals its text; of a plain one, nothing but itself."""
+    if issubclass(base, str):
+        return text
+    return lambda value: value.value if isinstance(value, base) else None
+
+
+def text(value: Any) -> str | None:
+    """Return a text that can be stored; None for all else."""
     if not isinstance(value, str):
         return None
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
@@ -141,45 +168,21 @@ def _text(value: Any) -> str | None:
     return str(value.value) if isinstance(value, Enum) else value
 
 
-def _member(base: type[Enum]) -> Operand:
-    """A member of a StrEnum equals its text; of a plain one, nothing but itself."""
-    if issubclass(base, str):
-        return _text
-    return lambda value: value.value if isinstance(value, base) else None
-
-
-def _float(value: Any) -> float | int | None:
-    """SQLite compares a float and an integer of 64 bits exactly; other numbers are rounded to the nearest float."""
-    if isinstance(value, int) and INT_MIN <= value <= INT_MAX:
-        return int(value)
-    if not isinstance(value, int | float | Decimal):
-        return None
-    try:
-        made = float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-    return None if math.isnan(made) else made
-
-
-def _moment(value: Any) -> str | None:
+def moment(value: Any, stored: Callable[[datetime], Any]) -> Any:
+    """Return a point in time in its stored form; None for all else."""
     if not isinstance(value, datetime) or value.tzinfo is None:
         return None
     try:
-        return moment(value)
+        return stored(value)
     except OverflowError:  # in UTC it lies before the year 1 or after 9999, and so before or after all that is stored
-        return "" if value.year == 1 else "~"
+        return _beyond(value.year != 1)
 
 
-def _date(value: Any) -> str | None:
-    return value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else None
+def is_date(value: Any) -> bool:
+    """Whether a value is a date and no point in time."""
+    return isinstance(value, date) and not isinstance(value, datetime)
 
 
-_PLAIN: Mapping[FieldKind, Operand] = {
-    FieldKind.STRING: _text,
-    FieldKind.FLOAT: _float,
-    FieldKind.UUID: lambda value: text_of(value) if isinstance(value, UUID) else None,
-    FieldKind.DATETIME: _moment,
-    FieldKind.DATE: _date,
-    FieldKind.TIME: lambda value: clock_time(value) if isinstance(value, time) else None,
-    FieldKind.BYTES: lambda value: bytes(value) if isinstance(value, bytes | bytearray) else None,
-}
+def is_time(value: Any) -> bool:
+    """Whether a value is a time of day."""
+    return isinstance(value, time)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from mainstay.adapters.sql.columns import BoundColumn, Columns, UnknownField
+from mainstay.adapters.sql.operands import Off, holds_off
 from mainstay.model.conditions import (
     OPERATORS,
     AllOf,
@@ -24,12 +23,8 @@ from mainstay.model.conditions import (
     Contains,
     Not,
 )
-from mainstay.model.schema import FieldKind
 
 Outline = Any
-
-FEW = 8
-"""Up to so many members of a list are bound one by one; more travel in one JSON array."""
 
 MANY = 30_000
 """The members that a list may have where they must be bound one by one: below SQLite's bound of 32,766 in all."""
@@ -59,7 +54,10 @@ def _compare(condition: Compare, columns: Columns, bound: list[Any]) -> Outline:
     operand = column.operands.get(op)
     if operand is None:
         raise UnknownField(f"{op!r} is no operator: {', '.join(OPERATORS)}")
-    bound.append(operand(value))
+    operated = operand(value)
+    if type(operated) is Off:
+        return ("given", field) if holds_off(op, operated) else False
+    bound.append(operated)
     return op, field
 
 
@@ -68,19 +66,18 @@ def _among(condition: Among, columns: Columns, bound: list[Any]) -> Outline:
     equal = column.operands["eq"]
     members = [equal(value) for value in condition.values if value is not None]
     null = len(members) < len(condition.values)
-    never = str if column.attribute.kind is FieldKind.BYTES else bytes  # the type of what equals nothing here
-    members = [member for member in members if type(member) is not never]
-    found: Outline = _members(column, members, bound) if members else False
+    members = [member for member in members if type(member) is not Off]
+    found: Outline = _members(columns, column, members, bound) if members else False
     return ("or", ("null", field), found) if null else found
 
 
-def _members(column: BoundColumn, members: list[Any], bound: list[Any]) -> Outline:
-    if len(members) <= FEW:
+def _members(columns: Columns, column: BoundColumn, members: list[Any], bound: list[Any]) -> Outline:
+    dialect = columns.dialect
+    if len(members) <= dialect.few:
         bound.extend(members)
         return "in", column.name, len(members)
     if column.listable:
-        kept = [member for member in members if not (isinstance(member, str) and "\x00" in member)]
-        bound.append(msgspec.json.encode(kept).decode())  # no stored text has U+0000, and JSON in SQLite ends at one
+        bound.append(dialect.list_of(members))
         return "listed", column.name
     if len(members) > MANY:
         raise TooManyMembers(f"{column.name}: a list of {len(members)} is too long: use at most {MANY}")
@@ -94,7 +91,7 @@ def _contains(condition: Contains, columns: Columns, bound: list[Any]) -> Outlin
     if not column.textual:
         raise UnknownField(f"{columns.shape.name}.{field} is a {column.attribute.kind.value}: it contains no text")
     needle = column.operands["eq"](text)
-    if not isinstance(needle, str):
+    if type(needle) is Off:
         return False
     bound.append(needle)
     if condition.at != "start":

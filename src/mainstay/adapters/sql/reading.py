@@ -9,25 +9,21 @@ from __future__ import annotations
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time
-from enum import Enum
-from itertools import count
 from typing import Any, Protocol
-from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import ColumnClause, TextClause, UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import FromClause, SelectBase, Subquery, TableClause, TextualSelect
 
 from mainstay.adapters.sql.compile import predicate
+from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.outline import outline
 from mainstay.adapters.sql.rows import Found
 from mainstay.adapters.sql.statements import Statements
 from mainstay.adapters.sql.tables import build_metadata
-from mainstay.adapters.sql.values import Unstorable, clock_time, moment, text_of
+from mainstay.adapters.sql.types import compiler_of
 from mainstay.model.conditions import FALSE, TRUE, Condition
 from mainstay.model.policy import prepare
 from mainstay.model.structs import Entity
@@ -44,8 +40,10 @@ class Restricted(TypeError):
 class Reader(Protocol):
     """What is needed of a transaction: those of SQL stores have it."""
 
-    def read(self, statement: str, bindings: Sequence[Any]) -> Found:
-        """Run a read."""
+    dialect: Dialect
+
+    def run(self, statement: str, bindings: Sequence[Any]) -> Found:
+        """Run a read that is written in the driver's own signs."""
 
     def statements(self, entity: type[Entity]) -> Statements:
         """Return the statements of an entity."""
@@ -114,16 +112,17 @@ class Unrestricted:
         A value is never put into the text: it is bound, times and UUIDs in their stored form.
         """
         element: Any = sa.text(statement) if isinstance(statement, str) else statement
+        reader = _reader(self._unit)
         if parameters:
-            element = element.bindparams(**{name: _plain(value) for name, value in parameters.items()})
-        return await _run(_reader(self._unit), element)
+            element = element.bindparams(**{name: reader.dialect.plain(value) for name, value in parameters.items()})
+        return await _run(reader, element)
 
 
 def _built(statements: Statements) -> sa.Table:
     """Return the table of an entity, made at its first use: a service without such questions needs no SQLAlchemy."""
     if statements.selectable is None:
         everything = statements.others.values()
-        metadata = build_metadata([each.table for each in everything])
+        metadata = build_metadata([each.table for each in everything], statements.columns.dialect)
         for each in everything:
             each.selectable = metadata.tables[each.table.name]
     table: sa.Table = statements.selectable
@@ -134,8 +133,8 @@ def _condition(condition: Condition, statements: Statements) -> TextClause:
     """Return a condition as text with its values bound, under names that are unlike those of the rest."""
     bound: list[Any] = []
     shape = outline(condition, statements.columns, bound)
-    numbers = count()
-    text = predicate(shape, statements.columns, lambda: f":mainstay_{next(numbers)}")
+    first, *rest = predicate(shape, statements.columns).split("?")
+    text = first + "".join(f":mainstay_{number}{part}" for number, part in enumerate(rest))
     given = [sa.bindparam(f"mainstay_{n}", value, sa.types.NullType(), unique=True) for n, value in enumerate(bound)]
     return sa.text(text).bindparams(*given)
 
@@ -190,16 +189,16 @@ def _looked_at(element: Any) -> Iterator[Any]:
 
 
 async def _run(reader: Reader, statement: Any) -> list[Any]:
-    dialect = sqlite.dialect(paramstyle="qmark")
+    dialect = compiler_of(reader.dialect)
     made: Any = statement.compile(dialect=dialect)
     state = made.construct_expanded_state()
     # Private to SQLAlchemy, but all that its own execution uses: what binds and reads values by the types of columns.
     processors: Mapping[str, Callable[[Any], Any]] = {**made._bind_processors, **state.processors}
     bindings = [
-        processors[name](state.parameters[name]) if name in processors else _plain(state.parameters[name])
+        processors[name](state.parameters[name]) if name in processors else reader.dialect.plain(state.parameters[name])
         for name in state.positiontup
     ]
-    found = reader.read(state.statement, bindings)
+    found = reader.run(state.statement, bindings)
     rows = found if isinstance(found, list) else await found
     if not rows:
         return []
@@ -207,20 +206,3 @@ async def _run(reader: Reader, statement: Any) -> list[Any]:
     readers = [entry.type._cached_result_processor(dialect, None) for entry in entries] or [None] * len(rows[0])
     make = namedtuple("Row", [str(e.keyname) for e in entries] or [f"c{n}" for n in range(len(rows[0]))], rename=True)  # type: ignore[misc]
     return [make(*(c if r is None else r(c) for c, r in zip(row, readers, strict=True))) for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    """Return the stored form of a value whose column is not known. Raises ``Unstorable`` where that depends on it."""
-    if value is None or (isinstance(value, str | int | float | bytes) and not isinstance(value, Enum)):
-        return int(value) if isinstance(value, bool) else value
-    if isinstance(value, UUID):
-        return text_of(value)
-    if isinstance(value, datetime):
-        return moment(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, time):
-        return clock_time(value)
-    if isinstance(value, Enum):
-        return value.value
-    raise Unstorable(f"a {type(value).__name__} has no stored form by itself: compare it with a column of its type")

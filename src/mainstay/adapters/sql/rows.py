@@ -50,8 +50,10 @@ class SqlRows(Rows[Any]):
         self._session = session
         self._statements = statements
 
-    async def get(self, id: UUID, where: Condition) -> Entity | None:
+    async def get(self, id: UUID, where: Condition, *, lock: bool = False) -> Entity | None:
         statement, bindings = self._statements.get(id, where)
+        if lock:
+            statement += self._statements.columns.dialect.locking
         found = self._session.read(statement, bindings)
         rows = found if isinstance(found, list) else await found
         return self._statements.codec.one(rows[0]) if rows else None

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from mainstay.adapters.sql.codec import Codec, codec
-from mainstay.adapters.sql.columns import Columns, UnknownField, quoted
-from mainstay.adapters.sql.compile import StatementCache, led_by, predicate, where_clause
+from mainstay.adapters.sql.columns import Columns, UnknownField
+from mainstay.adapters.sql.compile import ALL, StatementCache, led_by, predicate, where_clause
+from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.figures import figures
 from mainstay.adapters.sql.layout import references_of
 from mainstay.adapters.sql.outline import Outline, outline
-from mainstay.adapters.sql.values import text_of
 from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.inputs import Sort
 from mainstay.ports.rows import Aggregate, Query
@@ -34,36 +34,47 @@ class Link(NamedTuple):
 class Statements:
     """All statements of one entity, each written at the first use of its shape, those of every call at start-up."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, dialect: Dialect) -> None:
         self.table = table
         self.name = table.shape.name
-        self.columns = Columns(table.shape)
+        self.columns = Columns(table.shape, dialect)
         self.codec: Codec = codec(self.columns)
         self.links: tuple[Link, ...] = ()
         self.others: Mapping[str, Statements] = {}
         self.selectable: Any = None  # of the language that `Sql` is asked in, made by it
         self._cache = StatementCache()
-        self._source = quoted(table.name)
+        self.source = dialect.quoted(table.name)
         self._all = ", ".join(column.sql for column in self.columns.by_name.values())
         places = ", ".join("?" * len(self.columns.by_name))
-        self.insert = f"INSERT INTO {self._source} ({self._all}) VALUES ({places})"
+        self.insert = f"INSERT INTO {self.source} ({self._all}) VALUES ({places})"
+        storages = [column.storage for column in self.columns.by_name.values()]
+        self.insert_many: str | None = dialect.insert_many(self.source, self._all, storages)
+        self.referenced = False  # by other entities
+        self._key, self._encode_key = self.columns["id"].sql, self.columns["id"].encode
+        self._version = self.columns["version"].sql
         self._get_any = self._get(True)
 
     def link(self, others: Mapping[str, Statements]) -> None:
         """Note the references of this entity. ``others`` are all entities of the store by table name."""
         self.others = others
         names = list(self.columns.by_name)
-        found = references_of(self.table, [each.table for each in others.values()])
+        found = list(references_of(self.table, [each.table for each in others.values()]))
+        for _, target in found:
+            others[target.name].referenced = True
         self.links = tuple(
-            Link(attribute.name, names.index(attribute.name), f'SELECT 1 FROM {quoted(target.name)} WHERE "id" = ?')
+            Link(
+                attribute.name,
+                names.index(attribute.name),
+                f"SELECT 1 FROM {others[target.name].source} WHERE {self._key} = ?",
+            )
             for attribute, target in sorted(found, key=lambda each: each[0].name)
         )
 
     def get(self, id_: UUID, where: Condition) -> Bound:
         """Return the read of one row by its id."""
         if where is TRUE:
-            return self._get_any, (text_of(id_),)
-        bound: list[Any] = [text_of(id_)]
+            return self._get_any, (self._encode_key(id_),)
+        bound: list[Any] = [self._encode_key(id_)]
         return self._get(outline(where, self.columns, bound)), bound
 
     def select(self, query: Query) -> Bound:
@@ -99,7 +110,7 @@ class Statements:
 
         def make() -> str:
             by = ", ".join(self.columns.comparable(name).sql for name in aggregate.by)
-            grouped = f" GROUP BY {by} ORDER BY {by}" if by else ""
+            grouped = f" GROUP BY {by}{self._order(tuple(map(Sort, aggregate.by)))}" if by else ""
             return f"{self._from(', '.join(wanted.selected), shape)}{grouped}{_limit(limited)}"
 
         statement = self._cache.get(("aggregate", aggregate.measures, aggregate.by, shape, limited), make)
@@ -120,8 +131,8 @@ class Statements:
         def make() -> str:
             values = [f"{self.columns[name].sql} = ?" for name in names]
             if bump:
-                values.append('"version" = "version" + 1')
-            return f"UPDATE {self._source} SET {', '.join(values)}{self._versioned(shape, version is not None)}"
+                values.append(f"{self._version} = {self._version} + 1")
+            return f"UPDATE {self.source} SET {', '.join(values)}{self._versioned(shape, version is not None)}"
 
         return self._cache.get(("update", names, shape, version is not None, bump), make), bound
 
@@ -133,14 +144,14 @@ class Statements:
             bound.append(version)
 
         def make() -> str:
-            return f"DELETE FROM {self._source}{self._versioned(shape, version is not None)}"
+            return f"DELETE FROM {self.source}{self._versioned(shape, version is not None)}"
 
         return self._cache.get(("delete", shape, version is not None), make), bound
 
     def _get(self, shape: Outline) -> str:
         def make() -> str:
-            by_id = where_clause('"id" = ?', predicate(shape, self.columns))
-            return f"SELECT {self._all} FROM {self._source}{by_id}"
+            by_id = where_clause(f"{self._key} = ?", predicate(shape, self.columns))
+            return f"SELECT {self._all} FROM {self.source}{by_id}"
 
         return self._cache.get(("get", shape), make)
 
@@ -152,14 +163,18 @@ class Statements:
         order = self._order(sort)
         over = f"PARTITION BY {self.columns.comparable(per).sql}{order}"
         numbered = f"{self._all}, row_number() OVER ({over}) AS mainstay_row"
-        inner = f"SELECT {numbered} FROM {self._source}{where_clause(led_by(per, shape, self.columns))}"
+        inner = f"SELECT {numbered} FROM {self.source}{where_clause(led_by(per, shape, self.columns))}"
         within = " WHERE mainstay_row <= ?" if limited else ""
-        return f"SELECT {self._all} FROM ({inner}){within}{order}"
+        return f"SELECT {self._all} FROM ({inner}) AS numbered{within}{order}"
 
     def _order(self, sort: tuple[Sort, ...]) -> str:
-        """SQLite sorts null before every value, as is asked for."""
-        named = [f"{self.columns.comparable(by.field).sql} {'DESC' if by.descending else 'ASC'}" for by in sort]
+        named = [self._ordered(by.field, by.descending) for by in sort]
         return f" ORDER BY {', '.join(named)}" if named else ""
+
+    def _ordered(self, field: str, descending: bool) -> str:
+        column = self.columns.comparable(field)
+        dialect = self.columns.dialect
+        return dialect.ordered(column.sql, descending=descending, optional=column.attribute.optional)
 
     def _look(self, what: str, where: Condition, end: str) -> Bound:
         bound: list[Any] = []
@@ -167,7 +182,7 @@ class Statements:
         return self._cache.get((what, shape), lambda: self._from(what, shape) + end), bound
 
     def _from(self, what: str, shape: Outline) -> str:
-        return f"SELECT {what} FROM {self._source}{where_clause(predicate(shape, self.columns))}"
+        return f"SELECT {what} FROM {self.source}{where_clause(predicate(shape, self.columns))}"
 
     def _encoded(self, name: str, value: Any) -> Any:
         column = self.columns[name]
@@ -176,7 +191,7 @@ class Statements:
         return None if value is None else column.encode(value)
 
     def _versioned(self, shape: Outline, versioned: bool) -> str:
-        return where_clause(predicate(shape, self.columns), '"version" = ?' if versioned else "1")
+        return where_clause(predicate(shape, self.columns), f"{self._version} = ?" if versioned else ALL)
 
 
 def _limit(limited: bool) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from mainstay.adapters.sql import types
-from mainstay.adapters.sql.layout import DOCUMENTS, check_tables, enum_storage, referenced
+from mainstay.adapters.sql.dialect import Dialect
+from mainstay.adapters.sql.dialects.common import DOCUMENTS, enum_values
+from mainstay.adapters.sql.layout import check_tables, referenced
 from mainstay.model.policy import owner_fields
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.ports.documents import document_codec
@@ -34,16 +36,16 @@ _SIMPLE: dict[FieldKind, type[types.ColumnType]] = {
 }
 
 
-def build_metadata(tables: Sequence[Table]) -> sa.MetaData:
+def build_metadata(tables: Sequence[Table], dialect: Dialect) -> sa.MetaData:
     """Return the tables of these entities. Raises ``TableFault`` with all that is wrong, one a line."""
-    check_tables(tables)
+    check_tables(tables, dialect)
     metadata = sa.MetaData(naming_convention=NAMING)
     for table in tables:
-        _build_table(metadata, table, tables)
+        _build_table(metadata, table, tables, dialect)
     return metadata
 
 
-def _build_table(metadata: sa.MetaData, table: Table, tables: Sequence[Table]) -> None:
+def _build_table(metadata: sa.MetaData, table: Table, tables: Sequence[Table], dialect: Dialect) -> None:
     parts: list[Any] = []
     for attribute in table.shape.attributes:
         parts.append(sa.Column(attribute.name, column_type(attribute), nullable=attribute.optional))
@@ -51,7 +53,10 @@ def _build_table(metadata: sa.MetaData, table: Table, tables: Sequence[Table]) -
     parts.append(sa.PrimaryKeyConstraint("id"))
     built = sa.Table(table.name, metadata, *parts, sqlite_strict=True)
     for name in indexed_fields(table):
-        sa.Index(None, built.c[name], built.c.id)  # the id ends every order: a page is read off the index
+        first: Any = built.c[name]
+        if first.nullable and dialect.nulls_placed:
+            first = first.asc().nulls_first()
+        sa.Index(f"ix_{table.name}_{name}", first, built.c.id)  # the id ends every order: a page is read off the index
 
 
 def _constraints(table: Table, attribute: Attribute, tables: Sequence[Table]) -> Iterator[Any]:
@@ -70,7 +75,7 @@ def column_type(attribute: Attribute) -> types.ColumnType:
     if kind is FieldKind.DECIMAL:
         return types.Decimal(digits=attribute.digits, places=attribute.places)
     if kind is FieldKind.ENUM:
-        return types.Enum(attribute.base, enum_storage(attribute.base))
+        return types.Enum(attribute.base, "INTEGER" if enum_values(attribute.base) is int else "TEXT")
     if kind in DOCUMENTS:
         return types.Json(*document_codec(attribute))
     return _SIMPLE[kind]()

@@ -7,15 +7,23 @@ a table as it was written, so that a schema can be read back with its meaning, b
 
 from __future__ import annotations
 
+import decimal
 import re
 from collections.abc import Callable
+from datetime import date, datetime, time
 from typing import Any, ClassVar
+from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from mainstay.adapters.sql import values
+from mainstay.adapters.sql.dialect import MAX_DIGITS
+from mainstay.adapters.sql.dialect import Dialect as Ways
 
 _COLUMN = re.compile(
     r'(?:^|[,(])\s*(?:"(?P<quoted>[^"]+)"|(?P<plain>\w+)) [A-Z]+ /\* (?P<kind>[a-z]+)(?:\((?P<places>\d+)\))? \*/'
@@ -38,6 +46,8 @@ class Stored(UserDefinedType[Any]):
 class ColumnType(TypeDecorator[Any]):
     """The root of the types. ``sqlite`` is SQLite's storage class; ``marked`` says that it alone does not tell.
 
+    ``postgres`` is the type that PostgreSQL has for it, whose driver takes and gives the values themselves.
+
     ``impl`` is the type of SQLAlchemy whose operators a column has in expressions.
     """
 
@@ -45,6 +55,7 @@ class ColumnType(TypeDecorator[Any]):
     cache_ok = True
     kind: ClassVar[str] = ""
     sqlite: ClassVar[str] = "TEXT"
+    postgres: ClassVar[str] = 'TEXT COLLATE "C"'
     marked: ClassVar[bool] = True
 
     @property
@@ -54,15 +65,32 @@ class ColumnType(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the column text. Raises ``TypeError`` for a database without an adapter."""
+        if dialect.name == "postgresql":
+            return Stored(self.postgres_text)
         if dialect.name not in ("sqlite", "default"):
             raise TypeError(f"there is no column text of {self.kind} for {dialect.name}")
         return Stored(f"{self.sqlite} /* {self.meaning} */" if self.marked else self.sqlite)
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's form
-        return None if value is None else self.encoder()(value)
+    @property
+    def postgres_text(self) -> str:
+        """PostgreSQL's type, with what belongs to it."""
+        return self.postgres
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's form
-        return None if value is None else self.decoder()(value)
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        if value is None or self._as_it_is(dialect):
+            return value
+        return self.encoder()(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if self._as_it_is(dialect):
+            return values.aware(value) if self.kind == "datetime" else value
+        return self.decoder()(value)
+
+    def _as_it_is(self, dialect: Dialect) -> bool:
+        """Whether the driver takes and gives the values themselves."""
+        return dialect.name == "postgresql" and self.kind not in ("enum", "json")
 
     def encoder(self) -> Callable[[Any], Any]:
         """Return what turns a value (never None) into what is stored."""
@@ -87,6 +115,7 @@ class Integer(ColumnType):
 
     impl = sa.BigInteger
     kind, sqlite, marked = "integer", "INTEGER", False
+    postgres = "BIGINT"
 
 
 class Float(ColumnType):
@@ -94,6 +123,7 @@ class Float(ColumnType):
 
     impl = sa.Float
     kind, sqlite, marked = "float", "REAL", False
+    postgres = "DOUBLE PRECISION"
 
 
 class Bytes(ColumnType):
@@ -101,6 +131,7 @@ class Bytes(ColumnType):
 
     impl = sa.LargeBinary
     kind, sqlite, marked = "bytes", "BLOB", False
+    postgres = "BYTEA"
 
 
 class Boolean(ColumnType):
@@ -108,36 +139,42 @@ class Boolean(ColumnType):
 
     impl = sa.Boolean
     kind, sqlite = "boolean", "INTEGER"
+    postgres = "BOOLEAN"
 
 
 class Uuid(ColumnType):
     """A UUID: its 36 characters in SQLite."""
 
     kind = "uuid"
+    postgres = "UUID"
 
 
 class DateTime(ColumnType):
     """A point in time: UTC, ISO 8601 of fixed width in SQLite, so that the order of the text is that of time."""
 
     kind = "datetime"
+    postgres = "TIMESTAMP WITH TIME ZONE"
 
 
 class Date(ColumnType):
     """A calendar date."""
 
     kind = "date"
+    postgres = "DATE"
 
 
 class Time(ColumnType):
     """A time of day."""
 
     kind = "time"
+    postgres = "TIME"
 
 
 class Json(ColumnType):
     """A JSON document. ``encode`` and ``decode`` turn typed values into its text and back."""
 
     kind = "json"
+    postgres = "JSON"
 
     def __init__(self, encode: Callable[[Any], str] | None = None, decode: Callable[[str], Any] | None = None) -> None:
         super().__init__()
@@ -164,6 +201,10 @@ class Decimal(ColumnType):
     @property
     def meaning(self) -> str:
         return f"decimal({self.places})"
+
+    @property
+    def postgres_text(self) -> str:
+        return f"NUMERIC({MAX_DIGITS}, {self.places})"  # as on SQLite: how many of them are used is the model's part
 
     def encoder(self) -> Callable[[Any], Any]:
         return values.scale(self.places)
@@ -196,6 +237,63 @@ class Enum(ColumnType):
 
     def __repr__(self) -> str:
         return "Integer()" if self.storage == "INTEGER" else "Text()"
+
+
+def literal(dialect: Dialect, kind: ColumnType, text: str) -> str:
+    """Return a value as it stands in a statement. ``text`` is its text in JSON, without quotes."""
+    parse: Callable[[str], Any] = _PARSERS.get(kind.kind, values.same)
+    stored: Any = text if dialect.name == "postgresql" else kind.encoder()(parse(text))
+    if isinstance(kind, Enum) and kind.storage == "INTEGER":
+        stored = int(text)
+    if isinstance(stored, int | float):
+        return repr(stored)
+    return "'" + str(stored).replace("'", "''") + "'"
+
+
+class Value(sa.ColumnElement[Any]):
+    """A value of a type, written as the database that it is written for stores it."""
+
+    inherit_cache = False
+
+    def __init__(self, kind: ColumnType, text: str) -> None:
+        self.type = kind
+        self.kind = kind
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"types.value(types.{self.kind!r}, {self.text!r})"
+
+
+def value(kind: ColumnType, text: str) -> Value:
+    """Return a value for the default of a column: ``server_default=types.value(types.Decimal(places=2), "9.90")``."""
+    return Value(kind, text)
+
+
+@compiles(Value)
+def _written(element: Value, compiler: Any, **_: Any) -> str:
+    return literal(compiler.dialect, element.kind, element.text)
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "integer": int,
+    "float": float,
+    "boolean": lambda text: text == "true",
+    "decimal": decimal.Decimal,
+    "uuid": UUID,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "json": msgspec.json.decode,
+}
+
+
+def compiler_of(dialect: Ways) -> Dialect:
+    """Return SQLAlchemy's dialect, which writes statements as the drivers take them."""
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import asyncpg
+
+        return asyncpg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    return sqlite.dialect(paramstyle="qmark")
 
 
 _BY_KIND: dict[str, Callable[[], ColumnType]] = {cls.kind: cls for cls in (Boolean, Uuid, DateTime, Date, Time, Json)}

@@ -1,8 +1,9 @@
-"""Values as SQLite stores them, and back: one function a kind, for what is not None."""
+"""Values in their stored forms, and back: one function a kind, for what is not None."""
 
 from __future__ import annotations
 
 import decimal
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -58,6 +59,42 @@ def scale(places: int) -> Callable[[Decimal | int], int]:
             raise Unstorable(f"a number must be finite and have at most {places} places: it is not rounded") from None
 
     return scaled
+
+
+def exactly(places: int) -> Callable[[Decimal | int], Decimal]:
+    """Return what lets a decimal number pass that has so many places. It raises ``Unstorable`` rather than round."""
+    step = Decimal(1).scaleb(-places)
+
+    def exact(value: Decimal | int) -> Decimal:
+        try:
+            return EXACT.quantize(Decimal(value), step)
+        except (ArithmeticError, ValueError):
+            raise Unstorable(f"a number must be finite and have at most {places} places: it is not rounded") from None
+
+    return exact
+
+
+def nearest(value: Any) -> float | None:
+    """Return the float that is nearest to a number, or None where it is no number."""
+    if not isinstance(value, int | float | Decimal):
+        return None
+    try:
+        made = float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    return None if math.isnan(made) else made
+
+
+def aware(value: datetime) -> datetime:
+    """Return a point in time as it was. The driver stores the first and the last one as infinities, without a zone."""
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def without_zone(value: time) -> time:
+    """Return a time of day. Raises ``Unstorable`` where it has a zone, which a column would lose."""
+    if value.tzinfo is not None:
+        raise Unstorable("a time of day with a zone cannot be stored: its day is not known")
+    return value
 
 
 def step_of(places: int) -> Decimal:

@@ -131,6 +131,11 @@ class Database(Section, frozen=True):
     migrations: Name = "migrations"  # the folder of the migration files, beside mainstay.toml
     create: bool = False  # make the tables that are missing, without migrations: for throw-away files
     readers: Annotated[int, Meta(ge=1, le=64)] = 4
+    replica_url: Secret[str] = Secret("")  # of a server that queries are sent to
+    pool: Annotated[int, Meta(ge=1, le=1000)] = 10  # connections of a worker for commands, and as many for queries
+    pooler: bool = False  # a transaction pooler (PgBouncer) stands before the server
+    direct_url: Secret[str] = Secret("")  # of the server behind the pooler, for what needs a session
+    schema: str = ""  # where the tables are, if it is not where the user's search_path leads
     busy_seconds: Seconds = 5.0
     turn_seconds: Seconds = 5.0
 

@@ -1,11 +1,13 @@
-"""``mainstay db``: plan, migrate, roll back and seed the database, and say where it stands."""
+"""``mainstay db``: plan, migrate, roll back, seed, back up and restore the database, and say where it stands."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from mainstay.app.backups import back_up, restore
 from mainstay.app.refusal import Refusal
 from mainstay.cli.arguments import action_parser
 from mainstay.cli.console import Console
@@ -26,6 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     rollback = action_parser(actions, "rollback", "take back the last migration")
     rollback.add_argument("--steps", type=int, default=1, metavar="N", help="how many (1)")
     action_parser(actions, "status", "say where the database stands: code 1 where it is behind or differs")
+    backup = action_parser(actions, "backup", "copy the database, as it is at this moment, into a new file")
+    backup.add_argument("file", help="the file, and beside it FILE.json, which tells what is in it")
+    restore = action_parser(actions, "restore", "make the database what a backup holds")
+    restore.add_argument("file", help="the file of a backup")
+    restore.add_argument(
+        "--replace", action="store_true", default=False, help="give up what is in the database for the backup"
+    )
     action_parser(actions, "seed", "run the service's seeds, which leave alone what is there")
 
 
@@ -100,10 +109,32 @@ def _seed(arguments: Any, console: Console) -> int:
     return 0
 
 
+def _backup(arguments: Any, console: Console) -> int:
+    made = back_up(settings_of(arguments), Path(arguments.file))
+    return _tell_contents(made, console, f"wrote {arguments.file}")
+
+
+def _restore(arguments: Any, console: Console) -> int:
+    made = restore(settings_of(arguments), Path(arguments.file), replace=arguments.replace)
+    return _tell_contents(made, console, f"restored {arguments.file}")
+
+
+def _tell_contents(made: Any, console: Console, said: str) -> int:
+    facts = {"revision": made.revision, "rows": made.rows}
+    lines = [
+        f"{said}, at {made.revision or 'no revision'}",
+        *(f"{rows:>10} {name}" for name, rows in made.rows.items()),
+    ]
+    console.facts(facts, lambda: "\n".join(lines))
+    return 0
+
+
 _ACTIONS: Mapping[str, Callable[[Any, Console], int]] = {
     "plan": _plan,
     "migrate": _migrate,
     "rollback": _rollback,
     "status": _status,
     "seed": _seed,
+    "backup": _backup,
+    "restore": _restore,
 }

@@ -21,7 +21,7 @@ from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Entropy
 from mainstay.ports.observer import Notice, Observer
 
-HOLD = 0.02  # seconds that an answer is held back at most, where many are given
+HOLD = 0.015  # seconds that an answer is held back at most, where many are given
 _FRESH = 0.005  # seconds after which a call that waits in the room is not begun any more
 _TICK = 0.005  # seconds
 _NEAR = 16  # of the calls that wait, so many are looked at

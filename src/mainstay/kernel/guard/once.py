@@ -79,27 +79,52 @@ async def _once(call: Call, key: str, ports: Ports) -> None:
         raise IdempotencyInFlight(retry_after=1.0)
     call.claim = scope
     call.fingerprint = _fingerprint(call)
-    transaction = ports.store.begin(write=False, single=True)
+    found = await _look_up(scope, ports)
+    if found is None:
+        return
+    if found.expires_at <= ports.clock.now():
+        call.expired = True
+        return
+    if found.fingerprint != call.fingerprint.hex():
+        raise IdempotencyKeyReused
+    call.replayed = True
+    call.reply = _reply(found, replayed=True)
+
+
+async def _look_up(scope: bytes, ports: Ports) -> IdempotencyRecord | None:
+    transaction = ports.store.begin(write=False, single=True, latest=True)
     try:
         rows = transaction.rows(IdempotencyRecord)
         found = await rows.fetch(Query(where=Compare("scope", "eq", scope.hex()), limit=1))
     finally:
         await transaction.rollback()
-    if not found or found[0].expires_at <= ports.clock.now():
-        return
-    if found[0].fingerprint != call.fingerprint.hex():
-        raise IdempotencyKeyReused
-    stored = _decode(found[0].reply)
-    call.replayed = True
-    call.reply = Reply(
+    return found[0] if found else None
+
+
+def _reply(record: IdempotencyRecord, *, replayed: bool) -> Reply:
+    stored = _decode(record.reply)
+    return Reply(
         body=stored.body,
         status=stored.status,
         version=stored.version,
         view=stored.view,
         location=stored.location,
         headers=stored.headers,
-        replayed=True,
+        replayed=replayed,
     )
+
+
+async def settle(call: Call, ports: Ports) -> Reply | None:
+    """Return the reply of a command whose commit ended unknown, where it was committed all the same.
+
+    Its record was committed with it or not at all. None says that it is not there: the command may be run again, for
+    should the first attempt still come to its end, only one of the two can commit the record.
+    """
+    if call.claim is None:
+        return None
+    found = await _look_up(call.claim, ports)
+    ours = found is not None and found.expires_at > ports.clock.now() and found.fingerprint == call.fingerprint.hex()
+    return _reply(found, replayed=False) if found is not None and ours else None
 
 
 def store_reply(call: Call, reply: Reply, transaction: Transaction, ports: Ports) -> None:
@@ -111,8 +136,9 @@ def store_reply(call: Call, reply: Reply, transaction: Transaction, ports: Ports
         b"" if reply.secret else reply.body, reply.status, reply.version, reply.view, reply.location, reply.headers
     )
     rows = transaction.rows(IdempotencyRecord)
-    expired = Compare("scope", "eq", scope) & Compare("expires_at", "le", now)
-    rows.enqueue(Change(where=expired, changes=None))
+    if call.expired:
+        past = Compare("scope", "eq", scope) & Compare("expires_at", "le", now)
+        rows.enqueue(Change(where=past, changes=None))
     rows.insert(
         [
             IdempotencyRecord(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from mainstay.model.operation import Isolation
 from mainstay.model.problem import NotFound, ReferenceConflict, SerializationConflict, StaleVersion, UniqueConflict
 from mainstay.testing.conformance.model import Book, Reader, Shelf
 from mainstay.testing.conformance.world import Entities, Hands, StoreSuite, World
@@ -29,6 +30,28 @@ class IsolationConformance(StoreSuite):
         await asyncio.gather(*(world.run(increment) for _ in range(25)))
         kept = await world.get(Reader, row.id)
         assert (kept.name, kept.version) == ("25", 26)
+
+    @pytest.mark.parametrize("isolation", ["serializable", "repeatable_read", "read_committed"])
+    async def test_a_locked_row_is_changed_by_one_after_another(self, world: World, isolation: Isolation) -> None:
+        (row,) = await world.add(Reader(name="0"))
+
+        async def increment(hands: Hands) -> None:
+            now = await hands.rows(Reader).get(row.id, lock=True)
+            await asyncio.sleep(0)
+            await hands.rows(Reader).update(now, name=str(int(now.name) + 1))
+
+        await asyncio.gather(*(world.run(increment, isolation=isolation) for _ in range(10)))
+        kept = await world.get(Reader, row.id)
+        assert (kept.name, kept.version) == ("10", 11)
+
+    async def test_a_lock_of_what_is_not_there_and_in_a_query_is_refused(self, world: World) -> None:
+        (row,) = await world.add(Reader(name="0"))
+        async with world.abandoned() as hands:
+            with pytest.raises(NotFound):
+                await hands.rows(Reader).get(world.ids.next(), lock=True)
+        async with world.query() as hands:
+            with pytest.raises(TypeError, match="which changes nothing"):
+                await hands.rows(Reader).get(row.id, lock=True)
 
     async def test_a_rule_over_two_rows_is_kept(self, world: World) -> None:
         """Two are on call; each goes home when the other stays (write skew)."""

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from mainstay.model.operation import Isolation
 from mainstay.model.principal import Principal
 from mainstay.model.problem import SerializationConflict
 from mainstay.model.structs import Entity
@@ -70,12 +71,13 @@ class World:
         operation: str = "test",
         named: Iterable[UUID] = (),
         if_match: tuple[int, ...] | None = None,
+        isolation: Isolation = "serializable",
     ) -> UnitOfWork:
         """Return a unit of work that has not begun."""
         frame = Frame(
             who, operation, self.clock, self.ids, self.sealer, self.plans, self.store, frozenset(named), if_match
         )
-        return UnitOfWork(frame, write=write)
+        return UnitOfWork(frame, write=write, isolation=isolation)
 
     @asynccontextmanager
     async def command(self, who: Principal = ALICE, **more: Any) -> AsyncIterator[Hands]:
@@ -106,11 +108,11 @@ class World:
         finally:
             await unit.rollback()
 
-    async def run(self, work: Callable[[Hands], Awaitable[R]], who: Principal = ALICE) -> R:
+    async def run(self, work: Callable[[Hands], Awaitable[R]], who: Principal = ALICE, **more: Any) -> R:
         """Run a command, again where it met a concurrent one, as the kernel does."""
         for _ in range(50):
             try:
-                async with self.command(who) as hands:
+                async with self.command(who, **more) as hands:
                     return await work(hands)
             except SerializationConflict:
                 continue

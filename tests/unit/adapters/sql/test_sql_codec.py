@@ -17,7 +17,7 @@ from sql_samples import Address, Colour, Plain, Rank, Sample, opened, row, table
 
 from mainstay.adapters.sql import values
 from mainstay.adapters.sql.codec import RowUnreadable
-from mainstay.adapters.sql.store import SqliteStore
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.model.conditions import TRUE
 from mainstay.model.fields import field
 from mainstay.model.inputs import Sort

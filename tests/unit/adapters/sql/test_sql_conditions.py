@@ -18,7 +18,7 @@ from sql_samples import Colour, Plain, Rank, Sample, opened, row, table
 from mainstay.adapters.sql.columns import UnknownField
 from mainstay.adapters.sql.operands import NotComparable
 from mainstay.adapters.sql.outline import successor
-from mainstay.adapters.sql.store import SqliteStore
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.model.conditions import (
     FALSE,
     TRUE,

@@ -77,10 +77,10 @@ def test_adding_and_taking_back_keeps_the_rows(shop: Shop) -> None:
         thing(name=(str, ""), size=(int, 5), note=(str | None, None), tags=(list[str], field(default_factory=list)))
     )
     assert shop.sql("SELECT name, size, note, tags FROM thing") == [("a", 5, None, "[]")]
-    assert rollback(shop.database, shop.files) == ["0002_add_thing_size_note_tags"]
+    assert rollback(shop.target, shop.files) == ["0002_add_thing_size_note_tags"]
     assert shop.sql("SELECT name FROM thing") == [("a",)]
     assert shop.schema() == before
-    assert rollback(shop.database, shop.files) == ["0001_initial_schema"]
+    assert rollback(shop.target, shop.files) == ["0001_initial_schema"]
     assert [text for text in shop.schema() if "thing" in text] == []
 
 
@@ -94,10 +94,10 @@ def test_dropping_warns_and_what_comes_back_is_empty(shop: Shop) -> None:
     assert any("renamed to title" in warning for warning in planned.warnings)
     comments = " ".join(line.strip(" #") for line in planned.text.splitlines() if line.startswith("    #"))
     assert comments == " ".join(f"REVIEW: {warning}" for warning in planned.warnings)
-    rollback(shop.database, shop.files)
+    rollback(shop.target, shop.files)
     assert shop.sql("SELECT name, size, price, ref FROM thing") == [("", 0, 0, None)]
     assert shop.sql("SELECT count(*) FROM other") == [(0,)]
-    assert status(shop.database, shop.files, [wide, entity("Other")]).current == "0001_initial_schema"
+    assert status(shop.target, shop.files, [wide, entity("Other")]).current == "0001_initial_schema"
 
 
 def test_a_field_without_a_value_for_old_rows_is_refused_by_name(shop: Shop) -> None:
@@ -132,11 +132,11 @@ def test_a_change_of_type_brings_values_over(
     wanted = then if isinstance(then, tuple) else (kind, then)
     planned = shop.plan(thing(it=wanted))
     if planned is not None:
-        migrate(shop.database, shop.files)
+        migrate(shop.target, shop.files)
     assert (planned is None) == (then == (Colour, field()))  # an enum is text: there is nothing to do
     [(found,)] = shop.sql("SELECT it FROM thing")
     assert (found, type(found)) == (expected, type(expected))
-    assert status(shop.database, shop.files, [thing(it=wanted)]).drift == ()
+    assert status(shop.target, shop.files, [thing(it=wanted)]).drift == ()
 
 
 def test_a_change_of_type_that_could_lose_values_is_refused(shop: Shop) -> None:
@@ -165,7 +165,7 @@ def test_a_field_that_may_be_null_no_more_gets_its_default(shop: Shop) -> None:
     planned = shop.change(thing(note=(str, "it's")))
     assert planned.warnings == ("thing.note: rows without a value get the field's default",)
     assert shop.sql("SELECT note FROM thing") == [("it's",)]
-    rollback(shop.database, shop.files)
+    rollback(shop.target, shop.files)
     insert(shop, "thing", id="2")
     assert sorted(shop.sql("SELECT note FROM thing"), key=str) == [("it's",), (None,)]
 
@@ -179,7 +179,7 @@ def test_no_line_of_a_file_is_too_long_for_a_formatter(shop: Shop, name: str) ->
     shop.change(table(Maker), msgspec.structs.replace(referring, name=name))
     fewer = entity("Referring", other=(int, field(default=0, unique=True)))
     shop.change(table(Maker), msgspec.structs.replace(fewer, name=name))
-    rollback(shop.database, shop.files)
+    rollback(shop.target, shop.files)
     checked = subprocess.run(
         [sys.executable, "-m", "ruff", "format", "--diff", "--line-length", "120", str(shop.files)],
         capture_output=True,

@@ -18,7 +18,7 @@ from sql_samples import TABLES, Maker, Part, opened, row, table
 from sql_shop import Shop, entity, thing
 
 from mainstay.adapters.sql.migrations import MigrationFault, check_compatible, migrate, rollback, status
-from mainstay.adapters.sql.store import SqliteStore
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.model.conditions import TRUE
 from mainstay.model.fields import field
 from mainstay.model.inputs import Sort
@@ -35,9 +35,9 @@ def shop(tmp_path: Path) -> Shop:
 async def test_a_migrated_database_is_what_the_store_makes_itself(shop: Shop, tmp_path: Path) -> None:
     shop.change(*TABLES)
     assert shop.plan(*TABLES) is None
-    found = status(shop.database, shop.files, TABLES)
+    found = status(shop.target, shop.files, TABLES)
     assert found == ("0001_initial_schema", "0001_initial_schema", (), ())
-    check_compatible(shop.database, shop.files, TABLES)
+    check_compatible(shop.target, shop.files, TABLES)
     store = SqliteStore(shop.database)
     await store.start(TABLES)
     begun = store.begin(write=True)
@@ -84,11 +84,11 @@ async def test_a_parent_table_is_made_anew_and_no_child_is_deleted(shop: Shop) -
     before = children(shop)
     assert len(before) == 10
     _plan_parent_change(shop)
-    migrate(shop.database, shop.files)
+    migrate(shop.target, shop.files)
     assert children(shop) == before
     assert shop.sql("SELECT name, rank FROM maker ORDER BY name") == [("m1", 7), ("m2", 7), ("m3", 7)]
     assert shop.sql("PRAGMA foreign_key_check") == []
-    rollback(shop.database, shop.files)
+    rollback(shop.target, shop.files)
     assert children(shop) == before
     store = SqliteStore(shop.database)
     await store.start(TABLES)
@@ -173,9 +173,9 @@ def test_a_migration_that_fails_is_undone_whole(shop: Shop) -> None:
     before = shop.schema()
     _write(shop, 'op.execute("CREATE TABLE half (id INTEGER)")\nop.execute("INSERT INTO nowhere VALUES (1)")')
     with pytest.raises(Exception, match="nowhere"):
-        migrate(shop.database, shop.files)
+        migrate(shop.target, shop.files)
     assert shop.schema() == before
-    assert status(shop.database, shop.files, [thing(name=(str, ""))]).pending == ("0002_own",)
+    assert status(shop.target, shop.files, [thing(name=(str, ""))]).pending == ("0002_own",)
 
 
 async def test_a_migration_that_breaks_a_reference_is_undone_whole(shop: Shop) -> None:
@@ -184,7 +184,7 @@ async def test_a_migration_that_breaks_a_reference_is_undone_whole(shop: Shop) -
     before = children(shop)
     _write(shop, "op.execute(\"DELETE FROM maker WHERE name = 'm1'\")")
     with pytest.raises(MigrationFault, match=r"4 rows would refer to rows that are not there \(part -> maker\)"):
-        migrate(shop.database, shop.files)
+        migrate(shop.target, shop.files)
     assert children(shop) == before
     assert len(shop.sql("SELECT id FROM maker")) == 3
 
@@ -194,7 +194,7 @@ def test_of_two_runners_at_once_one_works_and_one_waits(shop: Shop) -> None:
     results: list[Any] = []
 
     def run() -> None:
-        results.append(migrate(shop.database, shop.files, wait_seconds=20))
+        results.append(migrate(shop.target, shop.files, wait_seconds=20))
 
     threads = [threading.Thread(target=run) for _ in range(3)]
     for each in threads:
@@ -210,24 +210,24 @@ def test_a_runner_gives_up_where_the_file_stays_held(shop: Shop) -> None:
     holder.execute("BEGIN IMMEDIATE")
     try:
         with pytest.raises(MigrationFault, match=r"held it for 0.1 s: wait for the other migration"):
-            migrate(shop.database, shop.files, wait_seconds=0.1)
+            migrate(shop.target, shop.files, wait_seconds=0.1)
     finally:
         holder.close()
-    assert migrate(shop.database, shop.files) == ["0001_initial_schema"]
+    assert migrate(shop.target, shop.files) == ["0001_initial_schema"]
 
 
 def test_a_service_does_not_run_on_a_database_that_is_behind(shop: Shop) -> None:
     old = thing(name=(str, ""))
     with pytest.raises(MigrationFault, match="no migration in"):
-        check_compatible(shop.database, shop.files, [old])
+        check_compatible(shop.target, shop.files, [old])
     shop.plan(old)
     with pytest.raises(MigrationFault, match=r"1 migration behind \(0001_initial_schema\): run mainstay db migrate"):
-        check_compatible(shop.database, shop.files, [old])
-    migrate(shop.database, shop.files)
-    check_compatible(shop.database, shop.files, [old])
+        check_compatible(shop.target, shop.files, [old])
+    migrate(shop.target, shop.files)
+    check_compatible(shop.target, shop.files, [old])
     shop.plan(thing(name=(str, ""), size=(int, 5)))
     with pytest.raises(MigrationFault, match="behind"):
-        check_compatible(shop.database, shop.files, [old])
+        check_compatible(shop.target, shop.files, [old])
 
 
 AHEAD: list[tuple[Callable[[], list[Table]], str | None]] = [
@@ -249,15 +249,15 @@ def test_a_service_runs_on_a_newer_database_only_where_it_was_only_added_to(
     planned = shop.change(*newer())
     planned.path.unlink()  # the older version has no such file
     if reason is None:
-        check_compatible(shop.database, shop.files, old)
+        check_compatible(shop.target, shop.files, old)
     else:
         with pytest.raises(MigrationFault, match=reason) as raised:
-            check_compatible(shop.database, shop.files, old)
+            check_compatible(shop.target, shop.files, old)
         assert f"is at revision {planned.name}, which this version does not know" in str(raised.value)
     with pytest.raises(MigrationFault, match="in no file of"):
-        migrate(shop.database, shop.files)
+        migrate(shop.target, shop.files)
     with pytest.raises(MigrationFault, match="in no file of"):
-        rollback(shop.database, shop.files)
+        rollback(shop.target, shop.files)
 
 
 def test_a_schema_that_was_changed_by_hand_is_told(shop: Shop) -> None:
@@ -265,7 +265,7 @@ def test_a_schema_that_was_changed_by_hand_is_told(shop: Shop) -> None:
     shop.sql("DROP INDEX ix_thing_name")
     shop.sql("ALTER TABLE thing ADD COLUMN extra TEXT")
     shop.sql("ALTER TABLE thing ADD COLUMN must TEXT NOT NULL DEFAULT 'x'")
-    found = status(shop.database, shop.files, [thing(name=(str, field(default="", index=True)))])
+    found = status(shop.target, shop.files, [thing(name=(str, field(default="", index=True)))])
     assert set(found.drift) == {
         "the index ix_thing_name of thing is missing",
         "the column thing.extra is in no model",
@@ -278,7 +278,7 @@ def test_files_that_are_no_chain_are_refused(shop: Shop) -> None:
     _write(shop, "pass", "0002_a")
     _write(shop, "pass", "0002_b")
     with pytest.raises(MigrationFault, match="both follow 0001_initial_schema: set down_revision of one"):
-        migrate(shop.database, shop.files)
+        migrate(shop.target, shop.files)
     _write(shop, "pass", "0002_b", follows="0001_gone")
     with pytest.raises(MigrationFault, match="follows 0001_gone, which is no revision"):
         shop.plan(thing())
@@ -288,23 +288,23 @@ def test_files_that_are_no_chain_are_refused(shop: Shop) -> None:
 
 
 def test_there_is_nothing_to_take_back(shop: Shop) -> None:
-    with pytest.raises(MigrationFault, match="no such file"):
-        rollback(shop.database, shop.files)
+    with pytest.raises(MigrationFault, match="nothing to take back"):
+        rollback(shop.target, shop.files)
     shop.change(thing())
     with pytest.raises(MigrationFault, match="1 migrations to take back, not 2"):
-        rollback(shop.database, shop.files, 2)
+        rollback(shop.target, shop.files, 2)
     with pytest.raises(MigrationFault, match="at least 1"):
-        rollback(shop.database, shop.files, 0)
-    rollback(shop.database, shop.files)
+        rollback(shop.target, shop.files, 0)
+    rollback(shop.target, shop.files)
     with pytest.raises(MigrationFault, match="the database is empty"):
-        rollback(shop.database, shop.files)
+        rollback(shop.target, shop.files)
 
 
 def test_a_file_that_is_no_database_is_told(shop: Shop) -> None:
     shop.plan(thing())
     shop.database.write_text("no database at all, but long enough to be looked at" * 40)
     with pytest.raises(MigrationFault, match="is no SQLite database"):
-        check_compatible(shop.database, shop.files, [thing()])
+        check_compatible(shop.target, shop.files, [thing()])
 
 
 def test_the_start_of_a_service_does_not_import_alembic(shop: Shop) -> None:

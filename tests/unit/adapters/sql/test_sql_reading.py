@@ -18,7 +18,8 @@ from sqlalchemy import func, select
 
 import mainstay.sql
 from mainstay.adapters.memory.store import MemoryStore
-from mainstay.adapters.sql.store import SqliteStore
+from mainstay.adapters.sql.dialects import SqliteDialect
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.adapters.sql.tables import build_metadata
 from mainstay.adapters.sql.values import Unstorable
 from mainstay.model.fields import field
@@ -140,7 +141,7 @@ async def test_a_command_sees_what_it_has_queued(store: SqliteStore) -> None:
     await unit.rollback()
 
 
-BARE = build_metadata(TABLES).tables["part"]
+BARE = build_metadata(TABLES, SqliteDialect()).tables["part"]
 
 
 def bare(_: SqliteStore) -> sa.Table:

@@ -15,10 +15,11 @@ from uuid import UUID
 import pytest
 from sql_samples import TABLES, Maker, Part, Review, Sample, opened, row, table, unit_of
 
+from mainstay.adapters.sql.dialects import SqliteDialect
+from mainstay.adapters.sql.faults import ConstraintFailed
 from mainstay.adapters.sql.layout import TableFault
 from mainstay.adapters.sql.rows import BATCH
-from mainstay.adapters.sql.sqlite import ConstraintFailed
-from mainstay.adapters.sql.store import SqliteStore
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.adapters.sql.tables import build_metadata
 from mainstay.model.conditions import TRUE, Among, Compare, Condition
 from mainstay.model.fields import field
@@ -379,9 +380,8 @@ class Bad(Entity):
 
 def test_what_cannot_be_stored_is_told_all_at_once() -> None:
     with pytest.raises(TableFault) as raised:
-        build_metadata([table(Bad), table(Maker, "bad")])
-    told = str(raised.value).splitlines()
-    assert len(told) == 4
+        build_metadata([table(Bad), table(Maker, "bad")], SqliteDialect())
+    assert len(told := str(raised.value).splitlines()) == 4
     assert "Bad.price: digits=20, places=2 cannot be stored exactly: use at most 18 digits" in told[0]
     assert "Bad.mixed: the values of Mixed must be all strings or all integers" in told[1]
     assert "Bad.nowhere: references 'Nobody', which is no entity of this store" in told[2]
@@ -389,12 +389,12 @@ def test_what_cannot_be_stored_is_told_all_at_once() -> None:
 
 
 def test_names_of_constraints_are_their_table_and_column() -> None:
-    metadata = build_metadata(TABLES)
-    part = metadata.tables["part"]
+    part = build_metadata(TABLES, SqliteDialect()).tables["part"]
     assert sorted(str(index.name) for index in part.indexes) == [
         "ix_part_keeper",
         "ix_part_maker_id",
         "ix_part_spare_for",
     ]
     assert sorted(str(each.name) for each in part.constraints) == ["fk_part_maker_id", "fk_part_spare_for", "pk_part"]
-    assert sorted(str(each.name) for each in metadata.tables["maker"].constraints) == ["pk_maker", "uq_maker_name"]
+    maker = part.metadata.tables["maker"]
+    assert sorted(str(each.name) for each in maker.constraints) == ["pk_maker", "uq_maker_name"]

@@ -20,7 +20,8 @@ import apsw
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mainstay.adapters.sql.sqlite import ConstraintFailed, SqliteEngine, StatementFailed, Statistics, Turn, TurnTooLong
+from mainstay.adapters.sql.faults import ConstraintFailed, StatementFailed
+from mainstay.adapters.sql.sqlite import SqliteEngine, Statistics, Turn, TurnTooLong
 from mainstay.adapters.sql.sqlite.writer import GroupWriter, Phase
 from mainstay.model.problem import NotCommitted
 

@@ -12,15 +12,8 @@ from typing import Any
 import apsw
 import pytest
 
-from mainstay.adapters.sql.sqlite import (
-    ReadersBusy,
-    Snapshot,
-    SnapshotTooOld,
-    SqliteEngine,
-    StatementFailed,
-    Turn,
-    TurnEnded,
-)
+from mainstay.adapters.sql.faults import StatementFailed
+from mainstay.adapters.sql.sqlite import ReadersBusy, Snapshot, SnapshotTooOld, SqliteEngine, Turn, TurnEnded
 from mainstay.model.problem import Unavailable
 
 LONG = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT count(*) FROM n"

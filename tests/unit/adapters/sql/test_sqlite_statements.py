@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 from sqlite_engines import add, ids, take
 
-from mainstay.adapters.sql.sqlite import (
-    ConstraintFailed,
-    SqliteEngine,
-    StatementFailed,
-)
+from mainstay.adapters.sql.faults import ConstraintFailed, StatementFailed
+from mainstay.adapters.sql.sqlite import SqliteEngine
 
 
 async def test_counts_of_changed_rows(engine: SqliteEngine) -> None:

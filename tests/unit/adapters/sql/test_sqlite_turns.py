@@ -11,15 +11,8 @@ import apsw
 import pytest
 from sqlite_engines import Make, add, add_one, ids, take, with_schema
 
-from mainstay.adapters.sql.sqlite import (
-    ConstraintFailed,
-    SqliteEngine,
-    Turn,
-    TurnEnded,
-    TurnTooLong,
-    WriterBusy,
-    WritesStopped,
-)
+from mainstay.adapters.sql.faults import ConstraintFailed
+from mainstay.adapters.sql.sqlite import SqliteEngine, Turn, TurnEnded, TurnTooLong, WriterBusy, WritesStopped
 
 
 async def test_a_committed_turn_is_seen_and_a_rolled_back_one_is_not(engine: SqliteEngine) -> None:

@@ -15,5 +15,18 @@ from mainstay.adapters.sql.migrations.commands import (
     status,
 )
 from mainstay.adapters.sql.migrations.files import MigrationFault
+from mainstay.adapters.sql.migrations.sqlite_target import SqliteTarget
+from mainstay.adapters.sql.migrations.target import Target
 
-__all__ = ["MigrationFault", "Planned", "Status", "check_compatible", "migrate", "plan", "rollback", "status"]
+__all__ = [
+    "MigrationFault",
+    "Planned",
+    "SqliteTarget",
+    "Status",
+    "Target",
+    "check_compatible",
+    "migrate",
+    "plan",
+    "rollback",
+    "status",
+]

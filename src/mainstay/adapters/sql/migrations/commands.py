@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mainstay.adapters.sql.migrations.files import MigrationFault, Revision, next_name, read_chain
+from mainstay.adapters.sql.migrations.target import Target
 from mainstay.ports.store import Table
 
 WAIT_SECONDS = 60.0
@@ -64,57 +65,44 @@ def plan(
     return Planned(name, path, text, tuple(found.warnings))
 
 
-def migrate(database: Path, directory: Path, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
+def migrate(database: Target, directory: Path, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
     """Bring a database to the last revision in one transaction, and return the revisions that were run.
 
     Of two runners at once one waits, and then finds nothing to do. Raises ``MigrationFault``.
     """
-    from mainstay.adapters.sql.migrations.database import held
     from mainstay.adapters.sql.migrations.runner import upgrade
 
     read_chain(directory)
-    with held(database, wait_seconds) as connection:
-        return upgrade(connection, directory)
+    return database.held(lambda connection: upgrade(connection, directory), wait_seconds)
 
 
-def rollback(database: Path, directory: Path, steps: int = 1, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
+def rollback(database: Target, directory: Path, steps: int = 1, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
     """Take back the last revisions in one transaction, and return them, the newest first. Raises ``MigrationFault``."""
-    from mainstay.adapters.sql.migrations.database import held
     from mainstay.adapters.sql.migrations.runner import downgrade
 
     if steps < 1:
         raise MigrationFault(f"steps: expected at least 1, got {steps}")
     if not database.exists():
-        raise MigrationFault(f"{database}: there is no such file")
-    with held(database, wait_seconds) as connection:
-        return downgrade(connection, directory, steps)
+        raise MigrationFault(f"{database}: there is nothing to take back")
+    return database.held(lambda connection: downgrade(connection, directory, steps), wait_seconds)
 
 
-def status(database: Path, directory: Path, tables: Sequence[Table]) -> Status:
+def status(database: Target, directory: Path, tables: Sequence[Table]) -> Status:
     """Return where a database stands. Nothing is changed. Raises ``MigrationFault`` where the files are no chain."""
-    from mainstay.adapters.sql.migrations.database import reading
     from mainstay.adapters.sql.migrations.drift import drift
     from mainstay.adapters.sql.migrations.state import pending_of
 
     chain = read_chain(directory)
     head = chain[-1].name if chain else None
-    current = revision_of(database)
+    current = database.revision()
     pending = pending_of(chain, current)
     differences: tuple[str, ...] = ()
     if current is not None and not pending:
-        with reading(database) as connection:
-            differences = tuple(each.text for each in drift(connection, tables))
+        differences = tuple(each.text for each in database.reading(lambda connection: drift(connection, tables)))
     return Status(current, head, tuple(pending or ()), differences)
 
 
-def revision_of(database: Path) -> str | None:
-    """Return the revision that a database is at, or None where it is not there or empty."""
-    from mainstay.adapters.sql.migrations.state import read_revision
-
-    return read_revision(database) if database.exists() else None
-
-
-def check_compatible(database: Path, directory: Path, tables: Sequence[Table]) -> None:
+def check_compatible(database: Target, directory: Path, tables: Sequence[Table]) -> None:
     """Return where a service of this model may run on this database; else raise ``MigrationFault`` with what to do.
 
     One that is at the last revision of the files may; one that is behind may not; one that is ahead, which a newer
@@ -123,7 +111,7 @@ def check_compatible(database: Path, directory: Path, tables: Sequence[Table]) -
     from mainstay.adapters.sql.migrations.state import pending_of
 
     chain = read_chain(directory)
-    current = revision_of(database)
+    current = database.revision()
     pending = pending_of(chain, current)
     if pending is None:
         _check_ahead(database, chain, current, tables)
@@ -134,12 +122,11 @@ def check_compatible(database: Path, directory: Path, tables: Sequence[Table]) -
         raise MigrationFault(f"there is no migration in {directory}: run mainstay db plan, then mainstay db migrate")
 
 
-def _check_ahead(database: Path, chain: list[Revision], current: str | None, tables: Sequence[Table]) -> None:
-    from mainstay.adapters.sql.migrations.database import reading
+def _check_ahead(database: Target, chain: list[Revision], current: str | None, tables: Sequence[Table]) -> None:
     from mainstay.adapters.sql.migrations.drift import drift
 
-    with reading(database) as connection:
-        breaking = [each.text for each in drift(connection, tables) if not each.harmless]
+    found = database.reading(lambda connection: drift(connection, tables))
+    breaking = [each.text for each in found if not each.harmless]
     if breaking:
         head = chain[-1].name if chain else "none"
         raise MigrationFault(

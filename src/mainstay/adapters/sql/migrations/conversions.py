@@ -40,7 +40,35 @@ def conversion(table: str, column: str, there: object, wanted: object) -> Conver
     return None
 
 
+_MOMENT = "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+_USING = {
+    ("text", "json"): "to_json({0})",
+    ("datetime", "text"): _MOMENT,
+    ("time", "text"): "to_char({0}, 'HH24:MI:SS.US')",
+    ("integer", "boolean"): "{0} <> 0",
+    ("boolean", "integer"): "{0}::int",
+    ("decimal", "integer"): "trunc({0})",
+}
+
+
+def using(there: ColumnType, wanted: ColumnType) -> str:
+    """Return the expression of the column ``{0}`` by which PostgreSQL converts its values: the same as on SQLite."""
+    old, new = _kind(there), _kind(wanted)
+    expression = _USING.get((old, new))
+    if expression is not None:
+        return expression
+    if old == new == "decimal":
+        return f"trunc({{0}}, {_places(wanted)})"
+    return f"{{0}}::{_cast(wanted)}"
+
+
 _NUMBERS = frozenset({"integer", "decimal"})
+
+
+def _cast(column: ColumnType) -> str:
+    if isinstance(column, Enum):
+        return "bigint" if column.storage == "INTEGER" else "text"
+    return column.postgres_text.partition(" COLLATE")[0]
 
 
 def _kind(column: ColumnType) -> str:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 
+from mainstay.adapters.sql.dialects import dialect_named
 from mainstay.adapters.sql.migrations.conversions import Conversion, conversion
 from mainstay.adapters.sql.migrations.files import MigrationFault
 from mainstay.adapters.sql.migrations.ordering import in_order
 from mainstay.adapters.sql.migrations.runner import context_of
+from mainstay.adapters.sql.migrations.steps import Step
 from mainstay.adapters.sql.tables import build_metadata
-from mainstay.adapters.sql.types import ColumnType
+from mainstay.adapters.sql.types import ColumnType, Enum
+from mainstay.adapters.sql.types import value as value_of
 from mainstay.model.fields import MISSING
 from mainstay.model.schema import Attribute
+from mainstay.ports.documents import json_text
 from mainstay.ports.store import Table
 
 _EMPTY: Mapping[str, str] = {
@@ -24,7 +29,7 @@ _EMPTY: Mapping[str, str] = {
     "integer": "0",
     "float": "0.0",
     "bytes": "",
-    "boolean": "0",
+    "boolean": "false",
     "decimal": "0",
     "uuid": "00000000-0000-0000-0000-000000000000",
     "datetime": "1970-01-01T00:00:00.000000Z",
@@ -49,7 +54,7 @@ def difference(connection: sa.Connection, tables: Sequence[Table]) -> Difference
 
     Raises ``MigrationFault`` with every change that cannot be made by itself, one a line.
     """
-    metadata = build_metadata(tables)
+    metadata = build_metadata(tables, dialect_named(connection.dialect.name))
     up = produce_migrations(context_of(connection), metadata).upgrade_ops
     if up is None or up.is_empty():
         return None
@@ -104,11 +109,16 @@ def _give_default(column: sa.Column[Any], default: str | None, table: str, fault
             "give the field a default, or make its type optional (... | None)"
         )
     else:
-        column.server_default = sa.DefaultClause(default)
+        column.server_default = default_clause(column.type, default)
+
+
+def default_clause(kind: Any, text: str) -> sa.DefaultClause:
+    """Return a default that is the same on every database."""
+    return sa.DefaultClause(value_of(kind, text) if isinstance(kind, ColumnType) else text)
 
 
 def default_text(attribute: Attribute, kind: Any) -> str | None:
-    """Return a field's default as the database is to write it into the rows that are there, or None."""
+    """Return the text in JSON of a field's default, which is written into the rows that are there, or None."""
     spec = attribute.spec
     if spec.default_factory in (list, dict, set, frozenset, tuple):
         value: Any = spec.default_factory()
@@ -118,7 +128,8 @@ def default_text(attribute: Attribute, kind: Any) -> str | None:
         value = spec.default
     if not isinstance(kind, ColumnType) or kind.sqlite == "BLOB":
         return None
-    return str(kind.encoder()(value))
+    text = json_text(value)
+    return str(msgspec.json.decode(text)) if text.startswith('"') and kind.kind != "json" else text
 
 
 def _check_alter(
@@ -129,7 +140,12 @@ def _check_alter(
     warnings: list[str],
 ) -> None:
     name = op.column_name
-    if op.modify_nullable is False:
+    if op.modify_nullable is False and op.modify_type is not None:
+        faults.append(
+            f"{table}.{name} gets another type and may be null no more: plan one change, then the other, "
+            "so that rows without a value are filled with a value of one type"
+        )
+    elif op.modify_nullable is False:
         default = default_text(attributes[table, name], attributes_type(op))
         if default is None:
             faults.append(
@@ -163,10 +179,16 @@ def _prepare_down(table: ops.ModifyTableOps) -> None:
     """What was dropped comes back empty; without a default a column that may not be null could not come back at all."""
     for op in table.ops:
         if isinstance(op, ops.AddColumnOp) and not op.column.nullable and op.column.server_default is None:
-            kind = getattr(op.column.type, "kind", "text")
-            op.column.server_default = sa.DefaultClause(_EMPTY.get(kind, ""))
+            op.column.server_default = default_clause(op.column.type, _empty(op.column.type))
         elif isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
-            op.kw["mainstay_fill"] = _EMPTY.get(getattr(attributes_type(op), "kind", "text"), "")
+            op.kw["mainstay_fill"] = _empty(attributes_type(op))
+
+
+def _empty(kind: Any) -> str:
+    """Return the text in JSON of what stands for no value. Of the numbers that stand for members any will do."""
+    if isinstance(kind, Enum) and kind.storage == "INTEGER":
+        return "0"
+    return _EMPTY.get(getattr(kind, "kind", "text"), "")
 
 
 def _with_conversions(all_ops: Any) -> list[Any]:
@@ -186,20 +208,17 @@ def _with_conversions(all_ops: Any) -> list[Any]:
     return made
 
 
-def _conversions(table: ops.ModifyTableOps) -> Iterator[ops.ExecuteSQLOp]:
-    quoted = sa.sql.compiler.IdentifierPreparer(sa.create_mock_engine("sqlite://", lambda *_: None).dialect).quote
+def _conversions(table: ops.ModifyTableOps) -> Iterator[Step]:
     for op in table.ops:
         if not isinstance(op, ops.AlterColumnOp):
             continue
-        name, of = quoted(op.column_name), quoted(table.table_name)
         fill = op.kw.pop("mainstay_fill", None)
         if fill is not None:
-            value = fill.replace("'", "''")
-            yield ops.ExecuteSQLOp(f"UPDATE {of} SET {name} = '{value}' WHERE {name} IS NULL")  # noqa: S608 - quoted
+            yield Step("fill", table.table_name, op.column_name, (attributes_type(op),), fill)
         if op.modify_type is not None:
             found = conversion(table.table_name, op.column_name, op.existing_type, op.modify_type)
             if found is not None and found.expression:
-                yield ops.ExecuteSQLOp(f"UPDATE {of} SET {name} = {found.expression.format(name)}")  # noqa: S608 - quoted
+                yield Step("convert", table.table_name, op.column_name, (op.existing_type, op.modify_type))
 
 
 def _words(up: ops.UpgradeOps) -> str:

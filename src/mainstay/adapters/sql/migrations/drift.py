@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 
+from mainstay.adapters.sql.dialects import dialect_named
 from mainstay.adapters.sql.migrations.runner import context_of
 from mainstay.adapters.sql.tables import build_metadata
 from mainstay.ports.store import Table
@@ -23,7 +24,7 @@ class Drift(NamedTuple):
 
 def drift(connection: sa.Connection, tables: Sequence[Table]) -> list[Drift]:
     """Return the differences between a database and the model."""
-    script = produce_migrations(context_of(connection), build_metadata(tables))
+    script = produce_migrations(context_of(connection), build_metadata(tables, dialect_named(connection.dialect.name)))
     up = script.upgrade_ops
     return [] if up is None else list(_walk(up.ops, connection))
 

@@ -29,10 +29,16 @@ def context_of(connection: sa.Connection, **options: Any) -> MigrationContext:
 _NO_TABLES = sa.MetaData(naming_convention=NAMING)
 
 
-def _differ(context: Any, _column: Any, _wanted: Any, there: Any, wanted: Any) -> bool:  # noqa: ARG001 - Alembic's form
-    if not isinstance(there, ColumnType) or not isinstance(wanted, ColumnType):
+def _differ(context: Any, _column: Any, _wanted: Any, there: Any, wanted: Any) -> bool:
+    if not isinstance(wanted, ColumnType):
         return True
-    return not same_storage(there, wanted)
+    if isinstance(there, ColumnType):
+        return not same_storage(there, wanted)
+    dialect = context.dialect  # of a database that tells the types of its columns itself
+    return str(there.compile(dialect=dialect)) not in (
+        text := str(wanted.compile(dialect=dialect)),
+        f"{text} WITHOUT TIME ZONE",
+    )
 
 
 def current_revision(connection: sa.Connection) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from alembic.autogenerate import render_python_code
 
 from mainstay.adapters.sql.migrations.difference import Difference
-from mainstay.adapters.sql.types import ColumnType
+from mainstay.adapters.sql.types import ColumnType, Value
 
 WIDTH = 120
 """The characters of a line."""
@@ -24,7 +24,7 @@ Read it before you commit it: what it does to rows that are there is yours to de
 
 import sqlalchemy as sa
 from alembic import op
-from mainstay.sql import types
+from mainstay.sql import {imports}
 
 revision = "{name}"
 down_revision = {follows}
@@ -42,12 +42,14 @@ def downgrade() -> None:
 def file_text(found: Difference, name: str, follows: str | None, message: str, context: Any) -> str:
     """Return the text of a revision file."""
     warnings = "".join(f"{_comment(warning)}\n" for warning in found.warnings)
+    up, down = _code(found.up, context), _code(found.down, context)
     return _FILE.format(
         title=message[:1].upper() + message[1:],
+        imports="steps, types" if "    steps." in f"{up}\n{down}" else "types",
         name=name,
         follows="None" if follows is None else f'"{follows}"',
-        up=warnings + _code(found.up, context),
-        down=_code(found.down, context),
+        up=warnings + up,
+        down=down,
     )
 
 
@@ -139,4 +141,7 @@ def _double_quoted(code: str) -> str:
 
 
 def _render(kind: str, item: Any, _: Any) -> str | Literal[False]:
+    if kind == "server_default":
+        held = getattr(item, "arg", None)
+        return repr(held) if isinstance(held, Value) else False
     return f"types.{item!r}" if kind == "type" and isinstance(item, ColumnType) else False

@@ -2,11 +2,8 @@
 
 from mainstay.adapters.sql.sqlite.engine import SqliteEngine
 from mainstay.adapters.sql.sqlite.errors import (
-    ConstraintFailed,
-    ConstraintKind,
     ReadersBusy,
     SnapshotTooOld,
-    StatementFailed,
     TurnEnded,
     TurnTooLong,
     WriterBusy,
@@ -19,15 +16,12 @@ from mainstay.adapters.sql.sqlite.turn import Turn
 
 __all__ = [
     "Claims",
-    "ConstraintFailed",
-    "ConstraintKind",
     "Options",
     "ReadersBusy",
     "Row",
     "Snapshot",
     "SnapshotTooOld",
     "SqliteEngine",
-    "StatementFailed",
     "Statistics",
     "Synchronous",
     "Turn",

@@ -1,19 +1,16 @@
 """What can go wrong in the SQLite engine, and how SQLite's own errors are read.
 
-Answers for a caller are Problems. :class:`ConstraintFailed` and :class:`StatementFailed` are not: the layer above knows
-the entities and turns the first into a Problem of its own; the second is a fault of ours (500, detail logged only).
+Answers for a caller are Problems.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 import apsw
 
+from mainstay.adapters.sql.faults import ConstraintFailed, ConstraintKind, StatementFailed
 from mainstay.model.problem import CommitUnknown, NotCommitted, Unavailable
-
-ConstraintKind = Literal["unique", "foreign_key", "not_null", "check", "datatype", "other"]
 
 _KINDS: dict[int, ConstraintKind] = {
     apsw.SQLITE_CONSTRAINT_UNIQUE: "unique",
@@ -54,33 +51,6 @@ class FileMoved(Exception):
 
 class TurnEnded(RuntimeError):
     """A turn was used after its commit or roll-back: a programming error."""
-
-
-class ConstraintFailed(Exception):
-    """A constraint of the schema refused a statement; the statement, and only it, was undone.
-
-    ``table`` and ``columns`` are empty where SQLite does not name them: for a foreign key always, and for a unique
-    index over an expression. ``constraint`` is then the index's name; for a check it is the constraint's name, or its
-    expression where it has none.
-    """
-
-    def __init__(self, kind: ConstraintKind, table: str, columns: tuple[str, ...], constraint: str) -> None:
-        super().__init__(f"{kind} constraint failed: {constraint or '.'.join((table, ','.join(columns)))}")
-        self.kind = kind
-        self.table = table
-        self.columns = columns
-        self.constraint = constraint
-
-    def __reduce__(self) -> tuple[type[ConstraintFailed], tuple[ConstraintKind, str, tuple[str, ...], str]]:
-        return ConstraintFailed, (self.kind, self.table, self.columns, self.constraint)
-
-
-class StatementFailed(Exception):
-    """SQLite refused or failed a statement for a reason that is no constraint. ``code`` is SQLite's extended code."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(f"{message} (SQLite code {code})")
-        self.code = code
 
 
 def constraint_failed(error: apsw.ConstraintError) -> ConstraintFailed:

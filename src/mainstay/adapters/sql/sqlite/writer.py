@@ -17,9 +17,9 @@ from typing import Any, Final, NoReturn
 
 import apsw
 
+from mainstay.adapters.sql.faults import ConstraintFailed
 from mainstay.adapters.sql.sqlite import connection as sql
 from mainstay.adapters.sql.sqlite.errors import (
-    ConstraintFailed,
     FileMoved,
     TurnTooLong,
     WriterBusy,

@@ -8,11 +8,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from mainstay.adapters.sql.layout import check_tables
+from mainstay.adapters.sql.catalog import Catalog, catalog_of
+from mainstay.adapters.sql.dialects.sqlite import SqliteDialect
 from mainstay.adapters.sql.sqlite import SqliteEngine, Turn
-from mainstay.adapters.sql.statements import Statements
-from mainstay.adapters.sql.transaction import CommandTransaction, QueryTransaction
-from mainstay.model.structs import Entity
+from mainstay.adapters.sql.sqlite_transaction import CommandTransaction, QueryTransaction
+from mainstay.model.operation import Isolation
 from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
 
 
@@ -46,18 +46,14 @@ class SqliteStore(Store):
         self.claims = SqliteClaims(self.engine)
         self._create = create
         self._clock = clock
-        self._catalog: dict[type[Entity], Statements] = {}
+        self._catalog: Catalog = {}
 
     async def start(self, tables: Sequence[Table]) -> None:
         """Open the file for these tables.
 
         Raises ``TableFault`` where an entity cannot be stored, and what ``SqliteEngine.start`` raises.
         """
-        check_tables(tables)
-        made = {table.name: Statements(table) for table in tables}
-        for statements in made.values():
-            statements.link(made)
-        self._catalog = {statements.table.shape.type: statements for statements in made.values()}
+        self._catalog = catalog_of(tables, SqliteDialect())
         await self.engine.start()
         if self._create:
             await self._create_tables(tables)
@@ -66,7 +62,15 @@ class SqliteStore(Store):
         self._catalog = {}
         await self.engine.stop()
 
-    def begin(self, *, write: bool, single: bool = False, deadline: float | None = None) -> Transaction:
+    def begin(
+        self,
+        *,
+        write: bool,
+        single: bool = False,
+        deadline: float | None = None,
+        latest: bool = False,  # noqa: ARG002 - there is no replica
+        isolation: Isolation = "serializable",  # noqa: ARG002 - turns never interleave
+    ) -> Transaction:
         if not self._catalog:
             raise RuntimeError("the store is not open: start() it with its tables first")
         if not write:
@@ -92,7 +96,7 @@ class SqliteStore(Store):
         given = self.engine.turn()
         turn = given if isinstance(given, Turn) else await given
         try:
-            for statement in create_statements(tables):
+            for statement in create_statements(tables, SqliteDialect()):
                 turn.execute(statement)
         except BaseException:
             turn.abandon()

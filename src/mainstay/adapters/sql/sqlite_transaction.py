@@ -3,88 +3,60 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any, ClassVar
 
+from mainstay.adapters.sql.catalog import Catalog, statements_of
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.conflicts import delete_conflict, insert_conflict, update_conflict
+from mainstay.adapters.sql.dialect import Dialect
+from mainstay.adapters.sql.dialects.sqlite import SqliteDialect
+from mainstay.adapters.sql.faults import ConstraintFailed
 from mainstay.adapters.sql.rows import Found, SqlRows
-from mainstay.adapters.sql.sqlite import ConstraintFailed, Snapshot, SqliteEngine, Turn
+from mainstay.adapters.sql.sqlite import Snapshot, SqliteEngine, Turn
 from mainstay.adapters.sql.statements import Statements
-from mainstay.model.problem import NotFound, StaleVersion
+from mainstay.adapters.sql.writes import Insert, Write, alteration, ended, missed, queue_insert, reads_only
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Change, Rows
 from mainstay.ports.store import Transaction
 
-Catalog = Mapping[type[Entity], Statements]
 
-
-class Insert(NamedTuple):
-    """Encoded rows to be inserted."""
-
-    statements: Statements
-    rows: list[Row]
-
-    def run(self, turn: Turn) -> None:
-        """Insert the rows."""
-        try:
-            if len(self.rows) == 1:
-                turn.execute(self.statements.insert, self.rows[0])
-            else:
-                turn.executemany(self.statements.insert, self.rows)
-        except ConstraintFailed as error:
-            raise insert_conflict(error, self.statements, self.rows, turn.execute) from error
-
-
-class Alteration(NamedTuple):
-    """A change, with its statement. It was bound when it was queued: what the caller changes since does not matter."""
-
-    statements: Statements
-    change: Change
-    statement: str
-    bindings: Sequence[Any]
-
-    def run(self, turn: Turn) -> int:
-        """Carry the change out, and return how many rows it met."""
-        statements, change = self.statements, self.change
-        try:
-            turn.execute(self.statement, self.bindings)
-        except ConstraintFailed as error:
-            if change.changes is None:
-                raise delete_conflict(error, statements) from error
-            raise update_conflict(error, statements, change.changes, turn.execute) from error
-        met = turn.changes
-        if change.expected is not None and met != change.expected:
-            if change.version is not None and turn.execute(*statements.exists(change.where)):
-                raise StaleVersion(f"the {statements.name} was changed since it was read")
-            raise NotFound(f"there is no such {statements.name}")
-        return met
-
-
-def statements_of(catalog: Catalog, entity: type[Entity]) -> Statements:
-    """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
+def _run_write(write: Write, turn: Turn) -> int:
+    """Carry a write out, and return how many rows a change met."""
+    if isinstance(write, Insert):
+        return _run_insert(write, turn)
+    statements, change = write.statements, write.change
     try:
-        return catalog[entity]
-    except KeyError:
-        raise LookupError(f"{entity.__name__} has no table in this store") from None
+        turn.execute(write.statement, write.bindings)
+    except ConstraintFailed as error:
+        if change.changes is None:
+            raise delete_conflict(error, statements) from error
+        raise update_conflict(error, statements, change.changes, turn.execute) from error
+    met = turn.changes
+    if change.expected is not None and met != change.expected:
+        there = change.version is not None and turn.execute(*statements.exists(change.where))
+        raise missed(write, there=bool(there))
+    return met
 
 
-def _alteration(statements: Statements, change: Change, *, bump: bool) -> Alteration:
-    if change.changes is None:
-        bound = statements.delete(change.where, change.version)
-    else:
-        bound = statements.update(change.where, change.changes, change.version, bump=bump)
-    return Alteration(statements, change, *bound)
-
-
-def _ended() -> RuntimeError:
-    return RuntimeError("this transaction has ended: begin another one")
+def _run_insert(write: Insert, turn: Turn) -> int:
+    statements, rows = write
+    try:
+        if len(rows) == 1:
+            turn.execute(statements.insert, rows[0])
+        else:
+            turn.executemany(statements.insert, rows)
+    except ConstraintFailed as error:
+        raise insert_conflict(error, statements, rows, turn.execute) from error
+    return len(rows)
 
 
 class QueryTransaction(Transaction):
     """Reads only: one read by itself, or several on one snapshot."""
 
     __slots__ = ("_catalog", "_ended", "_engine", "_single", "_snapshot")
+
+    dialect: ClassVar[Dialect] = SqliteDialect()
 
     def __init__(self, engine: SqliteEngine, catalog: Catalog, single: bool) -> None:
         self._engine = engine
@@ -103,28 +75,30 @@ class QueryTransaction(Transaction):
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read."""
         if self._ended:
-            raise _ended()
+            raise ended()
         if self._single:
             return self._engine.read(statement, bindings)
         return self._view().fetch(statement, bindings)
 
+    run = read  # the signs that statements are written with are those of this driver
+
     def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
         """Give the rows of a read in batches."""
         if self._ended:
-            raise _ended()
+            raise ended()
         return self._view().stream(statement, bindings, batch=batch)
 
     def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:  # noqa: ARG002
         """Refuse to write."""
-        raise _reads_only(statements)
+        raise reads_only(statements)
 
     def queue_change(self, statements: Statements, change: Change) -> None:  # noqa: ARG002
         """Refuse to write."""
-        raise _reads_only(statements)
+        raise reads_only(statements)
 
     async def apply(self, statements: Statements, change: Change) -> int:  # noqa: ARG002
         """Refuse to write."""
-        raise _reads_only(statements)
+        raise reads_only(statements)
 
     async def flush(self) -> None:
         """Do nothing: nothing is queued."""
@@ -149,10 +123,6 @@ class QueryTransaction(Transaction):
             self._snapshot = None
 
 
-def _reads_only(statements: Statements) -> TypeError:
-    return TypeError(f"{statements.name}: this transaction was begun for reading: make the use case a command")
-
-
 class CommandTransaction(Transaction):
     """Reads and writes on the writer's turn, which is taken at the first read, or at the flush where there is none.
 
@@ -162,11 +132,13 @@ class CommandTransaction(Transaction):
 
     __slots__ = ("_catalog", "_ended", "_engine", "_failure", "_left", "_queue", "_taking", "_turn")
 
+    dialect: ClassVar[Dialect] = SqliteDialect()
+
     def __init__(self, engine: SqliteEngine, catalog: Catalog, left: Callable[[], float] | None) -> None:
         self._engine = engine
         self._catalog = catalog
         self._left = left  # seconds until the deadline
-        self._queue: list[Insert | Alteration] = []
+        self._queue: list[Write] = []
         self._turn: Turn | None = None
         self._taking: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
@@ -185,6 +157,8 @@ class CommandTransaction(Transaction):
             return self._turn.execute(statement, bindings)
         return self._read_behind(statement, bindings)
 
+    run = read  # as above
+
     async def _read_behind(self, statement: str, bindings: Sequence[Any]) -> list[Row]:
         turn = await self._ready()
         return turn.execute(statement, bindings)
@@ -195,27 +169,20 @@ class CommandTransaction(Transaction):
     def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:
         """Queue rows to be inserted."""
         self._check()
-        if not rows:
-            return
-        encoded = list(map(statements.codec.encode, rows))
-        last = self._queue[-1] if self._queue else None
-        if isinstance(last, Insert) and last.statements is statements:
-            last.rows.extend(encoded)
-        else:
-            self._queue.append(Insert(statements, encoded))
+        queue_insert(self._queue, statements, rows)
 
     def queue_change(self, statements: Statements, change: Change) -> None:
         """Queue a change."""
         self._check()
-        self._queue.append(_alteration(statements, change, bump=False))
+        self._queue.append(alteration(statements, change, bump=False))
 
     async def apply(self, statements: Statements, change: Change) -> int:
         """Change rows behind all queued writes, and return how many there were."""
         self._check()
-        alteration = _alteration(statements, change, bump=True)
+        written = alteration(statements, change, bump=True)
         turn = await self._ready()
         try:
-            return alteration.run(turn)
+            return _run_write(written, turn)
         except Exception as error:
             self._failure = error
             raise
@@ -243,7 +210,7 @@ class CommandTransaction(Transaction):
         if self._failure is not None:
             raise self._failure
         if self._ended:
-            raise _ended()
+            raise ended()
 
     async def _ready(self) -> Turn:
         """Return the turn, taken now where it was not, with all queued writes carried out."""
@@ -255,7 +222,7 @@ class CommandTransaction(Transaction):
             queue, self._queue = self._queue, []
             try:
                 for write in queue:
-                    write.run(turn)
+                    _run_write(write, turn)
             except Exception as error:
                 self._failure = error
                 raise
@@ -265,7 +232,7 @@ class CommandTransaction(Transaction):
         """Take the turn once, though several parts of a call may ask at the same time."""
         while self._turn is None:
             if self._ended:
-                raise _ended()
+                raise ended()
             if self._taking is not None:
                 await asyncio.shield(self._taking)
                 continue
@@ -283,5 +250,5 @@ class CommandTransaction(Transaction):
             self._taking = None
         if self._ended:  # rolled back while it waited
             turn.abandon()
-            raise _ended()
+            raise ended()
         return turn

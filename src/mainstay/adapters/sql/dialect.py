@@ -1,0 +1,111 @@
+"""What statements and codecs must be told of a database. Each has one in ``dialects``; none holds any state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from mainstay.adapters.sql.operands import Exact, Fit
+from mainstay.model.schema import Attribute, FieldKind
+
+Take = Callable[[list[Any]], Any]
+"""Takes the cells of one figure off the end of a reversed row and returns its value."""
+
+Reading = tuple[str, Any]
+"""An expression that reads a cell (``{0}``; ``{1}`` is the number of its column), and the type that msgspec converts it
+to where whole lists are converted, or None."""
+
+
+MAX_DIGITS = 18
+"""The digits that fit an integer of 64 bits whatever they are: SQLite stores decimals so, and a service may move."""
+
+
+class TableFault(Exception):
+    """An entity that cannot be stored as it is declared: which field, why, and what to do."""
+
+
+class Storing(NamedTuple):
+    """How the values of a field are stored: the column's type, and what turns a value (never None) to and fro."""
+
+    storage: str
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+class Dialect(ABC):
+    """One database's ways. Statements are written with ``?`` for a value, whatever the driver's own sign is."""
+
+    name: ClassVar[str]
+    as_read: ClassVar[frozenset[FieldKind]]
+    """The kinds whose values are read from the driver as they are."""
+    written: ClassVar[Mapping[FieldKind, str]]
+    """The kinds whose values are written as they are (an empty name), or by a function that has a name in codecs."""
+    readings: ClassVar[Mapping[FieldKind, Reading]]
+    """How the other kinds are read, where it is not by their decoder."""
+    converted: ClassVar[Mapping[str, type]]
+    """The Python types of the columns' types, where msgspec converts lists of rows; empty where nothing is gained."""
+    listable: ClassVar[frozenset[FieldKind]]
+    """The kinds whose values can be bound as one list."""
+    locking: ClassVar[str] = ""
+    """What a read of one row ends with, so that nobody else changes the row meanwhile."""
+    nulls_placed: ClassVar[bool] = False
+    """Whether an index must say that null comes first, to give that order."""
+    few: ClassVar[int]
+    """Up to so many members of a list are bound one by one, even where one list could be bound."""
+
+    @abstractmethod
+    def storing(self, attribute: Attribute) -> Storing:
+        """Return how a field is stored. Raises ``TableFault`` where it cannot be."""
+
+    @abstractmethod
+    def exact(self, attribute: Attribute) -> Callable[[str], Exact] | None:
+        """Return what binds values of a field's own type, by operator, or None where they have no order."""
+
+    @abstractmethod
+    def fit(self, attribute: Attribute) -> Fit:
+        """Return what binds a number, given in steps of the field's last place."""
+
+    @abstractmethod
+    def plain(self, value: Any) -> Any:
+        """Return what binds a value whose column is not known. Raises ``Unstorable`` where that depends on it."""
+
+    @abstractmethod
+    def list_of(self, members: Sequence[Any]) -> Any:
+        """Return what binds a list of values as one."""
+
+    @abstractmethod
+    def listed(self, column: str) -> str:
+        """Return the expression that a column is in a list that is bound as one."""
+
+    @abstractmethod
+    def contains(self, column: str) -> str:
+        """Return the expression that a column contains a text, letter case as it stands."""
+
+    @abstractmethod
+    def compared(self, column: str, attribute: Attribute, places: int) -> str:
+        """Return a column as it is compared with another one, which has so many places fewer (or more, below 0)."""
+
+    @abstractmethod
+    def ordered(self, column: str, *, descending: bool, optional: bool) -> str:
+        """Return a term of an order in which null comes before every value."""
+
+    @abstractmethod
+    def extreme(self, function: str, column: str, attribute: Attribute) -> str:
+        """Return the ``min`` or ``max`` of a column."""
+
+    @abstractmethod
+    def total(self, column: str, attribute: Attribute, decode: Callable[[Any], Any]) -> tuple[list[str], Take]:
+        """Return what is selected for an exact sum, and what makes it of the cells."""
+
+    def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:  # noqa: ARG002
+        """Return the insertion of any number of rows that takes a list of each column, or None where there is none."""
+        return None
+
+    def aside(self, expression: str) -> str:
+        """Return a condition so that rows are not looked for by it, where another finds them."""
+        return expression
+
+    def quoted(self, name: str) -> str:
+        """Return a name as it stands in a statement, whatever is in it."""
+        return '"' + name.replace('"', '""') + '"'

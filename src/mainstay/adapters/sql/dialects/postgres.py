@@ -1,0 +1,192 @@
+"""PostgreSQL: a type for each kind, so that the driver gives and takes the values themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, ClassVar
+from uuid import UUID
+
+from mainstay.adapters.sql import values
+from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, Take
+from mainstay.adapters.sql.dialects.common import DOCUMENTS, check_digits, enum_values, unstorable
+from mainstay.adapters.sql.operands import Exact, Fit, Off, is_date, is_time, moment, text
+from mainstay.model.schema import Attribute, FieldKind
+from mainstay.ports.documents import document_codec
+
+_TYPES: Mapping[FieldKind, str] = MappingProxyType(
+    {
+        FieldKind.STRING: "text",
+        FieldKind.INTEGER: "bigint",
+        FieldKind.FLOAT: "double precision",
+        FieldKind.BOOLEAN: "boolean",
+        FieldKind.DATETIME: "timestamptz",
+        FieldKind.DATE: "date",
+        FieldKind.TIME: "time",
+        FieldKind.UUID: "uuid",
+        FieldKind.BYTES: "bytea",
+    }
+)
+_NATIVE = frozenset(_TYPES)
+
+
+def in_utc(value: datetime) -> datetime:
+    """Return a point in time in UTC. Raises ``Unstorable`` where it has no zone, ``OverflowError`` beyond the years."""
+    if value.tzinfo is UTC:
+        return value
+    if value.tzinfo is None:
+        raise values.Unstorable("a datetime without a time zone names no point in time")
+    return value.astimezone(UTC)
+
+
+_ENCODERS: Mapping[FieldKind, Callable[[Any], Any]] = MappingProxyType(
+    {FieldKind.DATETIME: in_utc, FieldKind.FLOAT: float, FieldKind.TIME: values.without_zone}
+)
+
+
+def _text(op: str) -> Exact:
+    """No text holds U+0000: one that has it lies just above what stands before it, and equals none."""
+
+    def exact(value: Any) -> Any:
+        found = text(value)
+        if found is None or "\x00" not in found:
+            return found
+        return Off.APART if op in ("eq", "ne") else None
+
+    return exact
+
+
+def _float(op: str) -> Exact:
+    """The database compares floats with floats: an integer that is none is moved to its neighbour in the order."""
+
+    def exact(value: Any) -> Any:
+        if not isinstance(value, int):
+            return values.nearest(value)
+        made = values.nearest(value)
+        if made is None or made == value:
+            return made
+        if op in ("eq", "ne"):
+            return Off.APART
+        if op in ("gt", "le"):  # above the greatest float below it, and not above that one
+            return made if made < value else math.nextafter(made, -math.inf)
+        return made if made > value else math.nextafter(made, math.inf)
+
+    return exact
+
+
+_EXACT: Mapping[FieldKind, Callable[[str], Exact]] = {
+    FieldKind.STRING: _text,
+    FieldKind.FLOAT: _float,
+    FieldKind.UUID: lambda _: lambda value: value if isinstance(value, UUID) else None,
+    FieldKind.DATETIME: lambda _: lambda value: moment(value, in_utc),
+    FieldKind.DATE: lambda _: lambda value: value if is_date(value) else None,
+    FieldKind.TIME: lambda _: lambda value: value if is_time(value) else None,
+    FieldKind.BYTES: lambda _: lambda value: bytes(value) if isinstance(value, bytes | bytearray) else None,
+}
+
+
+def _truth(number: int) -> bool | Off:
+    if number in (0, 1):
+        return number == 1
+    return Off.ABOVE if number > 1 else Off.BELOW
+
+
+class PostgresDialect(Dialect):
+    """PostgreSQL's ways."""
+
+    name = "postgresql"
+    as_read = (_NATIVE | {FieldKind.DECIMAL}) - {FieldKind.DATETIME}
+    written: ClassVar[Mapping[FieldKind, str]] = dict.fromkeys(
+        _NATIVE - {FieldKind.DATETIME, FieldKind.FLOAT, FieldKind.TIME}, ""
+    )
+    readings: ClassVar[Mapping[FieldKind, Reading]] = {
+        FieldKind.DATETIME: ("({0} if {0}.tzinfo is not None else aware({0}))", None)
+    }
+    converted: ClassVar[Mapping[str, type]] = {}
+    listable = frozenset(FieldKind)
+    few = 0
+    nulls_placed = True
+    locking = " FOR UPDATE"
+
+    def storing(self, attribute: Attribute) -> Storing:
+        kind = attribute.kind
+        if kind is FieldKind.DECIMAL:
+            check_digits(attribute)
+            storage = f"numeric({MAX_DIGITS}, {attribute.places})"
+            return Storing(storage, values.exactly(attribute.places), values.same)
+        if kind is FieldKind.ENUM:
+            storage = "bigint" if enum_values(attribute.base) is int else "text"
+            return Storing(storage, values.member_value, values.members_of(attribute.base).__getitem__)
+        if kind in DOCUMENTS:
+            return Storing("json", *document_codec(attribute))
+        if kind not in _TYPES:
+            raise unstorable(kind)
+        encode = _ENCODERS.get(kind, values.same)
+        return Storing(_TYPES[kind], encode, values.aware if kind is FieldKind.DATETIME else values.same)
+
+    def exact(self, attribute: Attribute) -> Callable[[str], Exact] | None:
+        return _EXACT.get(attribute.kind)
+
+    def fit(self, attribute: Attribute) -> Fit:
+        if attribute.kind is FieldKind.BOOLEAN:
+            return _truth
+        if attribute.kind is not FieldKind.DECIMAL:
+            return int
+        places = attribute.places
+        return lambda scaled: Decimal(scaled).scaleb(-places)
+
+    def plain(self, value: Any) -> Any:
+        if isinstance(value, datetime):
+            return in_utc(value)
+        if isinstance(value, Enum):
+            return value.value
+        if value is None or isinstance(value, str | int | float | bytes | Decimal | UUID | date | time):
+            return value
+        raise values.Unstorable(
+            f"a {type(value).__name__} has no stored form by itself: compare it with a column of its type"
+        )
+
+    def list_of(self, members: Sequence[Any]) -> list[Any]:
+        return list(members)
+
+    def listed(self, column: str) -> str:
+        return f"{column} = ANY(?)"
+
+    def contains(self, column: str) -> str:
+        return f"strpos({column}, ?) > 0"
+
+    def compared(self, column: str, attribute: Attribute, places: int) -> str:  # noqa: ARG002 - numbers of all places
+        return f"{column}::int" if attribute.kind is FieldKind.BOOLEAN else column
+
+    def ordered(self, column: str, *, descending: bool, optional: bool) -> str:
+        direction = "DESC" if descending else "ASC"
+        nulls = (" NULLS LAST" if descending else " NULLS FIRST") if optional else ""
+        return f"{column} {direction}{nulls}"
+
+    def extreme(self, function: str, column: str, attribute: Attribute) -> str:
+        """There is no least UUID, truth value or byte string in PostgreSQL 15: their texts have the same order."""
+        if attribute.kind is FieldKind.UUID:
+            return f'{function}({column}::text COLLATE "C")::uuid'
+        if attribute.kind is FieldKind.BOOLEAN:
+            return f"{'bool_and' if function == 'min' else 'bool_or'}({column})"
+        if attribute.kind is FieldKind.BYTES:
+            return f"decode({function}(encode({column}, 'hex') COLLATE \"C\"), 'hex')"
+        return f"{function}({column})"
+
+    def total(self, column: str, attribute: Attribute, decode: Callable[[Any], Any]) -> tuple[list[str], Take]:
+        """A sum of any size is a numeric."""
+        whole = attribute.kind is not FieldKind.DECIMAL
+
+        def take(cells: list[Any]) -> Any:
+            cell = cells.pop()
+            return None if cell is None else decode(int(cell) if whole else cell)
+
+        return [f"sum({column})"], take
+
+    def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:
+        lists = ", ".join(f"?::{storage.partition('(')[0]}[]" for storage in storages)
+        return f"INSERT INTO {source} ({columns}) SELECT * FROM unnest({lists})"  # noqa: S608 - names and types only

@@ -1,0 +1,186 @@
+"""One connection to PostgreSQL, with the statements that were prepared on it."""
+
+# ruff: noqa: ASYNC109 - the driver has time-outs of its own, which end the statement on the server too
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
+
+import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
+
+from mainstay.adapters.sql.postgres.errors import Columns, ConnectionLost, StaleStatement, translate
+from mainstay.adapters.sql.postgres.options import Options
+from mainstay.model.operation import Isolation
+
+Row = Sequence[Any]
+
+
+class Link:
+    """One connection, used by one call at a time.
+
+    ``broken`` says that it must not be used again, ``cut`` that something was given up in the midst of it: the server
+    is told so, and may take a moment.
+    """
+
+    __slots__ = ("_cache", "_columns", "_prepared", "_raw", "broken", "cut", "used")
+
+    def __init__(self, raw: asyncpg.Connection, columns: Columns, cache: int) -> None:
+        self._raw = raw
+        self._columns = columns
+        self._cache = cache  # 0: what is prepared may be lost at the end of a transaction
+        self._prepared: dict[str, PreparedStatement] = {}
+        self.broken: bool = False
+        self.cut: bool = False
+        self.used: float = 0.0
+
+    @property
+    def raw(self) -> asyncpg.Connection:
+        """The driver's connection."""
+        return self._raw
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is of no use any more."""
+        return self.broken or self._raw.is_closed()
+
+    async def fetch(self, statement: str, bindings: Sequence[Any], timeout: float | None = None) -> list[Any]:
+        """Run a statement by its prepared form and return its rows."""
+        return (await self._run(statement, bindings, timeout))[0]
+
+    async def change(self, statement: str, bindings: Sequence[Any], timeout: float | None = None) -> int:
+        """Run a statement that changes rows, and return how many it met."""
+        _, prepared = await self._run(statement, bindings, timeout)
+        return int(prepared.get_statusmsg().rpartition(" ")[2])
+
+    async def _run(
+        self, statement: str, bindings: Sequence[Any], timeout: float | None
+    ) -> tuple[list[Any], PreparedStatement]:
+        try:
+            prepared = self._prepared.get(statement)
+            if prepared is None:
+                prepared = await self._prepare(statement, timeout)
+            return await prepared.fetch(*bindings, timeout=timeout), prepared
+        except BaseException as error:
+            raise self._failed(error, statement) from error
+
+    async def execute(self, script: str, timeout: float | None = None) -> str:
+        """Run a statement that takes no values, and return what the server says that it has done."""
+        try:
+            return str(await self._raw.execute(script, timeout=timeout))
+        except BaseException as error:
+            raise self._failed(error, script) from error
+
+    async def copy(self, table: str, columns: Sequence[str], rows: Sequence[Row], timeout: float | None = None) -> None:
+        """Insert many rows by COPY."""
+        try:
+            await self._raw.copy_records_to_table(table, records=rows, columns=columns, timeout=timeout)
+        except BaseException as error:
+            raise self._failed(error, "COPY") from error
+
+    async def stream(self, statement: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Any], None]:
+        """Give the rows of a read in batches, by a cursor of the open transaction."""
+        try:
+            prepared = await self._prepare(statement, None, kept=False)
+            cursor = await prepared.cursor(*bindings)
+            while rows := await cursor.fetch(batch):
+                yield rows
+        except (GeneratorExit, StopAsyncIteration):
+            raise
+        except BaseException as error:
+            raise self._failed(error, statement) from error
+
+    async def _prepare(self, statement: str, timeout: float | None, *, kept: bool = True) -> PreparedStatement:
+        if self._cache == 0:
+            return await self._raw.prepare(statement, name="", timeout=timeout)
+        prepared = await self._raw.prepare(statement, timeout=timeout)
+        if kept:
+            if len(self._prepared) >= self._cache:
+                del self._prepared[next(iter(self._prepared))]
+            self._prepared[statement] = prepared
+        return prepared
+
+    def _failed(self, error: BaseException, statement: str) -> BaseException:
+        """Return what is raised instead, and note where the connection is of no use after it."""
+        told = translate(error, self._columns)
+        if isinstance(error, TimeoutError | CancelledError | GeneratorExit):
+            self.cut = True
+        if isinstance(told, ConnectionLost):
+            self.broken = True
+        elif isinstance(told, StaleStatement):
+            self._prepared.pop(statement, None)
+        return told
+
+    def when_ended(self, told: Callable[[Link], None]) -> None:
+        """Be told when the connection has ended, whoever ended it."""
+        self._raw.add_termination_listener(lambda _: told(self))
+
+    async def hear(self, channel: str, heard: Callable[[int, int], None]) -> None:
+        """Listen to a channel; ``heard`` is told who rang and who this is, by the numbers of their sessions."""
+        own = self._raw.get_server_pid()
+        try:
+            await self._raw.add_listener(channel, lambda _, pid, __, ___: heard(pid, own))
+        except BaseException as error:
+            raise self._failed(error, "LISTEN") from error
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return bool(self._raw.is_in_transaction())
+
+    def terminate(self) -> None:
+        """End the connection at once."""
+        self.broken = True
+        if not self._raw.is_closed():
+            self._raw.terminate()
+
+    async def close(self) -> None:
+        """End the connection in good order."""
+        self._prepared.clear()
+        if not self._raw.is_closed():
+            try:
+                await self._raw.close(timeout=2.0)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                self._raw.terminate()
+
+
+def session(options: Options, *, write: bool) -> dict[str, str]:
+    """Return what holds for every statement of a call, by the names of the server's settings."""
+    path = {} if options.schema is None else {"search_path": '"' + options.schema.replace('"', '""') + '"'}
+    return {
+        **path,
+        "default_transaction_isolation": "serializable" if write else "repeatable read",
+        "default_transaction_read_only": "off" if write else "on",
+        "synchronous_commit": options.synchronous,
+        "statement_timeout": str(int(options.statement_seconds * 1000)),
+        "idle_in_transaction_session_timeout": str(int(options.idle_seconds * 1000)),
+        "timezone": "UTC",
+    }
+
+
+def begin(options: Options, isolation: Isolation | None) -> str:
+    """Return what begins a command's transaction, or a query's (None): behind a pooler, with all that sessions say."""
+    if not options.pooler and isolation in (None, "serializable"):
+        return "BEGIN"
+    level = (isolation or "repeatable_read").replace("_", " ").upper()
+    opening = f"BEGIN ISOLATION LEVEL {level}{' READ ONLY' if isolation is None else ''}"
+    if not options.pooler:
+        return opening
+    settings = session(options, write=isolation is not None)
+    path = settings.pop("search_path", None)  # a quoted name, and no text
+    kept = "".join(f"; SET LOCAL {k} = '{v}'" for k, v in settings.items() if not k.startswith("default_"))
+    return opening + kept + ("" if path is None else f"; SET LOCAL search_path = {path}")
+
+
+async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
+    """Open a connection. Raises what the driver raises."""
+    raw = await asyncpg.connect(
+        options.url if write or options.replica_url is None else options.replica_url,
+        timeout=options.connect_seconds,
+        command_timeout=None,
+        statement_cache_size=0,  # the link has its own
+        server_settings=None if options.pooler else {"application_name": "mainstay", **session(options, write=write)},
+    )
+    return Link(raw, columns, 0 if options.pooler else options.statement_cache)

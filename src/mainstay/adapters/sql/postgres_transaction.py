@@ -1,0 +1,371 @@
+"""Transactions of the PostgreSQL store: commands on a connection of their own, queries on a snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, ClassVar
+
+from mainstay.adapters.sql.catalog import Catalog, statements_of
+from mainstay.adapters.sql.codec import Row
+from mainstay.adapters.sql.dialect import Dialect
+from mainstay.adapters.sql.dialects.postgres import PostgresDialect
+from mainstay.adapters.sql.postgres import (
+    ConnectionLost,
+    Link,
+    PostgresEngine,
+    StaleStatement,
+    away,
+    commit_unknown,
+    rolled_back,
+)
+from mainstay.adapters.sql.postgres.texts import Texts
+from mainstay.adapters.sql.postgres_writing import Group, Writer, grouped
+from mainstay.adapters.sql.rows import Found, SqlRows
+from mainstay.adapters.sql.statements import Statements
+from mainstay.adapters.sql.writes import Insert, Write, alteration, ended, queue_insert, reads_only
+from mainstay.model.operation import Isolation
+from mainstay.model.problem import DeadlineExceeded, SerializationConflict
+from mainstay.model.structs import Entity
+from mainstay.ports.rows import Change, Rows
+from mainstay.ports.store import Transaction
+
+Left = Callable[[], float | None]
+"""Returns the seconds until the call's deadline, or None where it has none."""
+
+_COMMIT_SECONDS = 30.0
+
+
+class QueryTransaction(Transaction):
+    """Reads only: one read by itself, or several on one snapshot."""
+
+    __slots__ = ("_catalog", "_ended", "_engine", "_left", "_link", "_lock", "_pool", "_single", "_texts")
+
+    dialect: ClassVar[Dialect] = PostgresDialect()
+
+    def __init__(
+        self, engine: PostgresEngine, texts: Texts, catalog: Catalog, *, single: bool, left: Left, latest: bool
+    ) -> None:
+        self._engine = engine
+        self._pool = engine.writers if latest and engine.options.replica_url else engine.readers
+        self._texts = texts
+        self._catalog = catalog
+        self._single = single and engine.statements_commit
+        self._left = left
+        self._link: Link | None = None
+        self._lock = asyncio.Lock()
+        self._ended = False
+
+    def rows(self, entity: type[Entity]) -> Rows[Any]:
+        return SqlRows(self, self.statements(entity))
+
+    def statements(self, entity: type[Entity]) -> Statements:
+        """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
+        return statements_of(self._catalog, entity)
+
+    def read(self, statement: str, bindings: Sequence[Any]) -> Found:
+        """Run a read."""
+        return self.run(self._texts.numbered(statement), bindings)
+
+    def run(self, statement: str, bindings: Sequence[Any]) -> Found:
+        """Run a read that is written in the driver's own signs."""
+        if self._ended:
+            raise ended()
+        return self._read_alone(statement, bindings) if self._single else self._read(statement, bindings)
+
+    async def _read_alone(self, text: str, bindings: Sequence[Any]) -> list[Row]:
+        """Run the one read of a query; once more on another connection where the first one was of no use."""
+        pool = self._pool
+        for last in (False, True):
+            link = await pool.take(self._left())
+            try:
+                return await link.fetch(text, bindings, self._left())
+            except (ConnectionLost, StaleStatement) as error:
+                if last:
+                    raise away(error) from error
+            finally:
+                pool.give(link)
+        raise AssertionError("unreachable")
+
+    async def _read(self, text: str, bindings: Sequence[Any]) -> list[Row]:
+        async with self._lock:
+            for last in (False, True):
+                begun = self._link is not None
+                link = await self._ready()
+                try:
+                    return await link.fetch(text, bindings, self._left())
+                except (ConnectionLost, StaleStatement) as error:
+                    if begun or last:  # another connection would see another snapshot
+                        raise away(error) from error
+                    await self._let_go()
+        raise AssertionError("unreachable")
+
+    async def _ready(self) -> Link:
+        if self._ended:
+            raise ended()
+        if self._link is None:
+            self._link = await self._pool.take(self._left())
+            await self._link.execute(self._engine.begin_query, self._left())
+        return self._link
+
+    async def snapshot_stream(
+        self, statement: str, bindings: Sequence[Any], batch: int
+    ) -> AsyncGenerator[list[Row], None]:
+        """Give the rows of a read in batches."""
+        text = self._texts.numbered(statement)
+        async with self._lock:
+            link = await self._ready()
+        batches = link.stream(text, bindings, batch)
+        try:
+            while True:
+                async with self._lock:
+                    rows = await anext(batches, None)
+                if rows is None:
+                    return
+                yield rows
+        except ConnectionLost as error:
+            raise away(error) from error
+        finally:
+            await batches.aclose()
+
+    def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:  # noqa: ARG002 - refused
+        """Refuse to write."""
+        raise reads_only(statements)
+
+    def queue_change(self, statements: Statements, change: Change) -> None:  # noqa: ARG002 - refused
+        """Refuse to write."""
+        raise reads_only(statements)
+
+    async def apply(self, statements: Statements, change: Change) -> int:  # noqa: ARG002 - refused
+        """Refuse to write."""
+        raise reads_only(statements)
+
+    async def flush(self) -> None:
+        """Do nothing: there is nothing to be written."""
+
+    async def commit(self) -> None:
+        await self.rollback()
+
+    async def rollback(self) -> None:
+        self._ended = True
+        async with self._lock:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await give_back(link, self._pool.give)
+
+
+async def give_back(link: Link, give: Callable[[Link], None]) -> None:
+    """End a connection's transaction, if one is open, and give it back; where that fails, the connection ends."""
+    try:
+        if not link.closed and link.in_transaction:
+            await link.execute("ROLLBACK", _COMMIT_SECONDS)
+    except (ConnectionLost, DeadlineExceeded):
+        link.terminate()
+    finally:
+        give(link)
+
+
+class CommandTransaction(Transaction):
+    """Reads and writes. Writes are queued, and carried out in order before the next read, at a flush or at the end.
+
+    A transaction is begun by the first read. A command that only writes has none where its writes go as one statement.
+    """
+
+    __slots__ = (
+        "_begin",
+        "_catalog",
+        "_done",
+        "_ended",
+        "_engine",
+        "_failure",
+        "_left",
+        "_link",
+        "_lock",
+        "_queue",
+        "_texts",
+    )
+
+    dialect: ClassVar[Dialect] = PostgresDialect()
+
+    def __init__(
+        self, engine: PostgresEngine, texts: Texts, catalog: Catalog, *, left: Left, isolation: Isolation
+    ) -> None:
+        self._engine = engine
+        self._begin = engine.begin_command(isolation)
+        self._texts = texts
+        self._catalog = catalog
+        self._left = left
+        self._queue: list[Write] = []
+        self._done: list[Write] = []  # to be told anew, should it be asked which of them broke a rule
+        self._failure: Exception | None = None
+        self._link: Link | None = None
+        self._lock = asyncio.Lock()
+        self._ended = False
+
+    def rows(self, entity: type[Entity]) -> Rows[Any]:
+        return SqlRows(self, self.statements(entity))
+
+    def statements(self, entity: type[Entity]) -> Statements:
+        """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
+        return statements_of(self._catalog, entity)
+
+    def read(self, statement: str, bindings: Sequence[Any]) -> Found:
+        """Run a read behind all queued writes."""
+        return self.run(self._texts.numbered(statement), bindings)
+
+    def run(self, statement: str, bindings: Sequence[Any]) -> Found:
+        """Run a read that is written in the driver's own signs, behind all queued writes."""
+        self._check()
+        return self._read(statement, bindings)
+
+    async def _read(self, text: str, bindings: Sequence[Any]) -> list[Row]:
+        async with self._lock:
+            link = await self._ready()
+            try:
+                return await link.fetch(text, bindings, self._left())
+            except BaseException as error:
+                raise self._failed(error) from error
+
+    def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> None:
+        """Return None: rows may be written while a stream is read."""
+
+    def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:
+        """Queue rows to be inserted."""
+        self._check()
+        queue_insert(self._queue, statements, rows)
+
+    def queue_change(self, statements: Statements, change: Change) -> None:
+        """Queue a change."""
+        self._check()
+        self._queue.append(alteration(statements, change, bump=False))
+
+    async def apply(self, statements: Statements, change: Change) -> int:
+        """Change rows behind all queued writes, and return how many there were."""
+        self._check()
+        write = alteration(statements, change, bump=True)
+        async with self._lock:
+            link = await self._ready()
+            try:
+                met = await self._writer(link).one(write)
+            except BaseException as error:
+                raise self._failed(error) from error
+        self._done.append(write)
+        return met
+
+    async def flush(self) -> None:
+        if self._queue or self._failure is not None:
+            async with self._lock:
+                await self._ready()
+
+    async def commit(self) -> None:
+        self._check()
+        async with self._lock:
+            try:
+                await self._commit()
+            except BaseException as error:
+                raise self._failed(error) from error
+        self._ended = True
+
+    async def _commit(self) -> None:
+        queue, self._queue = self._queue, []
+        groups = list(grouped(queue))
+        if self._link is None:
+            if not groups:
+                return
+            self._link = await self._engine.writers.take(self._left())
+            if len(groups) == 1 and self._engine.statements_commit and may_stand_alone(groups[0]):
+                await self._commit_alone(self._link, groups[0])
+                return
+            await self._link.execute(self._begin, self._left())
+        await self._carry_out(self._link, groups)
+        await self._end(self._link)
+
+    async def _commit_alone(self, link: Link, group: Group) -> None:
+        """Carry a group out as a statement that commits itself."""
+        for last in (False, True):
+            try:
+                succeeded = await self._writer(link, _COMMIT_SECONDS).carry_out(group)
+            except StaleStatement:
+                if last:
+                    raise
+            except (ConnectionLost, DeadlineExceeded) as error:
+                link.terminate()
+                raise commit_unknown(error) from error
+            else:
+                if not succeeded:
+                    await self._writer(link).diagnose(group)
+                break
+        await self._let_go()
+
+    async def _end(self, link: Link) -> None:
+        try:
+            told = await link.execute("COMMIT", _COMMIT_SECONDS)
+        except (ConnectionLost, DeadlineExceeded) as error:
+            link.terminate()
+            raise commit_unknown(error) from error
+        if told != "COMMIT":
+            raise rolled_back(None)
+        await self._let_go()
+
+    async def rollback(self) -> None:
+        self._ended = True
+        self._queue.clear()
+        async with self._lock:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await give_back(link, self._engine.writers.give)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._ended:
+            raise ended()
+
+    async def _ready(self) -> Link:
+        """Return the connection, in a transaction begun now where it was not, with all queued writes carried out."""
+        self._check()
+        try:
+            link = self._link
+            if link is None:
+                link = self._link = await self._engine.writers.take(self._left())
+                await link.execute(self._begin, self._left())
+            if self._queue:
+                queue, self._queue = self._queue, []
+                await self._carry_out(link, list(grouped(queue)))
+        except BaseException as error:
+            raise self._failed(error) from error
+        return link
+
+    async def _carry_out(self, link: Link, groups: list[Group]) -> None:
+        writer = self._writer(link)
+        for group in groups:
+            if not await writer.carry_out(group):
+                await writer.diagnose([*self._done, *group])
+            self._done.extend(group)
+
+    def _writer(self, link: Link, timeout: float | None = None) -> Writer:
+        left = self._left() if timeout is None else timeout
+        return Writer(link, self._texts, left, self._begin)
+
+    def _failed(self, error: BaseException) -> BaseException:
+        """Return what is raised of an error, and again of whatever else is asked for."""
+        if isinstance(error, ConnectionLost):
+            told: BaseException = rolled_back(error)
+        elif isinstance(error, StaleStatement):
+            told = SerializationConflict("the schema was changed meanwhile")
+        else:
+            told = error
+        if isinstance(told, Exception) and self._failure is None:
+            self._failure = told
+        return told
+
+
+def may_stand_alone(group: Group) -> bool:
+    """Whether a group undoes itself where it fails: only of a single write may that depend on how many rows it met."""
+    return all(isinstance(write, Insert) or write.change.expected in (None, 1) for write in group)
