@@ -28,7 +28,7 @@ def test_what_is_built_in_is_there() -> None:
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(Refusal) as refused:
         registry.find("store", "oracle")
-    assert "dynamodb, memory, mongodb, mongodb+srv, sqlite" in refused.value.remedies[0]
+    assert "dynamodb, memory, mongodb, mongodb+srv, postgresql, sqlite" in refused.value.remedies[0]
 
 
 def test_a_package_may_bring_an_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
