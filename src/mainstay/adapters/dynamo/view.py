@@ -59,7 +59,8 @@ class View:
     async def is_there(self, key: Key) -> bool:
         """Say whether a row is there, whatever becomes of it meanwhile, as long as it stays."""
         await self.look([key])
-        return key in self._there or self._known(key) is not None
+        known = self._known(key)
+        return key in self._there if known is _UNKNOWN else known is not None
 
     async def look(self, keys: Sequence[Key]) -> None:
         """Read of several items at once whether they are there."""
