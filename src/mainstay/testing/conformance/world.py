@@ -123,6 +123,10 @@ class World:
         async with self.command(who) as hands:
             return [await hands.rows(type(row)).add(row) for row in rows]
 
+    def many(self, number: int) -> int:
+        """Return a number of rows to work with: a tenth of it where a command is bounded, as they take so many."""
+        return number if self.store.capabilities.max_writes is None else number // 10
+
     async def fill(self, rows: Sequence[E], who: Principal = SUPPORT) -> list[E]:
         """Add many rows in as few commands as the store takes, and return them as they are stored."""
         most = self.store.capabilities.max_writes
