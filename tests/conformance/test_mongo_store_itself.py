@@ -185,6 +185,7 @@ async def test_a_server_that_does_not_answer_is_told_without_the_password() -> N
         await store.start(TABLES)
     assert time.monotonic() - begun < 5
     assert "hunter2" not in f"{refused.value} {refused.value.remedy}"
+    del refused, store
     gc.collect()
 
 
