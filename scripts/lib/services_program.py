@@ -78,7 +78,7 @@ class Service:
         if None in others.values():
             raise ServiceError(f"{self.name} needs {' and '.join(others)} before it, and running")
         data = DataFolder.of(self.state)
-        record: dict[str, Any] = {"port": str(_free_port()), "data": str(data.path)}
+        record: dict[str, Any] = {"port": str(_free_port()), "data": str(data.path), "root": str(Path.cwd())}
         record |= {f"{name}.port": port for name, port in others.items()}
         try:
             data.make(self.user, {name: _filled(text, record) for name, text in self.files.items()})

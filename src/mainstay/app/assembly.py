@@ -42,6 +42,7 @@ from mainstay.ports.blobs import Blobs
 from mainstay.ports.cache import Cache
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
+from mainstay.ports.store import StoreUnusable
 from mainstay.ports.tokens import TokenVerifier
 
 if TYPE_CHECKING:
@@ -103,9 +104,8 @@ class Application:
         ``deliver=False`` leaves events where they are, for who only wants to work on the database.
         """
         async with AsyncExitStack() as stack:
-            store = self.ports.store
-            await store.start(self.bound.tables)
-            stack.push_async_callback(store.stop)
+            await self._open_store()
+            stack.push_async_callback(self.ports.store.stop)
             close = getattr(self.ports.limiter, "close", None)
             if close is not None:
                 stack.callback(close)
@@ -116,6 +116,18 @@ class Application:
                 await stack.enter_async_context(self._mounted())
             self._stack = stack.pop_all()
         self._started = True
+
+    async def _open_store(self) -> None:
+        """Open the store, and say what it lacks. Raises ``Refusal`` where it cannot be used."""
+        store = self.ports.store
+        try:
+            await store.start(self.bound.tables)
+        except StoreUnusable as fault:
+            raise Refusal(fault.message, fault.remedy) from fault
+        lacks = store.capabilities.lacks()
+        if lacks:
+            text = "the store cannot do all that others can: " + "; ".join(lacks)
+            self.ports.observer.observe(Notice("info", "store_lacks", text, {"lacks": list(lacks)}))
 
     async def stop(self) -> None:
         """Close everything in reverse order. What was begun is ended first."""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from mainstay.model.operation import Isolation
+from mainstay.model.problem import NotSupported
 from mainstay.model.schema import Shape
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Rows
@@ -26,14 +27,48 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a store can do.
 
     ``inline`` says that its short reads answer without waiting on the event loop; ``settles`` that what is read after a
-    commit that ended unknown is the truth: it was not made durable in part.
+    commit that ended unknown is the truth: it was not made durable in part. What goes beyond a bound, or asks for what
+    the store cannot do, is refused as ``BeyondStore``.
     """
 
     inline: bool = False
     durable: bool = True
     shared: bool = True  # several processes may use it at once
-    streaming: bool = True
+    streaming: bool = True  # rows are streamed in any order in constant memory; else in the order of their ids only
     settles: bool = False
+    locks: bool = True  # a row that another command has locked is waited for; else who meets one is run again
+    snapshots: bool = True  # all reads of a query see one moment; else each sees what is committed when it comes
+    ordered_bytes: bool = True  # fields of bytes have an order, and not equality only
+    max_writes: int | None = None  # of one command, with what the store adds for rules and reads
+    max_scan: int | None = None  # rows that one read may look through
+
+    def lacks(self) -> tuple[str, ...]:
+        """Return what use cases cannot rely on here, in words for who runs the service.
+
+        Not whether it is durable or shared: who names such a store knows, and the settings see to the rest.
+        """
+        found = {
+            "streams in another order than that of the ids are held in memory": not self.streaming,
+            "a query of several reads may see what was committed between them": not self.snapshots,
+            "a command that locks a row does not wait for who has it: it is run again": not self.locks,
+            "fields of bytes cannot be sorted or compared by order": not self.ordered_bytes,
+            f"a command may write {self.max_writes} items at most": self.max_writes is not None,
+            f"a read may look through {self.max_scan} rows at most": self.max_scan is not None,
+        }
+        return tuple(text for text, lacking in found.items() if lacking)
+
+
+class BeyondStore(NotSupported, hint="Ask for less in one call, or keep this entity in another store."):
+    """The store of this service cannot do this."""
+
+
+class StoreUnusable(Exception):
+    """A store cannot be used as it is. ``message`` says why, ``remedy`` what to do; neither tells a secret."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message: str = message
+        self.remedy: str = remedy
 
 
 class Transaction(ABC):

@@ -125,6 +125,8 @@ def test_the_table_of_the_project_is_sound(services: ModuleType, pytestconfig: p
         "MAINSTAY_TEST_POSTGRES",
         "MAINSTAY_TEST_PGBOUNCER",
         "MAINSTAY_TEST_MARIADB",
+        "MAINSTAY_TEST_MONGO",
+        "MAINSTAY_TEST_DYNAMO",
     ]
 
 

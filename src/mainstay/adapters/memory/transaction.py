@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from mainstay.adapters.memory.layout import Layout
-from mainstay.adapters.memory.selection import aggregate, fetch, predicate, select
+from mainstay.adapters.memory.selection import aggregate, fetch, select
 from mainstay.adapters.memory.state import State
 from mainstay.adapters.memory.writing import change, insert
 from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Aggregate, Change, Query, Rows
+from mainstay.ports.selection import predicate
 from mainstay.ports.store import Transaction
 
 if TYPE_CHECKING:
@@ -141,11 +142,11 @@ class MemoryRows(Rows[Any]):
         return layout.lend(row)
 
     async def fetch(self, query: Query) -> list[Any]:
-        found = fetch(await self._state(), self._layout, query)
+        found = fetch(await self._state(), query)
         return [self._layout.lend(row) for row in found] if self._layout.shared else found
 
     async def stream(self, query: Query) -> AsyncGenerator[Any, None]:
-        for row in fetch(await self._state(), self._layout, query):
+        for row in fetch(await self._state(), query):
             yield self._layout.lend(row)
 
     async def count(self, where: Condition) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 from uuid import UUID
@@ -10,11 +10,9 @@ from uuid import UUID
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.statements import Statements
 from mainstay.model.conditions import FALSE, Condition
-from mainstay.model.inputs import Sort
 from mainstay.model.structs import Entity
-from mainstay.ports.cursor import after
+from mainstay.ports.paging import in_pages
 from mainstay.ports.rows import Aggregate, Change, Query, Rows
-from mainstay.ports.unit_of_work import EntityPlan
 
 BATCH = 500
 """The rows of a stream that are in memory at a time."""
@@ -72,28 +70,13 @@ class SqlRows(Rows[Any]):
         statement, bindings = self._statements.select(query)
         batches = self._session.snapshot_stream(statement, bindings, BATCH)
         if batches is None:
-            async for row in self._pages(query):
+            async for row in in_pages(self.fetch, self._statements.table.shape, query, BATCH):
                 yield row
             return
         async with aclosing(batches):
             async for rows in batches:
                 for row in self._statements.codec.many(rows):
                     yield row
-
-    async def _pages(self, query: Query) -> AsyncIterator[Any]:
-        """Read by keyset where rows may be written between two batches: an open cursor would see them half."""
-        sort = query.sort if any(by.field == "id" for by in query.sort) else (*query.sort, Sort("id"))
-        plan = EntityPlan(shape=self._statements.table.shape, table=self._statements.table.name, module="", policy=None)
-        where, left = query.where, query.limit
-        while left is None or left > 0:
-            size = BATCH if left is None else min(BATCH, left)
-            rows = await self.fetch(Query(where=where, sort=sort, limit=size))
-            for row in rows:
-                yield row
-            if len(rows) < size:
-                return
-            left = None if left is None else left - size
-            where = query.where & after(plan, sort, [getattr(rows[-1], by.field) for by in sort])
 
     async def count(self, where: Condition) -> int:
         if where is FALSE:

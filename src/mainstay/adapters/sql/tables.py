@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from mainstay.adapters.sql import types
 from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.dialects.common import DOCUMENTS, enum_values
-from mainstay.adapters.sql.documents import document_codec
 from mainstay.adapters.sql.layout import check_tables, referenced
 from mainstay.model.policy import owner_fields
 from mainstay.model.schema import Attribute, FieldKind
+from mainstay.ports.documents import document_codec
 from mainstay.ports.store import Table
 
 NAMING = {

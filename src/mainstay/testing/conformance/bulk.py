@@ -10,6 +10,7 @@ import pytest
 
 from mainstay.model.conditions import all_of, ge, in_
 from mainstay.model.problem import Invalid, ReferenceConflict, StaleVersion, UniqueConflict
+from mainstay.ports.store import BeyondStore
 from mainstay.testing.conformance.model import Book, Everything, Leaf, Loan, Reader, Shelf
 from mainstay.testing.conformance.world import Entities, StoreSuite, World
 
@@ -26,12 +27,30 @@ class BulkConformance(StoreSuite):
     entities: ClassVar[Entities] = (Shelf, Book, Leaf, Loan, Reader, Everything)
 
     async def test_rows_are_added_as_one_by_one(self, world: World) -> None:
+        most = world.store.capabilities.max_writes
+        count = 1000 if most is None else most // 4
         async with world.command() as hands:
-            made = await hands.bulk(Reader).add_all(Reader(name=f"{n}") for n in range(1000))
-            assert await hands.rows(Reader).count() == 1000
+            made = await hands.bulk(Reader).add_all(Reader(name=f"{n}") for n in range(count))
+            assert await hands.rows(Reader).count() == count
         assert await world.all(Reader) == made
-        assert len({row.id for row in made}) == 1000
+        assert len({row.id for row in made}) == count
         assert {row.version for row in made} == {1}
+
+    async def test_more_rows_than_a_command_may_write_are_refused_and_none_is_added(self, world: World) -> None:
+        most = world.store.capabilities.max_writes
+        rows = [Reader(name=f"{n}") for n in range(10 if most is None else most + 1)]
+        if most is None:
+            assert await world.fill(rows) == await world.all(Reader)
+            return
+        with pytest.raises(BeyondStore, match=f"{most} at a time"):
+            async with world.command() as hands:
+                await hands.bulk(Reader).add_all(rows)
+        await world.fill(rows[:10])
+        with pytest.raises(BeyondStore, match=f"{most} at a time"):
+            async with world.command() as hands:
+                await hands.bulk(Reader).update(all_of(), set={"name": "changed"})
+                await hands.bulk(Reader).add_all(rows[10:])
+        assert [row.name for row in await world.all(Reader)] == [row.name for row in rows[:10]]
 
     async def test_no_rows(self, world: World) -> None:
         async with world.command() as hands:

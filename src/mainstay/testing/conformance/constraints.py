@@ -126,3 +126,13 @@ class ConstraintsConformance(StoreSuite):
             shelf = await hands.rows(Shelf).add(Shelf(name="a"))
             book = await hands.rows(Book).add(Book(shelf_id=shelf.id, title="t"))
         assert await world.get(Book, book.id) == book
+
+    async def test_what_is_deleted_cannot_be_referred_to_later_in_the_same_call(self, world: World) -> None:
+        (shelf,) = await world.add(Shelf(name="a"))
+        with pytest.raises(ReferenceConflict) as raised:
+            async with world.command() as hands:
+                await hands.rows(Book).add(Book(shelf_id=shelf.id, title="before"))
+                await hands.rows(Shelf).delete(shelf)
+                await hands.rows(Book).add(Book(shelf_id=shelf.id, title="behind"))
+        assert raised.value.members["field"] == "shelf_id"
+        assert (await world.all(Shelf), await world.all(Book)) == ([shelf], [])

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from typing import ClassVar
+from uuid import UUID
 
 import pytest
 
 from mainstay.model.operation import Isolation
-from mainstay.model.problem import NotFound, SerializationConflict, StaleVersion, UniqueConflict
-from mainstay.testing.conformance.model import Reader, Shelf
+from mainstay.model.problem import NotFound, ReferenceConflict, SerializationConflict, StaleVersion, UniqueConflict
+from mainstay.testing.conformance.model import Book, Reader, Shelf
 from mainstay.testing.conformance.world import Entities, Hands, StoreSuite, World
 
 
 class IsolationConformance(StoreSuite):
     """Races, run as tasks of one loop; a serialisation conflict is run again, as the kernel does."""
 
-    entities: ClassVar[Entities] = (Shelf, Reader)
+    entities: ClassVar[Entities] = (Shelf, Book, Reader)
 
     async def test_no_update_is_lost(self, world: World) -> None:
         (row,) = await world.add(Reader(name="0"))
@@ -65,6 +66,59 @@ class IsolationConformance(StoreSuite):
 
         await asyncio.gather(*(world.run(lambda hands, n=n: go_home(hands, n)) for n in (0, 1)))  # type: ignore[misc]  # a default binds the loop variable
         assert sorted(row.name for row in await world.all(Reader)) == ["home", "on call"]
+
+    async def test_each_rests_on_the_row_that_the_other_changes(self, world: World) -> None:
+        """As before, where each looks at the other's row by its id alone."""
+        for _ in range(3):
+            doctors = [row.id for row in await world.add(Reader(name="on call"), Reader(name="on call"))]
+
+            async def go_home(hands: Hands, mine: UUID, other: UUID) -> None:
+                if (await hands.rows(Reader).get(other)).name == "home":
+                    return
+                me = await hands.rows(Reader).get(mine)
+                await asyncio.sleep(0)
+                await hands.rows(Reader).update(me, name="home")
+
+            pairs = [doctors, doctors[::-1]]
+            await asyncio.gather(*(world.run(lambda hands, p=p: go_home(hands, *p)) for p in pairs))  # type: ignore[misc]  # a default binds the loop variable
+            assert sorted([(await world.get(Reader, id_)).name for id_ in doctors]) == ["home", "on call"]
+
+    async def test_a_rule_over_two_tables_is_kept(self, world: World) -> None:
+        """Each adds its row where the other's table is empty."""
+
+        async def add(hands: Hands, row: Shelf | Reader, other: type[Shelf | Reader]) -> None:
+            if await hands.rows(other).count() == 0:
+                await asyncio.sleep(0)
+                await hands.rows(type(row)).add(row)
+
+        await asyncio.gather(
+            world.run(lambda hands: add(hands, Shelf(name="a"), Reader)),
+            world.run(lambda hands: add(hands, Reader(name="a"), Shelf)),
+        )
+        assert len(await world.all(Shelf)) + len(await world.all(Reader)) == 1
+
+    async def test_no_row_refers_to_one_that_is_deleted_meanwhile(self, world: World) -> None:
+        for number in range(5):
+            (shelf,) = await world.add(Shelf(name=f"{number}"))
+
+            async def fill(hands: Hands, shelf: Shelf) -> None:
+                await hands.rows(Book).add(Book(shelf_id=shelf.id, title="t"))
+                await hands.unit.flush()
+                await asyncio.sleep(0)
+
+            async def delete(hands: Hands, shelf: Shelf) -> None:
+                await hands.rows(Shelf).delete(shelf.id)
+                await hands.unit.flush()
+                await asyncio.sleep(0)
+
+            told = await asyncio.gather(
+                world.run(lambda hands, shelf=shelf: fill(hands, shelf)),  # type: ignore[misc]  # a default binds the loop variable
+                world.run(lambda hands, shelf=shelf: delete(hands, shelf)),  # type: ignore[misc]  # a default binds the loop variable
+                return_exceptions=True,
+            )
+            assert told[1] is None
+            assert told[0] is None or isinstance(told[0], ReferenceConflict)
+        assert (await world.all(Shelf), await world.all(Book)) == ([], [])
 
     async def test_a_count_that_decides_stays_true(self, world: World) -> None:
         """At most three rows: each of ten adds one where there are fewer (phantoms)."""
@@ -142,18 +196,17 @@ class IsolationConformance(StoreSuite):
     async def test_one_that_is_cancelled_leaves_nothing_and_holds_nobody_up(self, world: World) -> None:
         entered = asyncio.Event()
 
-        async def hang(hands: Hands) -> None:
-            await hands.rows(Shelf).add(Shelf(name="a"))
+        async def hang(hands: Hands, name: str, entered: asyncio.Event) -> None:
+            await hands.rows(Shelf).add(Shelf(name=name))
             await hands.unit.flush()
             entered.set()
             await asyncio.Event().wait()
 
-        holder = asyncio.create_task(world.run(hang))
+        holder = asyncio.create_task(world.run(lambda hands: hang(hands, "a", entered)))
         await entered.wait()
         waiting = asyncio.create_task(world.add(Shelf(name="b")))
-        given_up = asyncio.create_task(world.add(Shelf(name="c")))
-        for _ in range(3):  # both have begun; where commands go side by side, neither can have ended
-            await asyncio.sleep(0)
+        given_up = asyncio.create_task(world.run(lambda hands: hang(hands, "c", asyncio.Event())))
+        await asyncio.sleep(0.01)
         given_up.cancel()
         holder.cancel()
         await asyncio.wait_for(waiting, 10)

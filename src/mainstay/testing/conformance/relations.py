@@ -110,8 +110,8 @@ class RelationsConformance(StoreSuite):
     async def test_each_parent_brings_its_first_200_children(self, world: World) -> None:
         async with world.command() as hands:
             many, few = await hands.bulk(Shelf).add_all([Shelf(name="many"), Shelf(name="few")])
-            rows = [Book(shelf_id=(few if n % 100 == 0 else many).id, title=f"{n}") for n in range(300)]
-            made = await hands.bulk(Book).add_all(rows)
+        rows = [Book(shelf_id=(few if n % 100 == 0 else many).id, title=f"{n}") for n in range(300)]
+        made = await world.fill(rows)
         async with world.query() as hands:
             page = await hands.rows(Shelf).page(include=["books"])
         loaded = {shelf.name: shelf.books for shelf in page.items}

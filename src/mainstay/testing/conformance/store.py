@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from mainstay.kernel.flow.records import IdempotencyRecord, OutboxMessage
@@ -28,6 +29,13 @@ class StoreConformance(StoreSuite):
         told = world.store.statistics()
         assert told
         assert all(isinstance(name, str) and isinstance(figure, int | float) for name, figure in told.items())
+
+    async def test_it_tells_in_words_what_it_lacks(self, world: World) -> None:
+        capabilities = world.store.capabilities
+        assert Capabilities().lacks() == ()
+        whole = msgspec.structs.replace(capabilities, inline=False, durable=True, shared=True, settles=False)
+        assert (whole == Capabilities()) == (capabilities.lacks() == ())
+        assert all(text for text in capabilities.lacks())
 
     async def test_what_was_committed_is_there_after_a_restart_where_it_is_durable(self, tmp_path: Path) -> None:
         async with opened(self.make_store(tmp_path)) as world:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -122,6 +122,20 @@ class World:
         """Add rows in a command of their own, and return them as they are stored."""
         async with self.command(who) as hands:
             return [await hands.rows(type(row)).add(row) for row in rows]
+
+    def many(self, number: int) -> int:
+        """Return a number of rows to work with: a tenth of it where a command is bounded, as they take so many."""
+        return number if self.store.capabilities.max_writes is None else number // 10
+
+    async def fill(self, rows: Sequence[E], who: Principal = SUPPORT) -> list[E]:
+        """Add many rows in as few commands as the store takes, and return them as they are stored."""
+        most = self.store.capabilities.max_writes
+        size = len(rows) if most is None else most // 4  # a row may need more than one write
+        made: list[E] = []
+        for start in range(0, len(rows), size):
+            async with self.command(who) as hands:
+                made += await hands.bulk(type(rows[0])).add_all(rows[start : start + size])
+        return made
 
     async def all(self, entity: type[E], *conditions: Any, who: Principal = SUPPORT, **fields: Any) -> list[E]:
         """Return all rows that a caller sees, in the order of their ids."""

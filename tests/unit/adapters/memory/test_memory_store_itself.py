@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstay.adapters.memory.layout import layouts
-from mainstay.adapters.memory.selection import predicate
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.model.conditions import CompareFields, Condition, all_of, holds
 from mainstay.model.values import UNASSIGNED
 from mainstay.ports.rows import Aggregate
+from mainstay.ports.selection import predicate
 from mainstay.testing.conformance.model import TABLES, Item, Note, Reader, Remark, Shelf
 from mainstay.testing.conformance.random_operations import CONDITIONS, ROWS
 from mainstay.testing.conformance.world import World, opened

@@ -17,7 +17,6 @@ from sql_samples import Address, Colour, Plain, Rank, Sample, opened, row, table
 
 from mainstay.adapters.sql import values
 from mainstay.adapters.sql.codec import RowUnreadable
-from mainstay.adapters.sql.documents import document_codec
 from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.model.conditions import TRUE
 from mainstay.model.fields import field
@@ -25,6 +24,7 @@ from mainstay.model.inputs import Sort
 from mainstay.model.schema import attribute_of, shape_of
 from mainstay.model.structs import Entity
 from mainstay.model.values import Secret
+from mainstay.ports.documents import document_codec
 from mainstay.ports.rows import Query
 
 FULL: dict[str, Any] = {

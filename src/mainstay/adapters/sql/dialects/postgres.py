@@ -21,9 +21,9 @@ from mainstay.adapters.sql.dialects.common import (
     summed,
     unstorable,
 )
-from mainstay.adapters.sql.documents import document_codec
 from mainstay.adapters.sql.operands import Exact, Fit, Off, is_date, is_time, moment, text
 from mainstay.model.schema import Attribute, FieldKind
+from mainstay.ports.documents import document_codec
 
 _TYPES: Mapping[FieldKind, str] = MappingProxyType(
     {

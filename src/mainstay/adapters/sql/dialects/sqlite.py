@@ -14,10 +14,10 @@ import msgspec
 from mainstay.adapters.sql import values
 from mainstay.adapters.sql.dialect import Dialect, Reading, Storing, Take
 from mainstay.adapters.sql.dialects.common import DOCUMENTS, check_digits, enum_values, unstorable
-from mainstay.adapters.sql.documents import document_codec
 from mainstay.adapters.sql.operands import Exact, Fit, is_date, is_time, moment, text
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.values import INT_MAX, INT_MIN
+from mainstay.ports.documents import document_codec
 
 _PLAIN: Mapping[FieldKind, tuple[str, str]] = MappingProxyType(  # the name of its functions, the storage class
     {

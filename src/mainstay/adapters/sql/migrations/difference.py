@@ -19,9 +19,9 @@ from mainstay.adapters.sql.migrations.steps import Step
 from mainstay.adapters.sql.tables import build_metadata
 from mainstay.adapters.sql.types import ColumnType, Enum
 from mainstay.adapters.sql.types import value as value_of
-from mainstay.adapters.sql.values import json_text
 from mainstay.model.fields import MISSING
 from mainstay.model.schema import Attribute
+from mainstay.ports.documents import json_text
 from mainstay.ports.store import Table
 
 _EMPTY: Mapping[str, str] = {

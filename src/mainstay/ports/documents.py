@@ -16,7 +16,6 @@ from uuid import UUID
 
 import msgspec
 
-from mainstay.adapters.sql.values import json_text
 from mainstay.model.schema import Attribute, FieldKind, shape_of
 from mainstay.model.values import Secret
 
@@ -30,6 +29,18 @@ _SCALARS: Mapping[FieldKind, type] = {
     FieldKind.UUID: UUID,
     FieldKind.BYTES: bytes,
 }
+
+
+def json_text(value: Any) -> str:
+    """Return the JSON text of a value."""
+    return msgspec.json.encode(value, enc_hook=reveal).decode()
+
+
+def reveal(value: Any) -> Any:
+    """Return what a ``Secret`` holds, for a document that goes to the store. Raises ``TypeError`` for other values."""
+    if hasattr(value, "reveal"):
+        return value.reveal()
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
 class Unreadable(ValueError):

@@ -1,0 +1,1 @@
+"""Rows in MongoDB: a document a row, a collection a table, a transaction of several documents a command."""

@@ -1,0 +1,229 @@
+"""What only the MongoDB store does: how it meets a server that fails, and what it makes of documents and conditions."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from tests.conformance.servers import PREFIX, name_of, server
+
+from mainstay.adapters.mongo.codec import RowUnreadable
+from mainstay.adapters.mongo.filters import NotComparable
+from mainstay.adapters.mongo.store import MongoStore
+from mainstay.model.conditions import OPERATORS, Compare, CompareFields, holds
+from mainstay.model.problem import CommitUnknown, SerializationConflict, Unavailable
+from mainstay.ports.store import BeyondStore, StoreUnusable
+from mainstay.testing.conformance.model import TABLES, Everything, Reader, Shelf
+from mainstay.testing.conformance.world import World, opened
+
+READERS = (Reader, Shelf)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of the test's own, by a connection with a name of its own."""
+    base, name = server("MAINSTAY_TEST_MONGO"), name_of(tmp_path)
+    yield base.replace("/?", f"/{name}?") + f"&appName={name}"
+    with MongoClient(base) as client:
+        for database in client.list_database_names():
+            if database.startswith(PREFIX):
+                client.drop_database(database)
+
+
+@asynccontextmanager
+async def failing(url: str, **how: Any) -> AsyncIterator[None]:
+    """Have commands of the store's connection fail in the server."""
+    with MongoClient(url.partition("&appName")[0]) as client:
+        name = url.rpartition("=")[2]
+        times = how.pop("times", 1)
+        client.admin.command("configureFailPoint", "failCommand", mode={"times": times}, data={**how, "appName": name})
+        try:
+            yield
+        finally:
+            client.admin.command("configureFailPoint", "failCommand", mode="off")
+
+
+async def test_a_commit_whose_answer_is_lost_is_sent_again(url: str) -> None:
+    async with opened(MongoStore(url), READERS) as world:
+        async with failing(url, failCommands=["commitTransaction"], closeConnection=True, times=1):
+            await world.add(Reader(name="a"))
+        assert [row.name for row in await world.all(Reader)] == ["a"]
+
+
+async def test_a_commit_that_is_never_answered_is_not_known(url: str) -> None:
+    async with opened(MongoStore(url), READERS) as world:
+        unsure = {"code": 64, "codeName": "WriteConcernTimeout", "errmsg": "no majority has it yet"}
+        async with failing(url, failCommands=["commitTransaction"], writeConcernError=unsure, times=20):
+            with pytest.raises(CommitUnknown):
+                await world.add(Reader(name="a"))
+        async with world.command() as hands:  # a query would wait for the majority, which is not waited for here
+            assert await hands.rows(Reader).count(name="a") == 1
+
+
+async def test_what_the_server_calls_transient_is_a_conflict_and_leaves_nothing(url: str) -> None:
+    async with opened(MongoStore(url), READERS) as world:
+        for command, code in (("insert", 112), ("commitTransaction", 251), ("update", 112)):
+            how = {"failCommands": [command], "errorCode": code, "errorLabels": ["TransientTransactionError"]}
+            async with failing(url, **how):
+                with pytest.raises(SerializationConflict):
+                    await world.add(Reader(name="a"))
+        assert await world.all(Reader) == []
+        assert world.store.statistics()["conflicts"] == 3
+
+
+async def test_a_read_that_fails_on_the_way_is_unavailable(url: str) -> None:
+    async with opened(MongoStore(url), READERS) as world:
+        (row,) = await world.add(Reader(name="a"))
+        async with failing(url, failCommands=["find"], closeConnection=True, times=5):
+            with pytest.raises(Unavailable):
+                await world.get(Reader, row.id)
+        assert await world.get(Reader, row.id) == row
+
+
+async def test_a_row_larger_than_a_document_is_refused(url: str) -> None:
+    async with opened(MongoStore(url), (Everything,)) as world:
+        with pytest.raises(BeyondStore, match="larger"):
+            await world.add(Everything(text="x" * 17_000_000))
+        assert await world.all(Everything) == []
+
+
+async def test_two_stores_on_one_database_keep_each_other_s_rules(url: str) -> None:
+    async with opened(MongoStore(url), READERS) as here, opened(MongoStore(url), READERS) as there:
+
+        async def join(world: World) -> None:
+            async def work(hands: Any) -> None:
+                if await hands.rows(Reader).count() < 3:
+                    await asyncio.sleep(0)
+                    await hands.rows(Reader).add(Reader(id=there.ids.next(), name="r"))
+
+            await world.run(work)
+
+        await asyncio.gather(*(join(world) for world in (here, there) * 4))
+        assert len(await here.all(Reader)) == 3
+
+
+async def test_a_claim_is_followed_when_its_holder_renews_it_no_more(url: str) -> None:
+    async with (
+        opened(MongoStore(url, claim_seconds=0.4), READERS) as first,
+        opened(MongoStore(url, claim_seconds=0.4), READERS) as second,
+    ):
+        assert await first.store.claims.take(b"k")
+        await asyncio.sleep(0.8)
+        assert not await second.store.claims.take(b"k")  # it is renewed
+        first.store.claims._renewing.cancel()  # type: ignore[attr-defined]  # as its death would
+        await asyncio.sleep(0.8)
+        assert await second.store.claims.take(b"k")
+        await first.store.claims.drop(b"k")  # what was its own is another's now
+        assert not await first.store.claims.take(b"k")
+
+
+async def test_values_that_clash_are_told_at_the_start(url: str) -> None:
+    with MongoClient(url) as client:
+        client.get_default_database()["library_shelf"].insert_many([{"name": "a"}, {"name": "a"}])
+    with pytest.raises(StoreUnusable, match="declared unique"):
+        await MongoStore(url).start([table for table in TABLES if table.shape.type is Shelf])
+
+
+async def test_a_document_that_does_not_fit_is_told_as_such(url: str) -> None:
+    async with opened(MongoStore(url), READERS) as world:
+        (row,) = await world.add(Reader(name="a"))
+        with MongoClient(url, uuidRepresentation="standard") as client:
+            client.get_default_database()["library_reader"].update_one({"_id": row.id}, {"$unset": {"name": ""}})
+        with pytest.raises(RowUnreadable, match=r"Reader .*name is missing.*migrate"):
+            await world.get(Reader, row.id)
+
+
+async def test_a_guard_that_is_gone_stops_commands_and_is_made_anew(url: str) -> None:
+    async with opened(MongoStore(url), READERS) as world:
+        with MongoClient(url) as client:
+            client.get_default_database()["mainstay_guards"].delete_many({})
+        with pytest.raises(StoreUnusable, match="mainstay_guards"):
+            await world.add(Reader(name="a"))
+    async with opened(MongoStore(url), READERS) as world:
+        assert await world.add(Reader(name="a"))
+
+
+async def test_a_server_without_transactions_is_refused(tmp_path: Path) -> None:
+    server("MAINSTAY_TEST_MONGO")
+    sys.path.insert(0, "scripts/lib")
+    try:
+        from mongo_server import program
+    finally:
+        sys.path.remove("scripts/lib")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = tmp_path / "data"
+    data.mkdir()
+    words = [program(), "--quiet", "--nounixsocket", "--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", data]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as alone:
+        try:
+            with pytest.raises(StoreUnusable, match="no member of a replica set") as refused:
+                await MongoStore(f"mongodb://127.0.0.1:{port}/shop?serverSelectionTimeoutMS=30000").start(TABLES)
+            assert "--replSet" in refused.value.remedy
+        finally:
+            alone.terminate()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # the driver leaves a connection that never came up
+async def test_a_server_that_does_not_answer_is_told_without_the_password() -> None:
+    store = MongoStore("mongodb://me:hunter2@127.0.0.1:9/shop?serverSelectionTimeoutMS=200")
+    begun = time.monotonic()
+    with pytest.raises(StoreUnusable) as refused:
+        await store.start(TABLES)
+    assert time.monotonic() - begun < 5
+    assert "hunter2" not in f"{refused.value} {refused.value.remedy}"
+    del refused, store
+    gc.collect()
+
+
+NUMBERS = [
+    *(2**64, -(2**64), 2**63 - 1, 0, 2, True, 1.5, -0.5, 1e300, math.inf, -math.inf),
+    *(Decimal("1.50005"), Decimal("1.5"), Decimal("-1e-100"), Decimal("1e400"), Decimal("1E-9000")),
+]
+
+
+async def test_numbers_of_any_type_are_compared_as_in_python(url: str) -> None:
+    async with opened(MongoStore(url), (Everything,)) as world:
+        rows = await world.add(
+            *(Everything(number=n, amount=Decimal(n), real=float(n), count=n) for n in (-1, 0, 1, 2)),
+            Everything(number=2**63 - 1, amount=Decimal("1.5"), real=1.5),
+            Everything(number=-(2**63), amount=Decimal("-0.0001"), real=-0.25),
+        )
+        async with world.query() as hands:
+            for field in ("number", "amount", "real", "count"):
+                # What no float is equal to is rounded to the nearest, as by the other stores.
+                for value in NUMBERS[:-1] if field == "real" else NUMBERS:
+                    for op in OPERATORS:
+                        condition = Compare(field, op, value)
+                        found = await hands.rows(Everything).count(condition)
+                        assert found == sum(holds(condition, row) for row in rows), condition
+            for op in OPERATORS:
+                condition: Any = CompareFields("number", op, "amount")
+                assert await hands.rows(Everything).count(condition) == sum(holds(condition, row) for row in rows)
+
+
+async def test_what_has_no_order_with_a_field_equals_nothing_and_is_refused_as_a_bound(url: str) -> None:
+    async with opened(MongoStore(url), (Everything,)) as world:
+        await world.add(Everything(text="a", maybe="b"))
+        async with world.query() as hands:
+            rows = hands.rows(Everything)
+            for field, value in (("number", "x"), ("text", 1), ("flag", "x"), ("real", math.nan), ("text", "\ud800")):
+                assert await rows.count(Compare(field, "eq", value)) == 0
+                assert await rows.count(Compare(field, "ne", value)) == 1
+                with pytest.raises(NotComparable):
+                    await rows.count(Compare(field, "lt", value))
+            with pytest.raises(TypeError, match="tags is a list"):
+                await rows.count(Compare("tags", "eq", []))
