@@ -21,10 +21,10 @@ from mainstay.adapters.sql.dialects.common import (
     summed,
     unstorable,
 )
-from mainstay.adapters.sql.documents import document_codec
 from mainstay.adapters.sql.operands import Exact, Fit, is_date, is_time, moment, text
 from mainstay.model.problem import Fault, Invalid
 from mainstay.model.schema import Attribute, FieldKind
+from mainstay.ports.documents import document_codec
 
 KEY_ROOM = 3072 - 16
 """The bytes that InnoDB's index has for a field, beside the id."""
