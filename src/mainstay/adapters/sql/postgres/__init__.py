@@ -8,6 +8,7 @@ from mainstay.adapters.sql.postgres.errors import (
     StaleStatement,
     away,
     commit_unknown,
+    in_doubt,
     rolled_back,
 )
 from mainstay.adapters.sql.postgres.link import Link
@@ -26,5 +27,6 @@ __all__ = [
     "StaleStatement",
     "away",
     "commit_unknown",
+    "in_doubt",
     "rolled_back",
 ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import asyncpg
+
 from mainstay.adapters.sql.postgres.claims import AdvisoryClaims
-from mainstay.adapters.sql.postgres.errors import Columns
+from mainstay.adapters.sql.postgres.errors import Columns, DatabaseAway
 from mainstay.adapters.sql.postgres.link import Link, connect
 from mainstay.adapters.sql.postgres.options import Options
 from mainstay.adapters.sql.postgres.pool import Pool
@@ -14,6 +16,8 @@ OLDEST = 130000
 """The oldest server that is known to work, as it numbers itself."""
 
 STOP_SECONDS = 5.0
+
+_STANDBY = "database.url names a standby, which takes no changes: name the primary"
 
 
 class ServerUnfit(RuntimeError):
@@ -69,10 +73,15 @@ class PostgresEngine:
         self.writers = self._pool(write=True)
         self.readers = self._pool(write=False)
         self.claims = AdvisoryClaims(self._open_writer)
-        await self.writers.start()
         try:
+            await self.writers.start()
             await self.readers.start()
             await self._look()
+        except DatabaseAway as error:
+            await self.stop()
+            if isinstance(error.__cause__, asyncpg.TargetServerAttributeNotMatched):
+                raise ServerUnfit(_STANDBY) from error
+            raise
         except BaseException:
             await self.stop()
             raise
@@ -93,7 +102,7 @@ class PostgresEngine:
         if encoding != "UTF8":
             raise ServerUnfit(f"the database is encoded in {encoding}: create it with ENCODING 'UTF8'")
         if standby:
-            raise ServerUnfit("database.url names a standby, which takes no changes: name the primary")
+            raise ServerUnfit(_STANDBY)
         await self.learn()
 
     async def learn(self) -> None:

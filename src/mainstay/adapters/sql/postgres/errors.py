@@ -46,7 +46,11 @@ class PoolExhausted(Unavailable, code="pool_exhausted", hint="Send the request a
 
 
 class ConnectionLost(Exception):
-    """The connection ended under a statement. What became of the statement depends on what it was."""
+    """The connection ended under a statement. What became of it is not known, unless it was not even ``sent``."""
+
+    def __init__(self, why: str, *, sent: bool = True) -> None:
+        super().__init__(why)
+        self.sent: bool = sent
 
 
 class StaleStatement(Exception):
@@ -92,6 +96,8 @@ def translate(error: BaseException, columns: Columns) -> BaseException:
         return DeadlineExceeded("the database took too long")
     if isinstance(error, asyncpg.PostgresError):
         return _told(error, columns)
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return StatementFailed(str(error), "")  # a value that the driver cannot encode: nothing was sent
     if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return _lost(error)
     return error
@@ -110,15 +116,24 @@ def _told(error: asyncpg.PostgresError, columns: Columns) -> BaseException:
         return DeadlineExceeded("the database took too long")
     if state == _STALE:
         return StaleStatement()
-    if state == _READ_ONLY or state in _GONE or state[:2] == "08" or not state:
+    if state == _READ_ONLY:
+        return _lost(error, sent=False)  # it was refused: as good as not sent
+    if state in _GONE or state[:2] == "08" or not state:
         return _lost(error)
     return StatementFailed(str(error), state)
 
 
-def _lost(cause: BaseException) -> ConnectionLost:
-    lost = ConnectionLost(f"the connection to the database was lost: {type(cause).__name__}")
+def _lost(cause: BaseException, *, sent: bool = True) -> ConnectionLost:
+    lost = ConnectionLost(f"the connection to the database was lost: {type(cause).__name__}", sent=sent)
     lost.__cause__ = cause
     return lost
+
+
+def in_doubt(error: BaseException) -> bool:
+    """Whether nobody knows what became of the statement that ended so; what the server refused was not done."""
+    if isinstance(error, ConnectionLost):
+        return error.sent
+    return isinstance(error, DeadlineExceeded) and isinstance(error.__cause__, TimeoutError)
 
 
 def away(cause: BaseException | None) -> DatabaseAway:
