@@ -1,7 +1,7 @@
 """A proxy before a PostgreSQL server that cuts connections: now, or as a message of the client's passes.
 
-It reads the client's side of the protocol (version 3.0): the kinds of messages are Q (a statement by itself), P (prepare),
-B (bind), E (execute), S (sync). What is bound or executed is known by the statement that was prepared.
+It reads the client's side of the protocol (version 3.0): the kinds of messages are Q (a statement by itself), P
+(prepare), B (bind), E (execute), S (sync). What is bound or executed is known by the statement that was prepared.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class Passage:
 
     def cut(self) -> None:
         """End both sides at once."""
+        self._flowing.set()
         for writer in (self._writer, self._back):
             if writer is not None:
                 writer.transport.abort()
@@ -169,8 +170,6 @@ class Proxy:
             server.close()
             self.refusing = True
             self.cut()
-            tasks = list(self.passages)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if self.passages:
+                await asyncio.wait(list(self.passages), timeout=5)
             await server.wait_closed()
