@@ -315,7 +315,7 @@ async def run(server: OwnServer, wanted: Any, chance: random.Random) -> tuple[di
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Cut ``--count`` times, and restart PostgreSQL after each ten. ``--moment`` is the one of ``MOMENTS`` to cut in."""
+    """Cut ``--count`` times, and restart PostgreSQL after each ten; ``--moment`` is one of ``MOMENTS`` to cut in."""
     wanted = parse(arguments, __doc__, workers=2, moment=-1)
     with own_server() as server:
         faults, figures = asyncio.run(run(server, wanted, random.Random(wanted.seed)))
