@@ -12,8 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-Act = Literal["before", "swallow", "stall"]
-"""Cut before the message passes; let it pass and cut when it was answered; let nothing pass any more."""
+Act = Literal["before", "swallow", "stall", "late"]
+"""Cut before the message passes; let it pass and cut when it was answered; let nothing pass any more; cut the client's
+side, and let what it has sent pass a while later."""
+
+_LATE_SECONDS = 0.4
 
 _CODES = (80877102, 80877103, 80877104)  # cancel, TLS, GSS: what may come in place of the start
 _CANCEL = _CODES[0]
@@ -72,9 +75,18 @@ class Passage:
                 raise EOFError
             if act == "stall":
                 self._flowing.clear()
+            if act == "late":
+                await self._pass_late(head + body, back)
             self._swallowing = self._swallowing or act == "swallow"
             await self._flowing.wait()
             back.write(head + body)
+
+    async def _pass_late(self, message: bytes, back: asyncio.StreamWriter) -> None:
+        self._writer.transport.abort()
+        await asyncio.sleep(_LATE_SECONDS)
+        back.write(message + await self._reader.read())
+        await asyncio.sleep(_LATE_SECONDS)
+        raise EOFError
 
     def _text(self, kind: str, body: bytes) -> str:
         if kind == "Q":

@@ -131,6 +131,7 @@ async def healed(store: PostgresStore) -> None:
 
 async def clean(store: PostgresStore) -> None:
     """Take every connection there can be: each must answer, outside of any transaction."""
+    await asyncio.sleep(0.05)  # what was cut just now is still to be heard of
     await healed(store)
     for pool in (store.engine.writers, store.engine.readers):
         async with asyncio.timeout(HEALING_SECONDS):
