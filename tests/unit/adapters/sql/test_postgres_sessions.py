@@ -93,10 +93,10 @@ async def test_a_session_that_an_administrator_ends_is_not_lent(world: World, he
         await running
     assert in_doubt(lost.value)
     here.store.engine.writers.give(busy)
-    await world.direct(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mainstay'"
-        " AND backend_type = 'client backend'"
-    )
+    idle = await writer(here)
+    pid = (await idle.fetch("SELECT pg_backend_pid()", ()))[0][0]
+    here.store.engine.writers.give(idle)
+    await world.direct(f"SELECT pg_terminate_backend({pid})")
     await asyncio.sleep(0.05)
     await clean(here.store)
     assert isinstance(await here.send("buy", b'{"name": "tea"}', "k"), Reply)
