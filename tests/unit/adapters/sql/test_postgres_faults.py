@@ -219,7 +219,7 @@ async def test_a_commit_that_ends_as_the_database_goes_away_is_answered_when_it_
 
 
 async def test_every_connection_is_in_use(world: World) -> None:
-    one = await world.replica(pool=1, wait_seconds=0.05)
+    one = await world.replica(pool=1, wait_seconds=1.0)
     link = await one.store.engine.writers.take()
     problem = await one.send("write", body("m"))
     assert isinstance(problem, Problem)

@@ -243,6 +243,14 @@ async def test_claims_stand_in_their_process_and_are_taken_anew(world: World, he
     await clean(there.store)
 
 
+async def test_services_in_schemas_of_their_own_do_not_share_claims(here: Replica, tmp_path: Path) -> None:
+    """Locks are of the whole database."""
+    async with opened(store, tmp_path / "other") as elsewhere:
+        there = await elsewhere.replica()
+        assert await here.store.claims.take(b"a")
+        assert await there.store.claims.take(b"a")
+
+
 async def test_claims_are_refused_while_the_database_is_away_and_no_stop_waits_for_it(
     world: World, here: Replica
 ) -> None:

@@ -28,10 +28,11 @@ Asked = list[tuple[bytes, asyncio.Future[bool]]]
 
 
 class AdvisoryClaims(Claims):
-    """The claims of one process."""
+    """The claims of one process. Locks are of a whole database: ``space`` keeps those of several services apart."""
 
-    def __init__(self, open_link: Callable[[], Awaitable[Link]]) -> None:
+    def __init__(self, open_link: Callable[[], Awaitable[Link]], space: str = "") -> None:
         self._open = open_link
+        self._space = space.encode() + b"\x00" if space else b""
         self._link: Link | None = None
         self._held: set[bytes] = set()
         self._asked: Asked = []
@@ -96,9 +97,9 @@ class AdvisoryClaims(Claims):
             link = await self._connect({key for key, _ in [*asked, *self._asked]})
             dropped = []  # they ended with the connection that held them
         if dropped:
-            await link.fetch(_DROP, ([_number(key) for key in dropped],), _SECONDS)
+            await link.fetch(_DROP, ([self._number(key) for key in dropped],), _SECONDS)
         if asked:
-            rows = await link.fetch(_TAKE, ([_number(key) for key, _ in asked],), _SECONDS)
+            rows = await link.fetch(_TAKE, ([self._number(key) for key, _ in asked],), _SECONDS)
             for (key, future), (taken,) in zip(asked, rows, strict=True):
                 if not future.done():
                     future.set_result(taken)
@@ -114,7 +115,7 @@ class AdvisoryClaims(Claims):
         link.when_ended(self._ended)
         anew = list(self._held - wanted)
         if anew:
-            rows = await link.fetch(_TAKE, ([_number(key) for key in anew],), _SECONDS)
+            rows = await link.fetch(_TAKE, ([self._number(key) for key in anew],), _SECONDS)
             self._held.difference_update(key for key, (taken,) in zip(anew, rows, strict=True) if not taken)
         return link
 
@@ -132,6 +133,11 @@ class AdvisoryClaims(Claims):
         if link is not None:
             link.terminate()
 
+    def _number(self, key: bytes) -> int:
+        """Return the number of a claim's lock."""
+        digest = blake2b(self._space + key, digest_size=8, person=b"mainstay").digest()
+        return int.from_bytes(digest, signed=True)
+
     async def stop(self) -> None:
         """Let all claims go."""
         self._held.clear()
@@ -148,8 +154,3 @@ def _refusal(error: Exception) -> Exception:
     if isinstance(error, Problem) and not isinstance(error, DeadlineExceeded):
         return error
     return away(error)
-
-
-def _number(key: bytes) -> int:
-    """Return the number of a claim's lock."""
-    return int.from_bytes(blake2b(key, digest_size=8, person=b"mainstay").digest(), signed=True)

@@ -30,7 +30,7 @@ class PostgresEngine:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.columns: Columns = Columns()
-        self.claims: AdvisoryClaims = AdvisoryClaims(self._open_writer)
+        self.claims: AdvisoryClaims = AdvisoryClaims(self._open_writer, options.schema or "")
         self.writers: Pool = self._pool(write=True)
         self.readers: Pool = self._pool(write=False)
 
@@ -72,7 +72,7 @@ class PostgresEngine:
         """
         self.writers = self._pool(write=True)
         self.readers = self._pool(write=False)
-        self.claims = AdvisoryClaims(self._open_writer)
+        self.claims = AdvisoryClaims(self._open_writer, self.options.schema or "")
         try:
             await self.writers.start()
             await self.readers.start()

@@ -70,7 +70,7 @@ class Pool:
 
     async def start(self) -> None:
         """Open the first connection. Raises ``DatabaseAway`` where that fails."""
-        link = await self.take(self._wait_seconds)
+        link = await self.take()
         self.give(link)
 
     async def take(self, patience: float | None = None) -> Link:
