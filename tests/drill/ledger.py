@@ -88,6 +88,17 @@ async def write(
     return entry
 
 
+class Jot(Dto):
+    mark: str = field(max_length=80)
+    keyed: bool = False
+
+
+@ledger.command("POST /jottings", status=201, allow=anyone)
+async def jot(wanted: Jot, entries: Repository[Entry]) -> Entry:
+    """Write a row, and read nothing: a store may do so by one statement that commits itself."""
+    return await entries.add(Entry(mark=wanted.mark, keyed=wanted.keyed))
+
+
 @ledger.on(Written)
 async def tally(event: Written, effects: Repository[Effect]) -> None:
     await effects.add(Effect(consumer="tally", mark=event.mark))

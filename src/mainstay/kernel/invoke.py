@@ -13,18 +13,21 @@ from mainstay.kernel.bound import BoundOperation, Invoke, Ports, Render
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.contention import Contention
-from mainstay.kernel.guard.once import settle, store_reply
+from mainstay.kernel.guard.once import recall, settle, store_reply
 from mainstay.kernel.held import runner
 from mainstay.kernel.providers import Make, Resolver, resolve
 from mainstay.kernel.scope import Scope
 from mainstay.kernel.streamed import Item, awaitable, items_of
 from mainstay.model.operation import OperationKind
-from mainstay.model.problem import CommitUnknown, SerializationConflict, Unavailable, UniqueConflict
+from mainstay.model.problem import CommitUnknown, DeadlineExceeded, Kind, Problem, SerializationConflict, Unavailable
 from mainstay.ports.observer import Notice
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
 
 MAX_ATTEMPTS = 5
 BASE_DELAY = 0.005  # seconds before the second attempt; doubled for each further one, and jittered
+RETRY_AFTER = 1.0  # seconds; told of a commit that ended unknown to who has a key, and so may repeat it
+
+_NOTHING_DONE = (Kind.UNAVAILABLE, Kind.DEADLINE)  # problems that rest on nothing that was read
 
 Outbox = Callable[[Scope], None]
 Before = Callable[[Call, UnitOfWork], Awaitable[bool]]
@@ -165,41 +168,50 @@ def _command(plan: Plan) -> Invoke:
 
     async def invoke(call: Call) -> Reply:
         given = call.inputs
+        doubt = False  # of an attempt nobody knows yet whether it was committed
         while True:
             call.attempts += 1
+            call.committing = doubt
             last = not plan.repeatable or call.attempts >= MAX_ATTEMPTS
             try:
                 if not contention.stands:
                     return await run(call, dict(given))
                 async with contention.turn():
                     return await run(call, dict(given))
-            except SerializationConflict:
-                contention.met()
-                if last:
-                    raise
-            except (CommitUnknown, UniqueConflict) as error:
-                settled = await _settled(call, error, ports)
-                if settled is not None:
-                    return settled
-                if last or not isinstance(error, CommitUnknown):
-                    raise
+            except Problem as error:
+                doubt = doubt or isinstance(error, CommitUnknown)
+                if isinstance(error, SerializationConflict):
+                    contention.met()
+                if last or not isinstance(error, SerializationConflict):
+                    settled = await _settled(call, error, ports, doubt=doubt, last=last)
+                    if settled is not None:
+                        return settled
             await clock.sleep(BASE_DELAY * 2 ** (call.attempts - 1) * (0.5 + entropy.uniform()))
 
     return invoke
 
 
-async def _settled(call: Call, error: CommitUnknown | UniqueConflict, ports: Ports) -> Reply | None:
-    """Return the reply that an attempt before has committed. Raises ``error`` where the call is not to be run again.
+async def _settled(call: Call, error: Problem, ports: Ports, *, doubt: bool, last: bool) -> Reply | None:
+    """Return the reply that was committed all the same, or None where the call is to be run again; else raise.
 
-    That takes a key: its record says what became of the attempt. Without one nobody knows, and nobody may repeat it.
+    That takes a key: its record says what became of an attempt. Without one nobody knows, and nobody may repeat it. A
+    refusal is looked into too: it may rest on what an attempt has changed whose end was not seen, of this call or of
+    one with its key in another process that has lost its claim.
     """
     known = call.claim is not None and ports.store.capabilities.settles
-    if not known or (isinstance(error, UniqueConflict) and call.attempts == 1):
+    if not known or (not doubt and error.kind in _NOTHING_DONE):
         raise error
     try:
-        return await settle(call, ports)
-    except Unavailable:
-        raise CommitUnknown(retry_after=1.0) from error
+        settled = await (settle if doubt else recall)(call, ports)
+    except (Unavailable, DeadlineExceeded):
+        if doubt:
+            raise CommitUnknown(retry_after=RETRY_AFTER) from error
+        raise error from error.__cause__
+    if settled is None and isinstance(error, CommitUnknown) and last:
+        raise CommitUnknown(retry_after=RETRY_AFTER) from error
+    if settled is None and not isinstance(error, CommitUnknown):
+        raise error
+    return settled
 
 
 def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from kernel_world import Build, World
 
-from mainstay import Dto, Entity, Module, Repository, anyone
+from mainstay import Conflict, Dto, Entity, Module, Repository, anyone
 from mainstay.kernel.call import Reply
+from mainstay.kernel.guard import once
 from mainstay.model.problem import CommitUnknown, Problem, Unavailable, UniqueConflict
 
 
@@ -32,6 +33,18 @@ async def pay(body: Pay, rows: Repository[Payment]) -> Payment:
 
 @payments.command("POST /elsewhere", allow=anyone, external=True)
 async def pay_elsewhere(body: Pay, rows: Repository[Payment]) -> int:
+    await rows.add(Payment(amount=body.amount))
+    return 1
+
+
+class PaidAlready(Conflict):
+    """It was paid for before."""
+
+
+@payments.command("POST /once", allow=anyone, raises=[PaidAlready])
+async def pay_once(body: Pay, rows: Repository[Payment]) -> int:
+    if await rows.count():
+        raise PaidAlready
     await rows.add(Payment(amount=body.amount))
     return 1
 
@@ -179,3 +192,73 @@ async def test_attempts_are_bounded(world: World) -> None:
     Commits(world, *["lost"] * 9)
     assert isinstance(await send(world, "k"), CommitUnknown)
     assert await effects(world) == 0
+
+
+def miss_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next look for a record find none, as if it was committed a moment later."""
+    look_up, missed = once._look_up, []
+
+    async def look(*given: Any) -> Any:
+        found = await look_up(*given)
+        if missed:
+            return found
+        missed.append(found)
+        return None
+
+    monkeypatch.setattr(once, "_look_up", look)
+
+
+@pytest.mark.parametrize("name", ["pay", "pay_once"])
+async def test_where_another_process_ran_the_same_key_its_reply_is_given(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The claim was lost: both ran, and this one met the record of the other, or was refused for what it had done."""
+    Commits(world)
+    first = await send(world, "k", name)
+    miss_once(monkeypatch)
+    second = await send(world, "k", name)
+    assert isinstance(first, Reply)
+    assert isinstance(second, Reply)
+    assert second.body == first.body
+    assert await effects(world) == 1
+
+
+async def test_a_refusal_for_what_an_unknown_commit_has_done_is_not_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record was not there yet when it was looked for; its effect was when the call was run again."""
+    Commits(world, "done")
+    monkeypatch.setattr(once, "_is_absent", _yes)
+    look_up, looks = once._look_up, []
+
+    async def look(*given: Any) -> Any:
+        looks.append(given)
+        return None if len(looks) <= 2 else await look_up(*given)
+
+    monkeypatch.setattr(once, "_look_up", look)
+    reply = await send(world, "k", "pay_once")
+    assert isinstance(reply, Reply)
+    assert reply.body == b"1"
+    assert await effects(world) == 1
+
+
+async def _yes(*given: Any) -> bool:
+    return True
+
+
+async def test_a_refusal_with_a_key_stays_one(world: World) -> None:
+    Commits(world)
+    assert isinstance(await send(world, "k", "pay_once"), Reply)
+    assert isinstance(await send(world, "l", "pay_once"), PaidAlready)
+
+
+async def test_a_record_that_comes_and_goes_leaves_it_unknown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    Commits(world, "lost")
+
+    async def never(*given: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(once, "_is_absent", never)
+    problem = await send(world, "k")
+    assert isinstance(problem, CommitUnknown)
+    assert problem.retry_after == 1.0

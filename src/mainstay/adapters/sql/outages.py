@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mainstay.model.problem import CommitUnknown, NotCommitted, Unavailable
+from mainstay.model.problem import CommitUnknown, DeadlineExceeded, NotCommitted, Unavailable
 
 
 class DatabaseAway(Unavailable, code="database_away", hint="Send the request again a little later."):
@@ -14,7 +14,11 @@ class PoolExhausted(Unavailable, code="pool_exhausted", hint="Send the request a
 
 
 class ConnectionLost(Exception):
-    """The connection ended under a statement. What became of the statement depends on what it was."""
+    """The connection ended under a statement. What became of it is not known, unless it was not even ``sent``."""
+
+    def __init__(self, why: str, *, sent: bool = True) -> None:
+        super().__init__(why)
+        self.sent: bool = sent
 
 
 class StaleStatement(Exception):
@@ -25,11 +29,18 @@ class ServerUnfit(RuntimeError):
     """A server on which the promises of a store cannot be kept; the message says why and what to do."""
 
 
-def lost(cause: BaseException) -> ConnectionLost:
+def lost(cause: BaseException, *, sent: bool = True) -> ConnectionLost:
     """For a statement whose connection ended. The cause is for the log."""
-    told = ConnectionLost(f"the connection to the database was lost: {type(cause).__name__}")
+    told = ConnectionLost(f"the connection to the database was lost: {type(cause).__name__}", sent=sent)
     told.__cause__ = cause
     return told
+
+
+def in_doubt(error: BaseException) -> bool:
+    """Whether nobody knows what became of the statement that ended so; what the server refused was not done."""
+    if isinstance(error, ConnectionLost):
+        return error.sent
+    return isinstance(error, DeadlineExceeded) and isinstance(error.__cause__, TimeoutError)
 
 
 def away(cause: BaseException | None) -> DatabaseAway:

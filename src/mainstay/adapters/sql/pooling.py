@@ -9,6 +9,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Generic, TypeVar
 
+from mainstay.adapters.sql.faults import StatementFailed
 from mainstay.adapters.sql.links import Link
 from mainstay.adapters.sql.outages import ConnectionLost, PoolExhausted, away
 from mainstay.model.problem import DeadlineExceeded
@@ -76,7 +77,7 @@ class Pool(Generic[L]):
 
     async def start(self) -> None:
         """Open the first connection. Raises ``DatabaseAway`` where that fails."""
-        link = await self.take(self._wait_seconds)
+        link = await self.take()
         self.give(link)
 
     async def take(self, patience: float | None = None) -> L:
@@ -89,25 +90,34 @@ class Pool(Generic[L]):
             elif now - link.used < self._check_seconds or await self._alive(link):
                 self._lent[link] = now
                 return link
-        return await self._wait(now, patience)
+            else:
+                self._shed()
+        while True:
+            link = await self._wait(now, patience)
+            if not link.closed:
+                return link
+            self.give(link)  # it ended in the moment in which it was handed over
 
     async def _alive(self, link: L) -> bool:
-        """Whether a connection that was not used for long answers; one that does not is ended."""
+        """Whether a connection that was not used for long, or was cut, is fit to be lent; one that is not is ended.
+
+        A BEGIN that was given up may have been carried out all the same: what is written in that transaction would
+        be lost, and be acknowledged.
+        """
+        fit = False
         try:
             await link.execute("SELECT 1", CHECK_SECONDS)
-        except (ConnectionLost, DeadlineExceeded):
-            link.terminate()
-            self._drop(link)
-            return False
-        except BaseException:
-            link.terminate()
-            self._drop(link)
-            raise
-        return True
+            fit = not (link.closed or link.in_transaction)
+        except (ConnectionLost, DeadlineExceeded, StatementFailed):
+            pass
+        finally:
+            if not fit:
+                self._end(link)
+        return fit
 
     async def _wait(self, now: float, patience: float | None) -> L:
-        if self._closing:
-            raise away(None)
+        if self._closing or self.failure is not None:
+            raise away(None)  # it is looked for, and calls are taken as soon as it is there
         if len(self._waiting) >= self._queue_limit:
             raise PoolExhausted(retry_after=1)
         loop = asyncio.get_running_loop()
@@ -129,7 +139,7 @@ class Pool(Generic[L]):
     def _expire(self, future: asyncio.Future[L], late: bool) -> None:
         if not future.done():
             problem = DeadlineExceeded("no connection was free in time") if late else None
-            future.set_exception(problem or (PoolExhausted(retry_after=1) if self.failure is None else away(None)))
+            future.set_exception(problem or (PoolExhausted(retry_after=1) if self.opened else away(None)))
 
     def _forget(self, future: asyncio.Future[L]) -> None:
         """Take a call out of the queue that is in it still."""
@@ -143,14 +153,12 @@ class Pool(Generic[L]):
 
     def give(self, link: L) -> None:
         """Take a connection back. One in the midst of something is ended."""
-        self._lent.pop(link, None)
+        if self._lent.pop(link, None) is None:
+            return  # it was given back before
         if self._given is not None:
             self._given.set()
         if link.closed or self._closing or link.in_transaction:
-            link.terminate()
-            self._drop(link)
-            self._open_more()
-            self._look()
+            self._end(link)
             return
         if link.cut:
             self._spawn(self._mend(link), self._menders)
@@ -164,9 +172,6 @@ class Pool(Generic[L]):
         if await self._alive(link):
             link.used = monotonic()
             self._lend(link)
-        else:
-            self._open_more()
-            self._look()
 
     def _lend(self, link: L) -> None:
         while self._waiting:
@@ -181,6 +186,19 @@ class Pool(Generic[L]):
         self._lent.pop(link, None)
         self.opened -= 1
         self.lost += 1
+
+    def _shed(self) -> None:
+        """End all idle connections: they were not used for longer still than one that did not answer."""
+        idle, self._idle = self._idle, []
+        for link in idle:
+            self._end(link)
+
+    def _end(self, link: L) -> None:
+        """End a connection, and open another where one is waited for or none is left."""
+        self._drop(link)
+        link.terminate()
+        self._open_more()
+        self._look()
 
     def _open_more(self) -> None:
         """Begin to open connections for those who wait, as many as there may be."""
@@ -198,19 +216,42 @@ class Pool(Generic[L]):
         while not self._closing:
             try:
                 link = await self._open()
+                if link.closed:
+                    raise ConnectionLost("it ended as it was opened")
             except Exception as error:
-                self.failure = f"the database cannot be reached: {type(error).__name__}"
-                self._refuse(error)
-                if len(self._openers) > 1:
-                    return  # one is enough to look for it
+                if self._gives_up(error):
+                    return
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self.failure = None
                 self.opened += 1
+                self._is_done()
                 link.used = monotonic()
                 link.when_ended(self._ended)
                 self._lend(link)
                 return
+
+    def _gives_up(self, error: Exception) -> bool:
+        """Note why no connection could be opened; return whether whoever tried to is not to try again.
+
+        Where others are open the server has no room for more: who waits gets one of those. Else one is enough to look
+        for the database.
+        """
+        if self.opened:
+            self._is_done()
+            return True
+        self.failure = f"the database cannot be reached: {type(error).__name__}"
+        self._refuse(error)
+        if len(self._openers) > 1:
+            self._is_done()
+            return True
+        return False
+
+    def _is_done(self) -> None:
+        """Count the running task out of those who open connections: at once, for whoever counts them next."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._openers.discard(task)
 
     def _ended(self, link: L) -> None:
         """A connection has ended. An idle one is forgotten; with the last one the database is looked for."""

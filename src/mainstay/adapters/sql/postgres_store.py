@@ -65,11 +65,12 @@ class PostgresStore(ServerStore[Link]):
     async def _create_tables(self, tables: Sequence[Table]) -> None:
         from mainstay.adapters.sql.schema import create_statements
 
+        statements = list(create_statements(tables, self.dialect))  # before the transaction: it takes its time
         link = await self.engine.writers.take()
         try:
             await link.execute(self.engine.begin_command())
             await link.execute("SELECT pg_advisory_xact_lock(7142023)")  # several workers may begin at once
-            for statement in create_statements(tables, self.dialect):
+            for statement in statements:
                 await link.execute(statement)
             await link.execute("COMMIT")
         finally:

@@ -109,8 +109,8 @@ class ServerEngine(ABC, Generic[L]):
         Raises ``DatabaseAway`` where there is none, ``ServerUnfit`` where it is not.
         """
         self._make()
-        await self.writers.start()
         try:
+            await self.writers.start()
             await self.readers.start()
             await self._look()
         except BaseException:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic
 
 from mainstay.adapters.sql.catalog import Catalog, statements_of
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.dialect import Dialect
-from mainstay.adapters.sql.outages import ConnectionLost, StaleStatement, away, commit_unknown, rolled_back
+from mainstay.adapters.sql.outages import ConnectionLost, StaleStatement, away, commit_unknown, in_doubt, rolled_back
 from mainstay.adapters.sql.pooling import L
 from mainstay.adapters.sql.rows import Found, SqlRows
 from mainstay.adapters.sql.server_engine import ServerEngine
@@ -18,7 +19,7 @@ from mainstay.adapters.sql.server_writing import Group, Writer
 from mainstay.adapters.sql.statements import Statements
 from mainstay.adapters.sql.writes import Write, alteration, ended, queue_insert, reads_only
 from mainstay.model.operation import Isolation
-from mainstay.model.problem import DeadlineExceeded, SerializationConflict
+from mainstay.model.problem import DeadlineExceeded, NotCommitted, SerializationConflict
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Change, Rows
 from mainstay.ports.store import Transaction
@@ -27,6 +28,7 @@ Left = Callable[[], float | None]
 """Returns the seconds until the call's deadline, or None where it has none."""
 
 _COMMIT_SECONDS = 30.0
+_ROLLBACK_SECONDS = 2.0  # who is late already waits for no longer: the server undoes what its client has left
 
 
 class Server(ABC, Generic[L]):
@@ -110,8 +112,8 @@ class QueryTransaction(Transaction, Generic[L]):
         async with self._lock:
             for last in (False, True):
                 begun = self._link is not None
-                link = await self._ready()
                 try:
+                    link = await self._ready()
                     return await link.fetch(text, bindings, self._left())
                 except (ConnectionLost, StaleStatement) as error:
                     if begun or last:  # another connection would see another snapshot
@@ -137,8 +139,11 @@ class QueryTransaction(Transaction, Generic[L]):
         return self._stream(self._server.text(statement), bindings, batch)
 
     async def _stream(self, text: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
-        async with self._lock:
-            link = await self._ready()
+        try:
+            async with self._lock:
+                link = await self._ready()
+        except ConnectionLost as error:
+            raise away(error) from error
         batches = self._server.stream(link, text, bindings, batch)
         try:
             while True:
@@ -147,7 +152,7 @@ class QueryTransaction(Transaction, Generic[L]):
                 if rows is None:
                     return
                 yield rows
-        except ConnectionLost as error:
+        except (ConnectionLost, StaleStatement) as error:
             raise away(error) from error
         finally:
             await batches.aclose()
@@ -185,7 +190,7 @@ async def give_back(link: L, give: Callable[[L], None]) -> None:
     """End a connection's transaction, if one is open, and give it back; where that fails, the connection ends."""
     try:
         if not link.closed and link.in_transaction:
-            await link.execute("ROLLBACK", _COMMIT_SECONDS)
+            await link.execute("ROLLBACK", _ROLLBACK_SECONDS)
     except (ConnectionLost, DeadlineExceeded):
         link.terminate()
     finally:
@@ -244,10 +249,8 @@ class CommandTransaction(Transaction, Generic[L]):
     async def _read(self, text: str, bindings: Sequence[Any]) -> list[Row]:
         async with self._lock:
             link = await self._ready()
-            try:
+            with self._noting():
                 return await link.fetch(text, bindings, self._left())
-            except BaseException as error:
-                raise self._failed(error) from error
 
     def snapshot_stream(self, statement: str, bindings: Sequence[Any], batch: int) -> None:
         """Return None: rows may be written while a stream is read."""
@@ -268,10 +271,8 @@ class CommandTransaction(Transaction, Generic[L]):
         write = alteration(statements, change, bump=True)
         async with self._lock:
             link = await self._ready()
-            try:
+            with self._noting():
                 met = await self._writer(link).one(write)
-            except BaseException as error:
-                raise self._failed(error) from error
         self._done.append(write)
         return met
 
@@ -283,10 +284,8 @@ class CommandTransaction(Transaction, Generic[L]):
     async def commit(self) -> None:
         self._check()
         async with self._lock:
-            try:
+            with self._noting():
                 await self._commit()
-            except BaseException as error:
-                raise self._failed(error) from error
         self._ended = True
 
     async def _commit(self) -> None:
@@ -305,25 +304,23 @@ class CommandTransaction(Transaction, Generic[L]):
 
     async def _commit_alone(self, link: L, group: Group) -> None:
         """Carry a group out as a statement that commits itself."""
-        for last in (False, True):
-            try:
-                succeeded = await self._writer(link, _COMMIT_SECONDS).carry_out(group)
-            except StaleStatement:
-                if last:
-                    raise
-            except (ConnectionLost, DeadlineExceeded) as error:
-                link.terminate()
-                raise commit_unknown(error) from error
-            else:
-                if not succeeded:
-                    await self._writer(link).diagnose(group)
-                break
+        try:
+            succeeded = await self._writer(link, _COMMIT_SECONDS).carry_out(group)
+        except (ConnectionLost, DeadlineExceeded) as error:
+            if not in_doubt(error):
+                raise
+            link.terminate()
+            raise commit_unknown(error) from error
+        if not succeeded:
+            await self._writer(link).diagnose(group)
         await self._let_go()
 
     async def _end(self, link: L) -> None:
         try:
             committed = await link.commit(_COMMIT_SECONDS)
         except (ConnectionLost, DeadlineExceeded) as error:
+            if not in_doubt(error):
+                raise
             link.terminate()
             raise commit_unknown(error) from error
         if not committed:
@@ -350,7 +347,7 @@ class CommandTransaction(Transaction, Generic[L]):
     async def _ready(self) -> L:
         """Return the connection, in a transaction begun now where it was not, with all queued writes carried out."""
         self._check()
-        try:
+        with self._noting():
             link = self._link
             if link is None:
                 link = self._link = await self._engine.writers.take(self._left())
@@ -358,8 +355,6 @@ class CommandTransaction(Transaction, Generic[L]):
             if self._queue:
                 queue, self._queue = self._queue, []
                 await self._carry_out(link, list(self._server.grouped(queue)))
-        except BaseException as error:
-            raise self._failed(error) from error
         return link
 
     async def _carry_out(self, link: L, groups: list[Group]) -> None:
@@ -372,14 +367,24 @@ class CommandTransaction(Transaction, Generic[L]):
     def _writer(self, link: L, timeout: float | None = None) -> Writer[L]:
         return self._server.writer(link, self._left() if timeout is None else timeout, self._begin)
 
-    def _failed(self, error: BaseException) -> BaseException:
-        """Return what is raised of an error, and again of whatever else is asked for."""
-        if isinstance(error, ConnectionLost):
-            told: BaseException = rolled_back(error)
-        elif isinstance(error, StaleStatement):
-            told = SerializationConflict("the schema was changed meanwhile")
-        else:
-            told = error
-        if isinstance(told, Exception) and self._failure is None:
-            self._failure = told
-        return told
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note what fails, and raise it as a Problem; it is raised again of whatever else is asked for."""
+        try:
+            yield
+        except ConnectionLost as error:
+            raise self._noted(rolled_back(error)) from error
+        except StaleStatement as error:
+            raise self._noted(SerializationConflict("the schema was changed meanwhile")) from error
+        except Exception as error:
+            self._noted(error)
+            raise
+        except BaseException:
+            if self._link is not None:  # nobody knows what of it was carried out: none of it may be committed
+                self._noted(NotCommitted("a statement of this change was given up"))
+            raise
+
+    def _noted(self, failure: Exception) -> Exception:
+        if self._failure is None:
+            self._failure = failure
+        return failure

@@ -18,12 +18,21 @@ from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.records import IdempotencyRecord
 from mainstay.kernel.received import Received
 from mainstay.model.conditions import Compare
-from mainstay.model.problem import Conflict, Invalid, Malformed
+from mainstay.model.problem import (
+    CommitUnknown,
+    Conflict,
+    Invalid,
+    Malformed,
+    SerializationConflict,
+    UniqueConflict,
+)
 from mainstay.ports.rows import Change, Query
 from mainstay.ports.store import Transaction
 
 RETENTION = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
+SETTLE_SECONDS = 5.0  # how long each look for a record may take, after a commit that ended unknown
+LOOKS = 3
 
 
 class IdempotencyKeyRequired(Malformed, hint="Send an Idempotency-Key of your own making, a UUID for example."):
@@ -79,7 +88,7 @@ async def _once(call: Call, key: str, ports: Ports) -> None:
         raise IdempotencyInFlight(retry_after=1.0)
     call.claim = scope
     call.fingerprint = _fingerprint(call)
-    found = await _look_up(scope, ports)
+    found = await _look_up(scope, ports, call.deadline)
     if found is None:
         return
     if found.expires_at <= ports.clock.now():
@@ -91,8 +100,8 @@ async def _once(call: Call, key: str, ports: Ports) -> None:
     call.reply = _reply(found, replayed=True)
 
 
-async def _look_up(scope: bytes, ports: Ports) -> IdempotencyRecord | None:
-    transaction = ports.store.begin(write=False, single=True, latest=True)
+async def _look_up(scope: bytes, ports: Ports, deadline: float | None = None) -> IdempotencyRecord | None:
+    transaction = ports.store.begin(write=False, single=True, latest=True, deadline=deadline)
     try:
         rows = transaction.rows(IdempotencyRecord)
         found = await rows.fetch(Query(where=Compare("scope", "eq", scope.hex()), limit=1))
@@ -114,17 +123,45 @@ def _reply(record: IdempotencyRecord, *, replayed: bool) -> Reply:
     )
 
 
-async def settle(call: Call, ports: Ports) -> Reply | None:
-    """Return the reply of a command whose commit ended unknown, where it was committed all the same.
+async def recall(call: Call, ports: Ports) -> Reply | None:
+    """Return the reply that was committed for the key of a command since it was claimed, by whichever attempt.
 
-    Its record was committed with it or not at all. None says that it is not there: the command may be run again, for
-    should the first attempt still come to its end, only one of the two can commit the record.
+    It is another's where the claim was lost with the connection that held it.
     """
     if call.claim is None:
         return None
-    found = await _look_up(call.claim, ports)
+    found = await _look_up(call.claim, ports, ports.clock.monotonic() + SETTLE_SECONDS)
     ours = found is not None and found.expires_at > ports.clock.now() and found.fingerprint == call.fingerprint.hex()
     return _reply(found, replayed=False) if found is not None and ours else None
+
+
+async def settle(call: Call, ports: Ports) -> Reply | None:
+    """Return the reply of a command whose commit ended unknown, where it was committed all the same.
+
+    Its record was committed with it or not at all. None says that it is absent under its own lock: the attempt has
+    ended, or comes too late, for only one of two can commit the record. Raises ``CommitUnknown`` where that cannot be
+    told, and what the store raises.
+    """
+    for _ in range(LOOKS):
+        found = await recall(call, ports)
+        if found is not None:
+            return found
+        if await _is_absent(call, ports):
+            return None
+    raise CommitUnknown
+
+
+async def _is_absent(call: Call, ports: Ports) -> bool:
+    """Put the record of a key in place and take it away again: a transaction that has written it is waited for."""
+    transaction = ports.store.begin(write=True, deadline=ports.clock.monotonic() + SETTLE_SECONDS)
+    try:
+        store_reply(call, Reply(), transaction, ports)
+        await transaction.flush()
+    except (UniqueConflict, SerializationConflict):
+        return False
+    finally:
+        await transaction.rollback()
+    return True
 
 
 def store_reply(call: Call, reply: Reply, transaction: Transaction, ports: Ports) -> None:

@@ -17,22 +17,26 @@ _SECONDS = 5.0
 
 
 class AdvisoryLocks:
-    """The locks that the claims of one process are."""
+    """The locks that the claims of one process are. They are of a whole database: ``space`` keeps services apart."""
+
+    def __init__(self, space: str = "") -> None:
+        self._space = space.encode() + b"\x00" if space else b""
 
     async def take(self, link: Link, keys: Sequence[bytes]) -> Sequence[bool]:
         """Take the locks of keys that no other session holds; tell of each whether it was."""
-        rows = await link.fetch(_TAKE, ([_number(key) for key in keys],), _SECONDS)
+        rows = await link.fetch(_TAKE, ([number_of(self._space + key) for key in keys],), _SECONDS)
         return [bool(taken) for (taken,) in rows]
 
     async def drop(self, link: Link, keys: Sequence[bytes]) -> None:
         """Let locks go."""
-        await link.fetch(_DROP, ([_number(key) for key in keys],), _SECONDS)
+        await link.fetch(_DROP, ([number_of(self._space + key) for key in keys],), _SECONDS)
 
 
 class TransactionClaims(HeldClaims):
     """Claims behind a transaction pooler, where no session is ours: each holds a transaction open, with its lock."""
 
-    def __init__(self, pool: Callable[[], Pool[Link]], begin: str) -> None:
+    def __init__(self, pool: Callable[[], Pool[Link]], begin: str, space: str = "") -> None:
+        self._space = space.encode() + b"\x00" if space else b""
         self._pool = pool
         self._begin = begin
         self._held: dict[bytes, Link | None] = {}
@@ -46,7 +50,7 @@ class TransactionClaims(HeldClaims):
         try:
             link = await pool.take(_SECONDS)
             await link.execute(self._begin, _SECONDS)
-            rows = await link.fetch("SELECT pg_try_advisory_xact_lock($1)", (_number(key),), _SECONDS)
+            rows = await link.fetch("SELECT pg_try_advisory_xact_lock($1)", (number_of(self._space + key),), _SECONDS)
         except BaseException as error:
             del self._held[key]
             if link is not None:
@@ -80,6 +84,6 @@ class TransactionClaims(HeldClaims):
             await self.drop(key)
 
 
-def _number(key: bytes) -> int:
+def number_of(key: bytes) -> int:
     """Return the number of a claim's lock."""
     return int.from_bytes(blake2b(key, digest_size=8, person=b"mainstay").digest(), signed=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mainstay.adapters.sql.outages import ServerUnfit
+import asyncpg
+
+from mainstay.adapters.sql.outages import DatabaseAway, ServerUnfit
 from mainstay.adapters.sql.pooling import Pool
 from mainstay.adapters.sql.postgres.claims import AdvisoryLocks, TransactionClaims
 from mainstay.adapters.sql.postgres.errors import Columns
@@ -20,6 +22,9 @@ OLDEST = 130000
 """The oldest server that is known to work, as it numbers itself."""
 
 
+_STANDBY = "database.url names a standby, which takes no changes: name the primary"
+
+
 class PostgresEngine(ServerEngine[Link]):
     """Connections for commands, connections for queries, and the claims. It knows nothing of entities."""
 
@@ -29,7 +34,7 @@ class PostgresEngine(ServerEngine[Link]):
         self.statements_commit = not options.pooler
         self.begin_query = begin(options, None)
         self._begins: dict[Isolation, str] = {}
-        super().__init__(options, AdvisoryLocks())
+        super().__init__(options, AdvisoryLocks(options.schema or ""))
 
     def _make(self) -> None:
         super()._make()
@@ -38,7 +43,7 @@ class PostgresEngine(ServerEngine[Link]):
 
     def _claims(self) -> HeldClaims:
         if self.options.pooler and self.options.direct_url is None:
-            return TransactionClaims(lambda: self.holders, self.begin_command())
+            return TransactionClaims(lambda: self.holders, self.begin_command(), self.options.schema or "")
         return super()._claims()
 
     def _wire(self) -> Wire | None:
@@ -65,6 +70,14 @@ class PostgresEngine(ServerEngine[Link]):
     async def _open_reader(self) -> Link:
         return await connect(self.options, self.columns, write=False)
 
+    async def start(self) -> None:
+        try:
+            await super().start()
+        except DatabaseAway as error:
+            if isinstance(error.__cause__, asyncpg.TargetServerAttributeNotMatched):
+                raise ServerUnfit(_STANDBY) from error
+            raise
+
     async def _look(self) -> None:
         rows = await self._ask(
             "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery()"
@@ -75,7 +88,7 @@ class PostgresEngine(ServerEngine[Link]):
         if encoding != "UTF8":
             raise ServerUnfit(f"the database is encoded in {encoding}: create it with ENCODING 'UTF8'")
         if standby:
-            raise ServerUnfit("database.url names a standby, which takes no changes: name the primary")
+            raise ServerUnfit(_STANDBY)
         await self.learn()
 
     async def learn(self) -> None:

@@ -71,6 +71,8 @@ def translate(error: BaseException, columns: Columns) -> BaseException:
         return DeadlineExceeded("the database took too long")
     if isinstance(error, asyncpg.PostgresError):
         return _told(error, columns)
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return StatementFailed(str(error), "")  # a value that the driver cannot encode: nothing was sent
     if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return lost(error)
     return error
@@ -89,6 +91,8 @@ def _told(error: asyncpg.PostgresError, columns: Columns) -> BaseException:
         return DeadlineExceeded("the database took too long")
     if state == _STALE:
         return StaleStatement()
-    if state == _READ_ONLY or state in _GONE or state[:2] == "08" or not state:
+    if state == _READ_ONLY:
+        return lost(error, sent=False)  # it was refused: as good as not sent
+    if state in _GONE or state[:2] == "08" or not state:
         return lost(error)
     return StatementFailed(str(error), state)

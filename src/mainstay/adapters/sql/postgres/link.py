@@ -60,19 +60,32 @@ class Link:
         self, statement: str, bindings: Sequence[Any], timeout: float | None
     ) -> tuple[list[Any], PreparedStatement]:
         try:
+            return await self._run_prepared(statement, bindings, timeout)
+        except StaleStatement:
+            if self.in_transaction:  # which has failed with it
+                raise
+        return await self._run_prepared(statement, bindings, timeout)
+
+    async def _run_prepared(
+        self, statement: str, bindings: Sequence[Any], timeout: float | None
+    ) -> tuple[list[Any], PreparedStatement]:
+        sent = False
+        try:
             prepared = self._prepared.get(statement)
             if prepared is None:
                 prepared = await self._prepare(statement, timeout)
+            sent = not self._raw.is_closed()
             return await prepared.fetch(*bindings, timeout=timeout), prepared
         except BaseException as error:
-            raise self._failed(error, statement) from error
+            raise self._failed(error, statement, sent=sent) from error
 
     async def execute(self, script: str, timeout: float | None = None) -> str:
         """Run a statement that takes no values, and return what the server says that it has done."""
+        sent = not self._raw.is_closed()
         try:
             return str(await self._raw.execute(script, timeout=timeout))
         except BaseException as error:
-            raise self._failed(error, script) from error
+            raise self._failed(error, script, sent=sent) from error
 
     async def commit(self, timeout: float | None = None) -> bool:
         """Commit, and return whether it was: the server answers ROLLBACK where a statement had failed."""
@@ -107,13 +120,14 @@ class Link:
             self._prepared[statement] = prepared
         return prepared
 
-    def _failed(self, error: BaseException, statement: str) -> BaseException:
+    def _failed(self, error: BaseException, statement: str, *, sent: bool = True) -> BaseException:
         """Return what is raised instead, and note where the connection is of no use after it."""
         told = translate(error, self._columns)
         if isinstance(error, TimeoutError | CancelledError | GeneratorExit):
             self.cut = True
         if isinstance(told, ConnectionLost):
             self.broken = True
+            told.sent = told.sent and sent
         elif isinstance(told, StaleStatement):
             self._prepared.pop(statement, None)
         return told
@@ -132,8 +146,8 @@ class Link:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
-        return bool(self._raw.is_in_transaction())
+        """Whether a transaction is open, as far as the server has said."""
+        return not self._raw.is_closed() and bool(self._raw.is_in_transaction())
 
     def terminate(self) -> None:
         """End the connection at once."""
@@ -187,5 +201,7 @@ async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
         command_timeout=None,
         statement_cache_size=0,  # the link has its own
         server_settings=None if options.pooler else {"application_name": "mainstay", **session(options, write=write)},
+        # After a fail-over the address may lead to what is a standby now: no writer is to be had there.
+        target_session_attrs="primary" if write and not options.pooler else None,
     )
     return Link(raw, columns, 0 if options.pooler else options.statement_cache)
