@@ -138,10 +138,10 @@ async def clean(store: PostgresStore) -> None:
         async with asyncio.timeout(HEALING_SECONDS):
             while pool.lent:
                 await asyncio.sleep(0.005)
-            await _try_all(pool, store.engine.options.pool)
+            await _try_all(pool, store.engine.writers.size)
 
 
-async def _try_all(pool: Pool, size: int) -> None:
+async def _try_all(pool: Pool[Link], size: int) -> None:
     links: list[Link] = [await pool.take() for _ in range(size)]
     try:
         assert len(set(links)) == size

@@ -25,8 +25,8 @@ _SAFE_VALUES = (
     *(Decimal, UUID, date, time, timedelta, tzinfo, Enum, re.Pattern, msgspec.Struct, GenericAlias, UnionType),
     *(BuiltinFunctionType,),
 )
-_SINGLE_READS = frozenset({"get", "one"})
-_MANY_READS = frozenset({"page", "stream", "count", "add", "update", "delete", "group", "sum", "fetch"})
+_SINGLE_READS = frozenset({"get", "one", "page"})  # a page with a count or relations says so itself, before it reads
+_MANY_READS = frozenset({"stream", "count", "add", "update", "delete", "group", "sum", "fetch"})
 _LOOPS = frozenset(
     {"FOR_ITER", "JUMP_BACKWARD", "POP_JUMP_BACKWARD_IF_TRUE", "POP_JUMP_BACKWARD_IF_FALSE", "GET_AITER"}
 )
@@ -88,7 +88,10 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def reads_once(function: Callable[..., Any]) -> bool:
-    """Whether a query makes one statement at most: one await, in no loop, of ``get`` or ``one`` without relations."""
+    """Whether a query makes one statement at most: one await, in no loop, of ``get``, ``one`` or ``page`` without relations.
+
+    What a caller asks of a page is known in the call only: the unit of work is told there.
+    """
     code = getattr(function, "__code__", None)
     if code is None or any(isinstance(c, CodeType) for c in code.co_consts):
         return False

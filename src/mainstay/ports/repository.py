@@ -109,6 +109,9 @@ class Repository(Generic[E]):
         beyond = where
         if text is not None:
             beyond = where & after(plan, order, open_cursor(unit.frame, plan, asked, order, text))
+        wanted = (*include, *find.include)
+        if wanted or count or find.count:
+            unit.several()
         rows = self._rows()
         items: list[Any] = await rows.fetch(Query(where=beyond, sort=order, limit=size + 1))
         following = None
@@ -116,7 +119,6 @@ class Repository(Generic[E]):
             del items[size:]
             following = seal_cursor(unit.frame, plan, asked, order, items[-1])
         total = await rows.count(where) if count or find.count else None
-        wanted = (*include, *find.include)
         if wanted and items:
             items = await attach(unit, plan, items, wanted)
         return Page(items=items, next=following, count=total)

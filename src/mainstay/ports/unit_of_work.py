@@ -112,6 +112,10 @@ class UnitOfWork:
             )
         return transaction
 
+    def several(self) -> None:
+        """Say, before the first read, that more than one is to come: they see one snapshot."""
+        self._single = False
+
     def visible(self, entity: type[Entity], policy: Policy) -> Condition:
         """Return the condition under which the caller sees rows of an entity, reduced once a call."""
         if self._filters is None:

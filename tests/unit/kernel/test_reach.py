@@ -10,8 +10,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+from kernel_world import Build
 
-from mainstay import Dto, Entity, Find, Page, Repository
+from mainstay import Dto, Entity, Find, Module, Page, Repository, anyone
+from mainstay.kernel.call import Reply
 from mainstay.kernel.reach import reaches_loop, reads_once
 from mainstay.model.problem import Conflict
 
@@ -213,17 +215,48 @@ async def paged(rows: Repository[Row], find: Find[Row]) -> Page[Row]:
     return await rows.page(find)
 
 
+async def counted(rows: Repository[Row], find: Find[Row]) -> Page[Row]:
+    return await rows.page(find, count=True)
+
+
 async def nothing() -> None: ...
 
 
-@pytest.mark.parametrize("function", [one_get, one_one])
+@pytest.mark.parametrize("function", [one_get, one_one, paged])
 def test_one_read_needs_no_snapshot(function: Any) -> None:
     assert reads_once(function)
 
 
 @pytest.mark.parametrize(
     "function",
-    [two_gets, gathered, with_relations, in_a_loop, in_a_while, comprehended, paged, nothing, partial(one_get), HELPER],
+    [
+        two_gets,
+        gathered,
+        with_relations,
+        in_a_loop,
+        in_a_while,
+        comprehended,
+        counted,
+        nothing,
+        partial(one_get),
+        HELPER,
+    ],
 )
 def test_more_than_one_read_needs_one(function: Any) -> None:
     assert not reads_once(function)
+
+
+@pytest.mark.parametrize(("asked", "single"), [([], True), ([("count", "exact")], False), ([("limit", "5")], True)])
+async def test_a_page_says_in_the_call_whether_it_reads_once(build: Build, asked: Any, single: bool) -> None:
+    module = Module("m")
+
+    @module.query("GET /rows", allow=anyone)
+    async def rows(find: Find[Row], rows: Repository[Row]) -> Page[Row]:
+        return await rows.page(find)
+
+    world = await build(module)
+    store: Any = world.store
+    begin, given = store.begin, []
+    store.begin = lambda **terms: given.append(terms["single"]) or begin(**terms)
+    assert isinstance(await world.send("rows", query=asked), Reply)
+    assert given == [single]

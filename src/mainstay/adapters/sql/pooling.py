@@ -40,7 +40,7 @@ class Pool(Generic[L]):
         check_seconds: float,
     ) -> None:
         self._open = open_link
-        self._size = size
+        self.size: int = size
         self._queue_limit = queue_limit
         self._wait_seconds = wait_seconds
         self._check_seconds = check_seconds
@@ -202,7 +202,7 @@ class Pool(Generic[L]):
 
     def _open_more(self) -> None:
         """Begin to open connections for those who wait, as many as there may be."""
-        room = self._size - self.opened - len(self._openers)
+        room = self.size - self.opened - len(self._openers)
         for _ in range(min(room, len(self._waiting) - len(self._openers))):
             self._spawn(self._opening(), self._openers)
 
