@@ -88,7 +88,7 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def reads_once(function: Callable[..., Any]) -> bool:
-    """Whether a query makes one statement at most: one await, in no loop, of ``get``, ``one`` or ``page`` without relations.
+    """Whether a query makes one statement at most: one await, in no loop, of a ``get``, ``one`` or ``page`` by itself.
 
     What a caller asks of a page is known in the call only: the unit of work is told there.
     """
