@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from mainstay import Module, Service
 from mainstay.adapters.local.clock import SystemClock
 from mainstay.adapters.local.ids import SystemIds
+from mainstay.adapters.memory.store import MemoryStore
 from mainstay.app.documents import documents_of
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
@@ -20,7 +21,7 @@ def bound_of(service: Service, secrets: Mapping[str, Any] | None = None) -> Boun
     """Bind a service to adapters that nothing asks. Start-up faults fail the test."""
     nothing: Any = None
     ports = Ports(
-        store=nothing,
+        store=MemoryStore(),
         limiter=nothing,
         clock=SystemClock(),
         ids=SystemIds(),

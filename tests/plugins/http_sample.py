@@ -14,6 +14,7 @@ import msgspec
 
 from mainstay.adapters.local.clock import SystemClock
 from mainstay.adapters.local.ids import SystemIds
+from mainstay.adapters.memory.store import MemoryStore
 from mainstay.inbound.http.admission import Admission, Bounds
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.options import HttpOptions
@@ -72,7 +73,7 @@ class Sample:
         """Return all operations."""
         module = _declare()
         ports = Ports(
-            store=None,  # type: ignore[arg-type]  # no operation here touches a store
+            store=MemoryStore(),  # which no operation here touches
             limiter=None,  # type: ignore[arg-type]
             clock=self.clock,
             ids=self.ids,

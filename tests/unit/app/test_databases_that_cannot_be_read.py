@@ -30,7 +30,7 @@ def test_one_that_another_process_holds(migrations: Migrations) -> None:
 
 
 def test_one_that_is_none(migrations: Migrations) -> None:
-    migrations.database.write_bytes(b"not a database " * 300)
+    Path(str(migrations.database)).write_bytes(b"not a database " * 300)
     with pytest.raises(Refusal, match="is no database that can be read: file is not a database"):
         migrations.missing()
 
