@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import math
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -44,8 +46,10 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 @asynccontextmanager
 async def failing(url: str, **how: Any) -> AsyncIterator[None]:
-    """Have commands of the store's connection fail in the server."""
-    with MongoClient(url.partition("&appName")[0]) as client:
+    """Have commands of the store's connection fail in the server, which knows one such wish at a time."""
+    turn = Path(tempfile.gettempdir()) / "mainstay_test_failing"
+    with turn.open("w") as file, MongoClient(url.partition("&appName")[0]) as client:
+        fcntl.flock(file, fcntl.LOCK_EX)
         name = url.rpartition("=")[2]
         times = how.pop("times", 1)
         client.admin.command("configureFailPoint", "failCommand", mode={"times": times}, data={**how, "appName": name})

@@ -122,8 +122,7 @@ class PagingConformance(StoreSuite):
         assert following.items == expected[4:8]
 
     async def test_at_most_200_rows_come_at_once(self, world: World) -> None:
-        async with world.command() as hands:
-            await hands.bulk(Reader).add_all([Reader(name="r") for _ in range(203)])
+        await world.fill([Reader(name="r") for _ in range(203)])
         async with world.query() as hands:
             assert len((await hands.rows(Reader).page()).items) == 50
             page = await hands.rows(Reader).page(limit=1000)
