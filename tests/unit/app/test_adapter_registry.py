@@ -29,11 +29,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(Refusal) as refused:
         registry.find("store", "oracle")
     known = set(refused.value.remedies[0].removeprefix("known are ").split(", "))
-<<<<<<< HEAD
     assert {"dynamodb", "mariadb", "memory", "mongodb", "mysql", "postgresql", "sqlite"} <= known
-=======
-    assert {"dynamodb", "memory", "mongodb", "mongodb+srv", "postgresql", "sqlite"} <= known
->>>>>>> ca7fcc0103e6c699c97dde410859fa2bb1821ca4
 
 
 def test_a_package_may_bring_an_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
