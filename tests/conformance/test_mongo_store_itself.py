@@ -9,7 +9,6 @@ import math
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -47,8 +46,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 @asynccontextmanager
 async def failing(url: str, **how: Any) -> AsyncIterator[None]:
     """Have commands of the store's connection fail in the server, which knows one such wish at a time."""
-    turn = Path(tempfile.gettempdir()) / "mainstay_test_failing"
-    with turn.open("w") as file, MongoClient(url.partition("&appName")[0]) as client:
+    with Path(__file__).open() as file, MongoClient(url.partition("&appName")[0]) as client:
         fcntl.flock(file, fcntl.LOCK_EX)
         name = url.rpartition("=")[2]
         times = how.pop("times", 1)
@@ -90,7 +88,7 @@ async def test_what_the_server_calls_transient_is_a_conflict_and_leaves_nothing(
 async def test_a_read_that_fails_on_the_way_is_unavailable(url: str) -> None:
     async with opened(MongoStore(url), READERS) as world:
         (row,) = await world.add(Reader(name="a"))
-        async with failing(url, failCommands=["find"], closeConnection=True, times=5):
+        async with failing(url, failCommands=["find"], closeConnection=True, times=1000):
             with pytest.raises(Unavailable):
                 await world.get(Reader, row.id)
         assert await world.get(Reader, row.id) == row
