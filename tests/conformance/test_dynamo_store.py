@@ -11,6 +11,7 @@ import pytest_asyncio
 from aiobotocore.session import get_session
 from tests.conformance.servers import PREFIX, name_of, server
 
+from mainstay.adapters.dynamo import store as dynamo_store
 from mainstay.adapters.dynamo.store import DynamoStore, place_of
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
@@ -38,7 +39,7 @@ def _descriptions() -> Iterator[Any]:
     """Read the description of the service once: it takes a second, and each test opens a store of its own."""
     session = get_session()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mainstay.adapters.dynamo.store.get_session", lambda: session)
+        patch.setattr(dynamo_store, "get_session", lambda: session)
         yield session
 
 

@@ -11,6 +11,7 @@ import pytest
 from aiobotocore.session import get_session
 from tests.conformance.servers import name_of, server
 
+from mainstay.adapters.dynamo import store as dynamo_store
 from mainstay.adapters.dynamo.codec import RowUnreadable
 from mainstay.adapters.dynamo.store import DynamoStore, place_of
 from mainstay.model.conditions import all_of, gt, in_
@@ -26,7 +27,7 @@ Make = Callable[..., DynamoStore]
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make stores on a table of the test's own."""
     session = get_session()
-    monkeypatch.setattr("mainstay.adapters.dynamo.store.get_session", lambda: session)
+    monkeypatch.setattr(dynamo_store, "get_session", lambda: session)
     place = place_of(server("MAINSTAY_TEST_DYNAMO"))
 
     def made(**more: Any) -> DynamoStore:

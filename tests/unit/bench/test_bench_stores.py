@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,6 +95,8 @@ def test_the_main_process_is_found_by_one_of_its_own(name: str, monkeypatch: pyt
 
     monkeypatch.setattr(postgres.asyncpg, "connect", connect)
     with subprocess.Popen([name, "60"], executable=shutil.which("sleep")) as backend:
+        while not Path(f"/proc/{backend.pid}/cmdline").read_bytes():
+            time.sleep(0.001)  # its name is there a moment after its start
         found = postgres._main_process(URL)
         backend.kill()
     assert found == (os.getpid() if name.startswith("postgres:") else None)

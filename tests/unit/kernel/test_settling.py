@@ -262,3 +262,21 @@ async def test_a_record_that_comes_and_goes_leaves_it_unknown(world: World, monk
     problem = await send(world, "k")
     assert isinstance(problem, CommitUnknown)
     assert problem.retry_after == 1.0
+
+
+async def test_a_refusal_is_told_where_its_record_cannot_be_looked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Commits(world)
+    assert isinstance(await send(world, "k", "pay_once"), Reply)
+    look_up, looks = once._look_up, []
+
+    async def look(*given: Any) -> Any:
+        looks.append(given)
+        if len(looks) == 1:
+            return await look_up(*given)
+        raise Unavailable("the database is away")
+
+    monkeypatch.setattr(once, "_look_up", look)
+    assert isinstance(await send(world, "l", "pay_once"), PaidAlready)
+    assert len(looks) == 2

@@ -128,8 +128,7 @@ async def recall(call: Call, ports: Ports) -> Reply | None:
 
     It is another's where the claim was lost with the connection that held it.
     """
-    if call.claim is None:
-        return None
+    assert call.claim is not None  # whoever looks has one
     found = await _look_up(call.claim, ports, ports.clock.monotonic() + SETTLE_SECONDS)
     ours = found is not None and found.expires_at > ports.clock.now() and found.fingerprint == call.fingerprint.hex()
     return _reply(found, replayed=False) if found is not None and ours else None
