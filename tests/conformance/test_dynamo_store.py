@@ -64,6 +64,7 @@ class _Dynamo:
         )
 
 
+@pytest.mark.long
 class TestAggregates(_Dynamo, AggregatesConformance):
     pass
 
@@ -80,6 +81,7 @@ class TestConstraints(_Dynamo, ConstraintsConformance):
     pass
 
 
+@pytest.mark.long
 class TestFilters(_Dynamo, FiltersConformance):
     pass
 
@@ -88,22 +90,27 @@ class TestIsolation(_Dynamo, IsolationConformance):
     pass
 
 
+@pytest.mark.long
 class TestPaging(_Dynamo, PagingConformance):
     pass
 
 
+@pytest.mark.long
 class TestPolicies(_Dynamo, PoliciesConformance):
     pass
 
 
+@pytest.mark.long
 class TestPreconditions(_Dynamo, PreconditionsConformance):
     pass
 
 
+@pytest.mark.long
 class TestRandomOperations(_Dynamo, RandomOperationsConformance):
     pass
 
 
+@pytest.mark.long
 class TestRandomPages(_Dynamo, RandomPagesConformance):
     pass
 
@@ -124,5 +131,6 @@ class TestUnitOfWork(_Dynamo, UnitOfWorkConformance):
     pass
 
 
+@pytest.mark.long
 class TestValues(_Dynamo, ValuesConformance):
     pass
