@@ -37,6 +37,7 @@ from mainstay.kernel.validate import DEFAULTS, InputLimits
 from mainstay.model.faults import StartupFailed
 from mainstay.model.operation import OperationKind, Signed
 from mainstay.model.policy import anyone
+from mainstay.model.problem import Unavailable
 from mainstay.model.service import Service
 from mainstay.ports.blobs import Blobs
 from mainstay.ports.cache import Cache
@@ -118,12 +119,16 @@ class Application:
         self._started = True
 
     async def _open_store(self) -> None:
-        """Open the store, and say what it lacks. Raises ``Refusal`` where it cannot be used."""
+        """Open the store, and say what it lacks. Raises ``Refusal`` where it cannot be used, or reached."""
         store = self.ports.store
         try:
             await store.start(self.bound.tables)
         except StoreUnusable as fault:
             raise Refusal(fault.message, fault.remedy) from fault
+        except Unavailable as away:
+            cause = away.__cause__
+            why = f": {type(cause).__name__}: {cause}" if cause is not None else ""
+            raise Refusal(f"the database cannot be opened{why}", "is it running, and is database.url right?") from away
         lacks = store.capabilities.lacks()
         if lacks:
             text = "the store cannot do all that others can: " + "; ".join(lacks)

@@ -14,6 +14,8 @@ from mainstay.app.settings import Settings
 from mainstay.ports.clock import Clock
 from mainstay.ports.store import Store
 
+_ALIASES: Mapping[str, str] = MappingProxyType({"postgres": "postgresql"})  # as many a host hands it out
+
 
 def scheme_of(settings: Settings) -> str:
     """Return which store the URL names. Raises ``Refusal``."""
@@ -23,7 +25,7 @@ def scheme_of(settings: Settings) -> str:
             f"database.url ({settings.source('database.url')}) is no URL",
             "for example sqlite:///shop.sqlite, or memory:",
         )
-    return scheme
+    return _ALIASES.get(scheme, scheme)
 
 
 def sqlite_path(settings: Settings) -> Path:

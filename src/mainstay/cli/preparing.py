@@ -97,6 +97,8 @@ def migrations_needed(settings: Settings) -> Migrations:
     found = migrations_of(settings, bound.tables)
     if found is None:
         raise Refusal(
-            "the database of these settings has no migrations", "set database.url to a file: sqlite:///shop.sqlite"
+            "the database of these settings has no migrations",
+            "SQLite and PostgreSQL have them: sqlite:///shop.sqlite, postgresql://user@host/shop",
+            "elsewhere database.create makes the tables, outside of production",
         )
     return found

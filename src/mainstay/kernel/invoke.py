@@ -176,7 +176,7 @@ def _command(plan: Plan) -> Invoke:
             try:
                 if not contention.stands:
                     return await run(call, dict(given))
-                async with contention.turn():
+                async with contention.turn:
                     return await run(call, dict(given))
             except Problem as error:
                 doubt = doubt or isinstance(error, CommitUnknown)

@@ -33,7 +33,7 @@ async def test_turns_are_taken_in_order() -> None:
     contention, order = Contention(FixedClock()), []
 
     async def take(number: int) -> None:
-        async with contention.turn():
+        async with contention.turn:
             order.append((number, "begins"))
             await asyncio.sleep(0)
             order.append((number, "ends"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mainstay.model.problem import CommitUnknown, DeadlineExceeded, NotCommitted, Unavailable
+from mainstay.ports.store import StoreUnusable
 
 
 class DatabaseAway(Unavailable, code="database_away", hint="Send the request again a little later."):
@@ -25,8 +26,8 @@ class StaleStatement(Exception):
     """A prepared statement no longer fits the schema, which was changed; nothing was done."""
 
 
-class ServerUnfit(RuntimeError):
-    """A server on which the promises of a store cannot be kept; the message says why and what to do."""
+class ServerUnfit(StoreUnusable):
+    """A server on which the promises of a store cannot be kept."""
 
 
 def lost(cause: BaseException, *, sent: bool = True) -> ConnectionLost:

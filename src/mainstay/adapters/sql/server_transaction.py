@@ -61,17 +61,15 @@ class Server(ABC, Generic[L]):
         raise NotImplementedError
 
 
-class QueryTransaction(Transaction, Generic[L]):
-    """Reads only: one read by itself, or several on one snapshot."""
+class _ServerTransaction(Transaction, Generic[L]):
+    """What queries and commands have in common: the server, and reads that are written for any database."""
 
-    __slots__ = ("_ended", "_engine", "_left", "_link", "_lock", "_pool", "_server", "_single", "dialect")
+    __slots__ = ("_ended", "_engine", "_left", "_link", "_lock", "_server", "dialect")
 
-    def __init__(self, server: Server[L], *, single: bool, left: Left, latest: bool) -> None:
+    def __init__(self, server: Server[L], left: Left) -> None:
         self.dialect = server.dialect
         self._server = server
         self._engine = server.engine
-        self._pool = server.engine.query_pool(latest=latest)
-        self._single = single and server.engine.statements_commit
         self._left = left
         self._link: L | None = None
         self._lock = asyncio.Lock()
@@ -85,8 +83,41 @@ class QueryTransaction(Transaction, Generic[L]):
         return statements_of(self._server.catalog, entity)
 
     def read(self, statement: str, bindings: Sequence[Any]) -> Found:
-        """Run a read."""
+        """Run a read, in a command behind all queued writes."""
         return self.run(self._server.text(statement), bindings)
+
+    @abstractmethod
+    def run(self, statement: str, bindings: Sequence[Any]) -> Found:
+        """Run a read that is written in the driver's own signs."""
+
+    @abstractmethod
+    def snapshot_stream(
+        self, statement: str, bindings: Sequence[Any], batch: int
+    ) -> AsyncGenerator[list[Row], None] | None:
+        """Give the rows of a read in batches, or None where they are read page by page."""
+
+    @abstractmethod
+    def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:
+        """Queue rows to be inserted."""
+
+    @abstractmethod
+    def queue_change(self, statements: Statements, change: Change) -> None:
+        """Queue a change."""
+
+    @abstractmethod
+    async def apply(self, statements: Statements, change: Change) -> int:
+        """Change rows now, and return how many there were."""
+
+
+class QueryTransaction(_ServerTransaction[L]):
+    """Reads only: one read by itself, or several on one snapshot."""
+
+    __slots__ = ("_pool", "_single")
+
+    def __init__(self, server: Server[L], *, single: bool, left: Left, latest: bool) -> None:
+        super().__init__(server, left)
+        self._pool = server.engine.query_pool(latest=latest)
+        self._single = single and server.engine.statements_commit
 
     def run(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read that is written in the driver's own signs."""
@@ -197,49 +228,20 @@ async def give_back(link: L, give: Callable[[L], None]) -> None:
         give(link)
 
 
-class CommandTransaction(Transaction, Generic[L]):
+class CommandTransaction(_ServerTransaction[L]):
     """Reads and writes. Writes are queued, and carried out in order before the next read, at a flush or at the end.
 
     A transaction is begun by the first read. A command that only writes has none where its writes go as one statement.
     """
 
-    __slots__ = (
-        "_begin",
-        "_done",
-        "_ended",
-        "_engine",
-        "_failure",
-        "_left",
-        "_link",
-        "_lock",
-        "_queue",
-        "_server",
-        "dialect",
-    )
+    __slots__ = ("_begin", "_done", "_failure", "_queue")
 
     def __init__(self, server: Server[L], *, left: Left, isolation: Isolation) -> None:
-        self.dialect = server.dialect
-        self._server = server
-        self._engine = server.engine
+        super().__init__(server, left)
         self._begin = server.engine.begin_command(isolation)
-        self._left = left
         self._queue: list[Write] = []
         self._done: list[Write] = []  # to be told anew, should it be asked which of them broke a rule
         self._failure: Exception | None = None
-        self._link: L | None = None
-        self._lock = asyncio.Lock()
-        self._ended = False
-
-    def rows(self, entity: type[Entity]) -> Rows[Any]:
-        return SqlRows(self, self.statements(entity))
-
-    def statements(self, entity: type[Entity]) -> Statements:
-        """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
-        return statements_of(self._server.catalog, entity)
-
-    def read(self, statement: str, bindings: Sequence[Any]) -> Found:
-        """Run a read behind all queued writes."""
-        return self.run(self._server.text(statement), bindings)
 
     def run(self, statement: str, bindings: Sequence[Any]) -> Found:
         """Run a read that is written in the driver's own signs, behind all queued writes."""

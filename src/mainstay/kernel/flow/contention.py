@@ -7,8 +7,6 @@ over. In turn each of them succeeds at its first attempt. Other processes may st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from mainstay.ports.clock import Clock
 
@@ -19,11 +17,11 @@ WINDOW = 0.1
 class Contention:
     """Whether the calls of one operation have met of late."""
 
-    __slots__ = ("_clock", "_turn", "_until")
+    __slots__ = ("_clock", "_until", "turn")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock.monotonic
-        self._turn: asyncio.Lock | None = None
+        self.turn: asyncio.Lock = asyncio.Lock()  # which calls have in order of arrival
         self._until = 0.0
 
     @property
@@ -34,11 +32,3 @@ class Contention:
     def met(self) -> None:
         """Note that a call was undone because it met another."""
         self._until = self._clock() + WINDOW
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait until no other call has its turn, in order of arrival."""
-        if self._turn is None:
-            self._turn = asyncio.Lock()
-        async with self._turn:
-            yield

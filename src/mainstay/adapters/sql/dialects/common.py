@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 from mainstay.adapters.sql import values
 from mainstay.adapters.sql.dialect import MAX_DIGITS, TableFault, Take
-from mainstay.adapters.sql.operands import Exact, Fit, Off
+from mainstay.adapters.sql.operands import Exact, Fit, Off, is_date, is_time, moment
 from mainstay.model.schema import Attribute, FieldKind
 
 DOCUMENTS = frozenset({FieldKind.STRUCT, FieldKind.LIST, FieldKind.MAP, FieldKind.ANY})
@@ -55,6 +57,31 @@ def float_exact(op: str) -> Exact:
         return made if made > value else math.nextafter(made, math.inf)
 
     return exact
+
+
+TYPED: Mapping[FieldKind, Callable[[str], Exact]] = MappingProxyType(
+    {
+        FieldKind.FLOAT: float_exact,
+        FieldKind.DATETIME: lambda _: lambda value: moment(value, values.in_utc),
+        FieldKind.DATE: lambda _: lambda value: value if is_date(value) else None,
+        FieldKind.TIME: lambda _: lambda value: value if is_time(value) else None,
+        FieldKind.BYTES: lambda _: lambda value: bytes(value) if isinstance(value, bytes | bytearray) else None,
+    }
+)
+"""What binds values for a driver that takes them themselves."""
+
+
+def unnamed(value: Any) -> Any:
+    """Return what binds a value whose column is not known, for such a driver. Raises ``Unstorable``."""
+    if isinstance(value, datetime):
+        return values.in_utc(value)
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, str | int | float | bytes | Decimal | date | time):
+        return value
+    raise values.Unstorable(
+        f"a {type(value).__name__} has no stored form by itself: compare it with a column of its type"
+    )
 
 
 def number_fit(attribute: Attribute) -> Fit:

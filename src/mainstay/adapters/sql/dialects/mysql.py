@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal
-from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import UUID
@@ -14,14 +11,15 @@ from mainstay.adapters.sql import values
 from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, TableFault, Take
 from mainstay.adapters.sql.dialects.common import (
     DOCUMENTS,
+    TYPED,
     check_digits,
     enum_values,
-    float_exact,
     number_fit,
     summed,
+    unnamed,
     unstorable,
 )
-from mainstay.adapters.sql.operands import Exact, Fit, is_date, is_time, moment, text
+from mainstay.adapters.sql.operands import Exact, Fit, text
 from mainstay.model.problem import Fault, Invalid
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.ports.documents import document_codec
@@ -52,13 +50,9 @@ _CODERS: Mapping[FieldKind, tuple[Callable[[Any], Any], Callable[[Any], Any]]] =
     }
 )
 _EXACT: Mapping[FieldKind, Callable[[str], Exact]] = {
+    **TYPED,
     FieldKind.STRING: lambda _: text,
-    FieldKind.FLOAT: float_exact,
     FieldKind.UUID: lambda _: lambda value: value.bytes if isinstance(value, UUID) else None,
-    FieldKind.DATETIME: lambda _: lambda value: moment(value, values.in_utc),
-    FieldKind.DATE: lambda _: lambda value: value if is_date(value) else None,
-    FieldKind.TIME: lambda _: lambda value: value if is_time(value) else None,
-    FieldKind.BYTES: lambda _: lambda value: bytes(value) if isinstance(value, bytes | bytearray) else None,
 }
 
 
@@ -138,17 +132,7 @@ class MysqlDialect(Dialect):
         return number_fit(attribute)
 
     def plain(self, value: Any) -> Any:
-        if isinstance(value, datetime):
-            return values.in_utc(value)
-        if isinstance(value, UUID):
-            return value.bytes
-        if isinstance(value, Enum):
-            return value.value
-        if value is None or isinstance(value, str | int | float | bytes | Decimal | date | time):
-            return value
-        raise values.Unstorable(
-            f"a {type(value).__name__} has no stored form by itself: compare it with a column of its type"
-        )
+        return value.bytes if isinstance(value, UUID) else unnamed(value)
 
     def contains(self, column: str) -> str:
         return f"instr({column}, ?) > 0"

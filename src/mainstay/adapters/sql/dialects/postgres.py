@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time
-from decimal import Decimal
-from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import UUID
@@ -14,14 +11,15 @@ from mainstay.adapters.sql import values
 from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, Take
 from mainstay.adapters.sql.dialects.common import (
     DOCUMENTS,
+    TYPED,
     check_digits,
     enum_values,
-    float_exact,
     number_fit,
     summed,
+    unnamed,
     unstorable,
 )
-from mainstay.adapters.sql.operands import Exact, Fit, Off, is_date, is_time, moment, text
+from mainstay.adapters.sql.operands import Exact, Fit, Off, text
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.ports.documents import document_codec
 
@@ -47,25 +45,27 @@ _ENCODERS: Mapping[FieldKind, Callable[[Any], Any]] = MappingProxyType(
 
 
 def _text(op: str) -> Exact:
-    """No text holds U+0000: one that has it lies just above what stands before it, and equals none."""
+    """No text holds U+0000: one that has it lies just above what stands before it, and equals none.
+
+    The next one that can be stored is the same with U+0001.
+    """
 
     def exact(value: Any) -> Any:
         found = text(value)
         if found is None or "\x00" not in found:
             return found
-        return Off.APART if op in ("eq", "ne") else None
+        if op in ("eq", "ne"):
+            return Off.APART
+        before = found.partition("\x00")[0]
+        return before if op in ("gt", "le") else f"{before}\x01"
 
     return exact
 
 
 _EXACT: Mapping[FieldKind, Callable[[str], Exact]] = {
+    **TYPED,
     FieldKind.STRING: _text,
-    FieldKind.FLOAT: float_exact,
     FieldKind.UUID: lambda _: lambda value: value if isinstance(value, UUID) else None,
-    FieldKind.DATETIME: lambda _: lambda value: moment(value, values.in_utc),
-    FieldKind.DATE: lambda _: lambda value: value if is_date(value) else None,
-    FieldKind.TIME: lambda _: lambda value: value if is_time(value) else None,
-    FieldKind.BYTES: lambda _: lambda value: bytes(value) if isinstance(value, bytes | bytearray) else None,
 }
 
 
@@ -109,15 +109,7 @@ class PostgresDialect(Dialect):
         return number_fit(attribute)
 
     def plain(self, value: Any) -> Any:
-        if isinstance(value, datetime):
-            return values.in_utc(value)
-        if isinstance(value, Enum):
-            return value.value
-        if value is None or isinstance(value, str | int | float | bytes | Decimal | UUID | date | time):
-            return value
-        raise values.Unstorable(
-            f"a {type(value).__name__} has no stored form by itself: compare it with a column of its type"
-        )
+        return value if isinstance(value, UUID) else unnamed(value)
 
     def list_of(self, members: Sequence[Any]) -> list[Any]:
         return list(members)

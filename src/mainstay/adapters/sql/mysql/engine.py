@@ -78,11 +78,11 @@ class MysqlEngine(ServerEngine[Link]):
         self.mariadb, self.collation = link.mariadb, link.collation
         check_version(str(told), mariadb=link.mariadb)
         if read_only:
-            raise ServerUnfit("database.url names a server that takes no changes (read_only): name the primary")
+            raise ServerUnfit("database.url names a server that takes no changes (read_only)", "name the primary")
         if self.options.durable and flush != 1:
             raise ServerUnfit(
-                f"innodb_flush_log_at_trx_commit is {flush}: a commit may be lost with the power: set it to 1, or say"
-                " that commits may be lost: database.synchronous = 'normal'"
+                f"innodb_flush_log_at_trx_commit is {flush}: a commit may be lost with the power",
+                "set it to 1, or say that commits may be lost: database.synchronous = 'normal'",
             )
         await self.learn()
 
@@ -100,4 +100,4 @@ def check_version(told: str, *, mariadb: bool) -> None:
     name, oldest = ("MariaDB", OLDEST_MARIADB) if mariadb else ("MySQL", OLDEST_MYSQL)
     found = _VERSION.search(told)
     if found is None or tuple(map(int, found.groups())) < oldest:
-        raise ServerUnfit(f"the server is {name} {told}: use {'.'.join(map(str, oldest))} or newer")
+        raise ServerUnfit(f"the server is {name} {told}", f"use {'.'.join(map(str, oldest))} or newer")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
 
 import asyncpg
@@ -22,7 +24,7 @@ OLDEST = 130000
 """The oldest server that is known to work, as it numbers itself."""
 
 
-_STANDBY = "database.url names a standby, which takes no changes: name the primary"
+_STANDBY = ("database.url names a standby, which takes no changes", "name the primary")
 
 
 class PostgresEngine(ServerEngine[Link]):
@@ -50,7 +52,8 @@ class PostgresEngine(ServerEngine[Link]):
         """Return what wakes other processes; None where every session is the pooler's: they look by themselves."""
         if self.options.pooler and self.options.direct_url is None:
             return None
-        return Wire(self._open_session, f"mainstay:{self.options.schema or ''}")
+        space = blake2b((self.options.schema or "").encode(), digest_size=8).hexdigest()  # a channel's name is short
+        return Wire(self._open_session, f"mainstay_{space}")
 
     def begin_command(self, isolation: Isolation = "serializable") -> str:
         """Return what begins the transaction of a command."""
@@ -75,7 +78,7 @@ class PostgresEngine(ServerEngine[Link]):
             await super().start()
         except DatabaseAway as error:
             if isinstance(error.__cause__, asyncpg.TargetServerAttributeNotMatched):
-                raise ServerUnfit(_STANDBY) from error
+                raise ServerUnfit(*_STANDBY) from error
             raise
 
     async def _look(self) -> None:
@@ -84,11 +87,11 @@ class PostgresEngine(ServerEngine[Link]):
         )
         version, encoding, standby = rows[0]
         if version < OLDEST:
-            raise ServerUnfit(f"the server is PostgreSQL {version // 10000}: use {OLDEST // 10000} or newer")
+            raise ServerUnfit(f"the server is PostgreSQL {version // 10000}", f"use {OLDEST // 10000} or newer")
         if encoding != "UTF8":
-            raise ServerUnfit(f"the database is encoded in {encoding}: create it with ENCODING 'UTF8'")
+            raise ServerUnfit(f"the database is encoded in {encoding}", "create it with ENCODING 'UTF8'")
         if standby:
-            raise ServerUnfit(_STANDBY)
+            raise ServerUnfit(*_STANDBY)
         await self.learn()
 
     async def learn(self) -> None:
@@ -110,3 +113,7 @@ class PostgresEngine(ServerEngine[Link]):
             await self.wire.stop()
         await super().stop()
         await self.holders.stop(STOP_SECONDS)
+
+    def statistics(self) -> Mapping[str, float]:
+        lost = 0 if self.wire is None else self.wire.lost
+        return {**super().statistics(), "wire_connections_lost": lost}

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any
 
 from mainstay.adapters.sql.outages import ConnectionLost
 from mainstay.adapters.sql.postgres.link import Link
-from mainstay.model.problem import Problem
 
 _SECONDS = 5.0
 RETRY_SECONDS = 1.0
@@ -30,6 +27,7 @@ class Wire:
         self._link: Link | None = None
         self._rung = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        self.lost: int = 0
 
     def listen(self, heard: Callable[[], None]) -> None:
         """Have ``heard`` called at each ring of another process."""
@@ -46,7 +44,10 @@ class Wire:
         while True:
             try:
                 await self._serve()
-            except (ConnectionLost, Problem, OSError, TimeoutError):
+            except Exception:
+                # Whatever it was (a server that starts, or has no room), it is counted, and tried again: who delivers
+                # looks for events by itself meanwhile.
+                self.lost += 1
                 self._end()
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -75,9 +76,7 @@ class Wire:
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
-        link: Any = self._link
-        self._link = None
+            await asyncio.wait((running,))
+        link, self._link = self._link, None
         if link is not None:
             await link.close()
