@@ -15,8 +15,9 @@ from mainstay.adapters.mongo.store import MongoStore
 from mainstay.app.assembly import assemble
 from mainstay.app.refusal import Refusal
 from mainstay.app.settings import load
-from mainstay.app.stores import make_store
+from mainstay.app.stores import make_store, scheme_of
 from mainstay.model.module import Module
+from mainstay.model.problem import Unavailable
 from mainstay.model.service import Service
 from mainstay.ports.observer import Notice, Observation, Observer
 from mainstay.ports.store import Capabilities, StoreUnusable
@@ -108,3 +109,26 @@ async def test_a_store_that_cannot_be_used_is_a_refusal(tmp_path: Path, monkeypa
     with pytest.raises(Refusal, match="no transactions") as refused:
         await application.start()
     assert refused.value.remedies == ("use another",)
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [(ConnectionRefusedError("no answer"), "opened: ConnectionRefusedError: no answer"), (None, "cannot be opened$")],
+)
+async def test_a_database_that_is_away_at_the_start_is_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: Exception | None, told: str
+) -> None:
+    async def start(self: Any, tables: Any) -> None:
+        raise Unavailable("the database cannot be reached") from cause
+
+    monkeypatch.setattr(MemoryStore, "start", start)
+    settings = load(tmp_path, environ={"MAINSTAY_PROFILE": "test"})
+    application = assemble(Service("shop", modules=[Module("store")]), settings, observer=Listener())
+    with pytest.raises(Refusal, match=told) as refused:
+        await application.start()
+    assert refused.value.remedies == ("is it running, and is database.url right?",)
+
+
+def test_the_short_name_of_postgresql_is_known(tmp_path: Path) -> None:
+    environ = {"MAINSTAY_PROFILE": "test", "MAINSTAY_DATABASE_URL": "postgres://shop@127.0.0.1/shop"}
+    assert scheme_of(load(tmp_path, environ=environ)) == "postgresql"

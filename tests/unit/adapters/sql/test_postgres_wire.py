@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from postgres_schemas import SchemaStore, drop_schemas, execute
+
+from mainstay.adapters.sql.postgres import Link, wire
 
 
 @pytest.fixture
@@ -66,3 +69,20 @@ async def test_it_listens_again_after_its_connection_was_lost(stores: tuple[Sche
     await asyncio.sleep(0.2)
     ear.now.clear()
     await ear.rung(one)
+
+
+async def test_whatever_keeps_it_from_its_connection_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "RETRY_SECONDS", 0.001)
+    tries = asyncio.Event()
+
+    async def refused() -> Link:
+        if made.lost >= 3:
+            tries.set()
+        raise asyncpg.CannotConnectNowError("the database system is starting up")
+
+    made = wire.Wire(refused, "c")
+    made.listen(Ear())
+    async with asyncio.timeout(10):
+        await tries.wait()
+    await made.stop()
+    assert made.lost >= 3
