@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainstay.app.refusal import Refusal
+from mainstay.app.registry import find
 from mainstay.app.settings import Settings
 from mainstay.app.stores import scheme_of, sqlite_path
 
@@ -20,7 +21,7 @@ def back_up(settings: Settings, file: Path) -> Contents:
         from mainstay.adapters.sql.backups import sqlite
 
         return _told(lambda: sqlite.backup(sqlite_path(settings), file))
-    return _told(lambda: _postgres(settings)[0](file))
+    return _told(lambda: _backups(settings).backup(file))
 
 
 def restore(settings: Settings, file: Path, *, replace: bool) -> Contents:
@@ -29,17 +30,13 @@ def restore(settings: Settings, file: Path, *, replace: bool) -> Contents:
         from mainstay.adapters.sql.backups import sqlite
 
         return _told(lambda: sqlite.restore(file, sqlite_path(settings), replace=replace))
-    return _told(lambda: _postgres(settings)[1](file, replace=replace))
+    return _told(lambda: _backups(settings).restore(file, replace=replace))
 
 
-def _postgres(settings: Settings) -> tuple[Callable[..., Contents], Callable[..., Contents]]:
+def _backups(settings: Settings) -> Any:
     if scheme_of(settings) != "postgresql":
         raise Refusal(f"there is no backup of a {scheme_of(settings)} database", "use the tools of its vendor")
-    from mainstay.adapters.sql.backups.postgres import PostgresBackups
-
-    database = settings.database
-    made = PostgresBackups(database.direct_url.reveal() or database.url.reveal(), database.schema or None)
-    return made.backup, made.restore
+    return find("backups", "postgresql")(settings)
 
 
 def _told(work: Callable[[], Contents]) -> Contents:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from mainstay.app.refusal import Refusal
+from mainstay.app.registry import find
 from mainstay.app.settings import Settings
 from mainstay.app.stores import scheme_of, sqlite_path
 from mainstay.model.service import Service
@@ -114,10 +115,8 @@ def _target(settings: Settings) -> Target:
         from mainstay.adapters.sql.migrations.sqlite_target import SqliteTarget
 
         return SqliteTarget(sqlite_path(settings))
-    from mainstay.adapters.sql.migrations.postgres_target import PostgresTarget
-
-    database = settings.database
-    return PostgresTarget(database.direct_url.reveal() or database.url.reveal(), database.schema or None)
+    made: Target = find("migrations", scheme_of(settings))(settings)
+    return made
 
 
 def migrations_of(settings: Settings, tables: Sequence[Table]) -> Migrations | None:

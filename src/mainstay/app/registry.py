@@ -23,13 +23,15 @@ class Entry(NamedTuple):
 BUILT_IN: Mapping[str, Entry] = MappingProxyType(
     {
         "store.sqlite": Entry("mainstay.app.stores:sqlite"),
-        "store.postgresql": Entry("mainstay.app.stores:postgres", "postgres"),
-        "store.mysql": Entry("mainstay.app.stores:mysql", "mysql"),
-        "store.mariadb": Entry("mainstay.app.stores:mysql", "mysql"),
+        "store.postgresql": Entry("mainstay.app.postgres:make", "postgres"),
+        "store.mysql": Entry("mainstay.app.mysql:make", "mysql"),
+        "store.mariadb": Entry("mainstay.app.mysql:make", "mysql"),
         "store.memory": Entry("mainstay.app.stores:memory"),
         "store.mongodb": Entry("mainstay.app.mongo:make", "mongo"),
         "store.mongodb+srv": Entry("mainstay.app.mongo:make", "mongo"),
         "store.dynamodb": Entry("mainstay.app.dynamo:make", "dynamo"),
+        "migrations.postgresql": Entry("mainstay.app.postgres:target", "postgres"),
+        "backups.postgresql": Entry("mainstay.app.postgres:backups", "postgres"),
         "blobs.memory": Entry("mainstay.app.objects:memory"),
         "blobs.file": Entry("mainstay.app.objects:file"),
         "limiter.memory": Entry("mainstay.app.limiters:memory"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -45,6 +46,28 @@ def test_a_missing_package_is_told_with_the_line_that_installs_it(monkeypatch: p
     with pytest.raises(Refusal) as refused:
         registry.find("store", "redis")
     assert refused.value.remedies == ("pip install 'mainstay[redis]'",)
+
+
+BARE = """
+import sys
+for package in ("asyncpg", "asyncmy", "pymongo", "bson", "aiobotocore", "botocore", "granian", "uvicorn"):
+    sys.modules[package] = None
+from mainstay.app import registry
+from mainstay.app.refusal import Refusal
+for key, entry in registry.BUILT_IN.items():
+    try:
+        registry.find(*key.split(".", 1))
+    except Refusal as refusal:
+        told = refusal.remedies[0]
+    else:
+        told = None
+    assert told == (f"pip install 'mainstay[{entry.extra}]'" if entry.extra else None), (key, told)
+"""
+
+
+def test_a_base_install_is_told_which_extra_each_adapter_needs() -> None:
+    done = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_url_says_which_store(tmp_path: Path) -> None:
