@@ -156,10 +156,10 @@ class CommandTransaction(Transaction):
         with told(layout):
             return await read(self._store.collection(layout), writer.session)
 
-    async def open(self, layout: Layout, query: Query) -> AsyncGenerator[Document, None]:  # noqa: ARG002
+    async def open(self, layout: Layout, query: Query) -> AsyncGenerator[Document, None]:  # noqa: ARG002 - refused
         """Refuse: ``pinned`` says so."""
         raise TypeError(f"{layout.name}: a command reads its streams in pages")
-        yield {}
+        yield {}  # never: it makes a generator of this
 
     def met(self, layout: Layout, condition: Condition | None, found: int) -> None:
         """Note what a read found."""

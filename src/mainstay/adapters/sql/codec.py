@@ -77,7 +77,9 @@ def _unreadable(entity: type, error: Exception) -> RowUnreadable:
 
 def _rows_type(bound: list[BoundColumn], dialect: Dialect) -> Any:
     """Return what msgspec converts a list of rows to."""
-    return list[tuple[tuple(_list_type(column, dialect) for column in bound)]] if dialect.converted else None  # type: ignore[misc]
+    if not dialect.converted:
+        return None
+    return list[tuple[tuple(_list_type(column, dialect) for column in bound)]]  # type: ignore[misc]  # made at run time
 
 
 def _list_type(column: BoundColumn, dialect: Dialect) -> Any:

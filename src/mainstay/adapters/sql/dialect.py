@@ -113,7 +113,7 @@ class Dialect(ABC):
     def total(self, column: str, attribute: Attribute, decode: Callable[[Any], Any]) -> tuple[list[str], Take]:
         """Return what is selected for an exact sum, and what makes it of the cells."""
 
-    def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:  # noqa: ARG002
+    def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:  # noqa: ARG002 - none
         """Return the insertion of any number of rows that takes a list of each column, or None where there is none."""
         return None
 

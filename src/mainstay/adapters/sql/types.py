@@ -334,7 +334,7 @@ def compiler_of(dialect: Ways) -> Dialect:
     if dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import asyncpg
 
-        return asyncpg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+        return asyncpg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # of SQLAlchemy
     if dialect.name == "mysql":
         from sqlalchemy.dialects.mysql.base import MySQLDialect
 
