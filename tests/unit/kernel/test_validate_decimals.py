@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from decimal import Decimal
 
 import msgspec
 import pytest
 from bound_input import Desk
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mainstay import Dto, Invalid, Module, anyone, field
+from mainstay.kernel.validate.syntax import ODD_DECIMAL
 
 
 class Line(Dto):
@@ -69,6 +74,23 @@ def test_what_only_python_reads_is_refused(desk: Reader, text: str) -> None:
 def test_text_may_look_like_that(desk: Reader, text: str) -> None:
     bill = desk.read(msgspec.json.encode({"total": "1", "note": text, "lines": [{"price": "2", "note": text}]}))
     assert bill.note == text
+
+
+PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+@given(st.text("019.eE_+- ", min_size=1, max_size=8) | st.text("1.e\u0663\u3000\\tu0", min_size=1, max_size=8))
+def test_whatever_python_reads_besides_is_met(text: str) -> None:
+    try:
+        Decimal(json.loads(f'"{text}"'))
+    except (ArithmeticError, ValueError):
+        return
+    assert bool(ODD_DECIMAL.fullmatch(f'"{text}"'.encode())) is not bool(PLAIN.fullmatch(text))
+
+
+@pytest.mark.parametrize("text", ["2026-11-29", "+49 30 123", "12:30", "A-100", "1.2.3", "e", ""])
+def test_what_python_does_not_read_costs_no_second_look(text: str) -> None:
+    assert ODD_DECIMAL.search(f'{{"note":"{text}"}}'.encode()) is None
 
 
 def test_a_number_of_json_is_read_as_it_stands(desk: Reader) -> None:

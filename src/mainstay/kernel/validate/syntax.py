@@ -27,9 +27,12 @@ _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SHOWN = 64  # characters of a name that the caller made up
 
 # A string that Python's Decimal reads and the contract does not write: " 1", "1_000", "+1", "1e3", ".5", digits of
-# other scripts, escaped digits. Both loops take one character at a time, each by one way: it is linear.
+# other scripts, escaped digits. Plain texts that only look like it (dates, telephone numbers) are not met: of a body
+# with one, all is looked at once more. No loop gives back what it took: it is linear.
 ODD_DECIMAL = re.compile(
-    rb'"(?!-?[0-9]+(?:\.[0-9]+)?")(?=[^"]*[0-9\x80-\xff\\])(?:[-+.0-9eE_ \t\r\n\x80-\xff]|\\u[0-9a-fA-F]{4}|\\[tnrf])+"'
+    rb'"(?=[-+.0-9_ \x80-\xff\\])(?!-?[0-9]++(?:\.[0-9]++)?")(?:'
+    rb"[ _]*+[-+]?+_*+(?:\.[0-9_]++|[0-9_]++(?:\.[0-9_]*+)?+)(?:[eE]_*+[-+]?+[0-9_]++)?+[ _]*+"
+    rb'|(?=[^"]*[\x80-\xff\\])(?:[-+.0-9eE_ \t\r\n\x80-\xff]|\\u[0-9a-fA-F]{4}|\\[tnrf])++)"'
 )
 
 

@@ -73,13 +73,11 @@ class PostgresDialect(Dialect):
     """PostgreSQL's ways."""
 
     name = "postgresql"
-    as_read = (_NATIVE | {FieldKind.DECIMAL}) - {FieldKind.DATETIME}
+    as_read = _NATIVE | {FieldKind.DECIMAL}
     written: ClassVar[Mapping[FieldKind, str]] = dict.fromkeys(
         _NATIVE - {FieldKind.DATETIME, FieldKind.FLOAT, FieldKind.TIME}, ""
     )
-    readings: ClassVar[Mapping[FieldKind, Reading]] = {
-        FieldKind.DATETIME: ("({0} if {0}.tzinfo is not None else aware({0}))", None)
-    }
+    readings: ClassVar[Mapping[FieldKind, Reading]] = {}
     converted: ClassVar[Mapping[str, type]] = {}
     listable = frozenset(FieldKind)
     few = 0
@@ -100,7 +98,7 @@ class PostgresDialect(Dialect):
         if kind not in _TYPES:
             raise unstorable(kind)
         encode = _ENCODERS.get(kind, values.same)
-        return Storing(_TYPES[kind], encode, values.aware if kind is FieldKind.DATETIME else values.same)
+        return Storing(_TYPES[kind], encode, values.same)
 
     def exact(self, attribute: Attribute) -> Callable[[str], Exact] | None:
         return _EXACT.get(attribute.kind)
