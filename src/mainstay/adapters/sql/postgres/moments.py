@@ -28,7 +28,7 @@ def decoder() -> Callable[[tuple[int]], datetime]:
         (microseconds,) = number
         if microseconds != known:
             try:
-                moment = _EPOCH + timedelta(microseconds=microseconds)
+                moment = _EPOCH + _STEP * microseconds  # half the instructions of timedelta(microseconds=...)
             except OverflowError:
                 moment = _LAST if microseconds > 0 else _FIRST
             known = microseconds
