@@ -29,7 +29,7 @@ sys.path.insert(0, str(HERE.parent / "plugins"))
 
 from postgres_proxy import Proxy
 
-CLIENTS = 10
+CLIENTS = 24
 LANES = ("0", "1", "2", "3")
 HEALED_SECONDS = 2.0
 IN_A_ROW = 8  # answers of new connections: with two workers they come from both
@@ -41,6 +41,8 @@ MOMENTS = (
     ("S", "INSERT", "before"),
     ("S", "INSERT", "swallow"),
     ("E", "UPDATE", "before"),
+    ("S", "unnest", "before"),  # of several commands at once
+    ("S", "unnest", "swallow"),
 )
 
 

@@ -17,7 +17,12 @@ ANSWERED_ALL_THE_SAME: Patch = (
         if not committed""",
 )
 NO_REPLY_STORED: Patch = ("kernel/invoke.py", "            if call.claim is not None:\n", "            if False:\n")
-BEFORE_COMMIT, AFTER_COMMIT = 1, 2
+DOUBT_IS_NO_REASON: Patch = (
+    "adapters/sql/sharing.py",
+    "            return error if in_doubt(error) else _Turn.ALONE\n",
+    "            return _Turn.ALONE\n",
+)
+BEFORE_COMMIT, AFTER_COMMIT, AFTER_SHARED = 1, 2, 7
 
 
 def test_cuts_and_a_restart_lose_nothing_and_double_nothing() -> None:
@@ -32,6 +37,7 @@ def test_cuts_and_a_restart_lose_nothing_and_double_nothing() -> None:
     [
         pytest.param(ANSWERED_ALL_THE_SAME, BEFORE_COMMIT, {"lost", "effects_missing"}, id="answered all the same"),
         pytest.param(NO_REPLY_STORED, AFTER_COMMIT, {"applied_twice"}, id="no reply is stored"),
+        pytest.param(DOUBT_IS_NO_REASON, AFTER_SHARED, {"applied_twice"}, id="what is in doubt is done again"),
     ],
 )
 def test_cuts_find_what_is_lost_or_done_twice(tmp_path: Path, patch: Patch, moment: int, faults: set[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -13,6 +13,7 @@ from mainstay.adapters.sql.postgres.texts import Texts
 from mainstay.adapters.sql.postgres_writing import PostgresWriter, grouped, may_stand_alone
 from mainstay.adapters.sql.server_store import ServerStore
 from mainstay.adapters.sql.server_writing import Group
+from mainstay.adapters.sql.sharing import Sharing
 from mainstay.adapters.sql.writes import Write
 from mainstay.ports.store import Table
 
@@ -33,6 +34,13 @@ class PostgresStore(ServerStore[Link]):
         self._own = PostgresEngine(Options(url, **options))
         super().__init__(self._own, PostgresDialect(), create=create, clock=clock)
         self._texts = Texts()
+        limits = self._own.options
+        self._sharing = Sharing(
+            lambda: self.engine.writers,
+            lambda link, seconds: self.writer(link, seconds, self.engine.begin_command()),
+            queue_limit=limits.queue_limit,
+            wait_seconds=limits.wait_seconds,
+        )
 
     def text(self, statement: str) -> str:
         """Return a statement with numbers for its values."""
@@ -45,6 +53,17 @@ class PostgresStore(ServerStore[Link]):
     def stands_alone(self, group: Group) -> bool:
         """Whether a group outside of any transaction undoes itself where it fails."""
         return may_stand_alone(group)
+
+    async def commit_alone(self, group: Group, alone: Callable[[], Awaitable[None]], patience: float | None) -> None:
+        """Commit a group that is a command by itself, by ``alone`` or together with others."""
+        await self._sharing.commit(group, alone, patience)
+
+    def delay(self, *, write: bool) -> float:
+        waited = super().delay(write=write)
+        return max(waited, self._sharing.delay) if write else waited
+
+    def statistics(self) -> Mapping[str, float]:
+        return {**super().statistics(), "commits_shared": self._sharing.shared}
 
     def writer(self, link: Link, timeout: float | None, begin: str) -> PostgresWriter:
         """Return what carries writes out on a connection."""

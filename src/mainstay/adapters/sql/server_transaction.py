@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic
 
 from mainstay.adapters.sql.catalog import Catalog, statements_of
@@ -55,6 +56,10 @@ class Server(ABC, Generic[L]):
     @abstractmethod
     def writer(self, link: L, timeout: float | None, begin: str) -> Writer[L]:
         """Return what carries writes out on a connection. ``begin`` begins the command's transaction."""
+
+    async def commit_alone(self, group: Group, alone: Callable[[], Awaitable[None]], patience: float | None) -> None:  # noqa: ARG002 - of those that may share
+        """Commit a group that is a command by itself, by ``alone`` or together with others."""
+        await alone()
 
     def stream(self, link: L, text: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
         """Give the rows of a read in batches, by a cursor of the open transaction: asked only where it ``streams``."""
@@ -296,16 +301,18 @@ class CommandTransaction(_ServerTransaction[L]):
         if self._link is None:
             if not groups:
                 return
-            self._link = await self._engine.writers.take(self._left())
             if len(groups) == 1 and self._engine.statements_commit and self._server.stands_alone(groups[0]):
-                await self._commit_alone(self._link, groups[0])
+                alone = partial(self._commit_alone, groups[0])
+                await self._server.commit_alone(groups[0], alone, self._left())
                 return
+            self._link = await self._engine.writers.take(self._left())
             await self._link.execute(self._begin, self._left())
         await self._carry_out(self._link, groups)
         await self._end(self._link)
 
-    async def _commit_alone(self, link: L, group: Group) -> None:
+    async def _commit_alone(self, group: Group) -> None:
         """Carry a group out as a statement that commits itself."""
+        link = self._link = await self._engine.writers.take(self._left())
         try:
             succeeded = await self._writer(link, _COMMIT_SECONDS).carry_out(group)
         except (ConnectionLost, DeadlineExceeded) as error:

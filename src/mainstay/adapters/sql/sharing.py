@@ -1,0 +1,238 @@
+"""Commands that only add rows commit together, where more of them come than may be under way by themselves.
+
+They share one statement, and so one round trip and one flush of the server's log. A statement is carried out as a whole
+or not at all: where a shared one fails, nothing of it is there, and each of its commands is carried out by itself, to
+be told what is wrong with it alone. Only what nobody can know, a connection that was lost after the statement was sent,
+is told to all that were in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from time import monotonic
+from typing import Generic
+
+from mainstay.adapters.sql.codec import Row
+from mainstay.adapters.sql.outages import ConnectionLost, PoolExhausted, commit_unknown, in_doubt
+from mainstay.adapters.sql.pooling import L, Pool
+from mainstay.adapters.sql.server_writing import Group, Writer
+from mainstay.adapters.sql.statements import Statements
+from mainstay.adapters.sql.writes import Insert
+from mainstay.model.problem import DeadlineExceeded
+
+LANES = 2
+"""So many statements are under way at a time: one is prepared while the server flushes the other."""
+
+MOST_ROWS = 16
+"""A command with more rows of one entity goes by itself."""
+
+_FEW = 2
+"""So many share a statement at least."""
+
+_BATCH_ROWS = 512
+_BATCH_BYTES = 1 << 20  # of texts: a command with a long one must not delay the others
+_COMMIT_SECONDS = 30.0
+
+
+class _Turn(Enum):
+    """What a command that has waited is told."""
+
+    SHARED = "it was carried out with others"
+    ALONE = "it is to be carried out by itself"
+    LANE = "it is to be carried out by itself, in a lane that it has to give back"
+
+
+class _Waiting:
+    """A command in the queue."""
+
+    __slots__ = ("bytes", "future", "group", "rows", "since")
+
+    def __init__(self, group: Sequence[Insert], future: asyncio.Future[_Turn]) -> None:
+        self.group = group
+        self.future = future
+        self.since = monotonic()
+        self.rows = sum(len(one.rows) for one in group)
+        self.bytes = sum(len(v) for one in group for row in one.rows for v in row if isinstance(v, str | bytes))
+
+
+class Sharing(Generic[L]):
+    """The commands of one process that may share statements.
+
+    ``pool`` returns the connections for commands, ``writer`` what carries writes out on one within some seconds. A
+    command waits for ``wait_seconds`` at most, beside ``queue_limit`` others.
+    """
+
+    def __init__(
+        self,
+        pool: Callable[[], Pool[L]],
+        writer: Callable[[L, float], Writer[L]],
+        *,
+        queue_limit: int,
+        wait_seconds: float,
+    ) -> None:
+        self._pool = pool
+        self._writer = writer
+        self._queue_limit = queue_limit
+        self._wait_seconds = wait_seconds
+        self._queue: deque[_Waiting] = deque()
+        self._under_way = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.shared: int = 0  # commands that were committed with others
+
+    @property
+    def delay(self) -> float:
+        """For how many seconds the first in the queue has waited."""
+        return monotonic() - self._queue[0].since if self._queue else 0.0
+
+    async def commit(self, group: Group, alone: Callable[[], Awaitable[None]], patience: float | None) -> None:
+        """Carry a group out that is a command by itself: with others, or by ``alone``.
+
+        Raises what ``alone`` raises, ``CommitUnknown``, and ``DeadlineExceeded`` or ``PoolExhausted`` where no turn
+        came within ``patience`` (seconds).
+        """
+        inserts = _insertions(group)
+        if inserts is None:
+            await alone()
+            return
+        turn = _Turn.LANE
+        if self._under_way < LANES:
+            self._under_way += 1
+        else:
+            turn = await self._wait(inserts, patience)
+        if turn is _Turn.ALONE:
+            await alone()
+        elif turn is _Turn.LANE:
+            try:
+                await alone()
+            finally:
+                self._leave()
+
+    async def _wait(self, group: Sequence[Insert], patience: float | None) -> _Turn:
+        if len(self._queue) >= self._queue_limit:
+            raise PoolExhausted(retry_after=1)
+        loop = asyncio.get_running_loop()
+        one = _Waiting(group, loop.create_future())
+        self._queue.append(one)
+        seconds = self._wait_seconds if patience is None else min(patience, self._wait_seconds)
+        timer = loop.call_later(seconds, self._expire, one, patience is not None and patience <= seconds)
+        try:
+            return await one.future
+        except asyncio.CancelledError:
+            told = one.future
+            if told.done() and not told.cancelled() and told.exception() is None and told.result() is _Turn.LANE:
+                self._leave()  # it came in the moment of the cancellation
+            raise
+        finally:
+            timer.cancel()
+
+    def _expire(self, one: _Waiting, late: bool) -> None:
+        """End the patience of a command: one that is under way with others is waited for."""
+        if one in self._queue:
+            self._queue.remove(one)
+            problem = DeadlineExceeded("no connection was free in time") if late else None
+            one.future.set_exception(problem or PoolExhausted(retry_after=1))
+
+    def _leave(self) -> None:
+        """Give a lane back, and begin what waits for one."""
+        self._under_way -= 1
+        while self._queue and self._under_way < LANES:
+            batch = self._next_batch()
+            if not batch:
+                return
+            self._under_way += 1
+            if len(batch) == 1:
+                batch[0].future.set_result(_Turn.LANE)
+                continue
+            task = asyncio.get_running_loop().create_task(self._carry_out(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Take those that go together next out of the queue; whose caller has left is not carried out."""
+        batch: list[_Waiting] = []
+        rows = size = 0
+        while self._queue:
+            one = self._queue[0]
+            if not one.future.done():
+                rows, size = rows + one.rows, size + one.bytes
+                if batch and (rows > _BATCH_ROWS or size > _BATCH_BYTES):
+                    break
+                batch.append(one)
+            self._queue.popleft()
+        return batch
+
+    async def _carry_out(self, batch: Sequence[_Waiting]) -> None:
+        """Carry out what some commands have queued, in as few statements as may be, and tell them."""
+        parts = [batch]
+        try:
+            while parts:
+                part = parts[-1]
+                turn = _Turn.ALONE if len(part) < _FEW else await self._carry_out_part(part)
+                parts.pop()
+                if turn is _Turn.ALONE and len(part) >= 2 * _FEW:  # one spoils it: most can go with others still
+                    parts += [part[len(part) // 2 :], part[: len(part) // 2]]
+                else:
+                    _tell(part, turn)
+        except BaseException as error:  # given up in the midst of it, at the end of the process
+            for part in parts:
+                _tell(part, error)
+            raise
+        finally:
+            self._leave()
+
+    async def _carry_out_part(self, part: Sequence[_Waiting]) -> _Turn | Exception:
+        """Carry out a statement, and return what is to be told, or what leaves it in doubt."""
+        try:
+            done = await self._commit(merged([one.group for one in part]))
+        except Exception as error:
+            # Whatever it was, nothing was committed, unless that is in doubt: each hears of its own from its own turn.
+            return error if in_doubt(error) else _Turn.ALONE
+        self.shared += len(part) if done else 0
+        return _Turn.SHARED if done else _Turn.ALONE
+
+    async def _commit(self, group: Group) -> bool:
+        pool = self._pool()
+        link = await pool.take()
+        try:
+            return await self._writer(link, _COMMIT_SECONDS).carry_out(group)
+        except (ConnectionLost, DeadlineExceeded) as error:
+            if in_doubt(error):
+                link.terminate()
+            raise
+        finally:
+            pool.give(link)
+
+
+def _tell(part: Sequence[_Waiting], turn: _Turn | BaseException) -> None:
+    """Tell commands their turn, or what nobody knows of them and why."""
+    for one in part:
+        if one.future.done():  # its caller has left
+            continue
+        if isinstance(turn, _Turn):
+            one.future.set_result(turn)
+        else:
+            one.future.set_exception(commit_unknown(turn))
+
+
+def _insertions(group: Group) -> Sequence[Insert] | None:
+    """Return the insertions of a group that may share a statement, or None where it may not.
+
+    A change must be told how many rows it met; an entity without lists of columns has a statement for each row.
+    """
+    inserts = [write for write in group if isinstance(write, Insert)]
+    if len(inserts) != len(group):
+        return None
+    fit = all(one.statements.insert_many is not None and len(one.rows) <= MOST_ROWS for one in inserts)
+    return inserts if fit else None
+
+
+def merged(groups: Sequence[Sequence[Insert]]) -> Group:
+    """Return the insertions of several commands as one group, in an order that does not depend on theirs."""
+    rows: dict[Statements, list[Row]] = {}
+    for group in groups:
+        for insert in group:
+            rows.setdefault(insert.statements, []).extend(insert.rows)
+    return [Insert(statements, rows[statements]) for statements in sorted(rows, key=lambda one: one.name)]
