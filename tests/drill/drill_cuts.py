@@ -29,11 +29,13 @@ sys.path.insert(0, str(HERE.parent / "plugins"))
 
 from postgres_proxy import Proxy
 
-CLIENTS = 24
+CLIENTS = 10
+JOTTERS = 16  # who only write, one request after the other: their commands share statements
 LANES = ("0", "1", "2", "3")
 HEALED_SECONDS = 2.0
 IN_A_ROW = 8  # answers of new connections: with two workers they come from both
 DRAINED_SECONDS = 60.0
+SHARED = '"keyed") SELECT'  # the rows of several commands that only write; of one they are VALUES
 MOMENTS = (
     ("Q", "BEGIN", "before"),
     ("Q", "COMMIT", "before"),
@@ -41,8 +43,8 @@ MOMENTS = (
     ("S", "INSERT", "before"),
     ("S", "INSERT", "swallow"),
     ("E", "UPDATE", "before"),
-    ("S", "unnest", "before"),  # of several commands at once
-    ("S", "unnest", "swallow"),
+    ("S", SHARED, "before"),
+    ("S", SHARED, "swallow"),
 )
 
 
@@ -62,7 +64,7 @@ class Load:
 
     def start(self) -> None:
         """Let the clients begin."""
-        self._tasks = [asyncio.create_task(self._client()) for _ in range(CLIENTS)]
+        self._tasks = [asyncio.create_task(self._client(jots=number >= CLIENTS)) for number in range(CLIENTS + JOTTERS)]
 
     async def stop(self) -> None:
         """Let each client bring what it is at to its end."""
@@ -70,16 +72,16 @@ class Load:
         async with asyncio.timeout(90):
             await asyncio.gather(*self._tasks)
 
-    async def _client(self) -> None:
+    async def _client(self, *, jots: bool) -> None:
         connection = Connection(self._port)
         while not self.stopping:
             self._next += 1
-            jots, keyed = self._chance.random() < 0.5, self._chance.random() < 0.75
-            mark = f"{'jot' if jots else 'entry'}.{self._next}"
-            body = {"mark": mark, "keyed": keyed} | ({} if jots else {"lane": self._chance.choice(LANES)})
-            path = "/jottings" if jots else "/entries"
+            jot, keyed = jots or self._chance.random() < 0.5, self._chance.random() < 0.75
+            mark = f"{'jot' if jot else 'entry'}.{self._next}"
+            body = {"mark": mark, "keyed": keyed} | ({} if jot else {"lane": self._chance.choice(LANES)})
+            path = "/jottings" if jot else "/entries"
             await (self._keyed if keyed else self._plain)(connection, path, body)
-            await asyncio.sleep(self._chance.random() * 0.03)
+            await asyncio.sleep(self._chance.random() * (0.002 if jots else 0.03))
         connection.close()
 
     async def _keyed(self, connection: Connection, path: str, body: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ def test_cuts_and_a_restart_lose_nothing_and_double_nothing() -> None:
     [
         pytest.param(ANSWERED_ALL_THE_SAME, BEFORE_COMMIT, {"lost", "effects_missing"}, id="answered all the same"),
         pytest.param(NO_REPLY_STORED, AFTER_COMMIT, {"applied_twice"}, id="no reply is stored"),
-        pytest.param(DOUBT_IS_NO_REASON, AFTER_SHARED, {"applied_twice"}, id="what is in doubt is done again"),
+        pytest.param(DOUBT_IS_NO_REASON, AFTER_SHARED, {"wrong_answers"}, id="done again though in doubt"),
     ],
 )
 def test_cuts_find_what_is_lost_or_done_twice(tmp_path: Path, patch: Patch, moment: int, faults: set[str]) -> None:
