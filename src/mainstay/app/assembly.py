@@ -26,7 +26,7 @@ from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
-from mainstay.app.stores import make_store
+from mainstay.app.stores import make_store, watched
 from mainstay.inbound.http.lifespan import MountFailed, living
 from mainstay.inbound.http.mounts import Mount
 from mainstay.kernel.bind import Bound, bind
@@ -199,8 +199,9 @@ def assemble(
     clock = clock or SystemClock()
     credentials = resolve(settings)
     sealer = _sealer(credentials)
+    store = make_store(settings, clock)
     ports = Ports(
-        store=make_store(settings, clock),
+        store=watched(store, observer) if settings.profile == "development" else store,
         limiter=_limiter(settings, clock, place),
         clock=clock,
         ids=SystemIds(),
