@@ -47,8 +47,11 @@ def make_store(settings: Settings, clock: Clock) -> Store:
     return made
 
 
-def watched(store: Store, observer: Observer) -> Store:
-    """Return a store whose repeated reads are told of: what is asked of it is looked at, which production has not."""
+def watched_store(settings: Settings, clock: Clock, observer: Observer) -> Store:
+    """Return the store that the settings name; in development one that tells ``observer`` of repeated reads."""
+    store = make_store(settings, clock)
+    if settings.profile != "development":
+        return store
     from mainstay.adapters.observe.statements import RepeatedReads, WatchedStore
 
     return WatchedStore(store, RepeatedReads(observer))

@@ -10,6 +10,7 @@ from typing import Any
 from mainstay.app.backups import back_up, restore
 from mainstay.app.refusal import Refusal
 from mainstay.cli.arguments import action_parser
+from mainstay.cli.commands import db_explain
 from mainstay.cli.console import Console
 from mainstay.cli.preparing import migrations_needed, open_application, seed_database
 from mainstay.cli.project import settings_of
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     restore.add_argument(
         "--replace", action="store_true", default=False, help="give up what is in the database for the backup"
     )
+    db_explain.configure(actions)
     action_parser(actions, "seed", "run the service's seeds, which leave alone what is there")
 
 
@@ -134,6 +136,7 @@ _ACTIONS: Mapping[str, Callable[[Any, Console], int]] = {
     "migrate": _migrate,
     "rollback": _rollback,
     "status": _status,
+    "explain": db_explain.execute,
     "seed": _seed,
     "backup": _backup,
     "restore": _restore,

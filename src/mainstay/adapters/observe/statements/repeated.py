@@ -16,7 +16,7 @@ REPEATED = 5
 
 _KEPT = 1000  # lines that have been told of: each is told once
 
-_HINTS: Mapping[str, str] = MappingProxyType(
+HINTS: Mapping[str, str] = MappingProxyType(
     {
         "get": "read them at once, by id=in_(ids), or along with their owner by include=",
         "fetch": "read them at once, by a condition with in_(...), or along with their owner by include=",
@@ -26,6 +26,7 @@ _HINTS: Mapping[str, str] = MappingProxyType(
         "sql": "ask once, by a join or a condition with in_(...)",
     }
 )
+"""What to do instead of repeating a read, by its action."""
 
 
 class RepeatedReads(Watch):
@@ -81,7 +82,7 @@ class _Counted(Watching):
 def _notice(found: _Repeated) -> Notice:
     first = found.first
     place = first.line or "an operation without code"
-    hint = _HINTS[first.action]
+    hint = HINTS[first.action]
     text = f"N+1: {place} ran the same read {found.times} times in one call: {first.words}. Instead, {hint}"
     facts: dict[str, Any] = {"line": first.line, "statement": first.words, "times": found.times, "hint": hint}
     return Notice("warning", "n_plus_one", text, facts)

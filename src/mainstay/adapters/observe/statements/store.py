@@ -65,9 +65,9 @@ class WatchedTransaction(Transaction):
 
     __slots__ = ("_inner", "_kept", "_queue", "_watching")
 
-    def __init__(self, transaction: Transaction, watching: Watching, kept: frozenset[type[Entity]]) -> None:
+    def __init__(self, transaction: Transaction, watching: Watching | None, kept: frozenset[type[Entity]]) -> None:
         self._inner = transaction
-        self._watching: Watching | None = watching
+        self._watching = watching
         self._kept = kept
         self._queue: list[Statement] = []
 
