@@ -217,9 +217,9 @@ class Client:
         """Return the rows that match, as the system sees them, in the order of their adding unless told otherwise."""
         return await self._backstage.stored(entity, *conditions, sort=sort, **fields)
 
-    async def seed(self) -> list[str]:
-        """Run the service's seeds, and return their names."""
-        return await seed(self.bound)
+    async def seed(self, *profiles: str) -> list[str]:
+        """Run the service's seeds, those for all profiles and for these ("test"), and return their names."""
+        return await seed(self.bound, profiles or ("test",))
 
     async def waiting(self) -> list[tuple[str, Any]]:
         """Return the committed events that are not delivered yet: their names and their content, in order."""
