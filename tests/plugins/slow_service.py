@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy import select
+
 from mainstay import Conflict, Entity, Events, Module, Repository, Service, anyone, contains, field, in_, owner
 from mainstay.model.structs import Event
+from mainstay.sql import Sql
 
 slow = Module("slow")
 
@@ -70,6 +73,13 @@ async def titles(books: Repository[Book], part: str, year: int) -> list[Book]:
 async def of_author(author_id: UUID, books: Repository[Book]) -> int:
     """Count an author's books."""
     return await books.count(author_id=author_id)
+
+
+@slow.query("GET /years", allow=anyone)
+async def years(sql: Sql, year: int) -> list[str]:
+    """Ask in SQLAlchemy's language."""
+    books = sql.table(Book)
+    return [row.title for row in await sql.fetch(select(books.c.title).where(books.c.year == year))]
 
 
 @slow.command("POST /books", status=201, allow=anyone)

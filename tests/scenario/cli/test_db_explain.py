@@ -166,6 +166,15 @@ def test_what_reaches_outside_is_not_called_unasked(settings: Settings) -> None:
     assert explained(settings, "translate", given={"title": "x"}, external=True).outcome == "answered 200"
 
 
+def test_questions_of_sql_are_explained_too(settings: Settings) -> None:
+    made = explained(settings, "years", given={"year": 1950})
+    (reading,) = made.statements
+    assert (reading.action, reading.line) == ("sql", line_of("await sql.fetch("))
+    code, text, fix = reading.advice[0]
+    assert (code, fix) == ("full_scan", None)
+    assert text.endswith("rows): index what its rows are looked for or joined by")
+
+
 def test_who_calls_is_said(settings: Settings) -> None:
     made = explained(settings, "of_author", who=as_principal("ann", roles="critic"))
     assert made.caller == "ann (critic)"

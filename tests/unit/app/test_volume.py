@@ -196,6 +196,45 @@ class Ticket(Entity):
     number: str = field(unique=True, pattern="[A-C]{2}")
 
 
+class Odd(Entity):
+    seen_at: datetime = field(unique=True)
+    ratio: float = field(unique=True)
+    amount: Decimal = field(unique=True, digits=6, places=2)
+    key: UUID = field(unique=True)
+    secret: Secret[str] | None = field(default=None, unique=True)
+    ticket_id: UUID | None = field(default=None, references=Ticket, unique=True)
+
+
+async def test_unique_values_of_every_kind_are_different() -> None:
+    async with Client(service(Odd, Ticket)) as client:
+        await filled(client, 30, 0, "Odd")  # there are no tickets yet
+        rows = await client.stored(Odd)
+        for name in ("seen_at", "ratio", "amount", "key", "secret"):
+            assert len({getattr(row, name) for row in rows}) == 30
+        assert {row.ticket_id for row in rows} == {None}
+        await filled(client, 40)
+        assert len(await client.stored(Odd)) == 40
+    async with Client(service(Odd, Ticket)) as client:
+        assert list(await filled(client, 20)) == ["Ticket", "Odd"]
+        rows = await client.stored(Odd)
+        assert len({row.ticket_id for row in rows if row.ticket_id}) == 9
+
+
+class Hen(Entity):
+    egg_id: UUID = field(references="Egg")
+
+
+class Egg(Entity):
+    hen_id: UUID | None = field(default=None, references="Hen")
+
+
+async def test_a_ring_is_opened_where_a_field_is_optional() -> None:
+    async with Client(service(Hen, Egg)) as client:
+        assert await filled(client, 3) == {"Egg": (0, 3), "Hen": (0, 3)}
+        await filled(client, 4)
+        assert [row.hen_id is None for row in await client.stored(Egg)] == [True] * 3 + [False]
+
+
 async def test_there_are_as_many_as_unique_values_allow() -> None:
     async with Client(service(Ticket)) as client:
         (made,) = await fill(client.bound, Wanted(rows=20))

@@ -75,8 +75,9 @@ def text_of(made: Explanation, *, sql: bool = False) -> str:
     own = sum(reading.times for reading in made.statements if not reading.kept)
     kept = sum(reading.times for reading in made.statements if reading.kept)
     said = f"{own} {'statement' if own == 1 else 'statements'}" + (f" and {kept} of Mainstay's own" if kept else "")
-    advised = "nothing to mend" if made.plans and not made.advised else f"{made.advised} to mend"
-    lines += ["", f"{said}; {advised}"]
+    if made.advised or made.plans:
+        said += f"; {made.advised or 'nothing'} to mend"
+    lines += ["", said]
     if not made.plans:
         lines.append("this store tells no plans: only what was asked of it is listed")
     return "\n".join(lines)

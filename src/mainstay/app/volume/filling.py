@@ -79,11 +79,15 @@ def _chosen(bound: Bound, names: Sequence[str]) -> list[EntityPlan]:
 
 
 def _ordered(plans: Sequence[EntityPlan]) -> list[EntityPlan]:
-    """Return plans so that what must be referred to comes first. Raises ``Refusal`` for a ring that nothing opens."""
+    """Return plans so that what is referred to comes first: where that is a ring, what must be referred to.
+
+    Raises ``Refusal`` for a ring that no optional field opens.
+    """
     left, done = list(plans), list[EntityPlan]()
     while left:
         among = {plan.shape.type for plan in left}
-        ready = [plan for plan in left if not (_needed(plan) & (among - {plan.shape.type}))]
+        ready = [plan for plan in left if not _others(plan, among, needed=False)]
+        ready = ready or [plan for plan in left if not _others(plan, among, needed=True)][:1]
         if not ready:
             names = ", ".join(plan.shape.name for plan in left)
             raise Refusal(f"{names} refer to one another, and none of the fields is optional: no row can be the first")
@@ -92,9 +96,11 @@ def _ordered(plans: Sequence[EntityPlan]) -> list[EntityPlan]:
     return done
 
 
-def _needed(plan: EntityPlan) -> set[type[Entity]]:
+def _others(plan: EntityPlan, among: set[type[Entity]], *, needed: bool) -> set[type[Entity]]:
+    """Return which other entities among these a plan's rows refer to, or must refer to."""
     by_name = plan.shape.by_name
-    return {each.entity for each in plan.references if not by_name[each.field].optional}
+    named = {each.entity for each in plan.references if not (needed and by_name[each.field].optional)}
+    return (named & among) - {plan.shape.type}
 
 
 class _Exhausted(Exception):
@@ -210,15 +216,7 @@ class _Filler:
         if not ids:
             other = self._bound.plans[target].shape.name
             raise _refused(plan, name, f"refers to a {other}, of which there is none", f"--entity {other} as well")
-        if not attribute.spec.unique:
-            return _skewed(ids)
-
-        def each(_: Random, first: int, count: int) -> list[UUID | None]:
-            if first >= len(ids):
-                raise NoValues(f"all {len(ids):,} rows that it can refer to are taken")
-            return [ids[n] for n in range(first, min(first + count, len(ids)))]
-
-        return each
+        return _skewed(ids) if not attribute.spec.unique else _one_each(ids, optional=attribute.optional)
 
     async def _ids_of(self, entity: type[Entity]) -> list[UUID]:
         unit = self._unit(write=False)
@@ -242,6 +240,18 @@ def _ids(chance: Random, first: int, count: int) -> list[UUID]:
         tail = (0x7 << 76) | (chance.getrandbits(12) << 64) | (0b10 << 62) | chance.getrandbits(62)
         made.append(UUID(int=((start + number * _APART) << 80) | tail))
     return made
+
+
+def _one_each(ids: Sequence[UUID], *, optional: bool) -> Column:
+    """Return each of the values once, and none after them where that is allowed."""
+
+    def each(_: Random, first: int, count: int) -> list[UUID | None]:
+        if first >= len(ids) and not optional:
+            raise NoValues(f"all {len(ids):,} rows that it can refer to are taken")
+        taken: list[UUID | None] = list(ids[first : first + count])
+        return taken + [None] * (count - len(taken)) if optional else taken
+
+    return each
 
 
 def _skewed(values: Sequence[Any]) -> Column:

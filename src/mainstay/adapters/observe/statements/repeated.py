@@ -81,7 +81,7 @@ class _Counted(Watching):
 
 def _notice(found: _Repeated) -> Notice:
     first = found.first
-    place = first.line or "an operation without code"
+    place = first.line or "an operation without code, or a task of its own,"
     hint = HINTS[first.action]
     text = f"N+1: {place} ran the same read {found.times} times in one call: {first.words}. Instead, {hint}"
     facts: dict[str, Any] = {"line": first.line, "statement": first.words, "times": found.times, "hint": hint}
