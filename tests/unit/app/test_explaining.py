@@ -175,6 +175,25 @@ async def test_a_query_takes_its_parameters_by_names(settings: Settings) -> None
     assert (await explained(settings, "GET /cups/all")).operation == "all_cups"
 
 
+async def test_a_route_may_name_a_version(settings: Settings) -> None:
+    shop = Module("shop")
+
+    async def first() -> int:
+        return 1
+
+    async def second() -> int:
+        return 2
+
+    shop.query("GET /number", allow=anyone, until="1")(first)
+    shop.query("GET /number", allow=anyone, since="2")(second)
+    numbers = Service("numbers", modules=[shop], versions=["1", "2"])
+    for path, name in (("/v1/number", "first"), ("/v2/number", "second")):
+        made = await explain(numbers, settings, Asked(operation=f"GET {path}"))
+        assert made.operation == name
+    with pytest.raises(Refusal, match="no operation answers GET /v3/number"):
+        await explain(numbers, settings, Asked(operation="GET /v3/number"))
+
+
 async def test_names_are_those_of_the_wire(settings: Settings) -> None:
     made = await explained(settings, "get_sale", "camel", given={"saleId": str(UUID(int=7))})
     assert made.target == f"GET /sales/{UUID(int=7)}"

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 
 from mainstay.app.refusal import Refusal
+from mainstay.inbound.http.versions import of_version
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
 
@@ -26,7 +27,8 @@ def find_operation(bound: Bound, name: str) -> Named:
     """Return the operation that is named ``place_order``, or ``GET /orders/0199...?fields=id``. Raises ``Refusal``."""
     method, space, target = name.partition(" ")
     if space and target.startswith("/"):
-        found = [each for each in (_routed(one, method, target) for one in bound.operations) if each is not None]
+        served, path = _of_version(bound, target)
+        found = [each for each in (_routed(one, method, path) for one in served) if each is not None]
         if found:
             return min(found, key=lambda each: len(each.arguments))  # the route with fewer braces goes first
         raise Refusal(f"no operation answers {name}", "mainstay routes lists them")
@@ -36,6 +38,15 @@ def find_operation(bound: Bound, name: str) -> Named:
     close = get_close_matches(name, [one.name for one in bound.operations], n=3, cutoff=0.4)
     said = f"did you mean {' or '.join(close)}?" if close else "mainstay routes lists them"
     raise Refusal(f"there is no operation named {name}", said)
+
+
+def _of_version(bound: Bound, target: str) -> tuple[Sequence[BoundOperation], str]:
+    """Return the operations of the version that a path names, and the path below its prefix."""
+    versions = bound.service.versions
+    for place, version in enumerate(versions):
+        if target.startswith(f"{version.prefix}/"):
+            return of_version(bound.operations, versions, place), target.removeprefix(version.prefix)
+    return bound.operations, target
 
 
 def _routed(one: BoundOperation, method: str, target: str) -> Named | None:
