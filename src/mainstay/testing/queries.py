@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextvars import ContextVar, Token
 from types import TracebackType
 
@@ -49,12 +48,20 @@ class AssertQueries:
         """Count a statement."""
         (self.kept if statement.kept else self.statements).append(statement)
 
+    def told(self) -> str:
+        """Return the statements in words, a line each, with the lines of code that asked for them."""
+        if not self.statements:
+            return " (it counts what a Client, or a memory_unit, asks for within the block)"
+        width = max(len(statement.words) for statement in self.statements)
+        lines = (f"  {n}. {each.words:<{width}}  {each.line or ''}" for n, each in enumerate(self.statements, 1))
+        return ":\n" + "\n".join(line.rstrip() for line in lines)
+
     def _check(self) -> None:
         ran, expected, most = len(self.statements), self._expected, self._at_most
         if expected is not None and ran != expected:
-            raise AssertionError(f"{ran} queries ran, expected {expected}{_listed(self.statements)}")
+            raise AssertionError(f"{ran} queries ran, expected {expected}{self.told()}")
         if most is not None and ran > most:
-            raise AssertionError(f"{ran} queries ran, expected {most} at most{_listed(self.statements)}")
+            raise AssertionError(f"{ran} queries ran, expected {most} at most{self.told()}")
 
 
 def assert_queries(expected: int | None = None, /, *, at_most: int | None = None) -> AssertQueries:
@@ -72,14 +79,6 @@ def assert_queries(expected: int | None = None, /, *, at_most: int | None = None
     Raises ``AssertionError``, at the end of the block, with all that ran and the lines that asked for it.
     """
     return AssertQueries(expected, at_most)
-
-
-def _listed(statements: Sequence[Statement]) -> str:
-    if not statements:
-        return " (it counts what a Client, or a memory_unit, asks for within the block)"
-    width = max(len(statement.words) for statement in statements)
-    lines = (f"  {n}. {each.words:<{width}}  {each.line or ''}" for n, each in enumerate(statements, 1))
-    return ":\n" + "\n".join(line.rstrip() for line in lines)
 
 
 class _Watch(Watch):
