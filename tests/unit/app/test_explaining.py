@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import pytest
 
 from mainstay import (
     Dto,
+    Email,
     Entity,
     Event,
     Find,
@@ -55,6 +57,13 @@ class Sold(Event):
 class Buy(Dto):
     code: str
     pieces: int = field(ge=1)
+
+
+class Shelf(Entity):
+    label: str = field(unique=True, pattern="[A-Z]{3}-[0-9]{4}")
+    mail: Email = field(unique=True)
+    place: int = field(unique=True)
+    keeper_id: UUID = field(unique=True)
 
 
 class Odd(Dto):
@@ -105,6 +114,7 @@ def service(case: Any = "snake") -> Service:
     async def odd(wanted: Odd) -> str:
         return wanted.word
 
+    cups.resource(Shelf, path="/shelves", create=anyone, read=anyone)
     cups.query("GET /broken", allow=anyone)(broken)
     cups.on(Sold)(note)
     return Service("cups", modules=[cups], case=case)
@@ -150,9 +160,19 @@ async def test_input_is_made_of_rows_that_are_there(settings: Settings) -> None:
 async def test_a_new_row_takes_no_value_of_another(settings: Settings) -> None:
     await given(settings, Cup(code="BLUE"))
     made = await explained(settings, "create_cup")
-    assert made.outcome == "answered 201"
+    assert (made.outcome, made.plans) == ("answered 201", True)
     assert made.input["code"] != "BLUE"
+    changed = await explained(settings, "update_cup", given={"code": "RED"})
+    assert changed.outcome == "answered 200"
     assert made.caller.endswith("(potter)")
+
+
+async def test_unique_fields_of_a_new_row_are_new(settings: Settings) -> None:
+    for case in ("snake", "camel"):
+        made = await explained(settings, "create_shelf", case)
+        assert re.fullmatch("[A-Z]{3}-[0-9]{4}", made.input["label"])
+        assert made.input["mail"].endswith("@example.com")
+        assert made.outcome == "answered 201", made.outcome
 
 
 async def test_who_may_call_is_found_and_owns_a_row(settings: Settings) -> None:
@@ -228,6 +248,8 @@ async def test_a_fault_of_the_code_is_told(settings: Settings) -> None:
 
 
 async def test_consumers_are_explained_by_their_events(settings: Settings) -> None:
+    await given(settings, Cup(code="BLUE"))
+    assert (await explained(settings, "note", external=True)).input == {"code": "BLUE"}
     with pytest.raises(Refusal, match="a consumer may reach beyond the database"):
         await explained(settings, "note", given={"code": "BLUE"})
     for _ in range(2):  # no mark is left of the first one

@@ -13,6 +13,7 @@ from mainstay.app.explaining.finding import Named
 from mainstay.app.refusal import Refusal
 from mainstay.deliver.openapi import openapi
 from mainstay.deliver.openapi.examples import NONE, Examples
+from mainstay.deliver.openapi.schemas import Components
 from mainstay.inbound.http.problems import STATUS
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
@@ -54,12 +55,10 @@ async def make_input(bound: Bound, named: Named, given: Mapping[str, Any], who: 
     """Return the input of a call. Raises ``Refusal`` that names what must be given and cannot be made up."""
     operation, maker = named.operation, _Maker(dict(given), who, existing)
     if operation.operation.kind is OperationKind.CONSUMER:
-        return Input(body=dict(given))
-    document = _described(bound, operation)
-    schemas = document["components"]["schemas"]
+        described, schemas = _event(bound, operation)
+    else:
+        described, schemas = _described(bound, operation)
     examples = Examples(schemas)
-    ((_, methods),) = document["paths"].items()
-    ((_, described),) = methods.items()
     parameters = described.get("parameters", ())
     made = maker.made
     made.query.extend(named.query)
@@ -86,10 +85,21 @@ async def make_input(bound: Bound, named: Named, given: Mapping[str, Any], who: 
     return made
 
 
-def _described(bound: Bound, operation: BoundOperation) -> dict[str, Any]:
-    """Return the contract of the one operation."""
+def _described(bound: Bound, operation: BoundOperation) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the contract of the one operation, and the schemas that it refers to."""
     body = openapi(msgspec.structs.replace(bound, operations=[operation]), STATUS)
-    return msgspec.json.decode(body, type=dict[str, Any])
+    document: dict[str, Any] = msgspec.json.decode(body)
+    ((_, methods),) = document["paths"].items()
+    ((_, described),) = methods.items()
+    return described, document["components"]["schemas"]
+
+
+def _event(bound: Bound, operation: BoundOperation) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a contract of the one event that a consumer takes, in the same form."""
+    components = Components(bound.blueprint.shapes, "snake")
+    taken = operation.signature.body
+    content = {} if taken is None else {"application/json": {"schema": components.body(taken.target)}}
+    return {"requestBody": {"content": content}}, components.schemas
 
 
 async def _fill_body(
@@ -105,13 +115,14 @@ async def _fill_body(
     if not isinstance(example, dict):
         example = _required(found["schema"], schemas, examples)
     body: dict[str, Any] = {}
-    for name, value in example.items():
+    for name, plain in example.items():
         if name in maker.given:
             continue
+        value = await maker.of_row(name, plain)
         if value is NONE:
             maker.made.missing.append(f"{name} (a value that its rules allow)")
             continue
-        body[name] = await maker.of_row(name, value)
+        body[name] = value
         maker.made.made_up.append(name)
     maker.made.body = {**body, **maker.given}
 

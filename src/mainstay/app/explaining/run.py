@@ -93,7 +93,7 @@ async def _explained(
         operation=operation.name,
         kind=operation.operation.kind.value,
         source=source,
-        target=f"{operation.operation.method} {made.target(operation)}".strip(),
+        target=f"{operation.operation.method} {made.target(operation)}".strip() or "EVENT",
         caller=_told(who),
         input=made.shown,
         made_up=made.made_up,
@@ -101,7 +101,7 @@ async def _explained(
         failed=not isinstance(outcome, Reply),
         undone=operation.operation.kind is not OperationKind.QUERY,
         database=scheme_of(application.settings),
-        plans=any(reading.steps for reading in readings) or not readings,
+        plans=any(reading.sql is not None for reading in readings) or not readings,
         statements=readings,
     )
 

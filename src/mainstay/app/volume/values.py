@@ -62,7 +62,7 @@ class Columns:
         return _PLAIN[kind](attribute)
 
     def _strings(self, attribute: Attribute, entity: str) -> Column:
-        least, most, pattern = _lengths(attribute)
+        least, most, pattern = lengths_of(attribute)
         examples = [each for each in attribute.spec.examples if isinstance(each, str)]
         if examples:
             return lambda chance, _, count: chance.choices(examples, k=count)
@@ -97,7 +97,7 @@ class Columns:
         raise NoValues(f"{kind.value} has too few different values")
 
     def _unique_strings(self, attribute: Attribute, entity: str) -> Column:
-        least, most, pattern = _lengths(attribute)
+        least, most, pattern = lengths_of(attribute)
         kind = kind_of(attribute.name, entity, attribute.format)
         pool = self._texts.pool(kind)
         if pattern is not None:
@@ -165,7 +165,7 @@ def _sometimes(column: Column, absent: float) -> Column:
     return some
 
 
-def _lengths(attribute: Attribute) -> tuple[int, int | None, str | None]:
+def lengths_of(attribute: Attribute) -> tuple[int, int | None, str | None]:
     """Return the bounds of a text's length, and its pattern where the field itself declares one."""
     spec = attribute.spec
     least = max([spec.min_length or 0, *(meta.min_length or 0 for meta in attribute.metas)])
@@ -319,7 +319,7 @@ def _uuids(_attribute: Attribute) -> Column:
 
 
 def _bytes(attribute: Attribute) -> Column:
-    least, most, _ = _lengths(attribute)
+    least, most, _ = lengths_of(attribute)
     length = max(least, min(16, 16 if most is None else most))
     return lambda chance, _, count: [chance.randbytes(length) for _ in range(count)]
 
