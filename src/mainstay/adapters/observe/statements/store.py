@@ -84,7 +84,6 @@ class WatchedTransaction(Transaction):
         self._end()
 
     async def rollback(self) -> None:
-        self._queue.clear()
         try:
             await self._inner.rollback()
         finally:
