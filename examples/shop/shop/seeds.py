@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from mainstay import Repository
+from mainstay import Repository, in_
 
 from .store.catalog import Category, Product
 
@@ -25,8 +25,9 @@ async def stock_shelves(categories: Repository[Category], products: Repository[P
     for slug, title in SHELVES.items():
         found = (await categories.page(slug=slug)).items
         shelves[slug] = found[0] if found else await categories.add(Category(slug=slug, title=title))
+    there = {product.sku async for product in products.stream(sku=in_([sku for sku, *_ in GOODS]))}
     for sku, name, slug, price, stock in GOODS:
-        if not await products.count(sku=sku):
+        if sku not in there:
             await products.add(
                 Product(sku=sku, name=name, category_id=shelves[slug].id, price=Decimal(price), stock=stock)
             )

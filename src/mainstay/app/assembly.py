@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +26,7 @@ from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
-from mainstay.app.stores import make_store
+from mainstay.app.stores import watched_store
 from mainstay.inbound.http.lifespan import MountFailed, living
 from mainstay.inbound.http.mounts import Mount
 from mainstay.kernel.bind import Bound, bind
@@ -189,8 +189,9 @@ def assemble(
     observer: Observer,
     place: Place | None = None,
     clock: Clock | None = None,
+    adapt: Callable[[Ports], Ports] | None = None,
 ) -> Application:
-    """Put a service and its adapters together.
+    """Put a service and its adapters together; ``adapt`` may put others in their place.
 
     Raises ``StartupFailed`` with every fault of the declarations, ``SettingsRefused`` with those of keys, ``Refusal``
     for an adapter that is not there. Nothing is opened yet.
@@ -200,7 +201,7 @@ def assemble(
     credentials = resolve(settings)
     sealer = _sealer(credentials)
     ports = Ports(
-        store=make_store(settings, clock),
+        store=watched_store(settings, clock, observer),
         limiter=_limiter(settings, clock, place),
         clock=clock,
         ids=SystemIds(),
@@ -212,7 +213,7 @@ def assemble(
     )
     bound = bind(
         service,
-        ports,
+        ports if adapt is None else adapt(ports),
         known=dependencies(clock, make_blobs(settings, clock)),
         secrets=settings.secrets,
         inputs=_inputs(settings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from mainstay.app.refusal import Refusal
@@ -20,10 +20,13 @@ from mainstay.model.signature import Signature, Source, signature_of
 DEADLINE = 600.0  # seconds
 
 
-async def seed(bound: Bound) -> list[str]:
-    """Run the seeds of a service whose store is open, and return their names. Raises ``Refusal`` for one that fails."""
+async def seed(bound: Bound, profiles: Collection[str] = ()) -> list[str]:
+    """Run the seeds of a service whose store is open, those for all profiles and for these; return their names.
+
+    Raises ``Refusal`` for one that fails.
+    """
     names = []
-    for function in bound.service.seeds:
+    for function in (declared.function for declared in bound.service.seeds if declared.runs_in(profiles)):
         call = Call(operation=_bind(bound, function), protocol="seed", principal=Principal.system)
         try:
             await call.operation.invoke(call)

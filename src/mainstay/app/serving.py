@@ -85,7 +85,7 @@ async def serve(
     async with application:
         observing.watch(application)
         if fresh and not application.ports.store.capabilities.durable:
-            await seed(application.bound)
+            await seed(application.bound, (application.settings.profile, "demo"))
         if siblings is not None:
             await siblings.start()
         with settled():

@@ -12,6 +12,7 @@ from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
 from mainstay.app.settings import Settings
 from mainstay.ports.clock import Clock
+from mainstay.ports.observer import Observer
 from mainstay.ports.store import Store
 
 _ALIASES: Mapping[str, str] = MappingProxyType({"postgres": "postgresql"})  # as many a host hands it out
@@ -44,6 +45,16 @@ def make_store(settings: Settings, clock: Clock) -> Store:
     """Return the store that the settings name. Raises ``Refusal``."""
     made: Store = find("store", scheme_of(settings))(settings, clock)
     return made
+
+
+def watched_store(settings: Settings, clock: Clock, observer: Observer) -> Store:
+    """Return the store that the settings name; in development one that tells ``observer`` of repeated reads."""
+    store = make_store(settings, clock)
+    if settings.profile != "development":
+        return store
+    from mainstay.adapters.observe.statements import RepeatedReads, WatchedStore
+
+    return WatchedStore(store, RepeatedReads(observer))
 
 
 def memory(settings: Settings, clock: Clock) -> Store:  # noqa: ARG001 - the form of a factory

@@ -28,7 +28,7 @@ def prepare(settings: Settings, console: Console, *, module: str | None, demo: b
     if migrations is not None:
         _bring_up(migrations, settings, console, demo=demo)
     if demo and application.ports.store.capabilities.durable:
-        seed_database(application)
+        seed_database(application, demo=True)
 
 
 def _bring_up(migrations: Migrations, settings: Settings, console: Console, *, demo: bool) -> None:
@@ -61,13 +61,14 @@ def _note(console: Console, text: str) -> None:
         console.say(text)
 
 
-def seed_database(application: Application) -> list[str]:
-    """Run the seeds on the application's database, and return their names."""
+def seed_database(application: Application, *, demo: bool = False) -> list[str]:
+    """Run the seeds of its profile on the application's database, and return their names."""
+    profiles = (application.settings.profile, *(["demo"] if demo else []))
 
     async def run() -> int:
         await application.start(deliver=False)
         try:
-            names.extend(await seed(application.bound))
+            names.extend(await seed(application.bound, profiles))
         finally:
             await application.stop()
         return 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Literal, TypeVar, get_args, overload
 
 import msgspec
 
@@ -15,6 +15,21 @@ from mainstay.model.versions import Version, versions_of
 
 Case = Literal["snake", "camel"]
 Lifetime = Literal["service", "call"]
+SeedProfile = Literal["development", "test", "production", "demo"]
+"""Where a seed runs: in a profile, or where a service is shown (``mainstay run --demo``)."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Seed(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that puts rows into a fresh database; without ``profiles`` it does so in all of them."""
+
+    function: Callable[..., Any]
+    profiles: frozenset[SeedProfile] = frozenset()
+
+    def runs_in(self, active: Collection[str]) -> bool:
+        """Whether it is meant for one of these profiles."""
+        return not self.profiles or not self.profiles.isdisjoint(active)
 
 
 class Provision(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +76,7 @@ class Service:
         self.source: Source = caller_source(1)
         self.provisions: list[Provision] = []
         self.mounts: list[Mounted] = []
-        self.seeds: list[Callable[..., Any]] = []
+        self.seeds: list[Seed] = []
         self.serves: str | None = None  # the one module whose operations are served; None: all
         for module in self.modules:
             module.seal(name)
@@ -112,7 +127,28 @@ class Service:
             )
         )
 
-    def seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Declare a function that ``mainstay db seed`` runs as the system, in one transaction; it is idempotent."""
-        self.seeds.append(function)
-        return function
+    @overload
+    def seed(self, function: F, /) -> F: ...
+
+    @overload
+    def seed(self, function: None = None, /, *, profiles: Collection[SeedProfile]) -> Callable[[F], F]: ...
+
+    def seed(self, function: Any = None, /, *, profiles: Collection[SeedProfile] = ()) -> Any:
+        """Declare a function that ``mainstay db seed`` runs as the system, in one transaction; it is idempotent.
+
+        ``profiles`` are those that it is for; without them it is for all. A decorator with or without arguments::
+
+            @shop.seed(profiles=["demo"])
+            async def fill_shelves(products: Repository[Product]) -> None: ...
+
+        Raises ``ValueError`` for a profile that there is not.
+        """
+        unknown = sorted(set(profiles) - set(get_args(SeedProfile)))
+        if unknown:
+            raise ValueError(f"seed: {', '.join(unknown)} is no profile: {', '.join(get_args(SeedProfile))}")
+
+        def declare(declared: F) -> F:
+            self.seeds.append(Seed(function=declared, profiles=frozenset(profiles)))
+            return declared
+
+        return declare if function is None else declare(function)

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from mainstay.testing.client import Client
     from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
     from mainstay.testing.people import as_principal
+    from mainstay.testing.queries import AssertQueries, assert_queries
     from mainstay.testing.recorder import Recorder
     from mainstay.testing.scenario import Scenario
     from mainstay.testing.unit import MemoryUnit, memory_unit
 
 _PLACES = {
     "Answer": "answer",
+    "AssertQueries": "queries",
     "Client": "client",
     "ClearSealer": "fixed",
     "FixedClock": "fixed",
@@ -25,11 +27,13 @@ _PLACES = {
     "SeededEntropy": "fixed",
     "SequentialIds": "fixed",
     "as_principal": "people",
+    "assert_queries": "queries",
     "memory_unit": "unit",
 }
 
 __all__ = [
     "Answer",
+    "AssertQueries",
     "ClearSealer",
     "Client",
     "FixedClock",
@@ -39,6 +43,7 @@ __all__ = [
     "SeededEntropy",
     "SequentialIds",
     "as_principal",
+    "assert_queries",
     "memory_unit",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -28,6 +29,12 @@ class Backstage:
         self.store = store
         self.plans = plans
         self._lent = (clock, ids, sealer)
+
+    def on(self, store: Store) -> Backstage:
+        """Return one with the same entities on another store, or before the same one."""
+        made = copy.copy(self)
+        made.store = store
+        return made
 
     def unit(self, who: Principal, *, write: bool) -> UnitOfWork:
         """Return a unit of work for a caller."""

@@ -38,6 +38,7 @@ from mainstay.testing.answer import Answer
 from mainstay.testing.backstage import Backstage
 from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
 from mainstay.testing.people import KnownPeople
+from mainstay.testing.queries import watched
 from mainstay.testing.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ class Client:
         self.recorder: Recorder = Recorder()
         self.raise_errors = raise_errors
         self._people = KnownPeople()
+        own = store or MemoryStore()
         ports = Ports(
-            store=store or MemoryStore(),
+            store=watched(own, self.recorder),
             limiter=MemoryLimiter(self.clock),
             clock=self.clock,
             ids=ids or SequentialIds(),
@@ -99,7 +101,7 @@ class Client:
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
-        self._backstage = Backstage(ports.store, self.bound.plans, ports.clock, ports.ids, ports.sealer)
+        self._backstage = Backstage(own, self.bound.plans, ports.clock, ports.ids, ports.sealer)
         self._relay: Relay = self.bound.relay("test")
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
@@ -215,9 +217,9 @@ class Client:
         """Return the rows that match, as the system sees them, in the order of their adding unless told otherwise."""
         return await self._backstage.stored(entity, *conditions, sort=sort, **fields)
 
-    async def seed(self) -> list[str]:
-        """Run the service's seeds, and return their names."""
-        return await seed(self.bound)
+    async def seed(self, *profiles: str) -> list[str]:
+        """Run the service's seeds, those for all profiles and for these ("test"), and return their names."""
+        return await seed(self.bound, profiles or ("test",))
 
     async def waiting(self) -> list[tuple[str, Any]]:
         """Return the committed events that are not delivered yet: their names and their content, in order."""

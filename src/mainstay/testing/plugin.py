@@ -12,6 +12,7 @@ both), and ``clock``, the time of all of them. They need pytest-asyncio.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,11 +50,23 @@ def sqlite_store(tmp_path: Path, clock: FixedClock) -> Store:
     return SqliteStore(tmp_path / "test.sqlite3", create=True, synchronous="off", clock=clock.monotonic)
 
 
+class RepeatedReadsWarning(UserWarning):
+    """One call ran the same read again and again, with other values each time: N+1."""
+
+
+def warn_of_repeated_reads(client: Client) -> None:
+    """Warn of what the service under test was seen to do, with the lines of its code."""
+    for notice in client.recorder.notices:
+        if notice.event == "n_plus_one":
+            warnings.warn(notice.message, RepeatedReadsWarning, stacklevel=2)
+
+
 @pytest_asyncio.fixture
 async def client(service: Service, clock: FixedClock) -> AsyncIterator[Client]:
     """A client of the service on memory."""
     async with Client(service, clock=clock) as opened:
         yield opened
+    warn_of_repeated_reads(opened)
 
 
 @pytest_asyncio.fixture
@@ -61,6 +74,7 @@ async def sqlite_client(service: Service, clock: FixedClock, sqlite_store: Store
     """A client of the service on SQLite."""
     async with Client(service, clock=clock, store=sqlite_store) as opened:
         yield opened
+    warn_of_repeated_reads(opened)
 
 
 @pytest_asyncio.fixture(params=["memory", "sqlite"])
@@ -71,3 +85,4 @@ async def each_client(
     store = sqlite_store if request.param == "sqlite" else None
     async with Client(service, clock=clock, store=store) as opened:
         yield opened
+    warn_of_repeated_reads(opened)

@@ -10,6 +10,7 @@ import msgspec
 from mainstay.model.principal import Principal
 from mainstay.testing.answer import Answer
 from mainstay.testing.client import Client
+from mainstay.testing.queries import AssertQueries, assert_queries
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +28,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             await scenario.run(client)
 
     ``code`` is that of the problem. Of ``body`` and ``headers`` only what is named is compared: an object may have
-    further members; a list has exactly the items of the expected one.
+    further members; a list has exactly the items of the expected one. ``queries`` is how often the store is asked, as
+    ``assert_queries`` counts.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None = None
     body: Any = msgspec.UNSET
     answer_headers: Mapping[str, str] = {}
+    queries: int | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -49,22 +52,23 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     async def run(self, client: Client) -> Answer:
         """Send the request and compare. Raises ``AssertionError`` that says what differs; returns the answer."""
         method, _, path = self.request.partition(" ")
-        answer = await client.request(
-            method,
-            path.format_map({name: str(value) for name, value in self.ids.items()}),
-            who=self.who,
-            json=self.json,
-            query=self.query or None,
-            headers=self.headers,
-            key=self.key,
-        )
-        faults = list(self._faults(answer))
+        with assert_queries() as queries:
+            answer = await client.request(
+                method,
+                path.format_map({name: str(value) for name, value in self.ids.items()}),
+                who=self.who,
+                json=self.json,
+                query=self.query or None,
+                headers=self.headers,
+                key=self.key,
+            )
+        faults = list(self._faults(answer, queries))
         if faults:
             told = "\n  ".join(faults)
             raise AssertionError(f"{self.name}: {self.request}\n  {told}\n  the answer was {answer}")
         return answer
 
-    def _faults(self, answer: Answer) -> Any:
+    def _faults(self, answer: Answer, queries: AssertQueries) -> Any:
         if answer.status != self.expect:
             yield f"status: expected {self.expect}, got {answer.status}"
         if self.code is not None and answer.code != self.code:
@@ -73,6 +77,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             got = answer.headers.get(name.lower())
             if got != value:
                 yield f"header {name}: expected {value!r}, got {got!r}"
+        if self.queries is not None and self.queries != len(queries):
+            yield f"queries: expected {self.queries}, got {len(queries)}{queries.told()}"
         if self.body is not msgspec.UNSET:
             yield from _differences(msgspec.to_builtins(self.body), answer.json if answer.body else None, "")
 

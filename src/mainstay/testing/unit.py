@@ -31,6 +31,7 @@ from mainstay.ports.store import Store, Table
 from mainstay.testing.backstage import Backstage
 from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
 from mainstay.testing.people import as_principal
+from mainstay.testing.queries import watched
 from mainstay.testing.recorder import Recorder
 
 E = TypeVar("E", bound=Entity)
@@ -50,7 +51,8 @@ class MemoryUnit:
         self._backstage = backstage
         self._ports = ports
         self._provide = provide
-        self._unit = backstage.unit(who, write=True)
+        self._front = backstage.on(ports.store)
+        self._unit = self._front.unit(who, write=True)
         self._pending: list[Event] = []
 
     @property
@@ -87,7 +89,7 @@ class MemoryUnit:
 
     async def rollback(self) -> None:
         """Undo what is not committed."""
-        unit, self._unit = self._unit, self._backstage.unit(self.who, write=True)
+        unit, self._unit = self._unit, self._front.unit(self.who, write=True)
         self._pending = []
         await unit.rollback()
 
@@ -202,15 +204,17 @@ def memory_unit(
         raise StartupFailed(blueprint.faults)
     plans = plan_entities(blueprint)
     clock = FixedClock()
+    recorder = Recorder()
+    own = store or MemoryStore()
     ports = Ports(
-        store=store or MemoryStore(),
+        store=watched(own, recorder),
         limiter=MemoryLimiter(clock),
         clock=clock,
         ids=SequentialIds(),
         entropy=SeededEntropy(),
         sealer=ClearSealer(),
-        observer=Recorder(),
+        observer=recorder,
     )
-    backstage = Backstage(ports.store, plans, clock, ports.ids, ports.sealer)
+    backstage = Backstage(own, plans, clock, ports.ids, ports.sealer)
     tables = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in plans.values())
     return _Opening(ports.store, tables, MemoryUnit(backstage, ports, who or as_principal(), provide or {}))

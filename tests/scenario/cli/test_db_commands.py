@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 FIELD = "text: str = field(max_length=100, unique=True)"
+SECRET = "Zx8-q3fTn0_7Lk2VbRmYc5Wd9HsJpAeU"
+SAFE = {"MAINSTAY_AUTH_KEY": SECRET, "MAINSTAY_SEALING_SECRET": SECRET[::-1]}
 MIGRATED = {"MAINSTAY_DATABASE_CREATE": "false"}
 
 
@@ -47,6 +49,41 @@ def test_from_plan_to_roll_back(project: Path, db: Callable[..., Any]) -> None:
     assert db("seed") == {"seeded": ["first_note"]}
     assert db("rollback") == {"rolled_back": ["0001_initial_schema"]}
     assert "mainstay db migrate" in db("seed", code=1)
+
+
+def test_rows_are_made_up_until_there_are_as_many_as_wanted(
+    project: Path, db: Callable[..., Any], mainstay: Callable[..., Any]
+) -> None:
+    db("plan")
+    db("migrate")
+    made = db("seed", "--rows", "50")
+    assert made["seeded"] == ["first_note"]
+    (notes,) = made["filled"]
+    assert (notes["entity"], notes["there"], notes["added"], notes["short"]) == ("Note", 1, 49, None)
+    assert notes["rows_per_second"] > 0
+    assert db("seed", "--rows", "50")["filled"][0]["added"] == 0
+    assert db("seed", "--rows", "60", "--entity", "Note", "--seed", "3")["filled"][0]["added"] == 10
+    assert "there is no entity named Nope" in db("seed", "--rows", "60", "--entity", "Nope", code=1)
+    text = mainstay("db", "seed", "--rows", "70", **MIGRATED)
+    assert "10 rows in" in text.stdout
+    assert mainstay("db", "seed", "--entity", "Note", **MIGRATED).returncode == 2
+    production = {**MIGRATED, "MAINSTAY_PROFILE": "production"}
+    refused = mainstay("db", "seed", "--rows", "80", **production, **SAFE)
+    assert "do not belong in production" in refused.stderr
+    done = mainstay("db", "seed", "--rows", "80", "--yes", **production, **SAFE)
+    assert "10 rows in" in done.stdout, done.stderr
+
+
+def test_seeds_are_for_profiles(project: Path, db: Callable[..., Any]) -> None:
+    code = project / "team_service.py"
+    shown = 'team.seed(profiles=["demo"])(shown)\nteam.seed(profiles=["test"])(tested)\n'
+    more = "async def shown() -> None: ...\nasync def tested() -> None: ...\n"
+    code.write_text(code.read_text() + more + shown)
+    db("plan")
+    db("migrate")
+    assert db("seed") == {"seeded": ["first_note"]}
+    assert db("seed", "--demo") == {"seeded": ["first_note", "shown"]}
+    assert db("seed", "--profile", "test") == {"seeded": ["first_note", "tested"]}
 
 
 def test_a_database_is_backed_up_and_restored(project: Path, db: Callable[..., Any]) -> None:

@@ -220,3 +220,13 @@ async def test_the_figures_name_every_part(tmp_path: Path) -> None:
         'mainstay_calls_in_flight{operation="count"} 0.0',
     ):
         assert line in text
+
+
+def test_repeated_reads_are_looked_for_in_development_only(tmp_path: Path) -> None:
+    from mainstay.adapters.memory.store import MemoryStore
+    from mainstay.adapters.observe.statements import WatchedStore
+
+    for profile, kind in (("development", WatchedStore), ("test", MemoryStore)):
+        environ = {"MAINSTAY_PROFILE": profile, "MAINSTAY_DATABASE_URL": "memory:"}
+        made = assemble(service_of(), load(tmp_path, environ=environ), observer=Heard())
+        assert type(made.ports.store) is kind

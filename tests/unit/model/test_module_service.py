@@ -118,7 +118,23 @@ def test_a_service_is_put_together() -> None:
     assert (provision.type, provision.factory, provision.scope, provision.outside) == (Thing, act, "call", False)
     assert (provision.source.file, provision.source.line) == (__file__, at)
     assert service.seed(act) is act
-    assert service.seeds == [act]
+    assert [seed.function for seed in service.seeds] == [act]
+
+
+def test_seeds_are_for_profiles() -> None:
+    service = Service("shop", modules=[])
+    service.seed(act)
+
+    @service.seed(profiles=["demo", "test"])
+    def shown() -> None: ...
+
+    everywhere, some = service.seeds
+    assert (everywhere.function, some.function) == (act, shown)
+    for active, runs in (([], False), (["production"], False), (["development", "demo"], True), (["test"], True)):
+        assert everywhere.runs_in(active)
+        assert some.runs_in(active) is runs
+    with pytest.raises(ValueError, match=r"seed: staging is no profile: development, test, production, demo"):
+        service.seed(profiles=["staging"])  # type: ignore[list-item]  # the mistake
 
 
 def test_places_of_what_is_declared() -> None:

@@ -149,3 +149,12 @@ def test_a_service_that_imports_the_kit_does_not_import_pytest() -> None:
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert told.stdout.strip() == "[]"
+
+
+async def test_a_scenario_may_say_how_often_the_store_is_asked() -> None:
+    async with Client(shop) as client:
+        await client.given(Product(sku="TEA", price=Decimal("3.50"), stock=5))
+        row = {"name": "found", "request": "GET /products", "query": {"sku": "TEA"}, "expect": 200}
+        await Scenario(**row, queries=1).run(client)
+        with pytest.raises(AssertionError, match=r"queries: expected 0, got 1:\n  1\. fetch Product where sku = \?"):
+            await Scenario(**row, queries=0).run(client)

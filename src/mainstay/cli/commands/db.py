@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mainstay.app.backups import back_up, restore
-from mainstay.app.refusal import Refusal
 from mainstay.cli.arguments import action_parser
+from mainstay.cli.commands import db_explain, db_seed
 from mainstay.cli.console import Console
-from mainstay.cli.preparing import migrations_needed, open_application, seed_database
+from mainstay.cli.preparing import migrations_needed
 from mainstay.cli.project import settings_of
 
 
@@ -35,7 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     restore.add_argument(
         "--replace", action="store_true", default=False, help="give up what is in the database for the backup"
     )
-    action_parser(actions, "seed", "run the service's seeds, which leave alone what is there")
+    db_explain.configure(actions)
+    db_seed.configure(actions)
 
 
 def execute(arguments: Any, console: Console) -> int:
@@ -97,18 +98,6 @@ def _status(arguments: Any, console: Console) -> int:
     return 1 if found.pending or found.drift or found.head is None else 0
 
 
-def _seed(arguments: Any, console: Console) -> int:
-    settings = settings_of(arguments)
-    application = open_application(settings)
-    if not application.ports.store.capabilities.durable:
-        raise Refusal("the store of these settings forgets: there is nothing to seed", "mainstay run --demo seeds it")
-    if not settings.database.create:
-        migrations_needed(settings).check()
-    names = seed_database(application)
-    console.facts({"seeded": names}, lambda: "\n".join(f"ran {name}" for name in names) or "the service has no seeds")
-    return 0
-
-
 def _backup(arguments: Any, console: Console) -> int:
     made = back_up(settings_of(arguments), Path(arguments.file))
     return _tell_contents(made, console, f"wrote {arguments.file}")
@@ -134,7 +123,8 @@ _ACTIONS: Mapping[str, Callable[[Any, Console], int]] = {
     "migrate": _migrate,
     "rollback": _rollback,
     "status": _status,
-    "seed": _seed,
+    "explain": db_explain.execute,
+    "seed": db_seed.execute,
     "backup": _backup,
     "restore": _restore,
 }

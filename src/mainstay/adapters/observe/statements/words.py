@@ -1,0 +1,90 @@
+"""Statements in words, with ``?`` for each value: alike for those that differ in values only, and for all stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mainstay.model.conditions import (
+    TRUE,
+    AllOf,
+    Always,
+    Among,
+    AnyOf,
+    Compare,
+    CompareFields,
+    Condition,
+    Contains,
+    Not,
+)
+from mainstay.ports.rows import Aggregate, Change, Query
+
+_SIGNS: Mapping[str, str] = MappingProxyType({"eq": "=", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="})
+
+
+def condition_words(condition: Condition) -> str:
+    """Return a condition in words. A list is one ``?``, however many members it has."""
+    match condition:
+        case Always(value):
+            return "always" if value else "never"
+        case Compare(field, op, None):
+            return f"{field} is {'not ' if op == 'ne' else ''}null"
+        case Compare(field, op, _):
+            return f"{field} {_SIGNS[op]} ?"
+        case Among(field, _):
+            return f"{field} in (?)"
+        case Contains(field, _, at):
+            return f"{field} {'starts with' if at == 'start' else 'contains'} ?"
+        case CompareFields(left, op, right):
+            return f"{left} {_SIGNS[op]} {right}"
+        case Not(of):
+            return f"not ({condition_words(of)})"
+        case AllOf(parts):
+            return " and ".join(_part(part) for part in parts)
+        case AnyOf(parts):
+            return " or ".join(_part(part) for part in parts)
+    raise TypeError(f"{type(condition).__name__} is no condition")
+
+
+def _part(condition: Condition) -> str:
+    words = condition_words(condition)
+    return f"({words})" if isinstance(condition, AllOf | AnyOf) else words
+
+
+def query_words(query: Query) -> str:
+    """Return what a query asks for."""
+    order = ", ".join(f"{'-' if by.descending else ''}{by.field}" for by in query.sort)
+    parts = [
+        _where(query.where),
+        f" order by {order}" if order else "",
+        " limit ?" if query.limit is not None else "",
+        f" for each {query.per}" if query.per is not None else "",
+    ]
+    return "".join(parts)
+
+
+def get_words(where: Condition) -> str:
+    """Return what the read of one row by its id asks for."""
+    return " where id = ?" + ("" if where is TRUE else f" and {_part(where)}")
+
+
+def count_words(where: Condition) -> str:
+    """Return what a count asks for."""
+    return _where(where)
+
+
+def aggregate_words(aggregate: Aggregate) -> str:
+    """Return what is asked of figures."""
+    measures = ", ".join(f"{function}({field or '*'})" for function, field in aggregate.measures)
+    by = f" by {', '.join(aggregate.by)}" if aggregate.by else ""
+    return f" {measures}{by}{_where(aggregate.where)}{' limit ?' if aggregate.limit is not None else ''}"
+
+
+def change_words(change: Change) -> str:
+    """Return what a change says."""
+    named = "" if change.changes is None else f" set {', '.join(change.changes)}"
+    return f"{named}{_where(change.where)}{' and version = ?' if change.version is not None else ''}"
+
+
+def _where(condition: Condition) -> str:
+    return "" if condition is TRUE else f" where {condition_words(condition)}"
