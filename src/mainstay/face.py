@@ -24,6 +24,7 @@ from mainstay.model.problem import (
 )
 from mainstay.model.service import Service
 from mainstay.model.structs import Dto, Entity, Event
+from mainstay.model.tenancy import tenancy
 from mainstay.model.values import UNASSIGNED, Email, Secret, Url
 from mainstay.model.versions import Version
 from mainstay.ports.aggregates import Aggregates, avg_of, count_of, max_of, min_of, sum_of
@@ -114,5 +115,6 @@ __all__ = [
     "signed",
     "starts_with",
     "sum_of",
+    "tenancy",
     "where",
 ]

@@ -28,6 +28,7 @@ from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.store import StoreConformance
+from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
@@ -124,6 +125,11 @@ class TestRepository(_Dynamo, RepositoryConformance):
 
 
 class TestStore(_Dynamo, StoreConformance):
+    pass
+
+
+@pytest.mark.long
+class TestTenants(_Dynamo, TenantsConformance):
     pass
 
 

@@ -20,6 +20,7 @@ from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.store import StoreConformance
+from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
@@ -78,6 +79,10 @@ class TestPreconditions(_Memory, PreconditionsConformance):
 
 
 class TestStore(_Memory, StoreConformance):
+    pass
+
+
+class TestTenants(_Memory, TenantsConformance):
     pass
 
 

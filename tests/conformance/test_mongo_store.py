@@ -25,6 +25,7 @@ from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.store import StoreConformance
+from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
@@ -98,6 +99,10 @@ class TestRepository(_Mongo, RepositoryConformance):
 
 
 class TestStore(_Mongo, StoreConformance):
+    pass
+
+
+class TestTenants(_Mongo, TenantsConformance):
     pass
 
 

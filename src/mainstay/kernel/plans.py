@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mainstay.kernel.flow.records import RECORDS
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.checks import KERNEL
 from mainstay.model.naming import table_name
-from mainstay.model.policy import Policy, owner_fields, prepare
+from mainstay.model.policy import Both, Policy, owner_fields, prepare
 from mainstay.model.schema import Shape
 from mainstay.model.structs import STANDARD_FIELDS, Entity
+from mainstay.model.tenancy import Tenancy
 from mainstay.ports.unit_of_work import EntityPlan, Reference
 
 
@@ -26,7 +29,8 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
             shape=shape,
             table=table_name(module, entity),
             module=module,
-            policy=_prepared(blueprint, policy, shape),
+            policy=_reach(blueprint, entity, shape),
+            tenancy=_tenancy(entity, shape),
             owners=tuple(dict.fromkeys(owner_fields(policy))) if policy is not None else (),
             references=_references(blueprint, entity),
             checked=tuple(a for a in shape.attributes if a.name not in STANDARD_FIELDS),
@@ -37,13 +41,27 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
     return plans
 
 
-def _prepared(blueprint: Blueprint, policy: Policy | None, shape: Shape) -> Policy | None:
-    return prepare(policy, shape.types) if policy is not None and not blueprint.faults else policy
+def _reach(blueprint: Blueprint, entity: type[Entity], shape: Shape) -> Policy | None:
+    """Return what decides which rows a caller may see: the tenancy first, then the row policy."""
+    policy, tenancy = entity.__mainstay_rows__, _tenancy(entity, shape)
+    if policy is not None and not blueprint.faults:
+        policy = prepare(policy, shape.types)
+    return policy if tenancy is None else tenancy if policy is None else Both(tenancy, policy)
+
+
+def _tenancy(entity: type[Entity], shape: Shape) -> Tenancy | None:
+    tenancy = entity.__mainstay_options__.tenancy
+    if tenancy is None or tenancy.field not in shape.by_name:
+        return None
+    return msgspec.structs.replace(tenancy, kind=shape.by_name[tenancy.field].base)
 
 
 def _references(blueprint: Blueprint, entity: type[Entity]) -> tuple[Reference, ...]:
-    return tuple(
-        Reference(field, target, target.__mainstay_rows__ is not None)
-        for (source, field), target in blueprint.references.items()
-        if source is entity
-    )
+    own = entity.__mainstay_options__.tenancy
+    found = []
+    for (source, field), target in blueprint.references.items():
+        if source is entity:
+            tenancy = target.__mainstay_options__.tenancy
+            guarded = target.__mainstay_rows__ is not None or tenancy is not None
+            found.append(Reference(field, target, guarded, own is not None and tenancy is not None))
+    return tuple(found)

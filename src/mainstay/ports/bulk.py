@@ -69,7 +69,7 @@ class Bulk(Generic[E]):
         for reference in plan.references:
             named = changes.get(reference.field)
             if reference.guarded and named is not None:
-                await check_named(unit, reference, [named])
+                await check_named(unit, reference, [named], None)
         return await unit.transaction().rows(plan.shape.type).apply(Change(where=where, changes=changes))
 
     async def delete(self, *conditions: Condition, **fields: Any) -> int:

@@ -18,6 +18,7 @@ from mainstay.ports.asking import narrowed, order_of
 from mainstay.ports.cursor import after, open_cursor, seal_cursor
 from mainstay.ports.relations import attach, with_related
 from mainstay.ports.rows import Change, Query, Rows, reference_conflict
+from mainstay.ports.tenants import tenant_of
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
 from mainstay.ports.writing import check_named, check_references, checked_changes, prepared
 
@@ -179,7 +180,7 @@ class Repository(Generic[E]):
         for reference in plan.references:
             named = wanted.get(reference.field)
             if reference.guarded and named is not None:
-                await check_named(unit, reference, [named])
+                await check_named(unit, reference, [named], tenant_of(plan, row))
         await self._change(Compare("id", "eq", row.id) & reach, wanted, row.id, row.version)
         return changed
 

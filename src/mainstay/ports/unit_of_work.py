@@ -15,6 +15,7 @@ from mainstay.model.principal import Principal
 from mainstay.model.schema import Attribute, Shape
 from mainstay.model.soundness import Verdict, verdict_of
 from mainstay.model.structs import STANDARD_FIELDS, Entity
+from mainstay.model.tenancy import Tenancy
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Ids
 from mainstay.ports.normal import Normaliser, normaliser_of
@@ -29,7 +30,8 @@ class Reference(msgspec.Struct, frozen=True):
 
     field: str
     entity: type[Entity]
-    guarded: bool  # the target has a row policy, so that a caller may name only what it may read
+    guarded: bool  # not every caller may see each row of the target, so that it may name only what it may read
+    within: bool = False  # both belong to tenants, and to the same one
 
 
 class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,8 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     shape: Shape
     table: str
     module: str
-    policy: Policy | None
+    policy: Policy | None  # that of the rows, behind the tenancy
+    tenancy: Tenancy | None = None
     owners: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     checked: tuple[Attribute, ...] = ()  # fields whose values are checked on a write

@@ -14,18 +14,18 @@ class State:
 
     __slots__ = ("rows", "unique")
 
-    def __init__(self, rows: dict[UUID, Any], unique: dict[str, dict[Any, UUID]]) -> None:
+    def __init__(self, rows: dict[UUID, Any], unique: dict[tuple[str, ...], dict[Any, UUID]]) -> None:
         self.rows = rows
         self.unique = unique
 
     @classmethod
     def empty(cls, layout: Layout) -> State:
         """Return the state of a table without rows."""
-        return cls({}, {field: {} for field in layout.unique})
+        return cls({}, {layout.unique.columns(field): {} for field in layout.unique.fields})
 
     def copy(self) -> State:
         """Return a state to work on."""
-        return State(self.rows.copy(), {field: index.copy() for field, index in self.unique.items()})
+        return State(self.rows.copy(), {columns: index.copy() for columns, index in self.unique.items()})
 
     def add(self, layout: Layout, row: Any) -> None:
         """Put in a new row. Raises ``UniqueConflict``."""
@@ -46,16 +46,22 @@ class State:
         del self.rows[row.id]
 
     def _index(self, layout: Layout, row: Any) -> None:
-        for field, index in self.unique.items():
-            value = getattr(row, field)
+        for columns, index in self.unique.items():
+            value = _value(row, columns)
             if value is None:
                 continue
             if value in index:
-                raise unique_conflict(layout.name, field)
+                raise unique_conflict(layout.name, columns[-1])
             index[value] = row.id
 
     def _unindex(self, row: Any) -> None:
-        for field, index in self.unique.items():
-            value = getattr(row, field)
+        for columns, index in self.unique.items():
+            value = _value(row, columns)
             if value is not None:
                 index.pop(value, None)
+
+
+def _value(row: Any, columns: tuple[str, ...]) -> Any:
+    """Return what is unique of a row, or None where it has no value: those without one are all distinct."""
+    value = getattr(row, columns[-1])
+    return value if value is None or len(columns) == 1 else (getattr(row, columns[0]), value)

@@ -64,6 +64,10 @@ class Dialect(ABC):
         """Return how long the values of a text or byte column may be, or None. Raises ``TableFault``."""
         return None
 
+    def check_key(self, attributes: Sequence[Attribute]) -> None:  # noqa: ARG002 - most keys take any length
+        """Raise ``TableFault`` where the values of these fields together are too long for a unique key."""
+        return
+
     def index_options(self, attribute: Attribute) -> Mapping[str, Any]:  # noqa: ARG002 - an index holds any value
         """Return what SQLAlchemy must be told of an index over a field."""
         return {}

@@ -15,6 +15,7 @@ from mainstay.model.policy import owner_fields
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.ports.documents import document_codec
 from mainstay.ports.store import Table
+from mainstay.ports.uniqueness import uniqueness
 
 NAMING = {
     "pk": "pk_%(table_name)s",
@@ -44,23 +45,25 @@ def build_metadata(tables: Sequence[Table], dialect: Dialect) -> sa.MetaData:
 
 
 def _build_table(metadata: sa.MetaData, table: Table, tables: Sequence[Table], dialect: Dialect) -> None:
-    parts: list[Any] = []
-    for attribute in table.shape.attributes:
-        parts.append(sa.Column(attribute.name, column_type(attribute, dialect), nullable=attribute.optional))
+    fields = table.shape.attributes
+    parts: list[Any] = [sa.Column(each.name, column_type(each, dialect), nullable=each.optional) for each in fields]
+    for attribute in fields:
         parts.extend(_constraints(table, attribute, tables))
     parts.append(sa.PrimaryKeyConstraint("id"))
     built = sa.Table(table.name, metadata, *parts, sqlite_strict=True, **dialect.table_options)
     for name in indexed_fields(table):
-        first: Any = built.c[name]
-        if first.nullable and dialect.nulls_placed:
-            first = first.asc().nulls_first()
+        own: Any = built.c[name]
+        if own.nullable and dialect.nulls_placed:
+            own = own.asc().nulls_first()
         options = dialect.index_options(table.shape.by_name[name])
-        sa.Index(f"ix_{table.name}_{name}", first, built.c.id, **options)  # every order ends with the id: pages need it
+        leading = [built.c[before] for before in leading_fields(table, name)]
+        sa.Index(f"ix_{table.name}_{name}", *leading, own, built.c.id, **options)  # every order ends with the id
 
 
 def _constraints(table: Table, attribute: Attribute, tables: Sequence[Table]) -> Iterator[Any]:
     if attribute.spec.unique:
-        yield sa.UniqueConstraint(attribute.name)
+        columns = uniqueness(table.shape).columns(attribute.name)
+        yield sa.UniqueConstraint(*columns, name=f"uq_{table.name}_{attribute.name}")
     if attribute.spec.references is not None:
         target = referenced(table, attribute, tables)
         yield sa.ForeignKeyConstraint(
@@ -80,6 +83,17 @@ def column_type(attribute: Attribute, dialect: Dialect) -> types.ColumnType:
     if kind is FieldKind.STRING:
         return types.Text(bound)
     return types.Bytes(bound) if kind is FieldKind.BYTES else _SIMPLE[kind]()
+
+
+def leading_fields(table: Table, name: str) -> list[str]:
+    """Return what stands before a field in its index: the tenant, by which rows are asked for along with it.
+
+    Not before a reference: the database looks for the rows that refer to one by that alone.
+    """
+    tenancy = table.shape.type.__mainstay_options__.tenancy
+    if tenancy is None or tenancy.field == name or table.shape.by_name[name].spec.references is not None:
+        return []
+    return [tenancy.field]
 
 
 def indexed_fields(table: Table) -> list[str]:

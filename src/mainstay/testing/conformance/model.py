@@ -16,6 +16,7 @@ from mainstay.model.module import Module
 from mainstay.model.policy import owner, role, where
 from mainstay.model.service import Service
 from mainstay.model.structs import Dto, Entity
+from mainstay.model.tenancy import tenancy
 from mainstay.model.values import UNASSIGNED, Email, Secret, Url
 from mainstay.ports.store import Table
 
@@ -154,8 +155,32 @@ class Item(Entity):
     at: datetime | None = None
 
 
+class Branch(Entity, tenant=tenancy("tenant_id", across=role("operator"))):
+    """A row of a tenant, whose name is its own within it."""
+
+    name: str = field(unique=True, max_length=40)
+    code: str | None = field(default=None, unique=True, max_length=40)
+    rank: int = field(default=0, index=True)
+    members: Many[Member] = related("branch_id")
+
+
+class Member(Entity, tenant=tenancy("tenant_id", across=role("operator")), rows=owner("owner_id") | role("support")):
+    """A row of a caller of a tenant, that refers to another of the tenant."""
+
+    branch_id: UUID = field(references="Branch", on_delete="cascade", default=UNASSIGNED)
+    owner_id: UUID = UNASSIGNED
+    text: str = ""
+
+
+class Site(Entity, tenant="org_id"):
+    """A row of a tenant whose name is a UUID; nobody sees those of all."""
+
+    org_id: UUID
+    name: str = field(unique=True)
+
+
 library: Module = Module("library")
-library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item)
+library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item, Branch, Member, Site)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
 PLANS = plan_entities(BLUEPRINT)
 TABLES = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in PLANS.values())
