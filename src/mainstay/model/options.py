@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from mainstay.model.fields import MISSING, FieldSpec
+from mainstay.model.fields import MISSING, FieldSpec, Relation
 from mainstay.model.tenancy import TENANT_LENGTH, Tenancy
 from mainstay.model.values import UNASSIGNED
 
@@ -41,8 +41,9 @@ def complete(
     """
     if options.tenancy is not None and options.tenancy.field not in known:
         name = options.tenancy.field
-        kind = resolve(annotations.setdefault(name, str))
-        namespace[name] = _tenant_spec(namespace.get(name, MISSING), kind)
+        kind, given = resolve(annotations.setdefault(name, str)), namespace.get(name, MISSING)
+        if not isinstance(given, Relation):
+            namespace[name] = _tenant_spec(given, kind)
 
 
 def _tenant_spec(given: Any, kind: Any) -> FieldSpec:

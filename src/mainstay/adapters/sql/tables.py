@@ -63,7 +63,7 @@ def _build_table(metadata: sa.MetaData, table: Table, tables: Sequence[Table], d
 def _constraints(table: Table, attribute: Attribute, tables: Sequence[Table]) -> Iterator[Any]:
     if attribute.spec.unique:
         columns = uniqueness(table.shape).columns(attribute.name)
-        yield sa.UniqueConstraint(*columns, name=f"uq_{table.name}_{attribute.name}")
+        yield sa.UniqueConstraint(*columns, name=sa.schema.conv(f"uq_{table.name}_{attribute.name}"))
     if attribute.spec.references is not None:
         target = referenced(table, attribute, tables)
         yield sa.ForeignKeyConstraint(

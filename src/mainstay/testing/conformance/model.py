@@ -158,6 +158,7 @@ class Item(Entity):
 class Branch(Entity, tenant=tenancy("tenant_id", across=role("operator"))):
     """A row of a tenant, whose name is its own within it."""
 
+    tenant_id: str = ""
     name: str = field(unique=True, max_length=40)
     code: str | None = field(default=None, unique=True, max_length=40)
     rank: int = field(default=0, index=True)
@@ -175,7 +176,7 @@ class Member(Entity, tenant=tenancy("tenant_id", across=role("operator")), rows=
 class Site(Entity, tenant="org_id"):
     """A row of a tenant whose name is a UUID; nobody sees those of all."""
 
-    org_id: UUID
+    org_id: UUID = UNASSIGNED
     name: str = field(unique=True)
 
 

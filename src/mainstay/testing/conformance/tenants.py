@@ -77,16 +77,16 @@ class TenantsConformance(StoreSuite):
 
     async def test_the_tenant_is_set_from_the_caller(self, world: World) -> None:
         (branch,) = await world.add(Branch(name="a", members=[Member(text="m")]), who=ACME)
-        assert branch.tenant_id == "acme"  # type: ignore[attr-defined]  # the option brings the field
-        assert branch.members[0].tenant_id == "acme"  # type: ignore[attr-defined]
+        assert branch.tenant_id == "acme"
+        assert branch.members[0].tenant_id == "acme"  # type: ignore[attr-defined]  # the option brings the field
         async with world.command(ACME) as hands:
-            (other,) = await hands.bulk(Branch).add_all([Branch(name="b", tenant_id="acme")])  # type: ignore[call-arg]
+            (other,) = await hands.bulk(Branch).add_all([Branch(name="b", tenant_id="acme")])
         found = await world.all(Branch, who=ACME)
-        assert [row.tenant_id for row in found] == ["acme", "acme"]  # type: ignore[attr-defined]
+        assert [row.tenant_id for row in found] == ["acme", "acme"]
         assert other.id in {row.id for row in found}
 
     async def test_a_row_of_another_tenant_is_refused(self, world: World) -> None:
-        foreign = Branch(name="a", tenant_id="globex")  # type: ignore[call-arg]  # the option brings the field
+        foreign = Branch(name="a", tenant_id="globex")
         for who in (ACME, BOUND):
             with pytest.raises(Forbidden):
                 await world.add(foreign, who=who)
@@ -107,9 +107,8 @@ class TenantsConformance(StoreSuite):
             msgspec.structs.replace(row, members=msgspec.UNSET) for row in branches["globex"]
         ]
 
-    async def test_each_sees_its_own_and_who_has_none_sees_nothing(
-        self, world: World, branches: dict[str, list[Branch]]
-    ) -> None:
+    @pytest.mark.usefixtures("branches")
+    async def test_each_sees_its_own_and_who_has_none_sees_nothing(self, world: World) -> None:
         for who, names, total in (
             (ACME, ["south", "north"], 3),
             (BOUND, ["south", "north"], 3),
@@ -232,7 +231,7 @@ class TenantsConformance(StoreSuite):
         with pytest.raises(ReferenceConflict):
             await world.add(Member(branch_id=globex.id, **of_acme), who=OPERATOR)
         with pytest.raises(ValueError, match="another tenant"):
-            await world.add(Branch(name="y", members=[Member(**of_acme)], tenant_id="globex"), who=OPERATOR)  # type: ignore[call-arg]
+            await world.add(Branch(name="y", members=[Member(**of_acme)], tenant_id="globex"), who=OPERATOR)
         (member,) = await world.all(Member, branch_id=globex.id, who=OPERATOR)
         with pytest.raises(ReferenceConflict):
             async with world.command(OPERATOR) as hands:
@@ -245,7 +244,7 @@ class TenantsConformance(StoreSuite):
             assert await hands.bulk(Branch).update(all_of(), set={"rank": 3}) == 4
 
     async def test_who_has_no_tenant_may_add_nothing(self, world: World) -> None:
-        rows: list[Any] = [Branch(name="x"), Branch(name="x", tenant_id="acme"), Site(name="x")]  # type: ignore[call-arg]
+        rows: list[Any] = [Branch(name="x"), Branch(name="x", tenant_id="acme"), Site(name="x")]
         for who in (LOOSE, Principal.anonymous):
             for row in rows:
                 with pytest.raises(NoTenant):

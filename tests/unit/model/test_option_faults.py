@@ -1,0 +1,122 @@
+"""Options of entities: the fields that they bring, and what is refused of them at start-up."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from mainstay import UNASSIGNED, Entity, Many, Module, Service, cache, field, owner, related, role, tenancy
+from mainstay.model.checks import check_service
+from mainstay.model.policy import anyone
+from mainstay.model.principal import Principal
+from mainstay.model.schema import shape_of
+from mainstay.model.tenancy import TENANT_LENGTH, Tenancy
+
+
+class Base(Entity, tenant="org"):
+    org: UUID
+
+
+class Derived(Base):
+    name: str
+
+
+class Late(Entity):
+    tenant_id: str = ""
+
+
+class Own(Entity, tenant="tenant_id"):
+    tenant_id: str = field(max_length=20, description="Whose it is.")
+
+
+class Child(Entity, tenant="tenant_id"):
+    parent_id: UUID = field(references="Parent")
+
+
+class Parent(Entity, tenant="children"):
+    children: Many[Child] = related("parent_id")
+
+
+def faults_of(*entities: type[Entity]) -> list[str]:
+    module = Module("m")
+    module.entity(*entities)
+    return [f"{f.subject}: {f.message}" for f in check_service(Service("s", modules=[module])).faults]
+
+
+def test_the_field_of_a_tenant_is_brought_or_completed() -> None:
+    class Plain(Entity, tenant="tenant_id"):
+        name: str
+
+    spec = shape_of(Plain).by_name["tenant_id"].spec
+    assert (spec.read_only, spec.immutable, spec.index, spec.default, spec.max_length) == (
+        True,
+        True,
+        True,
+        "",
+        TENANT_LENGTH,
+    )
+    assert Plain(name="a").tenant_id == ""  # type: ignore[attr-defined]  # the option brings it
+    own = shape_of(Own).by_name["tenant_id"].spec
+    assert (own.read_only, own.max_length, own.description) == (True, 20, "Whose it is.")
+    assert Own().tenant_id == ""  # type: ignore[call-arg]  # its default comes with the option
+    assert faults_of(Plain, Own) == []
+
+
+def test_a_class_has_the_options_of_its_base() -> None:
+    assert Derived.__mainstay_options__.tenancy == Tenancy("org")
+    made = Derived(name="a")  # type: ignore[call-arg]  # its default comes with the option
+    assert made.org == UNASSIGNED
+    assert faults_of(Derived) == []
+    assert Entity.__mainstay_options__.tenancy is None
+
+
+def test_what_is_no_tenant_is_refused_where_it_stands() -> None:
+    wrong: Any = 3
+    with pytest.raises(TypeError, match="it names a field"):
+
+        class Numbered(Entity, tenant=wrong):
+            name: str
+
+
+def _made(annotation: Any, default: Any = "", tenant: Any = "t") -> type[Entity]:
+    body = {"__module__": __name__, "__annotations__": {"t": annotation}, "t": default}
+    meta: Any = type(Entity)
+    return meta("Made", (Entity,), body, tenant=tenant)  # type: ignore[no-any-return]
+
+
+def test_misdeclared_tenants_are_told_at_start_up() -> None:
+    class Subclass(Late, tenant="tenant_id"):
+        pass
+
+    class Standard(Entity, tenant="id"):
+        pass
+
+    nonsense: Any = 3
+    for entity, told in (
+        (_made(str | None), "not of type str or UUID"),
+        (_made(int, 3), "not of type str or UUID"),
+        (_made(str, field(unique=True)), "it is unique"),
+        (_made(str, field(), tenancy("t", across=owner("id"))), "looks at rows"),
+        (_made(str, field(), tenancy("t", across=nonsense)), "is no policy"),
+        (Subclass, "a field of its base"),
+        (Standard, "no field for a tenant"),
+        (Parent, "no field for a tenant"),
+    ):
+        found = faults_of(entity, Child) if entity is Parent else faults_of(entity)
+        assert any("tenant=" in each and told.removeprefix("it ") in each for each in found), (entity, found)
+
+
+def test_a_tenancy_says_what_it_is() -> None:
+    assert repr(tenancy("t")) == "tenancy('t')"
+    assert repr(tenancy("t", across=role("a"))) == "tenancy('t', across=role('a'))"
+    assert tenancy("t").looks_at_row
+    assert Tenancy("t", kind=UUID).of(Principal(id=UNASSIGNED, tenant="no uuid")) is None
+
+
+def test_shared_caches_keep_nothing_of_tenants() -> None:
+    module = Module("m")
+    module.resource(Own, path="/own", read=anyone, cache=cache(60, shared=60))
+    found = [fault.message for fault in check_service(Service("s", modules=[module])).faults]
+    assert any("Own belongs to tenants" in message for message in found)
