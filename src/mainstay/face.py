@@ -33,6 +33,7 @@ from mainstay.ports.blobs import Blob, Blobs
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.cache import Cache
 from mainstay.ports.clock import Clock
+from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
 from mainstay.ports.ids import Ids
 from mainstay.ports.log import Log
@@ -50,6 +51,7 @@ __all__ = [
     "Caching",
     "Clock",
     "Conflict",
+    "Deleted",
     "Dto",
     "Email",
     "Entity",

@@ -27,6 +27,7 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
@@ -121,6 +122,11 @@ class TestRelations(_Dynamo, RelationsConformance):
 
 
 class TestRepository(_Dynamo, RepositoryConformance):
+    pass
+
+
+@pytest.mark.long
+class TestSoftDeletion(_Dynamo, SoftDeletionConformance):
     pass
 
 

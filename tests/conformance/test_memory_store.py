@@ -19,6 +19,7 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
@@ -75,6 +76,10 @@ class TestIsolation(_Memory, IsolationConformance):
 
 
 class TestPreconditions(_Memory, PreconditionsConformance):
+    pass
+
+
+class TestSoftDeletion(_Memory, SoftDeletionConformance):
     pass
 
 

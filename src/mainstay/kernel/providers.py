@@ -18,6 +18,7 @@ from mainstay.model.structs import Entity
 from mainstay.ports.aggregates import Aggregates
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.clock import Clock
+from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
 from mainstay.ports.ids import Entropy, Ids
 from mainstay.ports.log import Log
@@ -86,6 +87,8 @@ class Providers:
         plan = self._plans.get(entity)
         if plan is None:
             raise Unresolved(f"{doorway.__name__}[...] needs an entity of the service, not {entity!r}")
+        if doorway is Deleted and plan.deleted is None:
+            raise Unresolved(f"{plan.shape.name} keeps no deleted rows: declare it with soft_delete=True")
         return Resolver(make=lambda scope: doorway(scope.unit, plan), writes=doorway is Bulk)
 
     def _provided(self, provision: Provision, path: tuple[Any, ...]) -> Resolver:
@@ -204,7 +207,7 @@ def _always(value: Any, _scope: Scope) -> Any:
     return value
 
 
-_DOORWAYS: Mapping[Any, Any] = {Repository: Repository, Bulk: Bulk, Aggregates: Aggregates}
+_DOORWAYS: Mapping[Any, Any] = {port: port for port in (Repository, Bulk, Aggregates, Deleted)}
 _BUILT_IN: Mapping[Any, Resolver] = {
     Principal: Resolver(make=lambda scope: scope.call.principal),
     UnitOfWork: Resolver(make=lambda scope: scope.unit),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.policy import Policy
-from mainstay.model.schema import Shape
+from mainstay.model.schema import FieldKind, Shape
+from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.model.tenancy import TENANT_KINDS, Tenancy
 
@@ -15,6 +16,34 @@ def check_options(blueprint: Blueprint, entity: type[Entity], shape: Shape) -> N
     if tenancy is not None:
         for message, hint in _tenancy_faults(tenancy, shape):
             blueprint.fault(entity, f"{entity.__name__} tenant=", message, hint)
+    if entity.__mainstay_options__.soft_delete:
+        for message, hint in _deletion_faults(shape):
+            blueprint.fault(entity, f"{entity.__name__} soft_delete=", message, hint)
+    _check_followers(blueprint, entity)
+
+
+def _check_followers(blueprint: Blueprint, entity: type[Entity]) -> None:
+    """What is deleted along with a row that is kept has to be kept too, or it could not be brought back with it."""
+    for (source, field), target in blueprint.references.items():
+        cascades = source is entity and source.__mainstay_fields__[field].on_delete == "cascade"
+        if cascades and target.__mainstay_options__.soft_delete and not source.__mainstay_options__.soft_delete:
+            message = f'on_delete="cascade", and deleted rows of {target.__name__} are kept'
+            hint = f'say soft_delete=True of {source.__name__} too, or on_delete="restrict" or "null"'
+            blueprint.fault(entity, f"{entity.__name__}.{field}", message, hint)
+
+
+def _deletion_faults(shape: Shape) -> list[tuple[str, str | None]]:
+    attribute = shape.by_name.get(DELETED_AT)
+    if attribute is None or attribute.relation is not None or attribute.kind is not FieldKind.DATETIME:
+        return [(f"{DELETED_AT} says when a row was deleted", f"write {DELETED_AT}: datetime | None, or leave it out")]
+    found: list[tuple[str, str | None]] = []
+    if not attribute.optional or attribute.spec.default is not None:
+        found.append((f"{DELETED_AT} is null in a row that is not deleted", f"write {DELETED_AT}: datetime | None"))
+    if not (attribute.spec.read_only and attribute.spec.immutable):
+        found.append(
+            (f"{DELETED_AT} is a field of its base, which is deleted for good", "say soft_delete= of the base")
+        )
+    return found
 
 
 def _tenancy_faults(tenancy: Tenancy, shape: Shape) -> list[tuple[str, str | None]]:

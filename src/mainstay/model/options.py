@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from mainstay.model.fields import MISSING, FieldSpec, Relation
+from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.model.tenancy import TENANT_LENGTH, Tenancy
 from mainstay.model.values import UNASSIGNED
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entity is besides its fields. A class has those of its base, unless it says otherwise."""
+    """What an entity is besides its fields. A class has those of its base, unless it says otherwise.
+
+    ``soft_delete``: a deleted row is kept, and left out of everything.
+    """
 
     tenancy: Tenancy | None = None
+    soft_delete: bool = False
 
 
-def options_of(inherited: Options, *, tenant: str | Tenancy | None) -> Options:
+def options_of(inherited: Options, *, tenant: str | Tenancy | None, soft_delete: bool | None) -> Options:
     """Return the options of a class: its own words, else those of its base."""
-    if tenant is None:
-        return inherited
-    if not isinstance(tenant, str | Tenancy):
-        raise TypeError(f'tenant={tenant!r}: it names a field, or is tenancy("field", across=...)')
-    return Options(tenancy=Tenancy(tenant) if isinstance(tenant, str) else tenant)
+    said: dict[str, Any] = {}
+    if tenant is not None:
+        if not isinstance(tenant, str | Tenancy):
+            raise TypeError(f'tenant={tenant!r}: it names a field, or is tenancy("field", across=...)')
+        said["tenancy"] = Tenancy(tenant) if isinstance(tenant, str) else tenant
+    if soft_delete is not None:
+        said["soft_delete"] = soft_delete
+    return msgspec.structs.replace(inherited, **said)
 
 
 def complete(
@@ -39,19 +48,30 @@ def complete(
 
     ``known`` are the fields of its bases. What does not fit is told at start-up, with its line.
     """
-    if options.tenancy is not None and options.tenancy.field not in known:
-        name = options.tenancy.field
-        kind, given = resolve(annotations.setdefault(name, str)), namespace.get(name, MISSING)
+    wanted: list[tuple[str, Any, Callable[[FieldSpec, Any], dict[str, Any]]]] = []
+    if options.tenancy is not None:
+        wanted.append((options.tenancy.field, str, _of_tenant))
+    if options.soft_delete:
+        wanted.append((DELETED_AT, datetime | None, _of_deletion))
+    for name, kind, meaning in wanted:
+        if name in known:
+            continue
+        given = namespace.get(name, MISSING)
+        resolved = resolve(annotations.setdefault(name, kind))
         if not isinstance(given, Relation):
-            namespace[name] = _tenant_spec(given, kind)
+            spec = given if isinstance(given, FieldSpec) else FieldSpec(default=given)
+            # The repository sets it: it never comes from a body, and no change names it.
+            namespace[name] = msgspec.structs.replace(spec, read_only=True, immutable=True, **meaning(spec, resolved))
 
 
-def _tenant_spec(given: Any, kind: Any) -> FieldSpec:
-    """A tenant is set once, by the repository, from the caller: never from a body, and never by a change."""
-    spec = given if isinstance(given, FieldSpec) else FieldSpec(default=given)
-    changes: dict[str, Any] = {"read_only": True, "immutable": True, "index": not spec.unique}
+def _of_tenant(spec: FieldSpec, kind: Any) -> dict[str, Any]:
+    changes: dict[str, Any] = {"index": not spec.unique}
     if spec.required:
         changes["default"] = UNASSIGNED if kind is UUID else ""
     if kind is str and spec.max_length is None:
         changes["max_length"] = TENANT_LENGTH
-    return msgspec.structs.replace(spec, **changes)
+    return changes
+
+
+def _of_deletion(spec: FieldSpec, kind: Any) -> dict[str, Any]:  # noqa: ARG001 - one form for all options
+    return {"default": None} if spec.required else {}

@@ -18,6 +18,7 @@ from mainstay.ports.asking import narrowed, order_of
 from mainstay.ports.cursor import after, open_cursor, seal_cursor
 from mainstay.ports.relations import attach, with_related
 from mainstay.ports.rows import Change, Query, Rows, reference_conflict
+from mainstay.ports.soft_deletion import deleted_now, follow_deletion
 from mainstay.ports.tenants import tenant_of
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
 from mainstay.ports.writing import check_named, check_references, checked_changes, prepared
@@ -56,7 +57,7 @@ class Repository(Generic[E]):
         want waits here, rather than to be run again.
         """
         unit, plan = self._unit, self._plan
-        reach = TRUE if plan.policy is None else unit.visible(plan.shape.type, plan.policy)
+        reach = TRUE if plan.policy is None else unit.visible(plan.key, plan.policy)
         if lock:
             unit.changing()
             row = await unit.transaction().rows(plan.shape.type).get(id, reach, lock=True)
@@ -190,10 +191,17 @@ class Repository(Generic[E]):
         Raises ``NotFound`` where there is none, ``PreconditionFailed`` where the call named another version of it. A
         reference that restricts surfaces at the flush.
         """
-        self._unit.changing()
+        unit, plan = self._unit, self._plan
+        unit.changing()
         id_, version = (row, None) if isinstance(row, UUID) else (row.id, row.version)
-        where = Compare("id", "eq", id_) & self._unit.reach(self._plan)
-        await self._change(where, None, id_, version)
+        changes: dict[str, Any] | None = None
+        if plan.soft_delete:
+            if version is None or plan.followers:
+                found = await self.get(id_)  # nobody learns what refers to a row that is not theirs
+                version = found.version if version is None else version
+            await follow_deletion(unit, plan, [id_])
+            changes = {**deleted_now(unit), "version": version + 1}
+        await self._change(Compare("id", "eq", id_) & unit.reach(plan), changes, id_, version)
 
     async def _change(self, where: Condition, changes: dict[str, Any] | None, id_: UUID, version: int | None) -> None:
         unit, rows = self._unit, self._rows()

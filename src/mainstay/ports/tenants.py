@@ -25,7 +25,8 @@ def across_tenants(plan: EntityPlan) -> EntityPlan:
     if plan.tenancy is None:
         return plan
     tenancy = msgspec.structs.replace(plan.tenancy, across=anyone)
-    return msgspec.structs.replace(plan, policy=opened(plan.policy, tenancy), tenancy=tenancy)
+    deleted = None if plan.deleted is None else across_tenants(plan.deleted)
+    return msgspec.structs.replace(plan, policy=opened(plan.policy, tenancy), tenancy=tenancy, deleted=deleted)
 
 
 def tenant_for(frame: Frame, plan: EntityPlan, tenancy: Tenancy, row: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -34,8 +34,19 @@ class Reference(msgspec.Struct, frozen=True):
     within: bool = False  # both belong to tenants, and to the same one
 
 
+class Follower(msgspec.Struct, frozen=True):
+    """A field of another entity that names rows of this one, and what becomes of its rows when one is deleted."""
+
+    entity: type[Entity]
+    field: str
+    on_delete: str
+
+
 class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What every repository of an entity must know, put together at start-up.
+
+    ``deleted`` is the plan of its deleted rows, where they are kept, and ``followers`` are who must be told of a delete
+    then. ``key`` stands for the policy in a call, and is the entity unless another plan of it has that.
 
     ``columns``, ``normalisers`` and ``verdicts`` (the checked fields, each with its quick verdict) are made of the
     rest; they are not given.
@@ -48,6 +59,10 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     tenancy: Tenancy | None = None
     owners: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
+    soft_delete: bool = False
+    deleted: EntityPlan | None = None
+    followers: tuple[Follower, ...] = ()
+    key: Any = None
     checked: tuple[Attribute, ...] = ()  # fields whose values are checked on a write
     columns: frozenset[str] = frozenset()
     normalisers: Mapping[str, Normaliser] = {}
@@ -55,6 +70,8 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         found = ((a.name, normaliser_of(a)) for a in self.shape.attributes if a.name not in STANDARD_FIELDS)
+        if self.key is None:
+            msgspec.structs.force_setattr(self, "key", self.shape.type)
         msgspec.structs.force_setattr(self, "columns", frozenset(a.name for a in self.shape.attributes))
         msgspec.structs.force_setattr(self, "verdicts", tuple((a.name, verdict_of(a), a) for a in self.checked))
         msgspec.structs.force_setattr(self, "normalisers", {name: make for name, make in found if make is not None})
@@ -98,7 +115,7 @@ class UnitOfWork:
         self.isolation: Isolation = isolation
         self._single = single
         self._transaction: Transaction | None = None
-        self._filters: dict[type[Entity], Condition] | None = None
+        self._filters: dict[Any, Condition] | None = None
         self._met: set[UUID] | None = None
 
     @property
@@ -119,19 +136,19 @@ class UnitOfWork:
         """Say, before the first read, that more than one is to come: they see one snapshot."""
         self._single = False
 
-    def visible(self, entity: type[Entity], policy: Policy) -> Condition:
-        """Return the condition under which the caller sees rows of an entity, reduced once a call."""
+    def visible(self, key: Any, policy: Policy) -> Condition:
+        """Return the condition under which the caller sees rows of the plan with a key, reduced once a call."""
         if self._filters is None:
             self._filters = {}
-        condition = self._filters.get(entity)
+        condition = self._filters.get(key)
         if condition is None:
-            condition = self._filters[entity] = policy.reduce(self.frame.who)
+            condition = self._filters[key] = policy.reduce(self.frame.who)
         return condition
 
     def reach(self, plan: EntityPlan) -> Condition:
         """Return the condition under which the caller sees rows of a plan's entity."""
         policy = plan.policy
-        return TRUE if policy is None else self.visible(plan.shape.type, policy)
+        return TRUE if policy is None else self.visible(plan.key, policy)
 
     def changing(self) -> None:
         """Refuse to change anything in a query."""

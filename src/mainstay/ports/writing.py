@@ -10,6 +10,7 @@ import msgspec
 from mainstay.model.checking import check_value
 from mainstay.model.conditions import FALSE, TRUE, Among, holds
 from mainstay.model.problem import Fault, Forbidden, Invalid
+from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.model.structs import STANDARD_FIELDS
 from mainstay.model.values import UNASSIGNED
 from mainstay.ports.rows import Query, reference_conflict
@@ -50,6 +51,8 @@ def stamped(frame: Frame, plan: EntityPlan, row: Any) -> Any:
     for owner in plan.owners:
         if getattr(row, owner) in (UNASSIGNED, None):
             stamp[owner] = frame.who.id
+    if plan.soft_delete:
+        stamp[DELETED_AT] = None
     if plan.tenancy is not None:
         stamp[plan.tenancy.field] = tenant_for(frame, plan, plan.tenancy, row)
     return msgspec.structs.replace(row, **stamp)

@@ -24,6 +24,7 @@ from mainstay.model.signature import Source, signature_of
 from mainstay.model.structs import Entity, Event
 from mainstay.ports.aggregates import Aggregates
 from mainstay.ports.bulk import Bulk
+from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
 from mainstay.ports.observer import Observer
 from mainstay.ports.repository import Repository
@@ -63,6 +64,10 @@ class MemoryUnit:
     def repository(self, entity: type[E]) -> Repository[E]:
         """Return the repository of an entity, as the caller has it."""
         return Repository(self._unit, self._backstage.plan(entity))
+
+    def deleted(self, entity: type[E]) -> Deleted[E]:
+        """Return the doorway to deleted rows that are kept, as the caller has it."""
+        return Deleted(self._unit, self._backstage.plan(entity))
 
     def bulk(self, entity: type[E]) -> Bulk[E]:
         """Return the doorway for changes of many rows, as the caller has it."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from mainstay import UNASSIGNED, Entity, Many, Module, Service, cache, field, owner, related, role, tenancy
+from mainstay import UNASSIGNED, Deleted, Entity, Many, Module, Service, cache, field, owner, related, role, tenancy
 from mainstay.model.checks import check_service
+from mainstay.model.faults import StartupFailed
 from mainstay.model.policy import anyone
 from mainstay.model.principal import Principal
 from mainstay.model.schema import shape_of
+from mainstay.model.soft_deletion import Gone, Kept
+from mainstay.model.structs import EPOCH
 from mainstay.model.tenancy import TENANT_LENGTH, Tenancy
+from mainstay.testing import Client
 
 
 class Base(Entity, tenant="org"):
@@ -113,6 +118,61 @@ def test_a_tenancy_says_what_it_is() -> None:
     assert repr(tenancy("t", across=role("a"))) == "tenancy('t', across=role('a'))"
     assert tenancy("t").looks_at_row
     assert Tenancy("t", kind=UUID).of(Principal(id=UNASSIGNED, tenant="no uuid")) is None
+
+
+class Dossier(Entity, soft_delete=True):
+    deleted_at: datetime | None = None
+
+
+class Sheet(Entity):
+    dossier_id: UUID = field(references=Dossier, on_delete="cascade")
+
+
+class Dated(Entity):
+    deleted_at: datetime | None = None
+
+
+def _deletable(annotation: Any, default: Any) -> type[Entity]:
+    body = {"__module__": __name__, "__annotations__": {"deleted_at": annotation}, "deleted_at": default}
+    meta: Any = type(Entity)
+    return meta("Made", (Entity,), body, soft_delete=True)  # type: ignore[no-any-return]
+
+
+def test_what_cannot_be_kept_is_told_at_start_up() -> None:
+    class Subclass(Dated, soft_delete=True):
+        pass
+
+    class Anew(Dossier, soft_delete=False):
+        pass
+
+    assert faults_of(Dossier) == []
+    assert Anew.__mainstay_options__.soft_delete is False
+    for entity, told in (
+        (_deletable(str, ""), "says when a row was deleted"),
+        (_deletable(datetime, EPOCH), "is null in a row that is not deleted"),
+        (_deletable(datetime | None, EPOCH), "is null in a row that is not deleted"),
+        (_deletable(Many[Sheet], related("dossier_id")), "says when a row was deleted"),
+        (Subclass, "a field of its base"),
+    ):
+        found = faults_of(entity, Dossier, Sheet)
+        assert any("soft_delete=" in each and told in each for each in found), (entity, found)
+    (cascade,) = faults_of(Dossier, Sheet)
+    assert cascade == 'Sheet.dossier_id: on_delete="cascade", and deleted rows of Dossier are kept'
+
+
+def test_who_asks_for_deleted_rows_of_what_is_deleted_for_good_is_told() -> None:
+    module = Module("m")
+
+    @module.query("GET /deleted", allow=anyone)
+    async def deleted(rows: Deleted[Own]) -> int:
+        return await rows.count()
+
+    with pytest.raises(StartupFailed, match="Own keeps no deleted rows"):
+        Client(Service("s", modules=[module]))
+
+
+def test_both_options_say_what_they_are() -> None:
+    assert (repr(Kept()), repr(Gone())) == ("kept", "deleted")
 
 
 def test_shared_caches_keep_nothing_of_tenants() -> None:

@@ -94,7 +94,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def marks(self, item: Item | None) -> Iterator[tuple[str, Key]]:
         """Give where the marks of a row's unique values stand, each with its field."""
         for field in self.unique.fields:
-            if item is not None and field in item:
+            if item is not None and field in item and self.unique.unless not in item:
                 yield field, self.taken(field, *(item[column] for column in self.unique.columns(field)))
 
     def edges(self, item: Item | None) -> Iterator[Key]:

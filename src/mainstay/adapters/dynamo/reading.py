@@ -187,17 +187,20 @@ def _ids(part: Condition) -> list[UUID] | None:
 
 
 def _marks(layout: Layout, parts: Iterable[Condition]) -> Iterator[Key]:
-    """Give where the marks of unique values stand of which a condition names all columns."""
+    """Give where the marks stand of unique values that a condition names with all that they are unique within."""
     given: dict[str, Value] = {}
+    kept = layout.unique.unless is None
     for part in parts:
         match part:
+            case Compare(field, "eq", None):
+                kept = kept or field == layout.unique.unless
             case Compare(field, "eq", value) if field in layout.fields:
                 held = plain(value) if isinstance(value, Secret) else value
                 if type(held) is _EXACT.get(layout.fields[field].attribute.kind):
                     given.setdefault(field, layout.fields[field].encode(value))
     for field in layout.unique.fields:
         columns = layout.unique.columns(field)
-        if given.keys() >= set(columns):
+        if kept and given.keys() >= set(columns):
             yield layout.taken(field, *(given[column] for column in columns))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from pymongo import ASCENDING, IndexModel
@@ -48,12 +49,13 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def _unique_index(self, name: str, field: Field) -> IndexModel:
         """A null is left out of the document, and so out of the index: nulls are distinct."""
-        columns = self.unique.columns(name)
-        if len(columns) == 1:
+        if name in self.unique.everywhere:
             return IndexModel([(field.path, ASCENDING)], unique=True, sparse=field.attribute.optional)
-        keys = [(self.fields[column].path, ASCENDING) for column in columns]
-        there = {"partialFilterExpression": {field.path: {"$exists": True}}} if field.attribute.optional else {}
-        return IndexModel(keys, unique=True, **there)
+        keys = [(self.fields[column].path, ASCENDING) for column in self.unique.columns(name)]
+        there: dict[str, Any] = {field.path: {"$exists": True}} if field.attribute.optional else {}
+        if self.unique.unless is not None:
+            there[self.unique.unless] = None
+        return IndexModel(keys, unique=True, **({"partialFilterExpression": there} if there else {}))
 
     def field_at(self, paths: Iterable[str]) -> str:
         """Return the name of the field that a conflict in an index over these places is about."""

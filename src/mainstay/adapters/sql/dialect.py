@@ -53,6 +53,8 @@ class Dialect(ABC):
     """Whether an index must say that null comes first, to give that order."""
     indexes_if_absent: ClassVar[bool] = True
     """Whether an index can be made where it is not there; else making it again fails."""
+    partial_indexes: ClassVar[bool] = True
+    """Whether an index can be over some of the rows only."""
     few: ClassVar[int]
     """Up to so many members of a list are bound one by one, even where one list could be bound."""
 

@@ -180,7 +180,39 @@ class Site(Entity, tenant="org_id"):
     name: str = field(unique=True)
 
 
+class Folder(Entity, soft_delete=True):
+    """A row that is kept when it is deleted, with those below it."""
+
+    name: str = field(unique=True, max_length=40)
+    label: str | None = field(default=None, unique=True, max_length=40)
+    parent_id: UUID | None = field(references="Folder", on_delete="cascade", default=None)
+    size: int = 0
+    papers: Many[Paper] = related("folder_id")
+
+
+class Paper(Entity, soft_delete=True, tenant="tenant_id", rows=owner("owner_id") | role("support")):
+    """A row of a tenant that goes and comes back with another."""
+
+    folder_id: UUID | None = field(references="Folder", on_delete="cascade", default=None)
+    owner_id: UUID = UNASSIGNED
+    number: str = field(unique=True, max_length=40)
+    deleted_at: datetime | None = None
+
+
+class Seal(Entity):
+    """What forbids that a paper is deleted."""
+
+    paper_id: UUID = field(references=Paper)
+
+
+class Link(Entity):
+    """What forgets a paper that is deleted."""
+
+    paper_id: UUID | None = field(references=Paper, on_delete="null", default=None)
+
+
 library: Module = Module("library")
+library.entity(Folder, Paper, Seal, Link)
 library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item, Branch, Member, Site)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
 PLANS = plan_entities(BLUEPRINT)

@@ -17,6 +17,7 @@ from mainstay.model.problem import SerializationConflict
 from mainstay.model.structs import Entity
 from mainstay.ports.aggregates import Aggregates
 from mainstay.ports.bulk import Bulk
+from mainstay.ports.deleted import Deleted
 from mainstay.ports.repository import Repository
 from mainstay.ports.store import Store
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
@@ -43,6 +44,10 @@ class Hands:
     def rows(self, entity: type[E]) -> Repository[E]:
         """Return the repository of an entity."""
         return Repository(self.unit, self.unit.frame.plans[entity])
+
+    def deleted(self, entity: type[E]) -> Deleted[E]:
+        """Return the doorway to deleted rows."""
+        return Deleted(self.unit, self.unit.frame.plans[entity])
 
     def bulk(self, entity: type[E]) -> Bulk[E]:
         """Return the doorway for changes of many rows."""

@@ -14,6 +14,8 @@ from mainstay.adapters.sql.dialect import TableFault
 from mainstay.adapters.sql.dialects.mysql import MysqlDialect
 from mainstay.adapters.sql.layout import check_tables
 from mainstay.adapters.sql.migrations import rollback, status
+from mainstay.adapters.sql.migrations.drift import drift
+from mainstay.adapters.sql.schema import create_statements
 from mainstay.model.fields import field
 from mainstay.model.structs import Entity
 from mainstay.ports.store import Table
@@ -63,3 +65,41 @@ def test_a_key_that_is_too_long_with_its_tenant_is_told() -> None:
     check_tables([thing(500, tenant="tenant_id")], MysqlDialect())
     with pytest.raises(TableFault, match="tenant_id and name together are too long"):
         check_tables([thing(600, tenant="tenant_id")], MysqlDialect())
+
+
+def test_rows_are_kept_from_now_on_and_no_more(shop: Shop) -> None:
+    shop.change(thing())
+    insert(shop, "thing", name="a", rank=1)
+    before = shop.schema()
+    shop.change(thing(soft_delete=True))
+    assert status(shop.target, shop.files, [thing(soft_delete=True)]).drift == ()
+    shop.sql("UPDATE thing SET deleted_at = 'x'")
+    insert(shop, "thing", id="2", name="a", rank=1)
+    with pytest.raises(sqlite3.IntegrityError, match=r"thing\.name"):
+        insert(shop, "thing", id="3", name="a", rank=1)
+    planned = shop.plan(thing(), preview=True)
+    assert planned is not None
+    assert "thing: rows that were deleted are there again: take them out here" in planned.warnings
+    shop.sql("DELETE FROM thing WHERE id = '2'")
+    rollback(shop.target, shop.files)
+    assert shop.schema() == before
+
+
+def test_both_options_make_one_key_of_the_tenant_for_the_rows_that_are_kept(shop: Shop) -> None:
+    shop.change(thing(tenant="tenant_id", soft_delete=True))
+    made = [text for text in shop.schema() if text.startswith("CREATE UNIQUE INDEX")]
+    assert made == [
+        f"CREATE UNIQUE INDEX uq_thing_{name} ON thing (tenant_id, {name}) WHERE deleted_at IS NULL"
+        for name in ("code", "name")
+    ]
+    shop.sql("DROP INDEX uq_thing_code")
+    (missing,) = status(shop.target, shop.files, [thing(tenant="tenant_id", soft_delete=True)]).drift
+    assert missing == "the index uq_thing_code of thing is missing"
+    (found,) = shop.target.reading(lambda connection: drift(connection, [thing(tenant="tenant_id", soft_delete=True)]))
+    assert not found.harmless  # two rows might have one value
+
+
+def test_a_database_without_partial_indexes_has_a_column_for_it() -> None:
+    texts = "\n".join(create_statements([thing(tenant="tenant_id", soft_delete=True)], MysqlDialect()))
+    assert "mainstay_kept TINYINT(1) GENERATED ALWAYS AS (if(deleted_at IS NULL, 1, NULL))" in texts
+    assert "CREATE UNIQUE INDEX uq_thing_name ON thing (tenant_id, name, mainstay_kept)" in texts

@@ -75,6 +75,7 @@ class MysqlDialect(Dialect):
     listable: ClassVar[frozenset[FieldKind]] = frozenset()
     few = 0
     indexes_if_absent = False
+    partial_indexes = False
     locking = " FOR UPDATE"
 
     def __init__(self, collation: str = "utf8mb4_nopad_bin") -> None:

@@ -21,6 +21,7 @@ from mainstay.adapters.sql.types import ColumnType, Enum
 from mainstay.adapters.sql.types import value as value_of
 from mainstay.model.fields import MISSING
 from mainstay.model.schema import Attribute
+from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.ports.documents import json_text
 from mainstay.ports.store import Table
 
@@ -108,6 +109,8 @@ def _prepare_up(
         elif isinstance(op, ops.AlterColumnOp):
             _check_alter(table.table_name, op, attributes, faults, warnings)
     warnings.extend(f"the column {table.table_name}.{name} is dropped with all its values" for name in dropped)
+    if DELETED_AT in dropped:
+        warnings.append(f"{table.table_name}: rows that were deleted are there again: take them out here")
     if added and dropped:
         warnings.append(
             f"{table.table_name}: if {dropped[0]} was only renamed to {added[0]}, "
