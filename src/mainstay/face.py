@@ -29,6 +29,8 @@ from mainstay.model.values import UNASSIGNED, Email, Secret, Url
 from mainstay.model.versions import Version
 from mainstay.ports.aggregates import Aggregates, avg_of, count_of, max_of, min_of, sum_of
 from mainstay.ports.ask import Ask
+from mainstay.ports.audit import AuditEntry, AuditTrail
+from mainstay.ports.auditing import Altered, AuditAction
 from mainstay.ports.blobs import Blob, Blobs
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.cache import Cache
@@ -43,7 +45,11 @@ from mainstay.ports.unit_of_work import UnitOfWork
 __all__ = [
     "UNASSIGNED",
     "Aggregates",
+    "Altered",
     "Ask",
+    "AuditAction",
+    "AuditEntry",
+    "AuditTrail",
     "Blob",
     "Blobs",
     "Bulk",

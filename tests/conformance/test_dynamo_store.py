@@ -15,6 +15,7 @@ from mainstay.adapters.dynamo import store as dynamo_store
 from mainstay.adapters.dynamo.store import DynamoStore, place_of
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -68,6 +69,11 @@ class _Dynamo:
 
 @pytest.mark.long
 class TestAggregates(_Dynamo, AggregatesConformance):
+    pass
+
+
+@pytest.mark.long
+class TestAudit(_Dynamo, AuditConformance):
     pass
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -56,6 +57,10 @@ class TestPolicies(_Memory, PoliciesConformance):
 
 
 class TestRelations(_Memory, RelationsConformance):
+    pass
+
+
+class TestAudit(_Memory, AuditConformance):
     pass
 
 

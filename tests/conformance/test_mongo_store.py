@@ -12,6 +12,7 @@ from tests.conformance.servers import PREFIX, name_of, server
 from mainstay.adapters.mongo.store import MongoStore
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -48,6 +49,10 @@ class _Mongo:
 
 
 class TestAggregates(_Mongo, AggregatesConformance):
+    pass
+
+
+class TestAudit(_Mongo, AuditConformance):
     pass
 
 

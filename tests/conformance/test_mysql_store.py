@@ -10,6 +10,7 @@ from mysql_databases import DatabaseStore, drop_databases
 
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -43,6 +44,10 @@ class _Mysql:
 
 
 class TestAggregates(_Mysql, AggregatesConformance):
+    pass
+
+
+class TestAudit(_Mysql, AuditConformance):
     pass
 
 

@@ -10,6 +10,7 @@ from postgres_schemas import SchemaStore, drop_schemas
 
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -43,6 +44,10 @@ class _Postgres:
 
 
 class TestAggregates(_Postgres, AggregatesConformance):
+    pass
+
+
+class TestAudit(_Postgres, AuditConformance):
     pass
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -32,6 +33,10 @@ class _Sqlite:
 
 
 class TestAggregates(_Sqlite, AggregatesConformance):
+    pass
+
+
+class TestAudit(_Sqlite, AuditConformance):
     pass
 
 

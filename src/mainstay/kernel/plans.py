@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mainstay.kernel.flow.records import RECORDS
+from mainstay.kernel.flow.records import AUDIT, RECORDS
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.checks import KERNEL
 from mainstay.model.naming import table_name
-from mainstay.model.policy import Both, Policy, owner_fields, prepare
+from mainstay.model.policy import Both, Policy, anyone, owner_fields, prepare
 from mainstay.model.schema import Shape
 from mainstay.model.soft_deletion import Gone, Kept
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.model.tenancy import Tenancy
+from mainstay.ports.auditing import AuditRow
 from mainstay.ports.unit_of_work import EntityPlan, Follower, Reference
 
 KEPT_ROWS, GONE_ROWS = Kept(), Gone()
@@ -45,9 +46,16 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
             plan = replace(plan, deleted=replace(plan, policy=gone, key=(entity, "deleted")))
         plans[entity] = plan
     for record, table in RECORDS:
-        shape = blueprint.shapes.of(record)
-        plans[record] = EntityPlan(shape=shape, table=table, module=KERNEL, policy=None)
+        plans[record] = _record(blueprint, record, table)
+    if any(entity.__mainstay_options__.audit for entity in plans):
+        trail = _record(blueprint, AuditRow, AUDIT)
+        plans = {e: replace(p, trail=trail) if e.__mainstay_options__.audit else p for e, p in plans.items()}
+        plans[AuditRow] = replace(trail, policy=~anyone)  # only the audit trail of an entity leads to its entries
     return plans
+
+
+def _record(blueprint: Blueprint, record: type[Entity], table: str) -> EntityPlan:
+    return EntityPlan(shape=blueprint.shapes.of(record), table=table, module=KERNEL, policy=None)
 
 
 def _reach(blueprint: Blueprint, entity: type[Entity], shape: Shape, deleted: Policy) -> Policy | None:

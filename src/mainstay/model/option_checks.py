@@ -23,10 +23,20 @@ def check_options(blueprint: Blueprint, entity: type[Entity], shape: Shape) -> N
 
 
 def _check_followers(blueprint: Blueprint, entity: type[Entity]) -> None:
-    """What is deleted along with a row that is kept has to be kept too, or it could not be brought back with it."""
+    """What is deleted along with a row that is kept has to be kept too, or it could not be brought back with it.
+
+    What a database changes by itself, following a delete, is in no audit.
+    """
     for (source, field), target in blueprint.references.items():
-        cascades = source is entity and source.__mainstay_fields__[field].on_delete == "cascade"
-        if cascades and target.__mainstay_options__.soft_delete and not source.__mainstay_options__.soft_delete:
+        if source is not entity:
+            continue
+        on_delete = source.__mainstay_fields__[field].on_delete
+        kept, own = target.__mainstay_options__.soft_delete, source.__mainstay_options__
+        if own.audit and on_delete != "restrict" and not kept:
+            message = f'on_delete="{on_delete}", and a delete of a {target.__name__} would change it past its audit'
+            hint = f'say soft_delete=True of {target.__name__}, or on_delete="restrict"'
+            blueprint.fault(entity, f"{entity.__name__}.{field}", message, hint)
+        if on_delete == "cascade" and kept and not own.soft_delete:
             message = f'on_delete="cascade", and deleted rows of {target.__name__} are kept'
             hint = f'say soft_delete=True of {source.__name__} too, or on_delete="restrict" or "null"'
             blueprint.fault(entity, f"{entity.__name__}.{field}", message, hint)

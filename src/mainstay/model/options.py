@@ -18,14 +18,17 @@ from mainstay.model.values import UNASSIGNED
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What an entity is besides its fields. A class has those of its base, unless it says otherwise.
 
-    ``soft_delete``: a deleted row is kept, and left out of everything.
+    ``soft_delete``: a deleted row is kept, and left out of everything. ``audit``: each change is written down.
     """
 
     tenancy: Tenancy | None = None
     soft_delete: bool = False
+    audit: bool = False
 
 
-def options_of(inherited: Options, *, tenant: str | Tenancy | None, soft_delete: bool | None) -> Options:
+def options_of(
+    inherited: Options, *, tenant: str | Tenancy | None, soft_delete: bool | None, audit: bool | None
+) -> Options:
     """Return the options of a class: its own words, else those of its base."""
     said: dict[str, Any] = {}
     if tenant is not None:
@@ -34,6 +37,8 @@ def options_of(inherited: Options, *, tenant: str | Tenancy | None, soft_delete:
         said["tenancy"] = Tenancy(tenant) if isinstance(tenant, str) else tenant
     if soft_delete is not None:
         said["soft_delete"] = soft_delete
+    if audit is not None:
+        said["audit"] = audit
     return msgspec.structs.replace(inherited, **said)
 
 

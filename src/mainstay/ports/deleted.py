@@ -15,8 +15,8 @@ from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.model.structs import Entity
 from mainstay.ports.asking import narrowed
 from mainstay.ports.repository import Repository
-from mainstay.ports.rows import Change
-from mainstay.ports.soft_deletion import follow_restoring
+from mainstay.ports.rows import Change, Query
+from mainstay.ports.soft_deletion import follow_restoring, purge_followers
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
 from mainstay.ports.writing import check_references
 
@@ -79,7 +79,7 @@ class Deleted(Generic[E]):
         await check_references(unit, plan, (restored,))
         where = Compare("id", "eq", id) & unit.reach(plan)
         rows = unit.transaction().rows(plan.shape.type)
-        rows.enqueue(Change(where=where, changes=changes, id=id, version=row.version, expected=1))
+        rows.enqueue(Change(where=where, changes=changes, id=id, version=row.version, expected=1, before=row))
         await follow_restoring(unit, plan, [id], row.deleted_at)
         return restored
 
@@ -92,4 +92,7 @@ class Deleted(Generic[E]):
         unit, plan = self._unit, self._plan
         unit.changing()
         where = narrowed(plan, conditions, fields) & Compare(DELETED_AT, "lt", before) & unit.reach(plan)
-        return await unit.transaction().rows(plan.shape.type).apply(Change(where=where, changes=None))
+        rows = unit.transaction().rows(plan.shape.type)
+        if plan.followers:
+            await purge_followers(unit, plan, [row.id for row in await rows.fetch(Query(where=where))])
+        return await rows.apply(Change(where=where, changes=None))

@@ -182,7 +182,7 @@ class Repository(Generic[E]):
             named = wanted.get(reference.field)
             if reference.guarded and named is not None:
                 await check_named(unit, reference, [named], tenant_of(plan, row))
-        await self._change(Compare("id", "eq", row.id) & reach, wanted, row.id, row.version)
+        await self._change(Compare("id", "eq", row.id) & reach, wanted, row.id, row)
         return changed
 
     async def delete(self, row: E | UUID, /) -> None:
@@ -193,28 +193,29 @@ class Repository(Generic[E]):
         """
         unit, plan = self._unit, self._plan
         unit.changing()
-        id_, version = (row, None) if isinstance(row, UUID) else (row.id, row.version)
+        id_, known = (row, None) if isinstance(row, UUID) else (row.id, row)
         changes: dict[str, Any] | None = None
-        if plan.soft_delete:
-            if version is None or plan.followers:
-                found = await self.get(id_)  # nobody learns what refers to a row that is not theirs
-                version = found.version if version is None else version
+        if plan.followers or (known is None and (plan.soft_delete or plan.trail is not None)):
+            found = await self.get(id_)  # nobody learns what refers to a row that is not theirs
+            known = found if known is None else known
+        if plan.soft_delete and known is not None:
             await follow_deletion(unit, plan, [id_])
-            changes = {**deleted_now(unit), "version": version + 1}
-        await self._change(Compare("id", "eq", id_) & unit.reach(plan), changes, id_, version)
+            changes = {**deleted_now(unit), "version": known.version + 1}
+        await self._change(Compare("id", "eq", id_) & unit.reach(plan), changes, id_, known)
 
-    async def _change(self, where: Condition, changes: dict[str, Any] | None, id_: UUID, version: int | None) -> None:
+    async def _change(self, where: Condition, changes: dict[str, Any] | None, id_: UUID, row: E | None) -> None:
         unit, rows = self._unit, self._rows()
+        version = None if row is None else row.version
         allowed = unit.conditional(id_) if unit.frame.if_match else ()
         if not allowed:
-            rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1))
+            rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1, before=row))
             return
         if version is None:
             version = allowed[0] if len(allowed) == 1 else (await self.get(id_)).version
         if version not in allowed:
             raise PreconditionFailed(f"the {self._plan.shape.name} is of another version")
         await unit.flush()  # so that what was queued before tells faults of its own
-        rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1))
+        rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1, before=row))
         try:
             await unit.flush()
         except StaleVersion as stale:

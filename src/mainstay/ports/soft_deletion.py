@@ -29,7 +29,7 @@ async def delete_matching(unit: UnitOfWork, plan: EntityPlan, where: Condition) 
     """Mark rows as deleted now, with what that does to others, and return how many there were."""
     rows = unit.transaction().rows(plan.shape.type)
     if plan.followers:
-        await follow_deletion(unit, plan, [row.id async for row in rows.stream(Query(where=where))])
+        await follow_deletion(unit, plan, [row.id for row in await rows.fetch(Query(where=where))])
     return await rows.apply(Change(where=where, changes=deleted_now(unit)))
 
 
@@ -97,4 +97,13 @@ async def _ids(unit: UnitOfWork, child: EntityPlan, where: Condition) -> list[UU
     """Return the ids of rows, where others may refer to these."""
     if not child.followers:
         return []
-    return [row.id async for row in unit.transaction().rows(child.shape.type).stream(Query(where=where))]
+    return [row.id for row in await unit.transaction().rows(child.shape.type).fetch(Query(where=where))]
+
+
+async def purge_followers(unit: UnitOfWork, plan: EntityPlan, ids: Sequence[UUID]) -> None:
+    """Delete for good the rows that go with rows, those below them first: a database that does it tells nobody."""
+    for follower, child, _ in _below(unit, plan, ids):
+        if follower.on_delete == "cascade":
+            where = Among(follower.field, tuple(ids))
+            await purge_followers(unit, child, await _ids(unit, child, where))
+            await unit.transaction().rows(follower.entity).apply(Change(where=where, changes=None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -46,10 +46,9 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What every repository of an entity must know, put together at start-up.
 
     ``deleted`` is the plan of its deleted rows, where they are kept, and ``followers`` are who must be told of a delete
-    then. ``key`` stands for the policy in a call, and is the entity unless another plan of it has that.
-
-    ``columns``, ``normalisers`` and ``verdicts`` (the checked fields, each with its quick verdict) are made of the
-    rest; they are not given.
+    then; ``trail`` is the plan of the entries of its audit, where it is audited. ``key`` stands for the policy in a
+    call: the entity, unless another plan of it has that. ``columns``, ``normalisers`` and ``verdicts`` (the checked
+    fields, each with its quick verdict) are made of the rest; they are not given.
     """
 
     shape: Shape
@@ -62,6 +61,7 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     soft_delete: bool = False
     deleted: EntityPlan | None = None
     followers: tuple[Follower, ...] = ()
+    trail: EntityPlan | None = None
     key: Any = None
     checked: tuple[Attribute, ...] = ()  # fields whose values are checked on a write
     columns: frozenset[str] = frozenset()
@@ -81,7 +81,8 @@ class Frame(msgspec.Struct, frozen=True):
     """What a call lends to its repositories.
 
     ``named`` are the ids in the call's route, and ``if_match`` the versions that its precondition names for them (RFC
-    9110, section 13.1.1): None where there is none, empty for ``*``.
+    9110, section 13.1.1): None where there is none, empty for ``*``. ``wrap`` puts what watches its writes around the
+    transaction of a command.
     """
 
     who: Principal
@@ -93,6 +94,7 @@ class Frame(msgspec.Struct, frozen=True):
     store: Store
     named: frozenset[UUID] = frozenset()
     if_match: tuple[int, ...] | None = None
+    wrap: Callable[[Transaction], Transaction] | None = None
 
 
 class UnitOfWork:
@@ -127,9 +129,13 @@ class UnitOfWork:
         """Return the transaction, begun now where it was not."""
         transaction = self._transaction
         if transaction is None:
-            transaction = self._transaction = self.frame.store.begin(
+            frame = self.frame
+            transaction = frame.store.begin(
                 write=self.write, single=self._single, deadline=self.deadline, isolation=self.isolation
             )
+            if frame.wrap is not None and self.write:
+                transaction = frame.wrap(transaction)
+            self._transaction = transaction
         return transaction
 
     def several(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from mainstay.model.conditions import Condition
 from mainstay.model.principal import Principal
 from mainstay.model.structs import Entity
+from mainstay.ports.auditing import audited
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Ids
@@ -37,7 +38,7 @@ class Backstage:
 
     def _unit(self, who: Principal, plans: Mapping[type[Entity], EntityPlan], write: bool) -> UnitOfWork:
         clock, ids, sealer = self._lent
-        return UnitOfWork(Frame(who, "test", clock, ids, sealer, plans, self.store), write=write)
+        return UnitOfWork(audited(Frame(who, "test", clock, ids, sealer, plans, self.store)), write=write)
 
     def plan(self, entity: type[Entity]) -> EntityPlan:
         """Return the plan of an entity. Raises ``LookupError`` for one that is not there."""

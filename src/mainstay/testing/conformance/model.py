@@ -211,7 +211,45 @@ class Link(Entity):
     paper_id: UUID | None = field(references=Paper, on_delete="null", default=None)
 
 
+class Pin(Dto):
+    """A value inside a row, a part of which is secret."""
+
+    hint: str
+    digits: str = field(secret=True)
+
+
+class Account(Entity, audit=True, rows=owner("owner_id") | role("support")):
+    """A row of one caller whose changes are written down."""
+
+    owner_id: UUID = UNASSIGNED
+    name: str = field(unique=True, max_length=40)
+    balance: Decimal = field(default=Decimal(0), digits=12, places=2)
+    opened: datetime | None = None
+    colour: Colour | None = None
+    tags: list[str] = field(default_factory=list)
+    limits: dict[str, int] = field(default_factory=dict)
+    pin: Pin | None = None
+    token: Secret[str] | None = None
+    remark: str = field(default="", write_only=True)
+    score: int = field(default=0, read=role("support"))
+
+
+class Case(Entity, audit=True, soft_delete=True, tenant="tenant_id"):
+    """A row of a tenant whose changes are written down, and which is kept when it is deleted."""
+
+    title: str = field(max_length=40)
+    steps: Many[Step] = related("case_id")
+
+
+class Step(Entity, audit=True, soft_delete=True, tenant="tenant_id"):
+    """A row that goes and comes back with another."""
+
+    case_id: UUID = field(references=Case, on_delete="cascade", default=UNASSIGNED)
+    text: str = ""
+
+
 library: Module = Module("library")
+library.entity(Account, Case, Step)
 library.entity(Folder, Paper, Seal, Link)
 library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item, Branch, Member, Site)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
