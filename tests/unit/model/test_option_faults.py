@@ -8,7 +8,21 @@ from uuid import UUID
 
 import pytest
 
-from mainstay import UNASSIGNED, Deleted, Entity, Many, Module, Service, cache, field, owner, related, role, tenancy
+from mainstay import (
+    UNASSIGNED,
+    AuditTrail,
+    Deleted,
+    Entity,
+    Many,
+    Module,
+    Service,
+    cache,
+    field,
+    owner,
+    related,
+    role,
+    tenancy,
+)
 from mainstay.model.checks import check_service
 from mainstay.model.faults import StartupFailed
 from mainstay.model.policy import anyone
@@ -168,6 +182,32 @@ def test_who_asks_for_deleted_rows_of_what_is_deleted_for_good_is_told() -> None
         return await rows.count()
 
     with pytest.raises(StartupFailed, match="Own keeps no deleted rows"):
+        Client(Service("s", modules=[module]))
+
+
+class Watched(Entity, audit=True):
+    dossier_id: UUID = field(references=Dossier, on_delete="null", default=None)
+    own_id: UUID | None = field(references=Own, on_delete="cascade", default=None)
+    late_id: UUID | None = field(references=Late, on_delete="null", default=None)
+    base_id: UUID | None = field(references=Derived, default=None)
+
+
+def test_what_a_database_would_change_past_the_audit_is_told() -> None:
+    found = [each for each in faults_of(Watched, Dossier, Own, Late, Derived) if "audit" in each]
+    assert found == [
+        'Watched.own_id: on_delete="cascade", and a delete of a Own would change it past its audit',
+        'Watched.late_id: on_delete="null", and a delete of a Late would change it past its audit',
+    ]
+
+
+def test_who_asks_for_a_trail_that_is_not_written_is_told() -> None:
+    module = Module("m")
+
+    @module.query("GET /trail", allow=anyone)
+    async def trail(rows: AuditTrail[Own]) -> int:
+        return len((await rows.of(UNASSIGNED)).items)
+
+    with pytest.raises(StartupFailed, match="Own has no audit trail"):
         Client(Service("s", modules=[module]))
 
 

@@ -92,7 +92,8 @@ class AuditConformance(StoreSuite):
             )
             await hands.bulk(Account).update(all_of(), set={"token": None})
         async with world.query() as hands:
-            entries = [row async for row in Repository(hands.unit, _trail(world)).stream(sort="id")]
+            trail: Repository[AuditRow] = Repository(hands.unit, world.plans[Account].trail)
+            entries = [row async for row in trail.stream(sort="id")]
         assert "hush" not in repr([entry.changes for entry in entries])
         added, updated, many = (entry.changes for entry in entries)
         assert (added["token"], added["remark"]) == (Altered(old=None, new=MASK), Altered(old=None, new=MASK))
@@ -220,7 +221,3 @@ def _forged(row_id: UUID) -> AuditRow:
         request_id="",
         changes={},
     )
-
-
-def _trail(world: World) -> Any:
-    return world.plans[Account].trail
