@@ -24,7 +24,9 @@ async def seed(bound: Bound) -> list[str]:
     """Run the seeds of a service whose store is open, and return their names. Raises ``Refusal`` for one that fails."""
     names = []
     for function in bound.service.seeds:
-        call = Call(operation=_bind(bound, function), protocol="seed", principal=Principal.system)
+        tenant = bound.service.seed_tenants.get(function)
+        system = Principal.system if tenant is None else Principal.system.acting_for(tenant)
+        call = Call(operation=_bind(bound, function), protocol="seed", principal=system)
         try:
             await call.operation.invoke(call)
         except Problem as problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import msgspec
 
@@ -62,6 +62,7 @@ class Service:
         self.provisions: list[Provision] = []
         self.mounts: list[Mounted] = []
         self.seeds: list[Callable[..., Any]] = []
+        self.seed_tenants: dict[Callable[..., Any], str] = {}
         self.serves: str | None = None  # the one module whose operations are served; None: all
         for module in self.modules:
             module.seal(name)
@@ -112,7 +113,22 @@ class Service:
             )
         )
 
-    def seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Declare a function that ``mainstay db seed`` runs as the system, in one transaction; it is idempotent."""
-        self.seeds.append(function)
-        return function
+    @overload
+    def seed(self, function: Callable[..., Any], /) -> Callable[..., Any]: ...
+
+    @overload
+    def seed(self, /, *, tenant: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
+
+    def seed(self, function: Callable[..., Any] | None = None, /, *, tenant: str | None = None) -> Any:
+        """Declare a function that ``mainstay db seed`` runs as the system, in one transaction; it is idempotent.
+
+        With ``@service.seed(tenant="acme")`` the system acts for a tenant, to which the rows then belong.
+        """
+
+        def declare(declared: Callable[..., Any]) -> Callable[..., Any]:
+            self.seeds.append(declared)
+            if tenant is not None:
+                self.seed_tenants[declared] = tenant
+            return declared
+
+        return declare if function is None else declare(function)

@@ -11,7 +11,9 @@ from uuid import UUID
 import pytest
 from tenants_sample import SERVICE, Company, Contact, Entry
 
+from mainstay import Module, Repository, Service, authenticated
 from mainstay.adapters.sql.sqlite_store import SqliteStore
+from mainstay.app.refusal import Refusal
 from mainstay.testing import Answer, Client, FixedClock, as_principal
 
 OURS = as_principal("olga", roles="lead", tenant="ours")
@@ -172,3 +174,27 @@ async def test_the_contract_says_that_the_tenant_is_read_only(tmp_path: Path) ->
     assert writable
     for name in writable:
         assert "tenant_id" not in schemas[name].get("properties", {}) or name.endswith(("Page", "Part")), name
+
+
+@pytest.mark.asyncio
+async def test_a_seed_is_of_the_tenant_that_it_names() -> None:
+    crm = Module("crm")
+    crm.resource(Company, path="/companies", read=authenticated)
+    service = Service("crm", modules=[crm])
+
+    @service.seed(tenant="ours")
+    async def ours(companies: Repository[Company]) -> None:
+        await companies.add(Company(name="seeded"))
+
+    async with Client(service) as client:
+        assert await client.seed() == ["ours"]
+        assert [row["name"] for row in (await client.get("/companies", who=OURS)).json["items"]] == ["seeded"]
+        assert (await client.get("/companies", who=THEIRS)).json["items"] == []
+
+    @service.seed
+    async def nobodys(companies: Repository[Company]) -> None:
+        await companies.add(Company(name="lost"))
+
+    async with Client(service) as client:
+        with pytest.raises(Refusal, match="the seed nobodys failed: no_tenant"):
+            await client.seed()
