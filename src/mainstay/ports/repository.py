@@ -199,8 +199,9 @@ class Repository(Generic[E]):
             found = await self.get(id_)  # nobody learns what refers to a row that is not theirs
             known = found if known is None else known
         if plan.soft_delete and known is not None:
-            await follow_deletion(unit, plan, [id_])
-            changes = {**deleted_now(unit), "version": known.version + 1}
+            marks = deleted_now(unit)
+            await follow_deletion(unit, plan, [id_], marks)
+            changes = {**marks, "version": known.version + 1}
         await self._change(Compare("id", "eq", id_) & unit.reach(plan), changes, id_, known)
 
     async def _change(self, where: Condition, changes: dict[str, Any] | None, id_: UUID, row: E | None) -> None:

@@ -27,18 +27,18 @@ def deleted_now(unit: UnitOfWork) -> dict[str, Any]:
 
 async def delete_matching(unit: UnitOfWork, plan: EntityPlan, where: Condition) -> int:
     """Mark rows as deleted now, with what that does to others, and return how many there were."""
-    rows = unit.transaction().rows(plan.shape.type)
+    rows, changes = unit.transaction().rows(plan.shape.type), deleted_now(unit)
     if plan.followers:
-        await follow_deletion(unit, plan, [row.id for row in await rows.fetch(Query(where=where))])
-    return await rows.apply(Change(where=where, changes=deleted_now(unit)))
+        await follow_deletion(unit, plan, [row.id for row in await rows.fetch(Query(where=where))], changes)
+    return await rows.apply(Change(where=where, changes=changes))
 
 
-async def follow_deletion(unit: UnitOfWork, plan: EntityPlan, ids: Sequence[UUID]) -> None:
+async def follow_deletion(unit: UnitOfWork, plan: EntityPlan, ids: Sequence[UUID], changes: dict[str, Any]) -> None:
     """Do to the rows that refer to rows about to be deleted what their fields declare, before it is done.
 
-    Raises ``ReferenceConflict`` where a field restricts; then nothing was changed.
+    ``changes`` are those that the delete comes to: what goes along has the same moment, by which it comes back. Raises
+    ``ReferenceConflict`` where a field restricts; then nothing was changed.
     """
-    changes = deleted_now(unit)
     wanted: list[tuple[type[Entity], Change]] = []
     gone: dict[type[Entity], set[UUID]] = {plan.shape.type: set(ids)}
     pending: list[tuple[EntityPlan, Sequence[UUID]]] = [(plan, ids)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from mainstay.model.problem import (
 )
 from mainstay.testing.conformance.model import Folder, Link, Paper, Seal
 from mainstay.testing.conformance.world import Entities, Hands, StoreSuite, World
+from mainstay.testing.fixed import FixedClock
 
 ACME = Principal(id=UUID(int=0xACE), subject="amy", tenant="acme")
 AMOS = Principal(id=UUID(int=0xACE2), subject="amos", tenant="acme")
@@ -33,6 +34,14 @@ DELETES: dict[str, Callable[[Hands, Folder], Awaitable[Any]]] = {
     "the row": lambda hands, row: hands.rows(Folder).delete(row),
     "all that match": lambda hands, row: hands.bulk(Folder).delete(id=row.id),
 }
+
+
+class TickingClock(FixedClock):
+    """A clock that nobody reads the same time from twice."""
+
+    def now(self) -> datetime:
+        self.advance(0.001)
+        return super().now()
 
 
 class SoftDeletionConformance(StoreSuite):
@@ -163,6 +172,7 @@ class SoftDeletionConformance(StoreSuite):
         assert await world.all(Folder) == [other]
 
     async def test_what_belongs_to_a_row_goes_and_comes_back_with_it(self, world: World) -> None:
+        world.clock = TickingClock()
         (top,) = await world.add(Folder(name="top"))
         (below,) = await world.add(Folder(name="below", parent_id=top.id))
         first, other = await world.add(Paper(number="1", folder_id=below.id), Paper(number="2"), who=ACME)
@@ -188,12 +198,16 @@ class SoftDeletionConformance(StoreSuite):
             assert [paper.number for paper in page.papers] == ["1"]
 
     async def test_many_rows_go_with_what_belongs_to_them(self, world: World) -> None:
+        world.clock = TickingClock()
         folders = await world.add(*(Folder(name=f"{n}") for n in range(3)))
         await world.add(*(Paper(number=f"{n}", folder_id=row.id) for n, row in enumerate(folders)), who=ACME)
         async with world.command() as hands:
             assert await hands.bulk(Folder).delete(name=ne("1")) == 2
         assert [row.name for row in await world.all(Folder)] == ["1"]
         assert [row.number for row in await world.all(Paper, who=ACME)] == ["1"]
+        async with world.command(ACME) as hands:
+            await hands.deleted(Folder).restore(folders[0].id)
+        assert [row.number for row in await world.all(Paper, who=ACME)] == ["0", "1"]
 
     async def test_what_restricts_does_so_and_what_forgets_does_so(self, world: World) -> None:
         (folder,) = await world.add(Folder(name="f"))
