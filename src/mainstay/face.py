@@ -24,14 +24,18 @@ from mainstay.model.problem import (
 )
 from mainstay.model.service import Service
 from mainstay.model.structs import Dto, Entity, Event
+from mainstay.model.tenancy import tenancy
 from mainstay.model.values import UNASSIGNED, Email, Secret, Url
 from mainstay.model.versions import Version
 from mainstay.ports.aggregates import Aggregates, avg_of, count_of, max_of, min_of, sum_of
 from mainstay.ports.ask import Ask
+from mainstay.ports.audit import AuditEntry, AuditTrail
+from mainstay.ports.auditing import Altered, AuditAction
 from mainstay.ports.blobs import Blob, Blobs
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.cache import Cache
 from mainstay.ports.clock import Clock
+from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
 from mainstay.ports.ids import Ids
 from mainstay.ports.log import Log
@@ -41,7 +45,11 @@ from mainstay.ports.unit_of_work import UnitOfWork
 __all__ = [
     "UNASSIGNED",
     "Aggregates",
+    "Altered",
     "Ask",
+    "AuditAction",
+    "AuditEntry",
+    "AuditTrail",
     "Blob",
     "Blobs",
     "Bulk",
@@ -49,6 +57,7 @@ __all__ = [
     "Caching",
     "Clock",
     "Conflict",
+    "Deleted",
     "Dto",
     "Email",
     "Entity",
@@ -114,5 +123,6 @@ __all__ = [
     "signed",
     "starts_with",
     "sum_of",
+    "tenancy",
     "where",
 ]

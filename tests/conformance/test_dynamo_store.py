@@ -15,6 +15,7 @@ from mainstay.adapters.dynamo import store as dynamo_store
 from mainstay.adapters.dynamo.store import DynamoStore, place_of
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -27,7 +28,9 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
+from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
@@ -66,6 +69,11 @@ class _Dynamo:
 
 @pytest.mark.long
 class TestAggregates(_Dynamo, AggregatesConformance):
+    pass
+
+
+@pytest.mark.long
+class TestAudit(_Dynamo, AuditConformance):
     pass
 
 
@@ -123,7 +131,17 @@ class TestRepository(_Dynamo, RepositoryConformance):
     pass
 
 
+@pytest.mark.long
+class TestSoftDeletion(_Dynamo, SoftDeletionConformance):
+    pass
+
+
 class TestStore(_Dynamo, StoreConformance):
+    pass
+
+
+@pytest.mark.long
+class TestTenants(_Dynamo, TenantsConformance):
     pass
 
 

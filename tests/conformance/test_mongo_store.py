@@ -12,6 +12,7 @@ from tests.conformance.servers import PREFIX, name_of, server
 from mainstay.adapters.mongo.store import MongoStore
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -24,7 +25,9 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
+from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
@@ -46,6 +49,10 @@ class _Mongo:
 
 
 class TestAggregates(_Mongo, AggregatesConformance):
+    pass
+
+
+class TestAudit(_Mongo, AuditConformance):
     pass
 
 
@@ -97,7 +104,15 @@ class TestRepository(_Mongo, RepositoryConformance):
     pass
 
 
+class TestSoftDeletion(_Mongo, SoftDeletionConformance):
+    pass
+
+
 class TestStore(_Mongo, StoreConformance):
+    pass
+
+
+class TestTenants(_Mongo, TenantsConformance):
     pass
 
 

@@ -10,6 +10,7 @@ from postgres_schemas import SchemaStore, drop_schemas
 
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -22,7 +23,9 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
+from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
@@ -41,6 +44,10 @@ class _Postgres:
 
 
 class TestAggregates(_Postgres, AggregatesConformance):
+    pass
+
+
+class TestAudit(_Postgres, AuditConformance):
     pass
 
 
@@ -92,7 +99,15 @@ class TestRepository(_Postgres, RepositoryConformance):
     pass
 
 
+class TestSoftDeletion(_Postgres, SoftDeletionConformance):
+    pass
+
+
 class TestStore(_Postgres, StoreConformance):
+    pass
+
+
+class TestTenants(_Postgres, TenantsConformance):
     pass
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.ports.store import Store
 from mainstay.testing.conformance.aggregates import AggregatesConformance
+from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
@@ -19,7 +20,9 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
+from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
@@ -30,6 +33,10 @@ class _Sqlite:
 
 
 class TestAggregates(_Sqlite, AggregatesConformance):
+    pass
+
+
+class TestAudit(_Sqlite, AuditConformance):
     pass
 
 
@@ -81,7 +88,15 @@ class TestRepository(_Sqlite, RepositoryConformance):
     pass
 
 
+class TestSoftDeletion(_Sqlite, SoftDeletionConformance):
+    pass
+
+
 class TestStore(_Sqlite, StoreConformance):
+    pass
+
+
+class TestTenants(_Sqlite, TenantsConformance):
     pass
 
 

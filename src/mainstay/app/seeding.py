@@ -26,8 +26,12 @@ async def seed(bound: Bound, profiles: Collection[str] = ()) -> list[str]:
     Raises ``Refusal`` for one that fails.
     """
     names = []
-    for function in (declared.function for declared in bound.service.seeds if declared.runs_in(profiles)):
-        call = Call(operation=_bind(bound, function), protocol="seed", principal=Principal.system)
+    for declared in bound.service.seeds:
+        if not declared.runs_in(profiles):
+            continue
+        function = declared.function
+        system = Principal.system if declared.tenant is None else Principal.system.acting_for(declared.tenant)
+        call = Call(operation=_bind(bound, function), protocol="seed", principal=system)
         try:
             await call.operation.invoke(call)
         except Problem as problem:

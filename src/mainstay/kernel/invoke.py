@@ -20,6 +20,7 @@ from mainstay.kernel.scope import Scope
 from mainstay.kernel.streamed import Item, awaitable, items_of
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import CommitUnknown, DeadlineExceeded, Kind, Problem, SerializationConflict, Unavailable
+from mainstay.ports.auditing import AuditRow, audited
 from mainstay.ports.observer import Notice
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
 
@@ -69,6 +70,11 @@ def frame_of(call: Call) -> Frame:
         _named(call) if call.if_match is not None else frozenset(),
         call.if_match,
     )
+
+
+def audited_frame_of(call: Call) -> Frame:
+    """Return what a call lends to its repositories, where what they change is written down."""
+    return audited(frame_of(call), call.request_id, call.traceparent)
 
 
 def _named(call: Call) -> frozenset[UUID]:
@@ -220,9 +226,10 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
     ports = plan.bound.ports
     run = runner(plan.bound.operation, ports.clock, ports.observer, ports.held_seconds)
     at_once, waiting = _split(plan.resolvers)
+    frame_for = audited_frame_of if AuditRow in plan.bound.plans else frame_of
 
     async def attempt(call: Call, arguments: dict[str, Any]) -> Reply:
-        unit = UnitOfWork(frame_of(call), write=True, deadline=call.deadline, isolation=isolation)
+        unit = UnitOfWork(frame_for(call), write=True, deadline=call.deadline, isolation=isolation)
         scope = Scope(call, unit)
         try:
             if before is not None and not await before(call, unit):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from mainstay.kernel.flow.records import RECORDS
+from msgspec.structs import replace
+
+from mainstay.kernel.flow.records import AUDIT, RECORDS
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.checks import KERNEL
 from mainstay.model.naming import table_name
-from mainstay.model.policy import Policy, owner_fields, prepare
+from mainstay.model.policy import Both, Policy, anyone, owner_fields, prepare
 from mainstay.model.schema import Shape
+from mainstay.model.soft_deletion import Gone, Kept
 from mainstay.model.structs import STANDARD_FIELDS, Entity
-from mainstay.ports.unit_of_work import EntityPlan, Reference
+from mainstay.model.tenancy import Tenancy
+from mainstay.ports.auditing import AuditRow
+from mainstay.ports.unit_of_work import EntityPlan, Follower, Reference
+
+KEPT_ROWS, GONE_ROWS = Kept(), Gone()
 
 
 def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
@@ -22,28 +29,70 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
             continue  # noted where the blueprint was drawn
         module = blueprint.owners[entity]
         policy = entity.__mainstay_rows__
-        plans[entity] = EntityPlan(
+        plan = EntityPlan(
             shape=shape,
             table=table_name(module, entity),
             module=module,
-            policy=_prepared(blueprint, policy, shape),
+            policy=_reach(blueprint, entity, shape, KEPT_ROWS),
+            tenancy=_tenancy(entity, shape),
+            soft_delete=entity.__mainstay_options__.soft_delete,
             owners=tuple(dict.fromkeys(owner_fields(policy))) if policy is not None else (),
             references=_references(blueprint, entity),
+            followers=_followers(blueprint, entity),
             checked=tuple(a for a in shape.attributes if a.name not in STANDARD_FIELDS),
         )
+        if plan.soft_delete:
+            gone = _reach(blueprint, entity, shape, GONE_ROWS)
+            plan = replace(plan, deleted=replace(plan, policy=gone, key=(entity, "deleted")))
+        plans[entity] = plan
     for record, table in RECORDS:
-        shape = blueprint.shapes.of(record)
-        plans[record] = EntityPlan(shape=shape, table=table, module=KERNEL, policy=None)
+        plans[record] = _record(blueprint, record, table)
+    if any(entity.__mainstay_options__.audit for entity in plans):
+        trail = _record(blueprint, AuditRow, AUDIT)
+        plans = {e: replace(p, trail=trail) if e.__mainstay_options__.audit else p for e, p in plans.items()}
+        plans[AuditRow] = replace(trail, policy=~anyone)  # only the audit trail of an entity leads to its entries
     return plans
 
 
-def _prepared(blueprint: Blueprint, policy: Policy | None, shape: Shape) -> Policy | None:
-    return prepare(policy, shape.types) if policy is not None and not blueprint.faults else policy
+def _record(blueprint: Blueprint, record: type[Entity], table: str) -> EntityPlan:
+    return EntityPlan(shape=blueprint.shapes.of(record), table=table, module=KERNEL, policy=None)
+
+
+def _reach(blueprint: Blueprint, entity: type[Entity], shape: Shape, deleted: Policy) -> Policy | None:
+    """Return what decides which rows a caller may see: tenancy, then whether it is deleted, then the row policy."""
+    policy = entity.__mainstay_rows__
+    if policy is not None and not blueprint.faults:
+        policy = prepare(policy, shape.types)
+    if entity.__mainstay_options__.soft_delete:
+        policy = deleted if policy is None else Both(deleted, policy)
+    tenancy = _tenancy(entity, shape)
+    return policy if tenancy is None else tenancy if policy is None else Both(tenancy, policy)
+
+
+def _tenancy(entity: type[Entity], shape: Shape) -> Tenancy | None:
+    tenancy = entity.__mainstay_options__.tenancy
+    if tenancy is None or tenancy.field not in shape.by_name:
+        return None
+    return replace(tenancy, kind=shape.by_name[tenancy.field].base)
 
 
 def _references(blueprint: Blueprint, entity: type[Entity]) -> tuple[Reference, ...]:
+    own = entity.__mainstay_options__.tenancy
+    found = []
+    for (source, field), target in blueprint.references.items():
+        if source is entity:
+            options = target.__mainstay_options__
+            guarded = target.__mainstay_rows__ is not None or options.tenancy is not None or options.soft_delete
+            found.append(Reference(field, target, guarded, own is not None and options.tenancy is not None))
+    return tuple(found)
+
+
+def _followers(blueprint: Blueprint, entity: type[Entity]) -> tuple[Follower, ...]:
+    """Return the fields that refer to an entity whose rows are only marked as deleted."""
+    if not entity.__mainstay_options__.soft_delete:
+        return ()
     return tuple(
-        Reference(field, target, target.__mainstay_rows__ is not None)
+        Follower(source, field, source.__mainstay_fields__[field].on_delete)
         for (source, field), target in blueprint.references.items()
-        if source is entity
+        if target is entity
     )

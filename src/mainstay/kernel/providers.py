@@ -16,8 +16,10 @@ from mainstay.model.principal import Principal
 from mainstay.model.service import Provision
 from mainstay.model.structs import Entity
 from mainstay.ports.aggregates import Aggregates
+from mainstay.ports.audit import AuditTrail
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.clock import Clock
+from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
 from mainstay.ports.ids import Entropy, Ids
 from mainstay.ports.log import Log
@@ -86,6 +88,10 @@ class Providers:
         plan = self._plans.get(entity)
         if plan is None:
             raise Unresolved(f"{doorway.__name__}[...] needs an entity of the service, not {entity!r}")
+        if doorway is Deleted and plan.deleted is None:
+            raise Unresolved(f"{plan.shape.name} keeps no deleted rows: declare it with soft_delete=True")
+        if doorway is AuditTrail and plan.trail is None:
+            raise Unresolved(f"{plan.shape.name} has no audit trail: declare it with audit=True")
         return Resolver(make=lambda scope: doorway(scope.unit, plan), writes=doorway is Bulk)
 
     def _provided(self, provision: Provision, path: tuple[Any, ...]) -> Resolver:
@@ -204,7 +210,7 @@ def _always(value: Any, _scope: Scope) -> Any:
     return value
 
 
-_DOORWAYS: Mapping[Any, Any] = {Repository: Repository, Bulk: Bulk, Aggregates: Aggregates}
+_DOORWAYS: Mapping[Any, Any] = {port: port for port in (Repository, Bulk, Aggregates, Deleted, AuditTrail)}
 _BUILT_IN: Mapping[Any, Resolver] = {
     Principal: Resolver(make=lambda scope: scope.call.principal),
     UnitOfWork: Resolver(make=lambda scope: scope.unit),

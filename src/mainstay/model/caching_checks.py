@@ -85,6 +85,8 @@ def _depending(blueprint: Blueprint, types: Iterable[Any], seen: set[Any]) -> It
         seen.add(type_)
         if issubclass(type_, Entity) and type_.__mainstay_rows__ is not None:
             yield f"{type_.__name__} has a policy on rows"
+        if issubclass(type_, Entity) and type_.__mainstay_options__.tenancy is not None:
+            yield f"{type_.__name__} belongs to tenants"
         try:
             shape = blueprint.shapes.of(type_)
         except (NameError, TypeError):

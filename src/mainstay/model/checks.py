@@ -14,6 +14,7 @@ from mainstay.model.module import Resource
 from mainstay.model.naming import table_name
 from mainstay.model.operation import Signed, Source
 from mainstay.model.operation_checks import check_operation, lifetime_faults, path_fault
+from mainstay.model.option_checks import check_options
 from mainstay.model.policy import Owner, Policy, Where
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.service import Case, Service
@@ -159,6 +160,7 @@ def _check_entity(blueprint: Blueprint, entity: type[Entity]) -> None:
         return
     if entity.__mainstay_rows__ is not None:
         _check_policy(blueprint, entity.__mainstay_rows__, shape, entity, f"{entity.__name__} rows=")
+    check_options(blueprint, entity, shape)
     for name in STANDARD_FIELDS:
         if entity.__mainstay_fields__[name] is not Entity.__mainstay_fields__[name]:
             blueprint.fault(entity, f"{entity.__name__}.{name}", "every entity has this field already: name another")

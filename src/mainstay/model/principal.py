@@ -28,6 +28,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     authenticated: bool = True
     is_system: bool = False
 
+    def acting_for(self, tenant: str) -> Principal:
+        """Return this principal as it acts for a tenant: what a job does by itself, it does for one."""
+        return msgspec.structs.replace(self, tenant=tenant)
+
     anonymous: ClassVar[Principal]
     system: ClassVar[Principal]
 

@@ -26,6 +26,7 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True):
 
     function: Callable[..., Any]
     profiles: frozenset[SeedProfile] = frozenset()
+    tenant: str | None = None  # that the system acts for
 
     def runs_in(self, active: Collection[str]) -> bool:
         """Whether it is meant for one of these profiles."""
@@ -131,12 +132,17 @@ class Service:
     def seed(self, function: F, /) -> F: ...
 
     @overload
-    def seed(self, function: None = None, /, *, profiles: Collection[SeedProfile]) -> Callable[[F], F]: ...
+    def seed(
+        self, function: None = None, /, *, profiles: Collection[SeedProfile] = (), tenant: str | None = None
+    ) -> Callable[[F], F]: ...
 
-    def seed(self, function: Any = None, /, *, profiles: Collection[SeedProfile] = ()) -> Any:
+    def seed(
+        self, function: Any = None, /, *, profiles: Collection[SeedProfile] = (), tenant: str | None = None
+    ) -> Any:
         """Declare a function that ``mainstay db seed`` runs as the system, in one transaction; it is idempotent.
 
-        ``profiles`` are those that it is for; without them it is for all. A decorator with or without arguments::
+        ``profiles`` are those that it is for; without them it is for all. With a ``tenant`` the system acts for that
+        one, to which the rows then belong. A decorator with or without arguments::
 
             @shop.seed(profiles=["demo"])
             async def fill_shelves(products: Repository[Product]) -> None: ...
@@ -148,7 +154,7 @@ class Service:
             raise ValueError(f"seed: {', '.join(unknown)} is no profile: {', '.join(get_args(SeedProfile))}")
 
         def declare(declared: F) -> F:
-            self.seeds.append(Seed(function=declared, profiles=frozenset(profiles)))
+            self.seeds.append(Seed(function=declared, profiles=frozenset(profiles), tenant=tenant))
             return declared
 
         return declare if function is None else declare(function)

@@ -12,7 +12,9 @@ from uuid import UUID
 import msgspec
 
 from mainstay.model.fields import EMPTY, FieldSpec, Relation, field
+from mainstay.model.options import Options, complete, options_of
 from mainstay.model.policy import Policy
+from mainstay.model.tenancy import Tenancy
 from mainstay.model.values import INT_MAX, INT_MIN, UNASSIGNED
 
 _CLASS_VARIABLE = ("ClassVar", "typing.ClassVar")
@@ -131,6 +133,9 @@ class ModelMeta(msgspec.StructMeta):
         namespace: dict[str, Any],
         *,
         rows: Policy | None = None,
+        tenant: str | Tenancy | None = None,
+        soft_delete: bool | None = None,
+        audit: bool | None = None,
         unknown: Literal["refuse", "ignore"] | None = None,
         **config: Any,
     ) -> ModelMeta:
@@ -145,6 +150,8 @@ class ModelMeta(msgspec.StructMeta):
         bare = [n for n, v in namespace.items() if isinstance(v, FieldSpec | Relation) and n not in annotations]
         if bare:
             raise TypeError(f"{name}.{bare[0]} has no type: write {bare[0]}: str = field(...), for example")
+        options = options_of(_inherited(bases), tenant=tenant, soft_delete=soft_delete, audit=audit)
+        complete(options, specs, namespace, annotations, lambda a: _resolve(a, namespace["__module__"], namespace))
         for attribute, annotation in annotations.items():
             _declare(attribute, annotation, namespace, annotations, specs, relations)
         namespace["__annotations__"] = annotations
@@ -155,9 +162,15 @@ class ModelMeta(msgspec.StructMeta):
         cls: Any = super().__new__(mcls, name, bases, namespace, **config)
         cls.__mainstay_fields__ = MappingProxyType(specs)
         cls.__mainstay_relations__ = MappingProxyType(relations)
+        cls.__mainstay_options__ = options
         if rows is not None:
             cls.__mainstay_rows__ = rows
         return cls  # type: ignore[no-any-return]  # it was made by this metaclass
+
+
+def _inherited(bases: tuple[type, ...]) -> Options:
+    found = (getattr(base, "__mainstay_options__", None) for base in bases)
+    return next((options for options in found if options is not None), Options())
 
 
 def _declare(
@@ -205,6 +218,7 @@ class _Model(msgspec.Struct, metaclass=ModelMeta, unknown="refuse"):
 
     __mainstay_fields__: ClassVar[Any]
     __mainstay_relations__: ClassVar[Any]
+    __mainstay_options__: ClassVar[Options]
     __mainstay_rows__: ClassVar[Policy | None] = None
 
     def __repr__(self) -> str:

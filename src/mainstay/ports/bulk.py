@@ -12,6 +12,7 @@ from mainstay.model.structs import Entity
 from mainstay.ports.asking import narrowed
 from mainstay.ports.relations import with_related
 from mainstay.ports.rows import Change
+from mainstay.ports.soft_deletion import delete_matching
 from mainstay.ports.substitution import after_change
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
 from mainstay.ports.writing import check_named, check_references, checked_changes, prepared
@@ -69,7 +70,7 @@ class Bulk(Generic[E]):
         for reference in plan.references:
             named = changes.get(reference.field)
             if reference.guarded and named is not None:
-                await check_named(unit, reference, [named])
+                await check_named(unit, reference, [named], None)
         return await unit.transaction().rows(plan.shape.type).apply(Change(where=where, changes=changes))
 
     async def delete(self, *conditions: Condition, **fields: Any) -> int:
@@ -77,6 +78,8 @@ class Bulk(Generic[E]):
         unit, plan = self._unit, self._plan
         unit.changing()
         where = self._where(conditions, fields)
+        if plan.soft_delete:
+            return await delete_matching(unit, plan, where)
         return await unit.transaction().rows(plan.shape.type).apply(Change(where=where, changes=None))
 
     def _where(self, conditions: tuple[Condition, ...], fields: dict[str, Any]) -> Condition:

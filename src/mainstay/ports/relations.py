@@ -13,6 +13,7 @@ from mainstay.model.problem import Malformed
 from mainstay.model.structs import Entity
 from mainstay.model.values import UNASSIGNED
 from mainstay.ports.rows import Query
+from mainstay.ports.tenants import inherited
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
 from mainstay.ports.writing import check_references, prepared
 
@@ -101,7 +102,7 @@ async def with_related(
         for index, child in enumerate(children):
             if getattr(child, key) not in (UNASSIGNED, parent.id):
                 raise ValueError(f"{plan.shape.name}{place}/{index}: {key} names another {plan.shape.name}")
-            own = msgspec.structs.replace(child, **{key: parent.id})
+            own = msgspec.structs.replace(child, **{key: parent.id, **inherited(plan, parent, target, child)})
             made.append(prepared(unit, target, own, f"{place}/{index}"))
         await check_references(unit, target, made, known=key)
         if made:

@@ -18,6 +18,8 @@ from mainstay.ports.asking import narrowed, order_of
 from mainstay.ports.cursor import after, open_cursor, seal_cursor
 from mainstay.ports.relations import attach, with_related
 from mainstay.ports.rows import Change, Query, Rows, reference_conflict
+from mainstay.ports.soft_deletion import deleted_now, follow_deletion
+from mainstay.ports.tenants import tenant_of
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
 from mainstay.ports.writing import check_named, check_references, checked_changes, prepared
 
@@ -55,7 +57,7 @@ class Repository(Generic[E]):
         want waits here, rather than to be run again.
         """
         unit, plan = self._unit, self._plan
-        reach = TRUE if plan.policy is None else unit.visible(plan.shape.type, plan.policy)
+        reach = TRUE if plan.policy is None else unit.visible(plan.key, plan.policy)
         if lock:
             unit.changing()
             row = await unit.transaction().rows(plan.shape.type).get(id, reach, lock=True)
@@ -179,8 +181,8 @@ class Repository(Generic[E]):
         for reference in plan.references:
             named = wanted.get(reference.field)
             if reference.guarded and named is not None:
-                await check_named(unit, reference, [named])
-        await self._change(Compare("id", "eq", row.id) & reach, wanted, row.id, row.version)
+                await check_named(unit, reference, [named], tenant_of(plan, row))
+        await self._change(Compare("id", "eq", row.id) & reach, wanted, row.id, row)
         return changed
 
     async def delete(self, row: E | UUID, /) -> None:
@@ -189,23 +191,32 @@ class Repository(Generic[E]):
         Raises ``NotFound`` where there is none, ``PreconditionFailed`` where the call named another version of it. A
         reference that restricts surfaces at the flush.
         """
-        self._unit.changing()
-        id_, version = (row, None) if isinstance(row, UUID) else (row.id, row.version)
-        where = Compare("id", "eq", id_) & self._unit.reach(self._plan)
-        await self._change(where, None, id_, version)
+        unit, plan = self._unit, self._plan
+        unit.changing()
+        id_, known = (row, None) if isinstance(row, UUID) else (row.id, row)
+        changes: dict[str, Any] | None = None
+        if plan.followers or (known is None and (plan.soft_delete or plan.trail is not None)):
+            found = await self.get(id_)  # nobody learns what refers to a row that is not theirs
+            known = found if known is None else known
+        if plan.soft_delete and known is not None:
+            marks = deleted_now(unit)
+            await follow_deletion(unit, plan, [id_], marks)
+            changes = {**marks, "version": known.version + 1}
+        await self._change(Compare("id", "eq", id_) & unit.reach(plan), changes, id_, known)
 
-    async def _change(self, where: Condition, changes: dict[str, Any] | None, id_: UUID, version: int | None) -> None:
+    async def _change(self, where: Condition, changes: dict[str, Any] | None, id_: UUID, row: E | None) -> None:
         unit, rows = self._unit, self._rows()
+        version = None if row is None else row.version
         allowed = unit.conditional(id_) if unit.frame.if_match else ()
         if not allowed:
-            rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1))
+            rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1, before=row))
             return
         if version is None:
             version = allowed[0] if len(allowed) == 1 else (await self.get(id_)).version
         if version not in allowed:
             raise PreconditionFailed(f"the {self._plan.shape.name} is of another version")
         await unit.flush()  # so that what was queued before tells faults of its own
-        rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1))
+        rows.enqueue(Change(where=where, changes=changes, id=id_, version=version, expected=1, before=row))
         try:
             await unit.flush()
         except StaleVersion as stale:

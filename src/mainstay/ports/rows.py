@@ -34,7 +34,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """An update (or, where ``changes`` is None, a delete) of the rows that a condition is true of.
 
     ``expected`` is the number of rows that must be met, where it matters; ``version`` is the version that the one row
-    must have. A miss is told as ``StaleVersion`` where the row is there under another version, else as ``NotFound``.
+    must have; ``before`` is that row as it was read, where it was. A miss is told as ``StaleVersion`` where the row is
+    there under another version, else as ``NotFound``.
     """
 
     where: Condition
@@ -42,6 +43,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID | None = None
     version: int | None = None
     expected: int | None = None
+    before: Any = None
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True):

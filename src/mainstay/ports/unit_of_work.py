@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,7 @@ from mainstay.model.principal import Principal
 from mainstay.model.schema import Attribute, Shape
 from mainstay.model.soundness import Verdict, verdict_of
 from mainstay.model.structs import STANDARD_FIELDS, Entity
+from mainstay.model.tenancy import Tenancy
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Ids
 from mainstay.ports.normal import Normaliser, normaliser_of
@@ -29,22 +30,39 @@ class Reference(msgspec.Struct, frozen=True):
 
     field: str
     entity: type[Entity]
-    guarded: bool  # the target has a row policy, so that a caller may name only what it may read
+    guarded: bool  # not every caller may see each row of the target, so that it may name only what it may read
+    within: bool = False  # both belong to tenants, and to the same one
+
+
+class Follower(msgspec.Struct, frozen=True):
+    """A field of another entity that names rows of this one, and what becomes of its rows when one is deleted."""
+
+    entity: type[Entity]
+    field: str
+    on_delete: str
 
 
 class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What every repository of an entity must know, put together at start-up.
 
-    ``columns``, ``normalisers`` and ``verdicts`` (the checked fields, each with its quick verdict) are made of the
-    rest; they are not given.
+    ``deleted`` is the plan of its deleted rows, where they are kept, and ``followers`` are who must be told of a delete
+    then; ``trail`` is the plan of the entries of its audit, where it is audited. ``key`` stands for the policy in a
+    call: the entity, unless another plan of it has that. ``columns``, ``normalisers`` and ``verdicts`` (the checked
+    fields, each with its quick verdict) are made of the rest; they are not given.
     """
 
     shape: Shape
     table: str
     module: str
-    policy: Policy | None
+    policy: Policy | None  # that of the rows, behind the tenancy
+    tenancy: Tenancy | None = None
     owners: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
+    soft_delete: bool = False
+    deleted: EntityPlan | None = None
+    followers: tuple[Follower, ...] = ()
+    trail: EntityPlan | None = None
+    key: Any = None
     checked: tuple[Attribute, ...] = ()  # fields whose values are checked on a write
     columns: frozenset[str] = frozenset()
     normalisers: Mapping[str, Normaliser] = {}
@@ -52,6 +70,8 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         found = ((a.name, normaliser_of(a)) for a in self.shape.attributes if a.name not in STANDARD_FIELDS)
+        if self.key is None:
+            msgspec.structs.force_setattr(self, "key", self.shape.type)
         msgspec.structs.force_setattr(self, "columns", frozenset(a.name for a in self.shape.attributes))
         msgspec.structs.force_setattr(self, "verdicts", tuple((a.name, verdict_of(a), a) for a in self.checked))
         msgspec.structs.force_setattr(self, "normalisers", {name: make for name, make in found if make is not None})
@@ -61,7 +81,8 @@ class Frame(msgspec.Struct, frozen=True):
     """What a call lends to its repositories.
 
     ``named`` are the ids in the call's route, and ``if_match`` the versions that its precondition names for them (RFC
-    9110, section 13.1.1): None where there is none, empty for ``*``.
+    9110, section 13.1.1): None where there is none, empty for ``*``. ``wrap`` puts what watches its writes around the
+    transaction of a command.
     """
 
     who: Principal
@@ -73,6 +94,7 @@ class Frame(msgspec.Struct, frozen=True):
     store: Store
     named: frozenset[UUID] = frozenset()
     if_match: tuple[int, ...] | None = None
+    wrap: Callable[[Transaction], Transaction] | None = None
 
 
 class UnitOfWork:
@@ -95,7 +117,7 @@ class UnitOfWork:
         self.isolation: Isolation = isolation
         self._single = single
         self._transaction: Transaction | None = None
-        self._filters: dict[type[Entity], Condition] | None = None
+        self._filters: dict[Any, Condition] | None = None
         self._met: set[UUID] | None = None
 
     @property
@@ -107,28 +129,32 @@ class UnitOfWork:
         """Return the transaction, begun now where it was not."""
         transaction = self._transaction
         if transaction is None:
-            transaction = self._transaction = self.frame.store.begin(
+            frame = self.frame
+            transaction = frame.store.begin(
                 write=self.write, single=self._single, deadline=self.deadline, isolation=self.isolation
             )
+            if frame.wrap is not None and self.write:
+                transaction = frame.wrap(transaction)
+            self._transaction = transaction
         return transaction
 
     def several(self) -> None:
         """Say, before the first read, that more than one is to come: they see one snapshot."""
         self._single = False
 
-    def visible(self, entity: type[Entity], policy: Policy) -> Condition:
-        """Return the condition under which the caller sees rows of an entity, reduced once a call."""
+    def visible(self, key: Any, policy: Policy) -> Condition:
+        """Return the condition under which the caller sees rows of the plan with a key, reduced once a call."""
         if self._filters is None:
             self._filters = {}
-        condition = self._filters.get(entity)
+        condition = self._filters.get(key)
         if condition is None:
-            condition = self._filters[entity] = policy.reduce(self.frame.who)
+            condition = self._filters[key] = policy.reduce(self.frame.who)
         return condition
 
     def reach(self, plan: EntityPlan) -> Condition:
         """Return the condition under which the caller sees rows of a plan's entity."""
         policy = plan.policy
-        return TRUE if policy is None else self.visible(plan.shape.type, policy)
+        return TRUE if policy is None else self.visible(plan.key, policy)
 
     def changing(self) -> None:
         """Refuse to change anything in a query."""

@@ -10,9 +10,11 @@ import msgspec
 from mainstay.model.checking import check_value
 from mainstay.model.conditions import FALSE, TRUE, Among, holds
 from mainstay.model.problem import Fault, Forbidden, Invalid
+from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.model.structs import STANDARD_FIELDS
 from mainstay.model.values import UNASSIGNED
 from mainstay.ports.rows import Query, reference_conflict
+from mainstay.ports.tenants import reach_within, tenant_for, tenant_of
 from mainstay.ports.unit_of_work import EntityPlan, Frame, Reference, UnitOfWork
 
 _MANY_IDS = 500
@@ -38,7 +40,10 @@ def prepared(unit: UnitOfWork, plan: EntityPlan, row: Any, pointer: str = "") ->
 
 
 def stamped(frame: Frame, plan: EntityPlan, row: Any) -> Any:
-    """Return the row with its id (where it has none), version 1, its times, and its owner (where it has none)."""
+    """Return the row with its id, owner and tenant (where it has none), version 1, and its times.
+
+    Raises ``NoTenant`` where the caller has none to give.
+    """
     now = frame.clock.now()
     stamp: dict[str, Any] = {"version": 1, "created_at": now, "updated_at": now}
     if row.id == UNASSIGNED:
@@ -46,6 +51,10 @@ def stamped(frame: Frame, plan: EntityPlan, row: Any) -> Any:
     for owner in plan.owners:
         if getattr(row, owner) in (UNASSIGNED, None):
             stamp[owner] = frame.who.id
+    if plan.soft_delete:
+        stamp[DELETED_AT] = None
+    if plan.tenancy is not None:
+        stamp[plan.tenancy.field] = tenant_for(frame, plan, plan.tenancy, row)
     return msgspec.structs.replace(row, **stamp)
 
 
@@ -109,14 +118,17 @@ async def check_references(unit: UnitOfWork, plan: EntityPlan, rows: Iterable[An
     rows = list(rows)
     for reference in plan.references:
         if reference.guarded and reference.field != known:
-            ids = {id_ for row in rows if (id_ := getattr(row, reference.field)) is not None}
-            await check_named(unit, reference, list(ids))
+            named: dict[Any, set[Any]] = {}
+            for row in rows:
+                if (id_ := getattr(row, reference.field)) is not None:
+                    named.setdefault(tenant_of(plan, row), set()).add(id_)
+            for tenant, ids in named.items():
+                await check_named(unit, reference, list(ids), tenant)
 
 
-async def check_named(unit: UnitOfWork, reference: Reference, ids: list[Any]) -> None:
-    """Refuse ids of which one names no row that the caller may see."""
-    target = unit.frame.plans[reference.entity]
-    reach = unit.reach(target)
+async def check_named(unit: UnitOfWork, reference: Reference, ids: list[Any], tenant: Any) -> None:
+    """Refuse ids of which one names no row that the caller may see, and that a row of the tenant may refer to."""
+    reach = reach_within(unit, reference, tenant)
     if not ids or reach == TRUE:
         return
     if reach == FALSE:

@@ -23,7 +23,9 @@ from mainstay.model.service import Service
 from mainstay.model.signature import Source, signature_of
 from mainstay.model.structs import Entity, Event
 from mainstay.ports.aggregates import Aggregates
+from mainstay.ports.audit import AuditTrail
 from mainstay.ports.bulk import Bulk
+from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
 from mainstay.ports.observer import Observer
 from mainstay.ports.repository import Repository
@@ -65,6 +67,14 @@ class MemoryUnit:
     def repository(self, entity: type[E]) -> Repository[E]:
         """Return the repository of an entity, as the caller has it."""
         return Repository(self._unit, self._backstage.plan(entity))
+
+    def audit(self, entity: type[E]) -> AuditTrail[E]:
+        """Return the doorway to what was done to rows, as the caller has it."""
+        return AuditTrail(self._unit, self._backstage.plan(entity))
+
+    def deleted(self, entity: type[E]) -> Deleted[E]:
+        """Return the doorway to deleted rows that are kept, as the caller has it."""
+        return Deleted(self._unit, self._backstage.plan(entity))
 
     def bulk(self, entity: type[E]) -> Bulk[E]:
         """Return the doorway for changes of many rows, as the caller has it."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -24,6 +24,7 @@ from mainstay.model.schema import Shape
 from mainstay.model.structs import Entity
 from mainstay.ports.links import Incoming, Outgoing, links
 from mainstay.ports.store import Table
+from mainstay.ports.uniqueness import Uniqueness, uniqueness
 
 SHARDS = 4
 """The partitions of a table's rows. It is part of what is stored: it cannot change."""
@@ -57,7 +58,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     table: str
     shape: Shape
     codec: Codec
-    unique: tuple[str, ...]
+    unique: Uniqueness
     outgoing: tuple[Outgoing, ...]
     incoming: tuple[Incoming, ...]
 
@@ -82,9 +83,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Return where the guard of a shard stands."""
         return Key(f"{self.table}|guard", str(shard))
 
-    def taken(self, field: str, value: Value) -> Key:
-        """Return where the mark of a unique value stands."""
-        return Key(f"{self.table}|unique|{field}|{_digest(value)}", ONLY)
+    def taken(self, field: str, *values: Value) -> Key:
+        """Return where the mark of a unique value stands: of the field, behind that of the tenant where it has one."""
+        return Key(f"{self.table}|unique|{field}|{'|'.join(map(_digest, values))}", ONLY)
 
     def referring(self, field: str, target: str) -> str:
         """Return the partition of the marks of those rows that refer to another."""
@@ -92,9 +93,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def marks(self, item: Item | None) -> Iterator[tuple[str, Key]]:
         """Give where the marks of a row's unique values stand, each with its field."""
-        for field in self.unique:
-            if item is not None and field in item:
-                yield field, self.taken(field, item[field])
+        for field in self.unique.fields:
+            if item is not None and field in item and self.unique.unless not in item:
+                yield field, self.taken(field, *(item[column] for column in self.unique.columns(field)))
 
     def edges(self, item: Item | None) -> Iterator[Key]:
         """Give where the marks of a row's references stand."""
@@ -117,14 +118,13 @@ def layouts(tables: Sequence[Table]) -> dict[type[Entity], Layout]:
     linked = links(tables)
     made: dict[type[Entity], Layout] = {}
     for table in tables:
-        unique: Any = (a.name for a in table.shape.attributes if a.spec.unique)
         made[table.shape.type] = Layout(
             entity=table.shape.type,
             name=table.shape.name,
             table=table.name,
             shape=table.shape,
             codec=Codec(table.shape),
-            unique=tuple(unique),
+            unique=uniqueness(table.shape),
             outgoing=linked[table.shape.type].outgoing,
             incoming=linked[table.shape.type].incoming,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 from uuid import UUID
@@ -160,11 +160,10 @@ async def _near(source: Source, layout: Layout, where: Condition) -> list[Item] 
         ids = _ids(part)
         if ids is not None:
             return await _rows(source, layout, ids)
-    for part in parts:
-        mark = _mark(layout, part)
-        if mark is not None:
-            owner = (await source.items([mark])).get(mark)
-            return [] if owner is None else await _rows(source, layout, [UUID(owner[OWNER]["S"])])
+    mark = next(_marks(layout, parts), None)
+    if mark is not None:
+        owner = (await source.items([mark])).get(mark)
+        return [] if owner is None else await _rows(source, layout, [UUID(owner[OWNER]["S"])])
     for part in parts:
         reference = _reference(layout, part)
         if reference is not None:
@@ -187,15 +186,22 @@ def _ids(part: Condition) -> list[UUID] | None:
     return None
 
 
-def _mark(layout: Layout, part: Condition) -> Key | None:
-    match part:
-        case Compare(field, "eq", value) if field in layout.unique:
-            held = plain(value) if isinstance(value, Secret) else value
-            attribute = layout.fields[field].attribute
-            if type(held) is _EXACT.get(attribute.kind):
-                encoded: Value = layout.fields[field].encode(value)
-                return layout.taken(field, encoded)
-    return None
+def _marks(layout: Layout, parts: Iterable[Condition]) -> Iterator[Key]:
+    """Give where the marks stand of unique values that a condition names with all that they are unique within."""
+    given: dict[str, Value] = {}
+    kept = layout.unique.unless is None
+    for part in parts:
+        match part:
+            case Compare(field, "eq", None):
+                kept = kept or field == layout.unique.unless
+            case Compare(field, "eq", value) if field in layout.fields:
+                held = plain(value) if isinstance(value, Secret) else value
+                if type(held) is _EXACT.get(layout.fields[field].attribute.kind):
+                    given.setdefault(field, layout.fields[field].encode(value))
+    for field in layout.unique.fields:
+        columns = layout.unique.columns(field)
+        if kept and given.keys() >= set(columns):
+            yield layout.taken(field, *(given[column] for column in columns))
 
 
 def _reference(layout: Layout, part: Condition) -> tuple[str, list[str]] | None:

@@ -11,6 +11,7 @@ from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.structs import Entity
 from mainstay.ports.links import Incoming, Outgoing, links
 from mainstay.ports.store import Table
+from mainstay.ports.uniqueness import Uniqueness, uniqueness
 
 _SHARED = frozenset({FieldKind.LIST, FieldKind.MAP, FieldKind.STRUCT, FieldKind.ANY})
 
@@ -20,7 +21,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
     entity: type[Entity]
     name: str
-    unique: tuple[str, ...]
+    unique: Uniqueness
     outgoing: tuple[Outgoing, ...]
     incoming: tuple[Incoming, ...]
     attributes: Mapping[str, Attribute]
@@ -58,7 +59,7 @@ def layouts(tables: Sequence[Table]) -> dict[type[Entity], Layout]:
         table.shape.type: Layout(
             entity=table.shape.type,
             name=table.shape.name,
-            unique=tuple(a.name for a in table.shape.attributes if a.spec.unique),
+            unique=uniqueness(table.shape),
             outgoing=linked[table.shape.type].outgoing,
             incoming=linked[table.shape.type].incoming,
             attributes=table.shape.by_name,

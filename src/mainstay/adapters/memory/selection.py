@@ -27,8 +27,8 @@ def _near(state: State, where: Condition) -> Iterable[Any] | None:
             return _present(state, (value,))
         case Among("id", members):
             return _present(state, dict.fromkeys(members))
-        case Compare(field, "eq", value) if value is not None and field in state.unique:
-            return _present(state, (state.unique[field].get(value),))
+        case Compare(field, "eq", value) if value is not None and state.names(field):
+            return _present(state, (state.named(field, value),))
         case AllOf(parts):
             found = (_near(state, part) for part in parts)
             return next((near for near in found if near is not None), None)

@@ -7,25 +7,27 @@ from uuid import UUID
 
 from mainstay.adapters.memory.layout import Layout
 from mainstay.ports.rows import unique_conflict
+from mainstay.ports.uniqueness import Uniqueness
 
 
 class State:
     """Rows by id. A committed state is never changed again: who writes works on a copy of it."""
 
-    __slots__ = ("rows", "unique")
+    __slots__ = ("_rule", "rows", "unique")
 
-    def __init__(self, rows: dict[UUID, Any], unique: dict[str, dict[Any, UUID]]) -> None:
+    def __init__(self, rows: dict[UUID, Any], unique: dict[str, dict[Any, UUID]], rule: Uniqueness) -> None:
+        self._rule = rule
         self.rows = rows
         self.unique = unique
 
     @classmethod
     def empty(cls, layout: Layout) -> State:
         """Return the state of a table without rows."""
-        return cls({}, {field: {} for field in layout.unique})
+        return cls({}, {field: {} for field in layout.unique.fields}, layout.unique)
 
     def copy(self) -> State:
         """Return a state to work on."""
-        return State(self.rows.copy(), {field: index.copy() for field, index in self.unique.items()})
+        return State(self.rows.copy(), {field: index.copy() for field, index in self.unique.items()}, self._rule)
 
     def add(self, layout: Layout, row: Any) -> None:
         """Put in a new row. Raises ``UniqueConflict``."""
@@ -47,7 +49,7 @@ class State:
 
     def _index(self, layout: Layout, row: Any) -> None:
         for field, index in self.unique.items():
-            value = getattr(row, field)
+            value = self._rule.value(row, field)
             if value is None:
                 continue
             if value in index:
@@ -56,6 +58,14 @@ class State:
 
     def _unindex(self, row: Any) -> None:
         for field, index in self.unique.items():
-            value = getattr(row, field)
+            value = self._rule.value(row, field)
             if value is not None:
                 index.pop(value, None)
+
+    def named(self, field: str, value: Any) -> UUID | None:
+        """Return the id of the row that has a value in a field which is unique everywhere."""
+        return self.unique[field].get(value)
+
+    def names(self, field: str) -> bool:
+        """Say whether a value of a field names one row by itself."""
+        return field in self._rule.everywhere

@@ -65,7 +65,7 @@ def problem_of(error: Exception, layout: Layout) -> Problem | None:
 def _refused(error: Exception, layout: Layout) -> Problem | None:
     code, details = _code(error)
     if code == DUPLICATE:
-        return unique_conflict(layout.name, layout.field_at(next(iter(details.get("keyPattern") or {"": 1}))))
+        return unique_conflict(layout.name, layout.field_at(list(details.get("keyPattern") or [""])))
     if code == WRITE_CONFLICT:
         return SerializationConflict("the change met a concurrent one")
     if code in TOO_LARGE:

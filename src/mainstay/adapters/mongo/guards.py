@@ -78,7 +78,7 @@ class ReadSet:
 
     def added(self, layout: Layout, documents: Iterable[Document]) -> None:
         """Note documents that were added: what was not there before is kept away from others by the index."""
-        paths = ["_id", *(layout.fields[name].path for name in layout.unique)]
+        paths = ["_id", *(layout.fields[name].path for name in layout.unique.everywhere)]
         made = self._added.setdefault(layout, set())
         for document in documents:
             made.update((path, document[path]) for path in paths if is_name(document.get(path)))
@@ -125,9 +125,9 @@ def is_name(value: Any) -> bool:
 def named(layout: Layout, condition: Condition) -> Names | None:
     """Return what a condition names rows by, or None where it looks for them."""
     match condition:
-        case Compare(field, "eq", value) if field == "id" or field in layout.unique:
+        case Compare(field, "eq", value) if field == "id" or field in layout.unique.everywhere:
             return _names(layout.fields[field], (value,))
-        case Among(field, members) if field == "id" or field in layout.unique:
+        case Among(field, members) if field == "id" or field in layout.unique.everywhere:
             return _names(layout.fields[field], members)
         case AllOf(parts):
             found = (named(layout, part) for part in parts)

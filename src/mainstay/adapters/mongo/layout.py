@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from mainstay.model.schema import Shape
 from mainstay.model.structs import Entity
 from mainstay.ports.links import Incoming, Outgoing, links
 from mainstay.ports.store import Table
+from mainstay.ports.uniqueness import Uniqueness, uniqueness
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -23,7 +24,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     collection: str
     shape: Shape
     codec: Codec
-    unique: frozenset[str]
+    unique: Uniqueness
     outgoing: tuple[Outgoing, ...]
     incoming: tuple[Incoming, ...]
 
@@ -38,15 +39,28 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         for name, field in self.fields.items():
             spec = field.attribute.spec
             if spec.unique:
-                # A null is left out of the document, and so out of a sparse index: nulls are distinct.
-                made.append(IndexModel([(field.path, ASCENDING)], unique=True, sparse=field.attribute.optional))
-            elif spec.index or any(reference.field == name for reference in self.outgoing):
+                made.append(self._unique_index(name, field))
+            elif any(reference.field == name for reference in self.outgoing):
                 made.append(IndexModel([(field.path, ASCENDING), ("_id", ASCENDING)]))
+            elif spec.index:
+                leading = [self.unique.within] if self.unique.within not in (None, name) else []
+                made.append(IndexModel([(path, ASCENDING) for path in (*leading, field.path, "_id")]))
         return made
 
-    def field_at(self, path: Any) -> str:
-        """Return the name of the field that stands at a place of the documents."""
-        return next((name for name, field in self.fields.items() if field.path == path), str(path))
+    def _unique_index(self, name: str, field: Field) -> IndexModel:
+        """A null is left out of the document, and so out of the index: nulls are distinct."""
+        if name in self.unique.everywhere:
+            return IndexModel([(field.path, ASCENDING)], unique=True, sparse=field.attribute.optional)
+        keys = [(self.fields[column].path, ASCENDING) for column in self.unique.columns(name)]
+        there: dict[str, Any] = {field.path: {"$exists": True}} if field.attribute.optional else {}
+        if self.unique.unless is not None:
+            there[self.unique.unless] = None
+        return IndexModel(keys, unique=True, **({"partialFilterExpression": there} if there else {}))
+
+    def field_at(self, paths: Iterable[str]) -> str:
+        """Return the name of the field that a conflict in an index over these places is about."""
+        names = {field.path: name for name, field in self.fields.items()}
+        return self.unique.told([names.get(path, path) for path in paths])
 
 
 def layouts(tables: Sequence[Table]) -> dict[type[Entity], Layout]:
@@ -59,7 +73,7 @@ def layouts(tables: Sequence[Table]) -> dict[type[Entity], Layout]:
             collection=table.name,
             shape=table.shape,
             codec=Codec(table.shape),
-            unique=frozenset(a.name for a in table.shape.attributes if a.spec.unique),
+            unique=uniqueness(table.shape),
             outgoing=linked[table.shape.type].outgoing,
             incoming=linked[table.shape.type].incoming,
         )

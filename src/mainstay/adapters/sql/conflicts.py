@@ -40,7 +40,7 @@ def _conflict(
 ) -> Exception:
     """Not null, type and check are no caller's faults, since the doorway has checked the values: they stay errors."""
     if error.kind == "unique" and error.columns:
-        return unique_conflict(statements.name, error.columns[0])
+        return unique_conflict(statements.name, statements.unique.told(error.columns))
     if error.kind == "foreign_key" and error.columns:
         return reference_conflict(error.columns[0])
     if error.kind == "foreign_key" and execute is not None:

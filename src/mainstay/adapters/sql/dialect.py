@@ -53,6 +53,8 @@ class Dialect(ABC):
     """Whether an index must say that null comes first, to give that order."""
     indexes_if_absent: ClassVar[bool] = True
     """Whether an index can be made where it is not there; else making it again fails."""
+    partial_indexes: ClassVar[bool] = True
+    """Whether an index can be over some of the rows only."""
     few: ClassVar[int]
     """Up to so many members of a list are bound one by one, even where one list could be bound."""
 
@@ -63,6 +65,10 @@ class Dialect(ABC):
     def bound(self, attribute: Attribute) -> int | None:  # noqa: ARG002 - most columns take any length
         """Return how long the values of a text or byte column may be, or None. Raises ``TableFault``."""
         return None
+
+    def check_key(self, attributes: Sequence[Attribute]) -> None:  # noqa: ARG002 - most keys take any length
+        """Raise ``TableFault`` where the values of these fields together are too long for a unique key."""
+        return
 
     def index_options(self, attribute: Attribute) -> Mapping[str, Any]:  # noqa: ARG002 - an index holds any value
         """Return what SQLAlchemy must be told of an index over a field."""

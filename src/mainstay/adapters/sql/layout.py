@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from mainstay.adapters.sql.dialect import Dialect, TableFault
 from mainstay.model.schema import Attribute
 from mainstay.ports.store import Table
+from mainstay.ports.uniqueness import uniqueness
 
 
 def referenced(table: Table, attribute: Attribute, tables: Sequence[Table]) -> Table:
@@ -51,6 +52,9 @@ def check_tables(tables: Sequence[Table], dialect: Dialect) -> None:
                 dialect.storing(attribute)
                 if attribute.spec.references is not None:
                     referenced(table, attribute, tables)
+                if attribute.spec.unique:
+                    columns = uniqueness(table.shape).columns(attribute.name)
+                    dialect.check_key([table.shape.by_name[column] for column in columns])
             except TableFault as fault:
                 faults.append(f"{table.shape.name}.{attribute.name}: {fault}")
     if faults:

@@ -18,6 +18,7 @@ from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.inputs import Sort
 from mainstay.ports.rows import Aggregate, Query
 from mainstay.ports.store import Table
+from mainstay.ports.uniqueness import Uniqueness, uniqueness
 
 Bound = tuple[str, Sequence[Any]]
 """A statement and its bindings."""
@@ -39,6 +40,7 @@ class Statements:
         self.name = table.shape.name
         self.columns = Columns(table.shape, dialect)
         self.codec: Codec = codec(self.columns)
+        self.unique: Uniqueness = uniqueness(table.shape)
         self.links: tuple[Link, ...] = ()
         self.others: Mapping[str, Statements] = {}
         self.selectable: Any = None  # of the language that `Sql` is asked in, made by it

@@ -13,8 +13,10 @@ from mainstay.adapters.sql.dialects.common import DOCUMENTS, enum_values
 from mainstay.adapters.sql.layout import check_tables, referenced
 from mainstay.model.policy import owner_fields
 from mainstay.model.schema import Attribute, FieldKind
+from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.ports.documents import document_codec
 from mainstay.ports.store import Table
+from mainstay.ports.uniqueness import uniqueness
 
 NAMING = {
     "pk": "pk_%(table_name)s",
@@ -22,6 +24,7 @@ NAMING = {
     "uq": "uq_%(table_name)s_%(column_0_name)s",
     "ix": "ix_%(table_name)s_%(column_0_name)s",
 }
+KEPT_MARK = "mainstay_kept"
 _ON_DELETE = {"restrict": "RESTRICT", "cascade": "CASCADE", "null": "SET NULL"}
 _SIMPLE: dict[FieldKind, type[types.ColumnType]] = {
     FieldKind.INTEGER: types.Integer,
@@ -44,23 +47,47 @@ def build_metadata(tables: Sequence[Table], dialect: Dialect) -> sa.MetaData:
 
 
 def _build_table(metadata: sa.MetaData, table: Table, tables: Sequence[Table], dialect: Dialect) -> None:
-    parts: list[Any] = []
-    for attribute in table.shape.attributes:
-        parts.append(sa.Column(attribute.name, column_type(attribute, dialect), nullable=attribute.optional))
+    fields = table.shape.attributes
+    parts: list[Any] = [sa.Column(each.name, column_type(each, dialect), nullable=each.optional) for each in fields]
+    for attribute in fields:
         parts.extend(_constraints(table, attribute, tables))
     parts.append(sa.PrimaryKeyConstraint("id"))
+    if table.shape.type.__mainstay_options__.soft_delete and not dialect.partial_indexes:
+        parts.append(sa.Column(KEPT_MARK, types.Boolean(), sa.Computed(f"if({DELETED_AT} IS NULL, 1, NULL)")))
     built = sa.Table(table.name, metadata, *parts, sqlite_strict=True, **dialect.table_options)
+    _index_unique(table, built, dialect)
     for name in indexed_fields(table):
-        first: Any = built.c[name]
-        if first.nullable and dialect.nulls_placed:
-            first = first.asc().nulls_first()
+        own: Any = built.c[name]
+        if own.nullable and dialect.nulls_placed:
+            own = own.asc().nulls_first()
         options = dialect.index_options(table.shape.by_name[name])
-        sa.Index(f"ix_{table.name}_{name}", first, built.c.id, **options)  # every order ends with the id: pages need it
+        leading = [built.c[before] for before in leading_fields(table, name)]
+        sa.Index(f"ix_{table.name}_{name}", *leading, own, built.c.id, **options)  # every order ends with the id
+
+
+def _index_unique(table: Table, built: sa.Table, dialect: Dialect) -> None:
+    """Make the unique indexes over the rows that were not deleted.
+
+    Where a database has no index over some of the rows, a column that is null in a deleted row sees to it: nulls are
+    distinct.
+    """
+    rule = uniqueness(table.shape)
+    if rule.unless is None:
+        return
+    kept = built.c[rule.unless].is_(None)
+    for name in rule.fields:
+        columns = [built.c[column] for column in rule.columns(name)]
+        if dialect.partial_indexes:
+            sa.Index(f"uq_{table.name}_{name}", *columns, unique=True, sqlite_where=kept, postgresql_where=kept)
+        else:
+            sa.Index(f"uq_{table.name}_{name}", *columns, built.c[KEPT_MARK], unique=True)
 
 
 def _constraints(table: Table, attribute: Attribute, tables: Sequence[Table]) -> Iterator[Any]:
-    if attribute.spec.unique:
-        yield sa.UniqueConstraint(attribute.name)
+    rule = uniqueness(table.shape)
+    if attribute.spec.unique and rule.unless is None:
+        columns = rule.columns(attribute.name)
+        yield sa.UniqueConstraint(*columns, name=sa.schema.conv(f"uq_{table.name}_{attribute.name}"))
     if attribute.spec.references is not None:
         target = referenced(table, attribute, tables)
         yield sa.ForeignKeyConstraint(
@@ -80,6 +107,17 @@ def column_type(attribute: Attribute, dialect: Dialect) -> types.ColumnType:
     if kind is FieldKind.STRING:
         return types.Text(bound)
     return types.Bytes(bound) if kind is FieldKind.BYTES else _SIMPLE[kind]()
+
+
+def leading_fields(table: Table, name: str) -> list[str]:
+    """Return what stands before a field in its index: the tenant, by which rows are asked for along with it.
+
+    Not before a reference: the database looks for the rows that refer to one by that alone.
+    """
+    tenancy = table.shape.type.__mainstay_options__.tenancy
+    if tenancy is None or tenancy.field == name or table.shape.by_name[name].spec.references is not None:
+        return []
+    return [tenancy.field]
 
 
 def indexed_fields(table: Table) -> list[str]:

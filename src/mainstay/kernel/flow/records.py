@@ -56,6 +56,10 @@ RECORDS: tuple[tuple[type[Entity], str], ...] = (
 """The kernel's entities, each with the name of its table."""
 
 
+AUDIT = "mainstay_audit"
+"""The table of the audit's entries, where an entity is audited."""
+
+
 def mark_of(consumer: str, message: UUID) -> str:
     """Return the mark of a consumer on a message."""
     return f"{consumer}:{message}"

@@ -16,6 +16,7 @@ from mainstay.model.module import Module
 from mainstay.model.policy import owner, role, where
 from mainstay.model.service import Service
 from mainstay.model.structs import Dto, Entity
+from mainstay.model.tenancy import tenancy
 from mainstay.model.values import UNASSIGNED, Email, Secret, Url
 from mainstay.ports.store import Table
 
@@ -154,8 +155,103 @@ class Item(Entity):
     at: datetime | None = None
 
 
+class Branch(Entity, tenant=tenancy("tenant_id", across=role("operator"))):
+    """A row of a tenant, whose name is its own within it."""
+
+    tenant_id: str = ""
+    name: str = field(unique=True, max_length=40)
+    code: str | None = field(default=None, unique=True, max_length=40)
+    rank: int = field(default=0, index=True)
+    members: Many[Member] = related("branch_id")
+
+
+class Member(Entity, tenant=tenancy("tenant_id", across=role("operator")), rows=owner("owner_id") | role("support")):
+    """A row of a caller of a tenant, that refers to another of the tenant."""
+
+    branch_id: UUID = field(references="Branch", on_delete="cascade", default=UNASSIGNED)
+    owner_id: UUID = UNASSIGNED
+    text: str = ""
+
+
+class Site(Entity, tenant="org_id"):
+    """A row of a tenant whose name is a UUID; nobody sees those of all."""
+
+    org_id: UUID = UNASSIGNED
+    name: str = field(unique=True)
+
+
+class Folder(Entity, soft_delete=True):
+    """A row that is kept when it is deleted, with those below it."""
+
+    name: str = field(unique=True, max_length=40)
+    label: str | None = field(default=None, unique=True, max_length=40)
+    parent_id: UUID | None = field(references="Folder", on_delete="cascade", default=None)
+    size: int = 0
+    papers: Many[Paper] = related("folder_id")
+
+
+class Paper(Entity, soft_delete=True, tenant="tenant_id", rows=owner("owner_id") | role("support")):
+    """A row of a tenant that goes and comes back with another."""
+
+    folder_id: UUID | None = field(references="Folder", on_delete="cascade", default=None)
+    owner_id: UUID = UNASSIGNED
+    number: str = field(unique=True, max_length=40)
+    deleted_at: datetime | None = None
+
+
+class Seal(Entity):
+    """What forbids that a paper is deleted."""
+
+    paper_id: UUID = field(references=Paper)
+
+
+class Link(Entity):
+    """What forgets a paper that is deleted."""
+
+    paper_id: UUID | None = field(references=Paper, on_delete="null", default=None)
+
+
+class Pin(Dto):
+    """A value inside a row, a part of which is secret."""
+
+    hint: str
+    digits: str = field(secret=True)
+
+
+class Account(Entity, audit=True, rows=owner("owner_id") | role("support")):
+    """A row of one caller whose changes are written down."""
+
+    owner_id: UUID = UNASSIGNED
+    name: str = field(unique=True, max_length=40)
+    balance: Decimal = field(default=Decimal(0), digits=12, places=2)
+    opened: datetime | None = None
+    colour: Colour | None = None
+    tags: list[str] = field(default_factory=list)
+    limits: dict[str, int] = field(default_factory=dict)
+    pin: Pin | None = None
+    token: Secret[str] | None = None
+    remark: str = field(default="", write_only=True)
+    score: int = field(default=0, read=role("support"))
+
+
+class Case(Entity, audit=True, soft_delete=True, tenant="tenant_id"):
+    """A row of a tenant whose changes are written down, and which is kept when it is deleted."""
+
+    title: str = field(max_length=40)
+    steps: Many[Step] = related("case_id")
+
+
+class Step(Entity, audit=True, soft_delete=True, tenant="tenant_id"):
+    """A row that goes and comes back with another."""
+
+    case_id: UUID = field(references=Case, on_delete="cascade", default=UNASSIGNED)
+    text: str = ""
+
+
 library: Module = Module("library")
-library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item)
+library.entity(Account, Case, Step)
+library.entity(Folder, Paper, Seal, Link)
+library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item, Branch, Member, Site)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
 PLANS = plan_entities(BLUEPRINT)
 TABLES = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in PLANS.values())

@@ -16,7 +16,10 @@ from mainstay.model.principal import Principal
 from mainstay.model.problem import SerializationConflict
 from mainstay.model.structs import Entity
 from mainstay.ports.aggregates import Aggregates
+from mainstay.ports.audit import AuditTrail
+from mainstay.ports.auditing import audited
 from mainstay.ports.bulk import Bulk
+from mainstay.ports.deleted import Deleted
 from mainstay.ports.repository import Repository
 from mainstay.ports.store import Store
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
@@ -43,6 +46,14 @@ class Hands:
     def rows(self, entity: type[E]) -> Repository[E]:
         """Return the repository of an entity."""
         return Repository(self.unit, self.unit.frame.plans[entity])
+
+    def audit(self, entity: type[E]) -> AuditTrail[E]:
+        """Return the doorway to what was done to rows."""
+        return AuditTrail(self.unit, self.unit.frame.plans[entity])
+
+    def deleted(self, entity: type[E]) -> Deleted[E]:
+        """Return the doorway to deleted rows."""
+        return Deleted(self.unit, self.unit.frame.plans[entity])
 
     def bulk(self, entity: type[E]) -> Bulk[E]:
         """Return the doorway for changes of many rows."""
@@ -77,7 +88,7 @@ class World:
         frame = Frame(
             who, operation, self.clock, self.ids, self.sealer, self.plans, self.store, frozenset(named), if_match
         )
-        return UnitOfWork(frame, write=write, isolation=isolation)
+        return UnitOfWork(audited(frame, "request", "trace"), write=write, isolation=isolation)
 
     @asynccontextmanager
     async def command(self, who: Principal = ALICE, **more: Any) -> AsyncIterator[Hands]:

@@ -20,6 +20,8 @@ from sql_shop import entity, thing
 from mainstay.adapters.sql.migrations import MigrationFault, check_compatible, migrate, plan, rollback, status
 from mainstay.adapters.sql.migrations.postgres_target import LOCK, PostgresTarget
 from mainstay.model.fields import field
+from mainstay.model.schema import shape_of
+from mainstay.model.structs import Entity
 from mainstay.ports.store import Table
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -203,3 +205,25 @@ def test_what_is_missing_is_told(shop: Shop) -> None:
     found = status(shop.target, shop.files, [thing(name=(str, ""), size=(int, 5)), entity("Other")])
     assert any("thing.size is missing" in each for each in found.drift)
     assert any("other is missing" in each for each in found.drift)
+
+
+def test_options_of_entities_come_and_go(shop: Shop) -> None:
+    def made(**options: Any) -> Table:
+        class Thing(Entity, **options):
+            name: str = field(unique=True)
+            code: str | None = field(default=None, unique=True)
+            rank: int = field(default=0, index=True)
+
+        return Table(shape=shape_of(Thing), name="thing", module="shop")
+
+    names = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'thing' ORDER BY indexname"
+    shop.change(made())
+    shop.insert(name="a", rank=1)
+    before = shop.sql(names)
+    shop.change(made(tenant="tenant_id", soft_delete=True))
+    found = {name: text.partition("USING btree ")[2] for name, text in shop.sql(names)}
+    assert found["uq_thing_code"] == "(tenant_id, code) WHERE (deleted_at IS NULL)"
+    assert found["uq_thing_name"] == "(tenant_id, name) WHERE (deleted_at IS NULL)"
+    assert found["ix_thing_rank"] == "(tenant_id, rank, id)"
+    rollback(shop.target, shop.files)
+    assert shop.sql(names) == before

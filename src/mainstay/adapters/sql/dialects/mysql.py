@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import UUID
@@ -75,6 +75,7 @@ class MysqlDialect(Dialect):
     listable: ClassVar[frozenset[FieldKind]] = frozenset()
     few = 0
     indexes_if_absent = False
+    partial_indexes = False
     locking = " FOR UPDATE"
 
     def __init__(self, collation: str = "utf8mb4_nopad_bin") -> None:
@@ -115,6 +116,13 @@ class MysqlDialect(Dialect):
         if longest > room:
             raise TableFault(f"no index of MariaDB or MySQL holds a length of {longest}: use max_length={room} or less")
         return longest
+
+    def check_key(self, attributes: Sequence[Attribute]) -> None:
+        width = {FieldKind.STRING: 4, FieldKind.ENUM: 4, FieldKind.BYTES: 1}
+        room = sum((self.bound(each) or 0) * width.get(each.kind, 0) for each in attributes)
+        if room > KEY_ROOM:
+            names = " and ".join(each.name for each in attributes)
+            raise TableFault(f"{names} together are too long for an index of MariaDB or MySQL: give a max_length=")
 
     def index_options(self, attribute: Attribute) -> Mapping[str, Any]:
         """An index holds the beginning of a text that has no bound."""

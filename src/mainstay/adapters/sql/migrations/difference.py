@@ -21,6 +21,7 @@ from mainstay.adapters.sql.types import ColumnType, Enum
 from mainstay.adapters.sql.types import value as value_of
 from mainstay.model.fields import MISSING
 from mainstay.model.schema import Attribute
+from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.ports.documents import json_text
 from mainstay.ports.store import Table
 
@@ -71,6 +72,7 @@ def difference(connection: sa.Connection, tables: Sequence[Table]) -> Difference
         raise MigrationFault("\n".join(faults))
     dropped = [op.table_name for op in up.ops if isinstance(op, ops.DropTableOp)]
     warnings.extend(f"the table {name} is dropped with all its rows" for name in dropped)
+    warnings.extend(_without_tenant(up, tables))
     words = _words(up)
     up.ops, down.ops = _with_conversions(up), _with_conversions(down)
     return Difference(up, down, warnings, words)
@@ -80,6 +82,19 @@ def _modified(all_ops: Any) -> Iterator[ops.ModifyTableOps]:
     for op in all_ops.ops:
         if isinstance(op, ops.ModifyTableOps):
             yield op
+
+
+def _without_tenant(up: ops.UpgradeOps, tables: Sequence[Table]) -> Iterator[str]:
+    """Warn of rows whose entity belongs to tenants from now on."""
+    tenancies = {t.name: t.shape.type.__mainstay_options__.tenancy for t in tables}
+    for table in _modified(up):
+        tenancy = tenancies.get(table.table_name)
+        added = [op.column.name for op in table.ops if isinstance(op, ops.AddColumnOp)]
+        if tenancy is not None and tenancy.field in added:
+            yield (
+                f"{table.table_name}.{tenancy.field}: the rows that are there belong to no tenant, so that nobody sees "
+                "them: give each its own here"
+            )
 
 
 def _prepare_up(
@@ -94,6 +109,8 @@ def _prepare_up(
         elif isinstance(op, ops.AlterColumnOp):
             _check_alter(table.table_name, op, attributes, faults, warnings)
     warnings.extend(f"the column {table.table_name}.{name} is dropped with all its values" for name in dropped)
+    if DELETED_AT in dropped:
+        warnings.append(f"{table.table_name}: rows that were deleted are there again: take them out here")
     if added and dropped:
         warnings.append(
             f"{table.table_name}: if {dropped[0]} was only renamed to {added[0]}, "

@@ -51,7 +51,7 @@ def _told(op: Any, connection: sa.Connection) -> Drift:
         case ops.AlterColumnOp():
             return Drift(f"the column {op.table_name}.{op.column_name} is of another type", False)
         case ops.CreateIndexOp():
-            return Drift(f"the index {op.index_name} of {op.table_name} is missing", True)
+            return Drift(f"the index {op.index_name} of {op.table_name} is missing", not op.unique)
         case ops.DropIndexOp():
             unique = bool(op.to_index().unique)
             return Drift(f"the index {op.index_name} of {op.table_name} is in no model", not unique)

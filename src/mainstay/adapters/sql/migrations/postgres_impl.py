@@ -28,17 +28,17 @@ class MainstayImpl(PostgresqlImpl):
         super().alter_column(table_name, column_name, **given)
 
     def create_index(self, index: sa.Index, **given: Any) -> None:
-        """Create an index; a field of it that may be null is sorted with null first."""
+        """Create an index; a field of it that may be null is sorted with null first, where it gives an order."""
         table, connection = index.table, self.connection
         assert table is not None
         assert connection is not None
         columns = sa.inspect(connection).get_columns(table.name)
         nullable = {column["name"] for column in columns if column["nullable"]}
         fields = list(index.columns)
-        if any(field.name in nullable for field in fields):
+        if not index.unique and any(field.name in nullable for field in fields):
             bare = sa.Table(table.name, sa.MetaData(), *(sa.Column(c.name, c.type) for c in table.columns))
             placed = [_placed(bare.c[field.name], nullable=field.name in nullable) for field in fields]
-            index = sa.Index(index.name, *placed, unique=index.unique)
+            index = sa.Index(index.name, *placed)
         super().create_index(index, **given)
 
 
