@@ -284,12 +284,32 @@ class Enum(ColumnType):
 def literal(dialect: Dialect, kind: ColumnType, text: str) -> str:
     """Return a value as it stands in a statement. ``text`` is its text in JSON, without quotes."""
     parse: Callable[[str], Any] = _PARSERS.get(kind.kind, values.same)
+    if dialect.name == "mysql":
+        return _mysql_literal(kind, parse(text))
     stored: Any = text if dialect.name == "postgresql" else kind.encoder()(parse(text))
     if isinstance(kind, Enum) and kind.storage == "INTEGER":
         stored = int(text)
     if isinstance(stored, int | float):
         return repr(stored)
     return "'" + str(stored).replace("'", "''") + "'"
+
+
+def _mysql_literal(kind: ColumnType, value: Any) -> str:
+    """Return a value as MariaDB and MySQL take it. As a default of a long text it must be an expression: in brackets."""
+    if isinstance(kind, Uuid):
+        return f"x'{value.hex}'"
+    if isinstance(kind, DateTime):
+        value = values.in_utc(value).replace(tzinfo=None).isoformat(" ", "microseconds")
+    elif isinstance(kind, Boolean):
+        return str(int(value))
+    elif isinstance(kind, Json):
+        value = values.json_text(value)
+    elif isinstance(kind, Decimal):
+        return f"{value:f}"
+    elif isinstance(value, int | float):
+        return repr(value)
+    quoted = "'" + str(value).replace("'", "''") + "'"
+    return f"({quoted})" if kind.mysql.startswith("LONG") else quoted
 
 
 class Value(sa.ColumnElement[Any]):
@@ -313,7 +333,8 @@ def value(kind: ColumnType, text: str) -> Value:
 
 @compiles(Value)
 def _written(element: Value, compiler: Any, **_: Any) -> str:
-    return literal(compiler.dialect, element.kind, element.text)
+    text = literal(compiler.dialect, element.kind, element.text)
+    return text.replace("%", "%%") if compiler.preparer._double_percents else text
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
