@@ -295,7 +295,11 @@ def literal(dialect: Dialect, kind: ColumnType, text: str) -> str:
 
 
 def _mysql_literal(kind: ColumnType, value: Any) -> str:
-    """Return a value as MariaDB and MySQL take it. As a default of a long text it must be an expression: in brackets."""
+    """Return a value as MariaDB and MySQL take it.
+
+    As a default of a long text it must be an expression, in brackets. MySQL keeps that as a text with backslashes, which
+    it cannot read again where they stand for themselves: what has one, or a quote, is given by its bytes.
+    """
     if isinstance(kind, Uuid):
         return f"x'{value.hex}'"
     if isinstance(kind, DateTime):
@@ -309,7 +313,11 @@ def _mysql_literal(kind: ColumnType, value: Any) -> str:
     elif isinstance(value, int | float):
         return repr(value)
     quoted = "'" + str(value).replace("'", "''") + "'"
-    return f"({quoted})" if kind.mysql.startswith("LONG") else quoted
+    if kind.mysql.startswith("LONG"):
+        if {"'", "\\"} & set(str(value)):
+            quoted = f"convert(unhex('{str(value).encode().hex()}') using utf8mb4)"
+        return f"({quoted})"
+    return quoted
 
 
 class Value(sa.ColumnElement[Any]):

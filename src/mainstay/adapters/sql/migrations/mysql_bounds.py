@@ -40,8 +40,8 @@ class Bounds:
         SELECT c.table_name, c.column_name,
             CASE WHEN c.data_type IN ('varchar', 'varbinary') THEN c.character_maximum_length END,
             c.is_nullable = 'YES',
-            CASE WHEN version() LIKE '%MariaDB%' THEN c.column_default
-                WHEN c.extra LIKE '%DEFAULT_GENERATED%' THEN concat('(', c.column_default, ')')
+            CASE WHEN c.column_default IS NULL OR version() LIKE '%MariaDB%' THEN c.column_default
+                WHEN c.extra LIKE '%DEFAULT_GENERATED%' THEN concat('(', replace(c.column_default, '\\''', ''''), ')')
                 ELSE quote(c.column_default) END,
             EXISTS (SELECT 1 FROM information_schema.statistics s WHERE s.table_schema = c.table_schema
                 AND s.table_name = c.table_name AND s.index_name = concat('ix_', c.table_name, '_', c.column_name))

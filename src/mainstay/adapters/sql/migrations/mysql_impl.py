@@ -15,7 +15,7 @@ from mainstay.adapters.sql.dialects.mysql import BOUND, MysqlDialect
 from mainstay.adapters.sql.migrations.conversions import Way, mysql_way
 from mainstay.adapters.sql.migrations.files import MigrationFault
 from mainstay.adapters.sql.migrations.mysql_bounds import Bounds
-from mainstay.adapters.sql.types import ColumnType, Stored
+from mainstay.adapters.sql.types import Bytes, ColumnType, Stored, Text
 
 _UNBOUNDED = ("LONGTEXT", "LONGBLOB")
 _COLLATIONS = frozenset({"utf8mb4_nopad_bin", "utf8mb4_0900_bin"})
@@ -77,13 +77,35 @@ class MainstayImpl(MySQLImpl):
             index.dialect_options["mysql"]["length"] = lengths
         super().create_index(index, **given)
 
-    def drop_index(self, index: sa.Index, **given: Any) -> None:
-        """Drop an index, even one that a reference rests on: it goes next, or has another one."""
-        self._exec("SET SESSION foreign_key_checks = 0")
-        try:
-            super().drop_index(index, **given)
-        finally:
-            self._exec("SET SESSION foreign_key_checks = 1")
+    def drop_index(self, index: sa.Index, **given: Any) -> None:  # noqa: ARG002 - the form that operations call
+        """Drop an index. A reference that rests on it gets one of its own."""
+        assert index.table is not None
+        self._drop_index(index.table.name, str(index.name))
+
+    def drop_constraint(self, const: Any, **given: Any) -> None:
+        """Drop a constraint, and with a reference the index that the server, or ``drop_index``, has made for it."""
+        table, name = const.table.name, str(const.name)
+        if isinstance(const, sa.UniqueConstraint):
+            self._drop_index(table, name)
+        elif isinstance(const, sa.ForeignKeyConstraint):
+            own = name in {index["name"] for index in sa.inspect(self._open).get_indexes(table)}
+            parts = [f"DROP FOREIGN KEY {self._quote(name)}", *([f"DROP INDEX {self._quote(name)}"] if own else ())]
+            self._exec(_verbatim(f"ALTER TABLE {self._quote(table)} {', '.join(parts)}"))
+        else:
+            super().drop_constraint(const, **given)
+
+    def _drop_index(self, table: str, name: str) -> None:
+        inspector = sa.inspect(self._open)
+        indexes = {index["name"]: index["column_names"] for index in inspector.get_indexes(table)}
+        mine = indexes.pop(name, [])
+        others = [*indexes.values(), inspector.get_pk_constraint(table)["constrained_columns"]]
+        parts = [f"DROP INDEX {self._quote(name)}"]
+        for reference in inspector.get_foreign_keys(table):
+            columns = reference["constrained_columns"]
+            if mine[: len(columns)] == columns and not any(each[: len(columns)] == columns for each in others):
+                listed = ", ".join(map(self._quote, columns))
+                parts.append(f"ADD INDEX {self._quote(str(reference['name']))} ({listed})")
+        self._exec(_verbatim(f"ALTER TABLE {self._quote(table)} {', '.join(parts)}"))
 
     def add_constraint(self, const: Any, **given: Any) -> None:
         """Add a constraint. What is to be unique gets a bound in the same statement, where it has none."""
@@ -102,8 +124,6 @@ class MainstayImpl(MySQLImpl):
         self._exec(_verbatim(f"ALTER TABLE {self._quote(table)} {', '.join(parts)}"))
 
     def _spec(self, table: str, column: str, there: Any) -> str:
-        from mainstay.adapters.sql.types import Bytes, Text
-
         kind = Bytes() if str(there["type"]).startswith("LONGBLOB") else Text()
         bounded = self._bounds.typed(table, column, kind, indexed=True)
         text = type(kind)(bounded.length or BOUND).mysql_text
@@ -119,7 +139,7 @@ class MainstayImpl(MySQLImpl):
             if given["nullable"] is None:
                 given["nullable"] = there["nullable"]
         if new is None:
-            given["existing_type"] = there["type"]
+            given["existing_type"] = _plain(there["type"])
             if given.get("server_default", False) is False and there["default"] is not None:
                 given["existing_server_default"] = sa.DefaultClause(sa.text(there["default"].replace(":", "\\:")))
         else:
@@ -164,6 +184,13 @@ class MainstayImpl(MySQLImpl):
         if word in ("VARCHAR", "VARBINARY") and word == wanted_word:
             return int(length) < int(wanted_length)
         return (word, length) != (wanted_word, wanted_length)
+
+
+def _plain(there: Any) -> Any:
+    """Return a type of the catalog without the collation, where it is that of our tables."""
+    if getattr(there, "collation", None) not in _COLLATIONS:
+        return there
+    return Text(there.length if isinstance(there, sa.VARCHAR) else None)
 
 
 def _parsed(text: str) -> tuple[str, str]:

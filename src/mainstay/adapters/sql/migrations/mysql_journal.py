@@ -36,12 +36,9 @@ _READING = re.compile(
 )
 _VERSION = re.compile(rf"\s*(?P<verb>CREATE TABLE|INSERT INTO|UPDATE|DELETE FROM) `?{VERSION_TABLE}\b", re.IGNORECASE)
 _COUNTER = re.compile(r" AUTO_INCREMENT=\d+")
-_OBJECTS = """
-    SELECT concat_ws(' ', 'trigger', trigger_name, event_object_table, action_timing, event_manipulation,
-        action_statement)
-    FROM information_schema.triggers WHERE trigger_schema = DATABASE()
-    UNION ALL SELECT concat_ws(' ', routine_type, routine_name, routine_definition)
-    FROM information_schema.routines WHERE routine_schema = DATABASE()
+_ROUTINES = """
+    SELECT routine_type, routine_name, routine_definition FROM information_schema.routines
+    WHERE routine_schema = DATABASE()
 """
 
 
@@ -173,7 +170,8 @@ class _Wire:
         """Return what stands for the whole schema, the journal left out."""
         tables = [row[0] for row in self.change("SHOW TABLES") if row[0] != TABLE]
         made = [self.change(f"SHOW CREATE TABLE `{name.replace('`', '``')}`")[0][1] for name in sorted(tables)]
-        others = sorted(row[0] or "" for row in self.change(_OBJECTS))
+        triggers = [row[:5] for row in self.change("SHOW TRIGGERS")]  # the rest tells who made it, and when
+        others = sorted(map(str, (*triggers, *self.change(_ROUTINES))))
         return blake2b(_COUNTER.sub("", "\n".join([*made, *others])).encode(), digest_size=16).hexdigest()
 
 
