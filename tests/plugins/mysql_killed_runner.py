@@ -95,7 +95,9 @@ def held(url: str) -> dict[str, Any]:
     """Return what a database holds, without the order in which constraints stand."""
     [tables] = sql(url, "SHOW TABLES")
     names = [name for (name,) in tables if name != TABLE]
-    schema = [sorted(line.strip(" ,") for line in sql(url, f"SHOW CREATE TABLE `{n}`")[0][0][1].splitlines()) for n in names]
+    schema = [
+        sorted(line.strip(" ,") for line in sql(url, f"SHOW CREATE TABLE `{n}`")[0][0][1].splitlines()) for n in names
+    ]
     rows = {name: sorted(map(repr, sql(url, f"SELECT * FROM `{name}`")[0])) for name in names}
     return {"journal": len(names) < len(tables), "schema": schema, "rows": rows}
 

@@ -58,6 +58,7 @@ def test_production_is_migrated_served_backed_up_and_rolled_back(
     assert db("status")["current"] == "0001_initial_schema"
 
 
+@pytest.mark.parametrize("production", ["mysql"], indirect=True)
 def test_a_longer_text_needs_no_revision_and_room_before_it_is_served(
     project: Path, mainstay: Callable[..., Any], production: dict[str, str]
 ) -> None:

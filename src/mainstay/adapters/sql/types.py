@@ -24,6 +24,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from mainstay.adapters.sql import values
 from mainstay.adapters.sql.dialect import MAX_DIGITS
 from mainstay.adapters.sql.dialect import Dialect as Ways
+from mainstay.adapters.sql.mysql_literals import mysql_literal
 
 _COLUMN = re.compile(
     r'(?:^|[,(])\s*(?:"(?P<quoted>[^"]+)"|(?P<plain>\w+)) [A-Z]+ /\* (?P<kind>[a-z]+)(?:\((?P<places>\d+)\))? \*/'
@@ -285,39 +286,13 @@ def literal(dialect: Dialect, kind: ColumnType, text: str) -> str:
     """Return a value as it stands in a statement. ``text`` is its text in JSON, without quotes."""
     parse: Callable[[str], Any] = _PARSERS.get(kind.kind, values.same)
     if dialect.name == "mysql":
-        return _mysql_literal(kind, parse(text))
+        return mysql_literal(kind.kind, parse(text), long=kind.mysql.startswith("LONG"))
     stored: Any = text if dialect.name == "postgresql" else kind.encoder()(parse(text))
     if isinstance(kind, Enum) and kind.storage == "INTEGER":
         stored = int(text)
     if isinstance(stored, int | float):
         return repr(stored)
     return "'" + str(stored).replace("'", "''") + "'"
-
-
-def _mysql_literal(kind: ColumnType, value: Any) -> str:
-    """Return a value as MariaDB and MySQL take it.
-
-    As a default of a long text it must be an expression, in brackets. MySQL keeps that as a text with backslashes, which
-    it cannot read again where they stand for themselves: what has one, or a quote, is given by its bytes.
-    """
-    if isinstance(kind, Uuid):
-        return f"x'{value.hex}'"
-    if isinstance(kind, DateTime):
-        value = values.in_utc(value).replace(tzinfo=None).isoformat(" ", "microseconds")
-    elif isinstance(kind, Boolean):
-        return str(int(value))
-    elif isinstance(kind, Json):
-        value = values.json_text(value)
-    elif isinstance(kind, Decimal):
-        return f"{value:f}"
-    elif isinstance(value, int | float):
-        return repr(value)
-    quoted = "'" + str(value).replace("'", "''") + "'"
-    if kind.mysql.startswith("LONG"):
-        if {"'", "\\"} & set(str(value)):
-            quoted = f"convert(unhex('{str(value).encode().hex()}') using utf8mb4)"
-        return f"({quoted})"
-    return quoted
 
 
 class Value(sa.ColumnElement[Any]):

@@ -38,7 +38,11 @@ def database(tmp_path: Path) -> Iterator[str]:
 def fill(url: str, start: int, end: int) -> None:
     hexed = NASTY.encode().hex()
     values = ", ".join(f"(x'{n:032x}', 1, now(6), now(6), '{n}', x'{hexed}')" for n in range(start, end))
-    sql(url, f"INSERT INTO thing VALUES {values}", f"INSERT INTO maker VALUES (x'{start:032x}', 1, now(6), now(6), x'00FF')")
+    sql(
+        url,
+        f"INSERT INTO thing VALUES {values}",
+        f"INSERT INTO maker VALUES (x'{start:032x}', 1, now(6), now(6), x'00FF')",
+    )
 
 
 def test_a_database_is_dumped_and_comes_back(database: str, tmp_path: Path) -> None:
@@ -118,7 +122,11 @@ def test_the_password_is_in_a_file_of_the_owners_and_a_dump_that_fails_leaves_no
 
 
 SETTINGS: list[tuple[str, bool, list[str]]] = [
-    ("mysql://me:p%22%40%5C%23@db:1/shop", True, ['host="db"', 'port="1"', 'user="me"', 'password="p"@\\\\#"', "skip-ssl"]),
+    (
+        "mysql://me:p%22%40%5C%23@db:1/shop",
+        True,
+        ['host="db"', 'port="1"', 'user="me"', 'password="p"@\\\\#"', "skip-ssl"],
+    ),
     ("mysql://db/shop?socket=/run/s", True, ['socket="/run/s"', "skip-ssl"]),
     ("mysql://db/shop?ssl-mode=required", True, ['host="db"', 'port="3306"', "ssl", "skip-ssl-verify-server-cert"]),
     ("mysql://db/shop?ssl-mode=verify-identity", True, ['host="db"', 'port="3306"', "ssl", "ssl-verify-server-cert"]),

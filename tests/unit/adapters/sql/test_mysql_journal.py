@@ -107,8 +107,12 @@ COUNTS = "UPDATE thing SET gone = gone + 1"
 
 
 def test_a_statement_that_fails_is_told_mended_and_run_again_and_those_before_it_are_not(shop: Shop) -> None:
-    shop.own(f'op.execute("{COUNTS}")\nop.execute("CREATE TABLE half (id INT)")\nop.execute("UPDATE nowhere SET a = 1")')
-    with pytest.raises(MigrationFault, match=r"nowhere' doesn't exist: 2 statements of the revision are done.*run this"):
+    shop.own(
+        f'op.execute("{COUNTS}")\nop.execute("CREATE TABLE half (id INT)")\nop.execute("UPDATE nowhere SET a = 1")'
+    )
+    with pytest.raises(
+        MigrationFault, match=r"nowhere' doesn't exist: 2 statements of the revision are done.*run this"
+    ):
         migrate(shop.target, shop.files)
     assert shop.target.revision() == "0001_initial_schema"
     with pytest.raises(MigrationFault, match="a migration was stopped behind UPDATE thing SET"):

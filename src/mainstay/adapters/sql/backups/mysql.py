@@ -125,7 +125,9 @@ def client_settings(url: str, *, mariadb: bool) -> list[str]:
 
 def _quoted_value(value: str) -> str:
     if "\n" in value or "\r" in value:
-        raise BackupFault("the user or the password of the url has a line break, which a client program takes from nobody")
+        raise BackupFault(
+            "the user or the password of the url has a line break, which a client program takes from nobody"
+        )
     return '"' + value.replace("\\", "\\\\") + '"'
 
 

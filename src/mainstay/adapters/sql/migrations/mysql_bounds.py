@@ -30,7 +30,7 @@ class _Found(NamedTuple):
     length: int | None
     nullable: bool
     default: str | None
-    index: bool
+    has_index: bool
 
 
 class Bounds:
@@ -97,11 +97,11 @@ class Bounds:
     def _statement(self, connection: sa.Connection, found: _Found, bound: int | None) -> str:
         quote = connection.dialect.identifier_preparer.quote
         column = quote(found.column)
-        kind = self._type(found, bound).dialect_impl(connection.dialect).impl
-        parts = [f"MODIFY {column} {kind.get_col_spec()} {'NULL' if found.nullable else 'NOT NULL'}"]
+        kind = self._type(found, bound).mysql_text
+        parts = [f"MODIFY {column} {kind} {'NULL' if found.nullable else 'NOT NULL'}"]
         if found.default is not None:
             parts[0] += f" DEFAULT {found.default}"
-        if found.index:
+        if found.has_index:
             index = quote(f"ix_{found.table}_{found.column}")
             room = "" if bound is not None else f"({BOUND})"
             parts = [f"DROP INDEX {index}", *parts, f"ADD INDEX {index} ({column}{room}, id)"]

@@ -15,7 +15,7 @@ from mainstay.adapters.sql.dialects.mysql import BOUND, MysqlDialect
 from mainstay.adapters.sql.migrations.conversions import Way, mysql_way
 from mainstay.adapters.sql.migrations.files import MigrationFault
 from mainstay.adapters.sql.migrations.mysql_bounds import Bounds
-from mainstay.adapters.sql.types import Bytes, ColumnType, Stored, Text
+from mainstay.adapters.sql.types import Bytes, ColumnType, Text
 
 _UNBOUNDED = ("LONGTEXT", "LONGBLOB")
 _COLLATIONS = frozenset({"utf8mb4_nopad_bin", "utf8mb4_0900_bin"})
@@ -42,7 +42,10 @@ class MainstayImpl(MySQLImpl):
     def create_table(self, table: sa.Table, **given: Any) -> None:
         """Create a table as the store would."""
         unique = {
-            column.name for each in table.constraints if isinstance(each, sa.UniqueConstraint) for column in each.columns
+            column.name
+            for each in table.constraints
+            if isinstance(each, sa.UniqueConstraint)
+            for column in each.columns
         }
         for column in table.columns:
             column.type = self._bounds.typed(table.name, column.name, column.type, indexed=column.name in unique)
@@ -96,7 +99,7 @@ class MainstayImpl(MySQLImpl):
 
     def _drop_index(self, table: str, name: str) -> None:
         inspector = sa.inspect(self._open)
-        indexes = {index["name"]: index["column_names"] for index in inspector.get_indexes(table)}
+        indexes: dict[Any, Any] = {index["name"]: index["column_names"] for index in inspector.get_indexes(table)}
         mine = indexes.pop(name, [])
         others = [*indexes.values(), inspector.get_pk_constraint(table)["constrained_columns"]]
         parts = [f"DROP INDEX {self._quote(name)}"]
@@ -143,7 +146,9 @@ class MainstayImpl(MySQLImpl):
             if given.get("server_default", False) is False and there["default"] is not None:
                 given["existing_server_default"] = sa.DefaultClause(sa.text(there["default"].replace(":", "\\:")))
         else:
-            indexed = column_name in self._indexed(table_name)  # without a bound none would hold it: that is taken later
+            indexed = column_name in self._indexed(
+                table_name
+            )  # without a bound none would hold it: that is taken later
             given["type_"] = self._bounds.typed(table_name, column_name, new, indexed=indexed)
             if isinstance(old, ColumnType) and isinstance(new, ColumnType):
                 self._convert(table_name, column_name, mysql_way(old, new), there)
@@ -177,8 +182,8 @@ class MainstayImpl(MySQLImpl):
         collation = getattr(there, "collation", None)
         if collation is not None and collation not in _COLLATIONS:
             return True
-        wanted = metadata_column.type.load_dialect_impl(self.dialect)
-        text = wanted.get_col_spec() if isinstance(wanted, Stored) else str(wanted.compile(dialect=self.dialect))
+        wanted: Any = metadata_column.type
+        text = str(wanted.compile(dialect=self.dialect))
         word, length = _parsed(str(there.compile(dialect=self.dialect)))
         wanted_word, wanted_length = _parsed(text)
         if word in ("VARCHAR", "VARBINARY") and word == wanted_word:

@@ -27,7 +27,8 @@ TABLE = "mainstay_migration_step"
 
 _MAKE = f"""
     CREATE TABLE IF NOT EXISTS {TABLE} (
-        number INT NOT NULL PRIMARY KEY, statement LONGTEXT NOT NULL, schema_before CHAR(32) NOT NULL, done TINYINT(1) NOT NULL
+        number INT NOT NULL PRIMARY KEY, statement LONGTEXT NOT NULL, schema_before CHAR(32) NOT NULL,
+        done TINYINT NOT NULL
     ) ENGINE=InnoDB CHARACTER SET utf8mb4
 """
 _READING = re.compile(
@@ -54,7 +55,11 @@ class Journal:
     def told(self) -> str:
         """How much is done of the revision that was stopped."""
         done = sum(done for _, _, done in self._stored.values())
-        return f"{done} statements of the revision are done, and will not be run again" if done else "nothing of it is done"
+        return (
+            f"{done} statements of the revision are done, and will not be run again"
+            if done
+            else "nothing of it is done"
+        )
 
     @contextmanager
     def kept(self, connection: sa.Connection) -> Iterator[None]:
@@ -89,7 +94,9 @@ class Journal:
             self._stored = {number: (statement, before, bool(done)) for number, statement, before, done in rows}
 
     def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        return self._take(context, statement, lambda: context.dialect.do_execute(cursor, statement, parameters, context))
+        return self._take(
+            context, statement, lambda: context.dialect.do_execute(cursor, statement, parameters, context)
+        )
 
     def _execute_many(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         return self._take(

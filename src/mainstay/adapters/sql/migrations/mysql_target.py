@@ -137,7 +137,10 @@ class MysqlTarget(Target):
         """Return a connection of its own, told all that the service's own are told."""
         try:
             connection: Any = await asyncmy.connect(
-                **address(self._url), charset="utf8mb4", connect_timeout=CONNECT_SECONDS, program_name="mainstay migrate"
+                **address(self._url),
+                charset="utf8mb4",
+                connect_timeout=CONNECT_SECONDS,
+                program_name="mainstay migrate",
             )
         except (OSError, TimeoutError, MySQLError) as error:
             raise MigrationFault(f"{self} cannot be reached: {type(error).__name__}: {error}") from error
