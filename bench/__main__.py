@@ -3,13 +3,15 @@
 scripts/bench                      everything, 25 minutes;  writes bench/results/{latest.json,table.md,picture.svg}
 scripts/bench --quick              a look in some minutes; writes to .mainstay/bench/results
 scripts/bench --store postgresql   W4 to W6 on PostgreSQL;  writes bench/results/postgresql.{json,md,svg}
+scripts/bench --store mariadb      W4 to W6 on MariaDB;  writes bench/results/mariadb.{json,md,svg}
 scripts/bench --gate [--write]     count the instructions of the hot path against bench/baseline.json, or renew that
 scripts/bench --draw               table and picture anew from what bench/results holds of the store
 
 Contenders take turns, so that a noisy machine is noisy to all; figures are medians, ratios are taken round by round.
 What is measured is kept after each workload in .mainstay/bench/results: a run that is stopped loses one at most.
 Every contender must give the right answers, good and bad, before it is measured. Needs wrk and taskset; node and go
-are used where they are there. PostgreSQL is started for the run, or named by MAINSTAY_TEST_POSTGRES.
+are used where they are there. PostgreSQL and MariaDB are started for the run, or named by MAINSTAY_TEST_POSTGRES and
+MAINSTAY_TEST_MARIADB.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from bench.openloop import SKU_LENGTH
 from bench.peers import CONTENDERS, NAMES, OURS, Contender
 from bench.picture import draw
 from bench.report import Measured, Results
-from bench.stores import POSTGRESQL, RUN, SQLITE, TITLES, Store
+from bench.stores import MARIADB, POSTGRESQL, RUN, SQLITE, TITLES, Store
 from bench.workloads import WORKLOADS, Workload, lua, raw, tokens
 
 TOOLS = {"wrk": "apt-get install wrk", "taskset": "apt-get install util-linux"}
@@ -38,6 +40,7 @@ WORK = ROOT / ".mainstay" / "bench"
 FILES = {
     SQLITE: ("latest.json", "table.md", "picture.svg"),
     POSTGRESQL: ("postgresql.json", "postgresql.md", "postgresql.svg"),
+    MARIADB: ("mariadb.json", "mariadb.md", "mariadb.svg"),
 }
 """What is written of a run on each store: every single run, the table, the picture."""
 

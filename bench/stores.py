@@ -9,14 +9,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import postgres, processes
+from bench import mariadb, postgres, processes
 from bench.workloads import WORKLOADS
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
-TITLES = {SQLITE: "SQLite", POSTGRESQL: "PostgreSQL"}
-RUN = {SQLITE: tuple(one.name for one in WORKLOADS), POSTGRESQL: ("W4", "W5", "W6")}
-"""The workloads of a run on each store: those without a store are the same on both, and are run once."""
+MARIADB = "mariadb"
+TITLES = {SQLITE: "SQLite", POSTGRESQL: "PostgreSQL", MARIADB: "MariaDB"}
+_WITH_ROWS = ("W4", "W5", "W6")
+RUN = {SQLITE: tuple(one.name for one in WORKLOADS), POSTGRESQL: _WITH_ROWS, MARIADB: _WITH_ROWS}
+"""The workloads of a run on each store: those without a store are the same on all, and are run once."""
 
 
 class Unfit(Exception):
@@ -82,6 +84,27 @@ class PostgresDatabase(Data):
         return self._server.pids()
 
 
+class MariaDatabase(Data):
+    """A database on a MariaDB server that all share."""
+
+    def __init__(self, server: postgres.Cluster, name: str) -> None:
+        url = server.url_of(name)
+        super().__init__(url, url)
+        self._server = server
+        self.here = server.pid is not None
+
+    def counts(self, *tables: str) -> list[int]:
+        fields = [f"(SELECT count(*) FROM {name})" for name in tables]
+        fields += ["@@innodb_flush_log_at_trx_commit", "@@innodb_doublewrite"]
+        *numbers, flushed, doubled = asyncio.run(mariadb.row(self.told, f"SELECT {', '.join(fields)}"))
+        if flushed != 1 or not doubled:
+            raise Unfit(f"innodb_flush_log_at_trx_commit is {flushed}, innodb_doublewrite is {doubled}")
+        return [int(one) for one in numbers]
+
+    def pids(self) -> list[int]:
+        return self._server.pids()
+
+
 class Store:
     """One kind of store for all contenders of a run. ``about`` is what a reader must know of it."""
 
@@ -96,12 +119,23 @@ class Store:
 
 @contextlib.contextmanager
 def opened(name: str, work: Path) -> Iterator[Store]:
-    """Give the store of that name, empty. Raises ``postgres.Missing`` where there is no PostgreSQL."""
+    """Give the store of that name, empty. Raises ``postgres.Missing`` where its server is not to be had."""
     if name == SQLITE:
         for old in work.glob("*.sqlite3*"):
             old.unlink()
         yield Store(SQLITE, lambda contender: SqliteFile(work / f"{contender}.sqlite3"))
         return
+    kept = _postgresql if name == POSTGRESQL else _mariadb
+    with kept() as store:
+        yield store
+
+
+def _where(server: postgres.Cluster) -> str:
+    return "a server that was named, on any core" if server.lasting else "on the core of the load"
+
+
+@contextlib.contextmanager
+def _postgresql() -> Iterator[Store]:
     with postgres.cluster() as server:
         made: list[str] = []
 
@@ -116,8 +150,31 @@ def opened(name: str, work: Path) -> Iterator[Store]:
                 asyncio.run(postgres.analyze(server.url_of(database)))
 
         try:
-            where = "a server that was named, on any core" if server.lasting else "on the core of the load"
-            yield Store(POSTGRESQL, data, f"PostgreSQL {asyncio.run(postgres.version(server.url))}, {where}", ready)
+            about = f"PostgreSQL {asyncio.run(postgres.version(server.url))}, {_where(server)}"
+            yield Store(POSTGRESQL, data, about, ready)
         finally:
             if server.lasting:
                 asyncio.run(postgres.drop(server.url, made))
+
+
+@contextlib.contextmanager
+def _mariadb() -> Iterator[Store]:
+    with mariadb.cluster() as server:
+        made: list[str] = []
+
+        def data(contender: str) -> Data:
+            database = f"{mariadb.PREFIX}{contender.replace('-', '_')}"
+            asyncio.run(mariadb.create(server.url, database))
+            made.append(database)
+            return MariaDatabase(server, database)
+
+        def ready() -> None:
+            for database in made:
+                url = server.url_of(database)
+                asyncio.run(mariadb.analyze(url, *asyncio.run(mariadb.tables(url))))
+
+        try:
+            yield Store(MARIADB, data, f"MariaDB {asyncio.run(mariadb.version(server.url))}, {_where(server)}", ready)
+        finally:
+            if server.lasting:
+                asyncio.run(mariadb.drop(server.url, made))

@@ -20,7 +20,8 @@ from pythonjsonlogger.json import JsonFormatter
 from slowapi import Limiter, _rate_limit_exceeded_handler
 from slowapi.errors import RateLimitExceeded
 from slowapi.util import get_remote_address
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, TypeDecorator, event, select
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, String, TypeDecorator, event, select
+from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -28,10 +29,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 SECRET = os.environ["BENCH_SECRET"]
 DATABASE = os.environ["BENCH_DATABASE"]
 POSTGRESQL = DATABASE.startswith("postgresql://")
-if POSTGRESQL:
-    engine = create_async_engine(
-        DATABASE.replace("postgresql://", "postgresql+asyncpg://", 1), pool_size=10, max_overflow=0
-    )
+MYSQL = DATABASE.startswith("mysql://")
+if POSTGRESQL or MYSQL:
+    url = DATABASE.replace("postgresql://", "postgresql+asyncpg://", 1).replace("mysql://", "mysql+asyncmy://", 1)
+    engine = create_async_engine(url, pool_size=10, max_overflow=0)
 else:
     engine = create_async_engine(f"sqlite+aiosqlite:///{DATABASE}", connect_args={"timeout": 30})
 sessions = async_sessionmaker(engine, expire_on_commit=False)
@@ -54,7 +55,7 @@ def _pragmas(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-if not POSTGRESQL:
+if not POSTGRESQL and not MYSQL:
     event.listen(engine.sync_engine, "connect", _pragmas)
 
 
@@ -67,9 +68,9 @@ def _now() -> datetime:
 
 
 class Utc(TypeDecorator[datetime]):
-    """SQLite keeps no time zone: every time is UTC."""
+    """SQLite and MySQL keep no time zone: every time is UTC."""
 
-    impl = DateTime
+    impl = DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the signature is SQLAlchemy's
@@ -93,7 +94,7 @@ class Cents(TypeDecorator[Decimal]):
 
 
 UTC_TIME = DateTime(timezone=True) if POSTGRESQL else Utc()
-MONEY = Numeric(12, 2) if POSTGRESQL else Cents()
+MONEY = Numeric(12, 2) if POSTGRESQL or MYSQL else Cents()
 
 
 class Item(Base):
@@ -102,8 +103,8 @@ class Item(Base):
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UTC_TIME, default=_now)
     updated_at: Mapped[datetime] = mapped_column(UTC_TIME, default=_now)
-    sku: Mapped[str] = mapped_column(unique=True)
-    name: Mapped[str]
+    sku: Mapped[str] = mapped_column(String(40), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
     price: Mapped[Decimal] = mapped_column(MONEY)
     stock: Mapped[int] = mapped_column(BigInteger)
 
@@ -112,8 +113,8 @@ class Outbox(Base):
     __tablename__ = "outbox"
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     created_at: Mapped[datetime] = mapped_column(UTC_TIME, default=_now)
-    event: Mapped[str]
-    payload: Mapped[str]
+    event: Mapped[str] = mapped_column(String(100))
+    payload: Mapped[str] = mapped_column(String(200))
 
 
 class Part(BaseModel):

@@ -43,10 +43,13 @@ type rows interface {
 	add(ctx context.Context, wanted newItem) (item, error)
 }
 
-// open returns the rows in the store that is named: a file, or a PostgreSQL database.
+// open returns the rows in the store that is named: a file, or a database on a server.
 func open(ctx context.Context, database string) (rows, error) {
 	if strings.HasPrefix(database, "postgresql://") {
 		return openPostgres(ctx, database)
+	}
+	if strings.HasPrefix(database, "mysql://") {
+		return openMySQL(ctx, database)
 	}
 	return openSQLite(database)
 }

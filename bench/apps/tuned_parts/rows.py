@@ -1,4 +1,4 @@
-"""The data of the tuned Python peers, on the store that BENCH_DATABASE names: a file, or a PostgreSQL database."""
+"""The data of the tuned Python peers, on the store that BENCH_DATABASE names: a file, or a database on a server."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ def make_rows() -> Rows:
         from postgres_rows import PostgresRows
 
         return PostgresRows(database)
+    if database.startswith("mysql://"):
+        from mysql_rows import MysqlRows
+
+        return MysqlRows(database)
     from sqlite_rows import SqliteRows
 
     return SqliteRows(database)

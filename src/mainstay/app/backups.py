@@ -34,9 +34,10 @@ def restore(settings: Settings, file: Path, *, replace: bool) -> Contents:
 
 
 def _backups(settings: Settings) -> Any:
-    if scheme_of(settings) != "postgresql":
-        raise Refusal(f"there is no backup of a {scheme_of(settings)} database", "use the tools of its vendor")
-    return find("backups", "postgresql")(settings)
+    scheme = scheme_of(settings)
+    if scheme not in ("postgresql", "mysql", "mariadb"):
+        raise Refusal(f"there is no backup of a {scheme} database", "use the tools of its vendor")
+    return find("backups", scheme)(settings)
 
 
 def _told(work: Callable[[], Contents]) -> Contents:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MIGRATED = frozenset({"sqlite", "postgresql"})
+_MIGRATED = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
 """The stores whose schemas migrations make."""
 
 
@@ -30,7 +30,7 @@ class Migrations:
     """The migrations of one service. Every method raises ``Refusal`` with what is in the way and what to do."""
 
     def __init__(self, settings: Settings, tables: Sequence[Table]) -> None:
-        self.database: Target = _target(settings)
+        self.database: Target = _target(settings, tables)
         self.directory: Path = settings.root / settings.database.migrations
         self._tables = tuple(tables)
 
@@ -79,7 +79,8 @@ class Migrations:
             )
 
     def missing(self) -> list[str]:
-        """Return the tables and columns of the model that the database has not: a call to them would fail.
+        """Return the tables and columns of the model that the database has not, or else those that are too small for
+        it: a call to them would fail.
 
         It is quicker by far than the whole comparison, which ``status`` makes.
         """
@@ -92,7 +93,7 @@ class Migrations:
             else:
                 columns = (attribute.name for attribute in table.shape.attributes)
                 found += [f"column {table.name}.{name}" for name in columns if name not in there]
-        return found
+        return found or _told(self.database.unfit)
 
     def _schema(self) -> dict[str, set[str]]:
         """Return the columns of each table that is there."""
@@ -109,13 +110,13 @@ def _told(work: Callable[[], T]) -> T:
         raise Refusal(str(fault)) from fault
 
 
-def _target(settings: Settings) -> Target:
+def _target(settings: Settings, tables: Sequence[Table]) -> Target:
     """Return the database that the settings name."""
     if scheme_of(settings) == "sqlite":
         from mainstay.adapters.sql.migrations.sqlite_target import SqliteTarget
 
         return SqliteTarget(sqlite_path(settings))
-    made: Target = find("migrations", scheme_of(settings))(settings)
+    made: Target = find("migrations", scheme_of(settings))(settings, tables)
     return made
 
 

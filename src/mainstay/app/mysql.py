@@ -1,12 +1,19 @@
-"""The store of ``mysql://`` and ``mariadb://`` URLs."""
+"""What ``mysql://`` and ``mariadb://`` URLs need: the store, the target of migrations, backups."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mainstay.adapters.sql.mysql_store import MysqlStore
 from mainstay.app.refusal import Refusal
 from mainstay.app.settings import Settings
 from mainstay.ports.clock import Clock
-from mainstay.ports.store import Store
+from mainstay.ports.store import Store, Table
+
+if TYPE_CHECKING:
+    from mainstay.adapters.sql.backups.mysql import MysqlBackups
+    from mainstay.adapters.sql.migrations import Target
 
 
 def make(settings: Settings, clock: Clock) -> Store:
@@ -29,6 +36,30 @@ def make(settings: Settings, clock: Clock) -> Store:
             idle_seconds=database.turn_seconds,
         )
     except ValueError as error:
-        raise Refusal(
-            f"database.url ({settings.source('database.url')}): {error}", "mysql://user:password@host:3306/database"
-        ) from None
+        raise _no_address(settings, error) from None
+
+
+def target(settings: Settings, tables: Sequence[Table]) -> Target:
+    """Return the database that migrations are run on."""
+    from mainstay.adapters.sql.migrations.mysql_target import MysqlTarget
+
+    try:
+        return MysqlTarget(settings.database.url.reveal(), tables)
+    except ValueError as error:
+        raise _no_address(settings, error) from None
+
+
+def backups(settings: Settings) -> MysqlBackups:
+    """Return the backups of the database."""
+    from mainstay.adapters.sql.backups.mysql import MysqlBackups
+
+    try:
+        return MysqlBackups(settings.database.url.reveal())
+    except ValueError as error:
+        raise _no_address(settings, error) from None
+
+
+def _no_address(settings: Settings, error: ValueError) -> Refusal:
+    return Refusal(
+        f"database.url ({settings.source('database.url')}): {error}", "mysql://user:password@host:3306/database"
+    )

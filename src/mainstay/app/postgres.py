@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mainstay.adapters.sql.postgres_store import PostgresStore
 from mainstay.app.settings import Settings
 from mainstay.ports.clock import Clock
-from mainstay.ports.store import Store
+from mainstay.ports.store import Store, Table
 
 if TYPE_CHECKING:
     from mainstay.adapters.sql.backups.postgres import PostgresBackups
@@ -36,7 +36,7 @@ def make(settings: Settings, clock: Clock) -> Store:
     )
 
 
-def target(settings: Settings) -> Target:
+def target(settings: Settings, _tables: Sequence[Table]) -> Target:
     """Return the database that migrations are run on: the server itself, where a pooler stands before it."""
     from mainstay.adapters.sql.migrations.postgres_target import PostgresTarget
 

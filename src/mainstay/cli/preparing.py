@@ -99,7 +99,7 @@ def migrations_needed(settings: Settings) -> Migrations:
     if found is None:
         raise Refusal(
             "the database of these settings has no migrations",
-            "SQLite and PostgreSQL have them: sqlite:///shop.sqlite, postgresql://user@host/shop",
+            "SQLite, PostgreSQL, MariaDB and MySQL have them: sqlite:///shop.sqlite, postgresql://user@host/shop",
             "elsewhere database.create makes the tables, outside of production",
         )
     return found

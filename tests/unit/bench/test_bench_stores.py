@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -14,9 +15,10 @@ from typing import Any
 
 import pytest
 from bench import __main__ as command
-from bench import checks, peers, postgres, processes, report, stores
-from bench.stores import POSTGRESQL, RUN, SQLITE, PostgresDatabase, SqliteFile, Unfit
+from bench import checks, mariadb, peers, postgres, processes, report, stores
+from bench.stores import MARIADB, POSTGRESQL, RUN, SQLITE, MariaDatabase, PostgresDatabase, SqliteFile, Unfit, opened
 from bench.workloads import WORKLOADS
+from mysql_databases import server_url
 
 URL = "postgresql://bench@127.0.0.1:5433/postgres"
 
@@ -169,3 +171,49 @@ def test_a_tree_has_the_processes_that_were_started_and_their_seconds() -> None:
         assert processes.seconds(found) >= processes.seconds([process.pid])
         process.communicate(b"\n")
     assert processes.seconds(found) == 0
+
+
+def test_without_mariadb_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(mariadb, "_PLACES", ())
+    with pytest.raises(postgres.Missing, match=r"apt-get install mariadb-server.*MAINSTAY_TEST_MARIADB="):
+        mariadb.program("mariadbd")
+
+
+def test_a_named_mariadb_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(mariadb.NAMED, f"mysql://bench@127.0.0.1:{processes.free_port()}/bench")
+    with pytest.raises(postgres.Missing, match="MAINSTAY_TEST_MARIADB cannot be used"), mariadb.cluster():
+        pass
+
+
+@pytest.mark.parametrize(("flushed", "doubled"), [(1, "ON"), (2, "ON"), (1, 0)])
+def test_a_mariadb_that_may_lose_a_commit_is_unfit(
+    monkeypatch: pytest.MonkeyPatch, flushed: int, doubled: object
+) -> None:
+    async def row(_url: str, statement: str) -> tuple[object, ...]:
+        assert statement.startswith("SELECT (SELECT count(*) FROM items), ")
+        return 7, flushed, doubled
+
+    monkeypatch.setattr(mariadb, "row", row)
+    server = postgres.Cluster("mysql://bench:secret@127.0.0.1:3306/mysql", None, lasting=True)
+    data = MariaDatabase(server, "mainstay_bench_go")
+    assert data.told == "mysql://bench:secret@127.0.0.1:3306/mainstay_bench_go"
+    if flushed == 1 and doubled:
+        assert data.counts("items") == [7]
+    else:
+        with pytest.raises(Unfit, match="innodb_flush_log_at_trx_commit"):
+            data.counts("items")
+
+
+def test_databases_of_a_named_mariadb_are_made_and_taken_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(mariadb.NAMED, server_url())
+    with opened(MARIADB, tmp_path) as store:
+        data = store.data("fastapi-tuned")
+        assert data.told.endswith("/mainstay_bench_fastapi_tuned")
+        asyncio.run(mariadb._run(data.told, "CREATE TABLE items (id INT)"))
+        store.ready()
+        assert data.counts("items") == [0]
+        assert data.pids()
+        assert store.about.startswith("MariaDB ")
+    with pytest.raises(mariadb.MySQLError, match="Unknown database"):
+        data.counts("items")

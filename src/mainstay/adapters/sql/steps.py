@@ -16,7 +16,7 @@ def fill(table: str, column: str, kind: ColumnType, text: str) -> None:
     """Give rows without a value one, told as in JSON: ``fill("product", "price", types.Decimal(places=2), "9.90")``."""
     dialect = op.get_bind().dialect
     name = dialect.identifier_preparer.quote(column)
-    value = literal(dialect, kind, text)
+    value = literal(dialect, kind, text).replace(":", "\\:")  # else a name behind a colon would stand for a value
     op.execute(f"UPDATE {dialect.identifier_preparer.quote(table)} SET {name} = {value} WHERE {name} IS NULL")
 
 

@@ -24,6 +24,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from mainstay.adapters.sql import values
 from mainstay.adapters.sql.dialect import MAX_DIGITS
 from mainstay.adapters.sql.dialect import Dialect as Ways
+from mainstay.adapters.sql.mysql_literals import mysql_literal
 
 _COLUMN = re.compile(
     r'(?:^|[,(])\s*(?:"(?P<quoted>[^"]+)"|(?P<plain>\w+)) [A-Z]+ /\* (?P<kind>[a-z]+)(?:\((?P<places>\d+)\))? \*/'
@@ -284,6 +285,8 @@ class Enum(ColumnType):
 def literal(dialect: Dialect, kind: ColumnType, text: str) -> str:
     """Return a value as it stands in a statement. ``text`` is its text in JSON, without quotes."""
     parse: Callable[[str], Any] = _PARSERS.get(kind.kind, values.same)
+    if dialect.name == "mysql":
+        return mysql_literal(kind.kind, parse(text), long=kind.mysql.startswith("LONG"))
     stored: Any = text if dialect.name == "postgresql" else kind.encoder()(parse(text))
     if isinstance(kind, Enum) and kind.storage == "INTEGER":
         stored = int(text)
@@ -313,7 +316,8 @@ def value(kind: ColumnType, text: str) -> Value:
 
 @compiles(Value)
 def _written(element: Value, compiler: Any, **_: Any) -> str:
-    return literal(compiler.dialect, element.kind, element.text)
+    text = literal(compiler.dialect, element.kind, element.text)
+    return text.replace("%", "%%") if compiler.preparer._double_percents else text
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {

@@ -10,7 +10,7 @@ __all__ = ["MysqlDialect", "PostgresDialect", "SqliteDialect", "dialect_named"]
 
 def dialect_named(name: str) -> Dialect:
     """Return the ways of a database by the name that SQLAlchemy has for it. Raises ``LookupError``."""
-    for dialect in (SqliteDialect, PostgresDialect):
+    for dialect in (SqliteDialect, PostgresDialect, MysqlDialect):
         if dialect.name == name:
             return dialect()
     raise LookupError(f"there is no dialect for {name}")

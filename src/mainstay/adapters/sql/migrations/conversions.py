@@ -62,6 +62,52 @@ def using(there: ColumnType, wanted: ColumnType) -> str:
     return f"{{0}}::{_cast(wanted)}"
 
 
+class Way(NamedTuple):
+    """How MariaDB and MySQL convert a column: it is first of the type ``through`` (empty: it stays as it is), then its
+    values are set to expressions of the column ``{0}``, then it gets the type that is wanted.
+
+    ``form`` is what texts must be (a regular expression): these servers would have changed the rows before one is found
+    that cannot be converted.
+    """
+
+    through: str = ""
+    expressions: tuple[str, ...] = ()
+    form: str = ""
+
+
+_GROUPS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+_DASHED = ", ".join(f"substr(lower(hex({{0}})), {start}, {length})" for start, length in _GROUPS)
+_TO_TEXT = {
+    "uuid": Way("VARBINARY(255)", (f"concat_ws('-', {_DASHED})",)),
+    "datetime": Way("VARCHAR(255)", ("concat(replace({0}, ' ', 'T'), 'Z')",)),
+}
+_DAY, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?"
+_FROM_TEXT = {
+    "uuid": Way(
+        "VARBINARY(255)", ("unhex(replace({0}, '-', ''))",), "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+    ),
+    "datetime": Way("VARCHAR(255)", ("replace(replace({0}, 'T', ' '), 'Z', '')",), f"^{_DAY}[T ]{_TIME}Z?$"),
+    "date": Way(form=f"^{_DAY}$"),
+    "time": Way(form=f"^{_TIME}$"),
+    "json": Way("LONGTEXT", ("json_quote({0})",)),
+}
+
+
+def mysql_way(there: ColumnType, wanted: ColumnType) -> Way:
+    """Return how MariaDB and MySQL convert values: the same as on SQLite."""
+    old, new = _kind(there), _kind(wanted)
+    if old == "text":
+        return _FROM_TEXT.get(new, Way())
+    if old in _TEXTS and new in _TEXTS and old != new:
+        to, of = _TO_TEXT.get(old, Way()), _FROM_TEXT.get(new, Way())
+        return Way(to.through or of.through, to.expressions + of.expressions)
+    if (old, new) == ("integer", "boolean"):
+        return Way(expressions=("{0} <> 0",))
+    if old == "decimal" and new in _NUMBERS and _places(wanted) < _places(there):
+        return Way(expressions=(f"truncate({{0}}, {_places(wanted)})",))
+    return Way()
+
+
 _NUMBERS = frozenset({"integer", "decimal"})
 
 

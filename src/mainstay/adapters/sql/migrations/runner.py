@@ -29,9 +29,11 @@ def context_of(connection: sa.Connection, **options: Any) -> MigrationContext:
 _NO_TABLES = sa.MetaData(naming_convention=NAMING)
 
 
-def _differ(context: Any, _column: Any, _wanted: Any, there: Any, wanted: Any) -> bool:
+def _differ(context: Any, _column: Any, _wanted: Any, there: Any, wanted: Any) -> bool | None:
     if not isinstance(wanted, ColumnType):
         return True
+    if context.dialect.name == "mysql":
+        return None  # its operations know: texts have bounds there
     if isinstance(there, ColumnType):
         return not same_storage(there, wanted)
     dialect = context.dialect  # of a database that tells the types of its columns itself

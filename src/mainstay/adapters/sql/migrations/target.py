@@ -31,6 +31,10 @@ class Target(ABC):
     def revision(self) -> str | None:
         """Return the revision that it is at, or None where it is not there or empty; without Alembic too."""
 
+    def unfit(self) -> list[str]:
+        """Return what keeps its columns from holding all that the model's fields may hold; without Alembic too."""
+        return []
+
     @abstractmethod
     def held(self, work: Callable[[sa.Connection], T], wait_seconds: float) -> T:
         """Do work in one transaction that nobody else migrates in, and commit it where all is well."""
