@@ -37,6 +37,7 @@ from mainstay.ports.ids import Ids
 from mainstay.ports.log import Log
 from mainstay.ports.repository import Repository
 from mainstay.ports.unit_of_work import UnitOfWork
+from mainstay.ports.upserts import Upserted
 
 __all__ = [
     "UNASSIGNED",
@@ -83,6 +84,7 @@ __all__ = [
     "Unavailable",
     "UnitOfWork",
     "Upload",
+    "Upserted",
     "Url",
     "Version",
     "all_of",

@@ -29,6 +29,7 @@ from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 CREDENTIALS = ("test", "test")
@@ -128,6 +129,10 @@ class TestStore(_Dynamo, StoreConformance):
 
 
 class TestUnitOfWork(_Dynamo, UnitOfWorkConformance):
+    pass
+
+
+class TestUpserts(_Dynamo, UpsertsConformance):
     pass
 
 

@@ -21,6 +21,7 @@ from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
@@ -66,6 +67,10 @@ class TestAggregates(_Memory, AggregatesConformance):
 
 
 class TestUnitOfWork(_Memory, UnitOfWorkConformance):
+    pass
+
+
+class TestUpserts(_Memory, UpsertsConformance):
     pass
 
 

@@ -26,6 +26,7 @@ from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
@@ -102,6 +103,10 @@ class TestStore(_Mongo, StoreConformance):
 
 
 class TestUnitOfWork(_Mongo, UnitOfWorkConformance):
+    pass
+
+
+class TestUpserts(_Mongo, UpsertsConformance):
     pass
 
 

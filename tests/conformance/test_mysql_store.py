@@ -24,6 +24,7 @@ from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
@@ -97,6 +98,10 @@ class TestStore(_Mysql, StoreConformance):
 
 
 class TestUnitOfWork(_Mysql, UnitOfWorkConformance):
+    pass
+
+
+class TestUpserts(_Mysql, UpsertsConformance):
     pass
 
 

@@ -21,6 +21,7 @@ from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
@@ -86,6 +87,10 @@ class TestStore(_Sqlite, StoreConformance):
 
 
 class TestUnitOfWork(_Sqlite, UnitOfWorkConformance):
+    pass
+
+
+class TestUpserts(_Sqlite, UpsertsConformance):
     pass
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from mainstay.model.conditions import TRUE, Condition
@@ -14,6 +14,7 @@ from mainstay.ports.relations import with_related
 from mainstay.ports.rows import Change
 from mainstay.ports.substitution import after_change
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
+from mainstay.ports.upserts import Upserted, upsert
 from mainstay.ports.writing import check_named, check_references, checked_changes, prepared
 
 E = TypeVar("E", bound=Entity)
@@ -51,6 +52,14 @@ class Bulk(Generic[E]):
         for entity, children in related:
             unit.transaction().rows(entity).insert(children)
         return made
+
+    async def upsert(self, rows: Iterable[E], /, *, on: str, change: Sequence[str] | None = None) -> list[Upserted[E]]:
+        """Add rows, or change those that have their values of the unique field ``on``, now, and return each in order.
+
+        The rules are those of ``Repository.upsert``; the pointers of faults begin with the index of the row. Two rows
+        of one value are ``Invalid``. Where one row is refused, none is stored.
+        """
+        return await upsert(self._unit, self._plan, list(rows), on, change, many=True)
 
     async def update(self, *conditions: Condition, set: Mapping[str, Any], **fields: Any) -> int:
         """Give fields of all matching rows the values of ``set`` now, and return how many rows there were.

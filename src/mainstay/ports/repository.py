@@ -19,6 +19,7 @@ from mainstay.ports.cursor import after, open_cursor, seal_cursor
 from mainstay.ports.relations import attach, with_related
 from mainstay.ports.rows import Change, Query, Rows, reference_conflict
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
+from mainstay.ports.upserts import Upserted, upsert
 from mainstay.ports.writing import check_named, check_references, checked_changes, prepared
 
 E = TypeVar("E", bound=Entity)
@@ -182,6 +183,16 @@ class Repository(Generic[E]):
                 await check_named(unit, reference, [named])
         await self._change(Compare("id", "eq", row.id) & reach, wanted, row.id, row.version)
         return changed
+
+    async def upsert(self, row: E, /, *, on: str, change: Sequence[str] | None = None) -> Upserted[E]:
+        """Add a row, or change the one that has its value of the unique field ``on``, now.
+
+        The row that is there keeps its id and time of creation, and gets the other fields, or those of ``change``
+        only; its version goes up by one. The given row must be as ``add`` and the change as ``update`` ask for it. A
+        row that the caller may not see is a ``UniqueConflict``, as where it were added. Of two such calls at once one
+        adds and the other changes. Rows of relations are not taken.
+        """
+        return (await upsert(self._unit, self._plan, (row,), on, change, many=False))[0]
 
     async def delete(self, row: E | UUID, /) -> None:
         """Delete a row; given as a row, only in the version that was read.

@@ -36,6 +36,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = True  # several processes may use it at once
     streaming: bool = True  # rows are streamed in any order in constant memory; else in the order of their ids only
     settles: bool = False
+    merges: bool = False  # a row is added, or changes the one of its unique value, in one statement
     locks: bool = True  # a row that another command has locked is waited for; else who meets one is run again
     snapshots: bool = True  # all reads of a query see one moment; else each sees what is committed when it comes
     ordered_bytes: bool = True  # fields of bytes have an order, and not equality only

@@ -32,12 +32,15 @@ class BoundColumn(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Columns:
-    """The columns of one entity by field name, in the order of the entity's fields."""
+    """The columns of one entity by field name, in the order of the entity's fields.
 
-    def __init__(self, shape: Shape, dialect: Dialect) -> None:
+    ``prefix`` stands before their names, where a statement has columns of the same name from elsewhere.
+    """
+
+    def __init__(self, shape: Shape, dialect: Dialect, prefix: str = "") -> None:
         self.shape = shape
         self.dialect = dialect
-        self.by_name = {a.name: _bind(a, dialect) for a in shape.attributes}
+        self.by_name = {a.name: _bind(a, dialect, prefix) for a in shape.attributes}
 
     def __getitem__(self, name: str) -> BoundColumn:
         column = self.by_name.get(name)
@@ -55,13 +58,13 @@ class Columns:
         return column
 
 
-def _bind(attribute: Attribute, dialect: Dialect) -> BoundColumn:
+def _bind(attribute: Attribute, dialect: Dialect, prefix: str) -> BoundColumn:
     storage, encode, decode = dialect.storing(attribute)
     if attribute.secret:
         encode, decode = _revealing(encode), _hiding(decode)
     return BoundColumn(
         name=attribute.name,
-        sql=dialect.quoted(attribute.name),
+        sql=prefix + dialect.quoted(attribute.name),
         attribute=attribute,
         storage=storage,
         operands=operands(attribute, dialect.exact(attribute), dialect.fit(attribute)),

@@ -16,7 +16,7 @@ from mainstay.adapters.sql.layout import references_of
 from mainstay.adapters.sql.outline import Outline, outline
 from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.inputs import Sort
-from mainstay.ports.rows import Aggregate, Query
+from mainstay.ports.rows import Aggregate, Merge, Query
 from mainstay.ports.store import Table
 
 Bound = tuple[str, Sequence[Any]]
@@ -53,6 +53,7 @@ class Statements:
         self._key, self._encode_key = self.columns["id"].sql, self.columns["id"].encode
         self._version = self.columns["version"].sql
         self._get_any = self._get(True)
+        self._there = Columns(table.shape, dialect, f"{self.source}.")
 
     def link(self, others: Mapping[str, Statements]) -> None:
         """Note the references of this entity. ``others`` are all entities of the store by table name."""
@@ -136,6 +137,29 @@ class Statements:
 
         return self._cache.get(("update", names, shape, version is not None, bump), make), bound
 
+    def on_conflict(self, merge: Merge[Any]) -> Bound:
+        """Return what follows the insertion of rows that change those that have their values of a unique field.
+
+        It gives the rows that were added or changed. Names stand for the row that is there; what was to be inserted
+        is ``excluded``.
+        """
+        bound: list[Any] = []
+        there = self._there
+        shape = outline(merge.where, there, bound)
+        on, changes, kept = merge.on, merge.changes, merge.kept
+
+        def make() -> str:
+            names = [self.columns[name].sql for name in changes]
+            values = [f"{name} = excluded.{name}" for name in names]
+            values.append(f"{self._version} = {there['version'].sql} + 1")
+            only = where_clause(*(self._kept(name) for name in kept), predicate(shape, there))
+            return (
+                f" ON CONFLICT ({self.columns[on].sql}) DO UPDATE SET {', '.join(values)}{only} "
+                f"RETURNING {', '.join(column.sql for column in there.by_name.values())}"
+            )
+
+        return self._cache.get(("merge", on, changes, kept, shape), make), bound
+
     def delete(self, where: Condition, version: int | None) -> Bound:
         """Return the deletion of the rows that a condition is true of."""
         bound: list[Any] = []
@@ -147,6 +171,11 @@ class Statements:
             return f"DELETE FROM {self.source}{self._versioned(shape, version is not None)}"
 
         return self._cache.get(("delete", shape, version is not None), make), bound
+
+    def _kept(self, name: str) -> str:
+        """Return the expression that the row that is there has the value already that was to be inserted."""
+        there = self._there[name]
+        return self.columns.dialect.same(there.sql, f"excluded.{self.columns[name].sql}", there.attribute)
 
     def _get(self, shape: Outline) -> str:
         def make() -> str:

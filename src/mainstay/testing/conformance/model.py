@@ -101,6 +101,18 @@ class Remark(Entity, rows=owner("owner_id") | role("support")):
     text: str = ""
 
 
+class Account(
+    Entity,
+    rows=(owner("owner_id") & ~where(lambda row, _who: (row.state == "closed") & (row.mail == "x"))) | role("support"),
+):
+    """A row of one caller with two unique values."""
+
+    number: str = field(unique=True, max_length=20)
+    mail: str | None = field(default=None, unique=True, max_length=40)
+    owner_id: UUID = UNASSIGNED
+    state: str = ""
+
+
 class Parcel(Entity, rows=where(lambda row, who: row.region == who.claims["region"]) | role("support")):
     """A row of the callers of a region."""
 
@@ -155,7 +167,7 @@ class Item(Entity):
 
 
 library: Module = Module("library")
-library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item)
+library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Account, Parcel, Draft, Everything, Item)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
 PLANS = plan_entities(BLUEPRINT)
 TABLES = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in PLANS.values())
