@@ -3,7 +3,7 @@
 from mainstay.model.caching import Caching, cache
 from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, starts_with
 from mainstay.model.fields import field, header, related
-from mainstay.model.inputs import File, Find, Many, Page, Patch, RawBody, Sort, Stream, Upload, resume_after
+from mainstay.model.inputs import File, Find, Many, One, Page, Patch, RawBody, Sort, Stream, Upload, resume_after
 from mainstay.model.limits import Limit, limit
 from mainstay.model.module import Module
 from mainstay.model.operation import signed
@@ -67,6 +67,7 @@ __all__ = [
     "Many",
     "Module",
     "NotFound",
+    "One",
     "Page",
     "Patch",
     "Policy",

@@ -59,9 +59,16 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of another entity whose ``key`` field refers to this one."""
+    """How the rows of a relation are found, as ``related(...)`` was given it.
 
-    key: str
+    ``key`` is the field that refers: of the other entity to this row, or of this row to the other entity. With
+    ``through`` it is that of the entity between, and ``to`` is the field by which that refers to the other one; a shape
+    has both, where they were left out too.
+    """
+
+    key: str = ""
+    through: Any = None
+    to: str = ""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -110,13 +117,17 @@ def field(
     return FieldSpec(**locals())  # the parameters are those of the spec, one for one
 
 
-def related(key: str) -> Any:
-    """Declare a to-many relation: the rows of the other entity whose field ``key`` refers to this row's id.
+def related(key: str = "", *, through: Any = None, to: str = "") -> Any:
+    """Declare a relation; its type says of which kind it is.
 
-    The field's type is ``Many[Other]``. It is loaded by ``include=`` in one batch, and is left out of an answer where
-    it was not asked for.
+    ``lines: Many[OrderLine] = related("order_id")``: the rows of the other entity whose field refers to this row.
+    ``category: One[Category] = related("category_id")``: the row that a field of this one refers to, None for none.
+    ``tags: Many[Tag] = related(through=ProductTag)``: the rows that the rows of an entity between (or its name) refer
+    to; ``key`` and ``to`` name its two fields, where it refers to one of both more than once.
+
+    It is loaded by ``include=`` in batches, and is left out of an answer where it was not asked for.
     """
-    return Relation(key=key)
+    return Relation(key=key, through=through, to=to)
 
 
 def header(name: str) -> Header:

@@ -172,6 +172,10 @@ class Repository(Generic[E]):
         wanted["version"] = row.version + 1
         wanted["updated_at"] = unit.frame.clock.now()
         changed = msgspec.structs.replace(row, **wanted)
+        if plan.referred:  # what was loaded for a reference that changes is another row's
+            changed = msgspec.structs.replace(
+                changed, **{n: msgspec.UNSET for n, key in plan.referred if key in wanted}
+            )
         reach = unit.reach(plan)
         if reach is not TRUE and not holds(reach, changed):
             if not holds(reach, row):

@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
+from mainstay.kernel.validate.includes import relations_of
 from mainstay.kernel.validate.limits import InputLimits
 from mainstay.kernel.validate.parameters import unknown
 from mainstay.kernel.validate.text import BadText, Parse, bind_text
 from mainstay.model.conditions import TRUE, Among, Compare, Condition, Contains
 from mainstay.model.fields import EMPTY, FieldSpec
-from mainstay.model.inputs import DEFAULT_LIMIT, MAX_DEPTH, MAX_LIMIT, Find, Sort
+from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT, Find, Sort
 from mainstay.model.naming import wire_names
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
@@ -138,7 +139,7 @@ class Search:
             for told, attribute in self._fields.items()
             if attribute.spec.read is not None
         }
-        self._relations = _relations(entity, shapes, case)
+        self._relations = relations_of(entity, shapes, case, prepare)
         if one:
             self._filters.clear()
         self._reserved = frozenset(_OF_ONE if one else (*_OF_ONE, "sort", "limit", "cursor", "count"))
@@ -162,7 +163,7 @@ class Search:
             cursor=_single(given, "cursor", faults),
             count=self._count(given, faults),
             fields=self._shown(given, masked, faults),
-            include=self._include(given, faults),
+            include=self._include(given, who, faults),
         )
 
     def _condition(self, given: Given, known: frozenset[str], masked: frozenset[str], faults: list[Fault]) -> Condition:
@@ -232,34 +233,22 @@ class Search:
             found[self._fields[told].name] = None
         return tuple(found)
 
-    def _include(self, given: Given, faults: list[Fault]) -> tuple[str, ...]:
+    def _include(self, given: Given, who: Principal, faults: list[Fault]) -> tuple[str, ...]:
         text = _single(given, "include", faults)
         if text is None:
             return ()
         found: dict[str, None] = {}
-        for told in text.split(","):
-            path = self._relations.get(told)
-            if path is None:
+        names = text.split(",")
+        for told in names:
+            relation = self._relations.get(told)
+            if relation is None or any(policy.reduce(who) is not TRUE for policy in relation.policies):
                 faults.append(Fault("unknown_relation", "must name relations of the answer", parameter="include"))
                 return ()
-            found[path] = None
-        if len(found) > self._limits.includes:
+            found[relation.path] = None
+        if len(names) > self._limits.includes:
             detail = f"may name {self._limits.includes} relations"
             faults.append(Fault("too_long", detail, parameter="include"))
         return tuple(found)
-
-
-def _relations(entity: Any, shapes: Shapes, case: Case, depth: int = MAX_DEPTH) -> dict[str, str]:
-    """Return the paths of relations that may be included, by their names on the wire."""
-    names = wire_names(entity, case)
-    found: dict[str, str] = {}
-    for relation in shapes.of(entity).relations:
-        told = names[relation.name]
-        found[told] = relation.name
-        if depth > 1:
-            below = _relations(relation.base, shapes, case, depth - 1)
-            found.update({f"{told}.{path}": f"{relation.name}.{target}" for path, target in below.items()})
-    return found
 
 
 def _split(told: str) -> tuple[str, str]:

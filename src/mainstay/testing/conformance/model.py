@@ -11,7 +11,7 @@ from uuid import UUID
 from mainstay.kernel.plans import plan_entities
 from mainstay.model.blueprint import draw
 from mainstay.model.fields import field, related
-from mainstay.model.inputs import Many
+from mainstay.model.inputs import Many, One
 from mainstay.model.module import Module
 from mainstay.model.policy import owner, role, where
 from mainstay.model.service import Service
@@ -52,6 +52,9 @@ class Leaf(Entity):
 class Book(Entity):
     """A book on a shelf."""
 
+    shelf: One[Shelf] = related("shelf_id")
+    readers: Many[Reader] = related(through="Loan")
+
     shelf_id: UUID = field(references="Shelf", on_delete="cascade", default=UNASSIGNED)
     title: str = field(max_length=200)
     isbn: str | None = field(default=None, unique=True)
@@ -76,12 +79,30 @@ class Loan(Entity):
 
     book_id: UUID = field(references=Book)
     reader_id: UUID | None = field(references="Reader", on_delete="null", default=None)
+    reader: One[Reader] = related("reader_id")
 
 
 class Reader(Entity):
     """Whom a loan forgets."""
 
     name: str
+    books: Many[Book] = related("reader_id", through=Loan, to="book_id")
+
+
+class Label(Entity, rows=owner("owner_id") | role("support")):
+    """What notes are marked with, seen by its owner."""
+
+    owner_id: UUID = UNASSIGNED
+    name: str = ""
+    notes: Many[Note] = related(through="Mark")
+
+
+class Mark(Entity, rows=~where(lambda row, _who: row.state == "hidden") | role("support")):
+    """What stands between notes and labels."""
+
+    note_id: UUID = field(references="Note")
+    label_id: UUID = field(references=Label)
+    state: str = ""
 
 
 class Note(Entity, rows=owner("owner_id") | role("support")):
@@ -91,6 +112,7 @@ class Note(Entity, rows=owner("owner_id") | role("support")):
     text: str = field(max_length=100)
     rank: int = 0
     remarks: Many[Remark] = related("note_id")
+    labels: Many[Label] = related(through=Mark)
 
 
 class Remark(Entity, rows=owner("owner_id") | role("support")):
@@ -99,6 +121,7 @@ class Remark(Entity, rows=owner("owner_id") | role("support")):
     note_id: UUID = field(references="Note", default=UNASSIGNED)
     owner_id: UUID = UNASSIGNED
     text: str = ""
+    note: One[Note] = related("note_id")
 
 
 class Account(
@@ -167,7 +190,7 @@ class Item(Entity):
 
 
 library: Module = Module("library")
-library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Account, Parcel, Draft, Everything, Item)
+library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Label, Mark, Account, Parcel, Draft, Everything, Item)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
 PLANS = plan_entities(BLUEPRINT)
 TABLES = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in PLANS.values())
