@@ -36,8 +36,7 @@ def keys_of(shape: Shape, relation: Attribute, shapes: Shapes) -> Iterator[tuple
     else:
         holder, names = shapes.of(found.through), [found.key, found.to]
     for name in names:
-        if name in holder.by_name:
-            yield holder, holder.by_name[name]
+        yield holder, holder.by_name[name]
 
 
 def relations_of(
