@@ -44,6 +44,7 @@ class Find(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """A search as a caller asked for it: filters, order, page, fields and relations of one entity.
 
     The query string ``?price[gte]=10&sort=-created_at&limit=20&cursor=...&count=exact&fields=id,name&include=lines``.
+    ``unread`` are fields that nobody will look at: what rows hold in them is left open.
     """
 
     condition: Condition = TRUE
@@ -53,6 +54,7 @@ class Find(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     count: bool = False
     fields: tuple[str, ...] | None = None
     include: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):

@@ -114,7 +114,7 @@ class Repository(Generic[E]):
         if wanted or count or find.count:
             unit.several()
         rows = self._rows()
-        items: list[Any] = await rows.fetch(Query(where=beyond, sort=order, limit=size + 1))
+        items: list[Any] = await rows.fetch(Query(where=beyond, sort=order, limit=size + 1, unread=find.unread))
         following = None
         if len(items) > size:
             del items[size:]

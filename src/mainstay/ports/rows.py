@@ -24,7 +24,8 @@ E = TypeVar("E", bound=Entity)
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What to fetch. ``limit`` bounds the rows, or with ``per`` the rows of each value of that field.
 
-    With ``lock``, in a store that has locks, no other command changes these rows before the end of this one.
+    With ``lock``, in a store that has locks, no other command changes these rows before the end of this one. Fields of
+    ``unread`` need not be read: what the rows hold in them is left open.
     """
 
     where: Condition = TRUE
@@ -32,6 +33,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     per: str | None = None
     lock: bool = False
+    unread: tuple[str, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

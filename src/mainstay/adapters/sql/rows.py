@@ -68,9 +68,10 @@ class SqlRows(Rows[Any]):
             statement += self._statements.columns.dialect.locking
         found = self._session.read(statement, bindings)
         rows = found if isinstance(found, list) else await found
+        codec = self._statements.codec_of(query) if query.unread else self._statements.codec
         if len(rows) == 1:
-            return [self._statements.codec.one(rows[0])]
-        return self._statements.codec.many(rows) if rows else []
+            return [codec.one(rows[0])]
+        return codec.many(rows) if rows else []
 
     async def stream(self, query: Query) -> AsyncGenerator[Any, None]:
         statement, bindings = self._statements.select(query)

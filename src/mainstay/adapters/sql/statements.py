@@ -22,6 +22,9 @@ from mainstay.ports.store import Table
 Bound = tuple[str, Sequence[Any]]
 """A statement and its bindings."""
 
+PARTIAL = 32
+"""The codecs of rows read without some fields that are kept for one entity: each takes a millisecond to make."""
+
 
 class Link(NamedTuple):
     """A field that refers to a row of another entity, its place among the columns, and the read that finds that row."""
@@ -43,6 +46,7 @@ class Statements:
         self.others: Mapping[str, Statements] = {}
         self.selectable: Any = None  # of the language that `Sql` is asked in, made by it
         self._cache = StatementCache()
+        self._partial: dict[tuple[str, ...], Codec] = {}
         self.source = dialect.quoted(table.name)
         self._all = ", ".join(column.sql for column in self.columns.by_name.values())
         places = ", ".join("?" * len(self.columns.by_name))
@@ -85,12 +89,25 @@ class Statements:
         limited = query.limit is not None
         if limited:
             bound.append(query.limit)
-        sort, per = query.sort, query.per
+        sort, per, unread = query.sort, query.per, query.unread
 
         def make() -> str:
-            return self._select(shape, sort, limited) if per is None else self._select_per(shape, sort, limited, per)
+            if per is not None:
+                return self._select_per(shape, sort, limited, per)
+            return f"{self._from(self._selected(unread), shape)}{self._order(sort)}{_limit(limited)}"
 
-        return self._cache.get(("select", shape, sort, limited, per), make), bound
+        return self._cache.get(("select", shape, sort, limited, per, unread), make), bound
+
+    def codec_of(self, query: Query) -> Codec:
+        """Return what builds the rows of a read."""
+        if not query.unread or query.per is not None:
+            return self.codec
+        found = self._partial.get(query.unread)
+        if found is None:
+            if len(self._partial) >= PARTIAL:
+                del self._partial[next(iter(self._partial))]
+            found = self._partial[query.unread] = codec(self.columns, query.unread)
+        return found
 
     def count(self, where: Condition) -> Bound:
         """Return the count of rows."""
@@ -184,8 +201,9 @@ class Statements:
 
         return self._cache.get(("get", shape), make)
 
-    def _select(self, shape: Outline, sort: tuple[Sort, ...], limited: bool) -> str:
-        return f"{self._from(self._all, shape)}{self._order(sort)}{_limit(limited)}"
+    def _selected(self, unread: tuple[str, ...]) -> str:
+        read = (column.sql for column in self.columns.by_name.values() if column.name not in unread)
+        return ", ".join(read) if unread else self._all
 
     def _select_per(self, shape: Outline, sort: tuple[Sort, ...], limited: bool, per: str) -> str:
         """Number the rows of each value of ``per`` in their order, and take the first of each."""

@@ -23,7 +23,7 @@ from mainstay.model.naming import wire_names
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Fault
-from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shapes
+from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shape, Shapes
 from mainstay.model.service import Case
 
 _EVERYTHING: Find[Any] = Find()
@@ -43,6 +43,8 @@ _ORDERED = frozenset(
         FieldKind.UUID,
     }
 )
+_HEAVY = frozenset({FieldKind.STRUCT, FieldKind.LIST, FieldKind.MAP, FieldKind.ANY, FieldKind.BYTES})
+_LONG = 500  # characters of a text that is heavy
 _COMPARISONS = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le"}
 EQUALITIES = ("eq", "ne", "in")
 OPERATORS = (*EQUALITIES, *_COMPARISONS, "contains", "starts", "null")
@@ -60,6 +62,20 @@ def operators_of(attribute: Attribute) -> tuple[str, ...]:
     if attribute.optional:
         found.append("null")
     return tuple(found)
+
+
+def heavy_fields(shape: Shape) -> tuple[str, ...]:
+    """Return the fields whose values may be so large that it is worth not to read them.
+
+    None where the entity looks at its values when a row is made: it has to have them all.
+    """
+    if hasattr(shape.type, "__post_init__"):
+        return ()
+    return tuple(a.name for a in shape.attributes if a.kind in _HEAVY or (a.kind is FieldKind.STRING and _is_long(a)))
+
+
+def _is_long(attribute: Attribute) -> bool:
+    return attribute.spec.max_length is None or attribute.spec.max_length > _LONG
 
 
 def is_sortable(attribute: Attribute) -> bool:
@@ -113,7 +129,11 @@ def _zones(attribute: Attribute) -> tuple[msgspec.Meta, ...]:
 
 
 class Search:
-    """Reads the searches of one entity. Of ``one`` row only fields and relations can be chosen."""
+    """Reads the searches of one entity. Of ``one`` row only fields and relations can be chosen.
+
+    With ``shown_only`` nobody looks at the rows but who shows the fields that were asked for: heavy ones need not be
+    read from the store then. A mask looks at none of these, as a field that is masked for a caller cannot be asked for.
+    """
 
     def __init__(
         self,
@@ -124,6 +144,7 @@ class Search:
         prepare: Callable[[Policy, Mapping[str, Any]], Policy],
         limits: InputLimits,
         one: bool = False,
+        shown_only: bool = False,
     ) -> None:
         shape = shapes.of(entity)
         names = wire_names(entity, case)
@@ -140,6 +161,7 @@ class Search:
             if attribute.spec.read is not None
         }
         self._relations = relations_of(entity, shapes, case, prepare)
+        self._heavy = heavy_fields(shape) if shown_only else ()
         if one:
             self._filters.clear()
         self._reserved = frozenset(_OF_ONE if one else (*_OF_ONE, "sort", "limit", "cursor", "count"))
@@ -156,15 +178,22 @@ class Search:
             return _EVERYTHING
         masked = self._masked(who)
         condition = self._condition(given, known, masked, faults)
+        sort, fields = self._sort(given, masked, faults), self._shown(given, masked, faults)
         return Find(
             condition=condition,
-            sort=self._sort(given, masked, faults),
+            sort=sort,
             limit=self._limit(given, faults),
             cursor=_single(given, "cursor", faults),
             count=self._count(given, faults),
-            fields=self._shown(given, masked, faults),
+            fields=fields,
             include=self._include(given, who, faults),
+            unread=() if fields is None else self._unread(fields, sort),
         )
+
+    def _unread(self, fields: tuple[str, ...], sort: tuple[Sort, ...]) -> tuple[str, ...]:
+        """Return the heavy fields that are neither shown nor sorted by: a cursor holds what rows are sorted by."""
+        looked_at = {*fields, *(key.field for key in sort)}
+        return tuple(name for name in self._heavy if name not in looked_at)
 
     def _condition(self, given: Given, known: frozenset[str], masked: frozenset[str], faults: list[Fault]) -> Condition:
         found: list[tuple[int, str, Condition]] = []
