@@ -1,7 +1,7 @@
 """The public face: every name that a team imports from ``mainstay``, and where it comes from."""
 
 from mainstay.model.caching import Caching, cache
-from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, starts_with
+from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, search, starts_with
 from mainstay.model.fields import field, header, related
 from mainstay.model.inputs import File, Find, Many, One, Page, Patch, RawBody, Sort, Stream, Upload, resume_after
 from mainstay.model.limits import Limit, limit
@@ -114,6 +114,7 @@ __all__ = [
     "resume_after",
     "role",
     "scope",
+    "search",
     "signed",
     "starts_with",
     "sum_of",

@@ -27,6 +27,7 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.search import SearchConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.upserts import UpsertsConformance
@@ -121,6 +122,10 @@ class TestRelations(_Dynamo, RelationsConformance):
 
 
 class TestRepository(_Dynamo, RepositoryConformance):
+    pass
+
+
+class TestSearch(_Dynamo, SearchConformance):
     pass
 
 

@@ -19,6 +19,7 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.search import SearchConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
 from mainstay.testing.conformance.upserts import UpsertsConformance
@@ -79,6 +80,10 @@ class TestIsolation(_Memory, IsolationConformance):
 
 
 class TestPreconditions(_Memory, PreconditionsConformance):
+    pass
+
+
+class TestSearch(_Memory, SearchConformance):
     pass
 
 

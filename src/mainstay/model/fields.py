@@ -28,6 +28,7 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
     default_factory: Callable[[], Any] | None = None
     unique: bool = False
     index: bool = False
+    searchable: bool = False
     ge: Any = None
     gt: Any = None
     le: Any = None
@@ -86,6 +87,7 @@ def field(
     default_factory: Callable[[], Any] | None = None,
     unique: bool = False,
     index: bool = False,
+    searchable: bool = False,
     ge: Any = None,
     gt: Any = None,
     le: Any = None,
@@ -110,9 +112,10 @@ def field(
 
     Bounds: ``ge``, ``gt``, ``le``, ``lt`` for numbers; ``min_length``, ``max_length`` for strings (in code points) and
     lists (in items); ``pattern`` is matched against the whole string; ``digits`` and ``places`` are those of a Decimal.
-    Store: ``unique``, ``index``, ``references`` (an entity or its name) with ``on_delete`` "restrict", "cascade" or
-    "null". Access: ``immutable`` is set once; ``read_only`` never comes from a body; ``write_only`` and ``secret``
-    never go into an answer; ``read`` and ``write`` are policies that mask the field. Faults are reported at start-up.
+    Store: ``unique``, ``index``, ``searchable`` (found by its words), ``references`` (an entity or its name) with
+    ``on_delete`` "restrict", "cascade" or "null". Access: ``immutable`` is set once; ``read_only`` never comes from a
+    body; ``write_only`` and ``secret`` never go into an answer; ``read`` and ``write`` are policies that mask the
+    field. Faults are reported at start-up.
     """
     return FieldSpec(**locals())  # the parameters are those of the spec, one for one
 

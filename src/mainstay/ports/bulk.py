@@ -10,6 +10,7 @@ from mainstay.model.conditions import fields as fields_of
 from mainstay.model.problem import Forbidden
 from mainstay.model.structs import Entity
 from mainstay.ports.asking import narrowed
+from mainstay.ports.indexing import ids_of, insert, replace_words
 from mainstay.ports.relations import with_related
 from mainstay.ports.rows import Change
 from mainstay.ports.substitution import after_change
@@ -48,9 +49,9 @@ class Bulk(Generic[E]):
         related: list[tuple[type[Entity], list[Any]]] = []
         if plan.shape.relations:
             made = [await with_related(unit, plan, row, f"/{index}", related) for index, row in enumerate(made)]
-        unit.transaction().rows(plan.shape.type).insert(made)
+        insert(unit, plan, made)
         for entity, children in related:
-            unit.transaction().rows(entity).insert(children)
+            insert(unit, unit.frame.plans[entity], children)
         return made
 
     async def upsert(self, rows: Iterable[E], /, *, on: str, change: Sequence[str] | None = None) -> list[Upserted[E]]:
@@ -79,7 +80,10 @@ class Bulk(Generic[E]):
             named = changes.get(reference.field)
             if reference.guarded and named is not None:
                 await check_named(unit, reference, [named])
-        return await unit.transaction().rows(plan.shape.type).apply(Change(where=where, changes=changes))
+        ids = await ids_of(unit, plan, where, changes)
+        met = await unit.transaction().rows(plan.shape.type).apply(Change(where=where, changes=changes))
+        replace_words(unit, plan, ids, changes)
+        return met
 
     async def delete(self, *conditions: Condition, **fields: Any) -> int:
         """Delete all matching rows now, and return how many there were. Raises ``ReferenceConflict``."""

@@ -16,6 +16,7 @@ from mainstay.model.problem import Conflict, Forbidden, NotFound, PreconditionFa
 from mainstay.model.structs import Entity
 from mainstay.ports.asking import narrowed, order_of
 from mainstay.ports.cursor import after, open_cursor, seal_cursor
+from mainstay.ports.indexing import insert, replace_words
 from mainstay.ports.relations import attach, with_related
 from mainstay.ports.rows import Change, Query, Rows, reference_conflict
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
@@ -148,13 +149,13 @@ class Repository(Generic[E]):
         if plan.references:
             await check_references(unit, plan, (made,))
         if not plan.shape.relations:
-            self._rows().insert([made])
+            insert(unit, plan, [made])
             return made  # type: ignore[no-any-return]  # the plan's shape is that of E
         related: list[tuple[type[Entity], list[Any]]] = []
         made = await with_related(unit, plan, made, "", related)
-        self._rows().insert([made])
+        insert(unit, plan, [made])
         for entity, rows in related:
-            unit.transaction().rows(entity).insert(rows)
+            insert(unit, unit.frame.plans[entity], rows)
         return made  # type: ignore[no-any-return]  # the plan's shape is that of E
 
     async def update(self, row: E, patch: Patch[E] | None = None, /, **changes: Any) -> E:
@@ -186,6 +187,8 @@ class Repository(Generic[E]):
             if reference.guarded and named is not None:
                 await check_named(unit, reference, [named])
         await self._change(Compare("id", "eq", row.id) & reach, wanted, row.id, row.version)
+        if plan.words is not None:
+            replace_words(unit, plan, [row.id], wanted)
         return changed
 
     async def upsert(self, row: E, /, *, on: str, change: Sequence[str] | None = None) -> Upserted[E]:

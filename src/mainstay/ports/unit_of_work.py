@@ -45,6 +45,8 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy | None
     owners: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
+    words: type[Entity] | None = None  # the rows that hold the words of searchable fields
+    searchable: tuple[str, ...] = ()
     checked: tuple[Attribute, ...] = ()  # fields whose values are checked on a write
     columns: frozenset[str] = frozenset()
     normalisers: Mapping[str, Normaliser] = {}

@@ -20,6 +20,7 @@ from mainstay.model.problem import (
 )
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.model.values import UNASSIGNED
+from mainstay.ports.indexing import add_words, replace_words
 from mainstay.ports.rows import Change, Merge, Query, Rows, unique_conflict
 from mainstay.ports.selection import plain
 from mainstay.ports.substitution import after_change
@@ -60,6 +61,10 @@ async def upsert(
             if result is None:
                 raise await _refusal(unit, plan, merge, row, f"/{len(merged)}" if many else "")
             merged.append(result)
+            if result.version == 1:
+                add_words(unit, plan, (result,), plan.searchable)
+            else:
+                replace_words(unit, plan, (result.id,), {name: getattr(row, name) for name in merge.changes})
             if result.version > 1 and unit.conditional(result.id):
                 unit.met(result.id)
     return [Upserted(row, row.version == 1) for row in merged]  # who changes a row raises its version

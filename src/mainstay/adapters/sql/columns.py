@@ -11,6 +11,7 @@ from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.operands import Operand, operands
 from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shape
 from mainstay.model.values import Secret
+from mainstay.ports.indexing import words_table
 
 
 class UnknownField(TypeError):
@@ -34,11 +35,13 @@ class BoundColumn(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Columns:
     """The columns of one entity by field name, in the order of the entity's fields.
 
-    ``prefix`` stands before their names, where a statement has columns of the same name from elsewhere.
+    ``prefix`` stands before their names, where a statement has columns of the same name from elsewhere; ``table`` is
+    the name of the table.
     """
 
-    def __init__(self, shape: Shape, dialect: Dialect, prefix: str = "") -> None:
+    def __init__(self, shape: Shape, dialect: Dialect, prefix: str = "", table: str = "") -> None:
         self.shape = shape
+        self.words = dialect.quoted(words_table(table))  # where the words of searchable fields are
         self.dialect = dialect
         self.by_name = {a.name: _bind(a, dialect, prefix) for a in shape.attributes}
 

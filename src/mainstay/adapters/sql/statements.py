@@ -40,7 +40,7 @@ class Statements:
     def __init__(self, table: Table, dialect: Dialect) -> None:
         self.table = table
         self.name = table.shape.name
-        self.columns = Columns(table.shape, dialect)
+        self.columns = Columns(table.shape, dialect, table=table.name)
         self.codec: Codec = codec(self.columns)
         self.links: tuple[Link, ...] = ()
         self.others: Mapping[str, Statements] = {}
@@ -57,7 +57,7 @@ class Statements:
         self._key, self._encode_key = self.columns["id"].sql, self.columns["id"].encode
         self._version = self.columns["version"].sql
         self._get_any = self._get(True)
-        self._there = Columns(table.shape, dialect, f"{self.source}.")
+        self._there = Columns(table.shape, dialect, f"{self.source}.", table.name)
 
     def link(self, others: Mapping[str, Statements]) -> None:
         """Note the references of this entity. ``others`` are all entities of the store by table name."""

@@ -11,7 +11,7 @@ from mainstay.app.backups import back_up, restore
 from mainstay.app.refusal import Refusal
 from mainstay.cli.arguments import action_parser
 from mainstay.cli.console import Console
-from mainstay.cli.preparing import migrations_needed, open_application, seed_database
+from mainstay.cli.preparing import index_words, migrations_needed, open_application, seed_database
 from mainstay.cli.project import settings_of
 
 
@@ -35,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     restore.add_argument(
         "--replace", action="store_true", default=False, help="give up what is in the database for the backup"
     )
+    action_parser(actions, "index", "store the words of searchable fields anew, for rows from before they were")
     action_parser(actions, "seed", "run the service's seeds, which leave alone what is there")
 
 
@@ -109,6 +110,17 @@ def _seed(arguments: Any, console: Console) -> int:
     return 0
 
 
+def _index(arguments: Any, console: Console) -> int:
+    settings = settings_of(arguments)
+    application = open_application(settings)
+    if not settings.database.create:
+        migrations_needed(settings).check()
+    done = index_words(application)
+    lines = [f"{rows:>10} {name}" for name, rows in done.items()] or ["no words are stored here"]
+    console.facts({"indexed": done}, lambda: "\n".join(lines))
+    return 0
+
+
 def _backup(arguments: Any, console: Console) -> int:
     made = back_up(settings_of(arguments), Path(arguments.file))
     return _tell_contents(made, console, f"wrote {arguments.file}")
@@ -134,6 +146,7 @@ _ACTIONS: Mapping[str, Callable[[Any, Console], int]] = {
     "migrate": _migrate,
     "rollback": _rollback,
     "status": _status,
+    "index": _index,
     "seed": _seed,
     "backup": _backup,
     "restore": _restore,

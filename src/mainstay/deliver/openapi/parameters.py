@@ -142,7 +142,11 @@ def _page(shape: Shape, names: dict[str, str]) -> list[Schema]:
     keys = [f"{sign}{names[a.name]}" for a in _shown(shape) if is_sortable(a) for sign in ("", "-")]
     order = "The order: names, each once, separated by commas; - before a name turns it round."
     size = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    found = [names[a.name] for a in _shown(shape) if a.spec.searchable]
+    text = f"Those in which every word begins a word of {', '.join(found)}, letter case and accents apart."
+    searched = [_query("search", {"type": "string", "maxLength": LIMITS.search}, text)] if found else []
     return [
+        *searched,
         _names("sort", keys, order, maxItems=LIMITS.sorts, uniqueItems=True),
         _query("limit", size, "How many to give at most."),
         _query("cursor", {"type": "string", "minLength": 1}, "Where the page before ended: its next."),

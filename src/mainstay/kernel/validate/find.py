@@ -1,6 +1,6 @@
 """A search from the query string: filters, order, page, fields and relations of one entity, as the caller may ask.
 
-``?price[gte]=10&status=placed&status[in]=a,b&name[contains]=x&sort=-created_at,name&limit=20&cursor=...&count=exact
+``?price[gte]=10&status=placed&status[in]=a,b&name[contains]=x&search=tea&sort=-created_at,name&limit=20&cursor=...&count=exact
 &fields=id,name&include=lines``. What a caller may not read is, to it, not there: the same answer as for a name that
 no field has.
 """
@@ -16,7 +16,7 @@ from mainstay.kernel.validate.includes import relations_of
 from mainstay.kernel.validate.limits import InputLimits
 from mainstay.kernel.validate.parameters import unknown
 from mainstay.kernel.validate.text import BadText, Parse, bind_text
-from mainstay.model.conditions import TRUE, Among, Compare, Condition, Contains
+from mainstay.model.conditions import TRUE, Among, Compare, Condition, Contains, having
 from mainstay.model.fields import EMPTY, FieldSpec
 from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT, Find, Sort
 from mainstay.model.naming import wire_names
@@ -25,6 +25,7 @@ from mainstay.model.principal import Principal
 from mainstay.model.problem import Fault
 from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shape, Shapes
 from mainstay.model.service import Case
+from mainstay.model.words import words_of
 
 _EVERYTHING: Find[Any] = Find()
 Given = Mapping[str, list[str]]
@@ -161,10 +162,13 @@ class Search:
             if attribute.spec.read is not None
         }
         self._relations = relations_of(entity, shapes, case, prepare)
+        self._searchable = {told: a.name for told, a in self._fields.items() if a.spec.searchable}
         self._heavy = heavy_fields(shape) if shown_only else ()
         if one:
             self._filters.clear()
-        self._reserved = frozenset(_OF_ONE if one else (*_OF_ONE, "sort", "limit", "cursor", "count"))
+            self._searchable.clear()
+        found = ("search",) if self._searchable else ()
+        self._reserved = frozenset(_OF_ONE if one else (*_OF_ONE, "sort", "limit", "cursor", "count", *found))
 
     def _masked(self, who: Principal) -> frozenset[str]:
         """Return the fields that this caller may not read, in some row at least."""
@@ -177,7 +181,7 @@ class Search:
         if not given:
             return _EVERYTHING
         masked = self._masked(who)
-        condition = self._condition(given, known, masked, faults)
+        condition = self._condition(given, known, masked, faults) & self._search(given, masked, faults)
         sort, fields = self._sort(given, masked, faults), self._shown(given, masked, faults)
         return Find(
             condition=condition,
@@ -189,6 +193,20 @@ class Search:
             include=self._include(given, who, faults),
             unread=() if fields is None else self._unread(fields, sort),
         )
+
+    def _search(self, given: Given, masked: frozenset[str], faults: list[Fault]) -> Condition:
+        """Return the condition of the words that are searched for, in the fields that this caller may read."""
+        text = _single(given, "search", faults) if self._searchable else None
+        if text is None:
+            return TRUE
+        fields = tuple(name for told, name in self._searchable.items() if told not in masked)
+        if not fields:
+            faults.append(unknown("search"))
+        elif len(text) > self._limits.search:
+            faults.append(Fault("too_long", f"may have {self._limits.search} characters", parameter="search"))
+        else:
+            return having(words_of(text), fields)
+        return TRUE
 
     def _unread(self, fields: tuple[str, ...], sort: tuple[Sort, ...]) -> tuple[str, ...]:
         """Return the heavy fields that are neither shown nor sorted by: a cursor holds what rows are sorted by."""

@@ -136,6 +136,17 @@ class Account(
     state: str = ""
 
 
+class Sheet(Entity, rows=~where(lambda row, _who: row.state == "secret") | role("support")):
+    """A row that is found by the words of its texts."""
+
+    number: str = field(unique=True, max_length=20)
+    title: str = field(searchable=True, max_length=200)
+    text: str | None = field(searchable=True, default=None)
+    hint: str = ""
+    state: str | None = None
+    book_id: UUID | None = field(references=Book, on_delete="cascade", default=None)
+
+
 class Parcel(Entity, rows=where(lambda row, who: row.region == who.claims["region"]) | role("support")):
     """A row of the callers of a region."""
 
@@ -190,7 +201,9 @@ class Item(Entity):
 
 
 library: Module = Module("library")
-library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Label, Mark, Account, Parcel, Draft, Everything, Item)
+library.entity(
+    Shelf, Book, Leaf, Loan, Reader, Note, Remark, Label, Mark, Sheet, Account, Parcel, Draft, Everything, Item
+)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
 PLANS = plan_entities(BLUEPRINT)
 TABLES = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in PLANS.values())
