@@ -8,6 +8,7 @@ from operator import and_, or_
 from typing import Any
 
 from mainstay.model.conditions import (
+    FALSE,
     TRUE,
     AllOf,
     AnyOf,
@@ -67,9 +68,9 @@ def spelled(plan: EntityPlan, condition: Condition) -> Condition:
         case Not(of):
             return ~spelled(plan, of)
         case AllOf(parts):
-            return reduce(and_, (spelled(plan, part) for part in parts))
+            return reduce(and_, (spelled(plan, part) for part in parts), TRUE)
         case AnyOf(parts):
-            return reduce(or_, (spelled(plan, part) for part in parts))
+            return reduce(or_, (spelled(plan, part) for part in parts), FALSE)
     return condition
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from mainstay.model.conditions import any_of, eq, not_, search
+from mainstay.model.conditions import all_of, any_of, eq, not_, search
 from mainstay.ports.store import BeyondStore
 from mainstay.testing.conformance.model import Book, Leaf, Sheet, Shelf
 from mainstay.testing.conformance.world import ALICE, SUPPORT, Entities, StoreSuite, World
@@ -93,6 +93,7 @@ class SearchConformance(StoreSuite):
         assert await numbers(world, search("green tea", "title", "text")) == "1"
         assert await numbers(world, search("green"), number=not_(eq("2"))) == "13"
         assert await numbers(world, any_of(search("tea"), number="2")) == "12"
+        assert await numbers(world, all_of(search("green"), any_of(search("tea"), search("leaf")))) == "13"
         assert await numbers(world, ~search("green")) == "4567"
         async with world.query() as hands:
             page = await hands.rows(Sheet).page(search("green"), sort="-number", limit=2, count=True)

@@ -33,7 +33,7 @@ class StoreConformance(StoreSuite):
     async def test_it_tells_in_words_what_it_lacks(self, world: World) -> None:
         capabilities = world.store.capabilities
         assert Capabilities().lacks() == ()
-        no_matter = Capabilities(merges=capabilities.merges)  # what use cases need not know
+        no_matter = Capabilities(merges=capabilities.merges, words=capabilities.words)  # what use cases need not know
         whole = msgspec.structs.replace(capabilities, inline=False, durable=True, shared=True, settles=False)
         assert (whole == no_matter) == (capabilities.lacks() == ())
         assert all(text for text in capabilities.lacks())
