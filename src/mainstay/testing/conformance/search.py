@@ -11,7 +11,7 @@ from mainstay.ports.store import BeyondStore
 from mainstay.testing.conformance.model import Book, Leaf, Sheet, Shelf
 from mainstay.testing.conformance.world import ALICE, SUPPORT, Entities, StoreSuite, World
 
-TEXTS = {
+TEXTS: dict[str, tuple[str, str | None]] = {
     "1": ("Green Tea", "from the hills"),
     "2": ("greenhouse", None),
     "3": ("Thé vert", "A GREEN leaf, 250g"),
