@@ -1,9 +1,9 @@
 """The public face: every name that a team imports from ``mainstay``, and where it comes from."""
 
 from mainstay.model.caching import Caching, cache
-from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, starts_with
+from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, search, starts_with
 from mainstay.model.fields import field, header, related
-from mainstay.model.inputs import File, Find, Many, Page, Patch, RawBody, Sort, Stream, Upload, resume_after
+from mainstay.model.inputs import File, Find, Many, One, Page, Patch, RawBody, Sort, Stream, Upload, resume_after
 from mainstay.model.limits import Limit, limit
 from mainstay.model.module import Module
 from mainstay.model.operation import signed
@@ -41,6 +41,7 @@ from mainstay.ports.ids import Ids
 from mainstay.ports.log import Log
 from mainstay.ports.repository import Repository
 from mainstay.ports.unit_of_work import UnitOfWork
+from mainstay.ports.upserts import Upserted
 
 __all__ = [
     "UNASSIGNED",
@@ -75,6 +76,7 @@ __all__ = [
     "Many",
     "Module",
     "NotFound",
+    "One",
     "Page",
     "Patch",
     "Policy",
@@ -92,6 +94,7 @@ __all__ = [
     "Unavailable",
     "UnitOfWork",
     "Upload",
+    "Upserted",
     "Url",
     "Version",
     "all_of",
@@ -120,6 +123,7 @@ __all__ = [
     "resume_after",
     "role",
     "scope",
+    "search",
     "signed",
     "starts_with",
     "sum_of",

@@ -28,10 +28,12 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.search import SearchConformance
 from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 CREDENTIALS = ("test", "test")
@@ -136,6 +138,10 @@ class TestSoftDeletion(_Dynamo, SoftDeletionConformance):
     pass
 
 
+class TestSearch(_Dynamo, SearchConformance):
+    pass
+
+
 class TestStore(_Dynamo, StoreConformance):
     pass
 
@@ -146,6 +152,10 @@ class TestTenants(_Dynamo, TenantsConformance):
 
 
 class TestUnitOfWork(_Dynamo, UnitOfWorkConformance):
+    pass
+
+
+class TestUpserts(_Dynamo, UpsertsConformance):
     pass
 
 

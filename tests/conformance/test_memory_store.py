@@ -20,10 +20,12 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.search import SearchConformance
 from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
@@ -76,6 +78,10 @@ class TestUnitOfWork(_Memory, UnitOfWorkConformance):
     pass
 
 
+class TestUpserts(_Memory, UpsertsConformance):
+    pass
+
+
 class TestIsolation(_Memory, IsolationConformance):
     pass
 
@@ -85,6 +91,10 @@ class TestPreconditions(_Memory, PreconditionsConformance):
 
 
 class TestSoftDeletion(_Memory, SoftDeletionConformance):
+    pass
+
+
+class TestSearch(_Memory, SearchConformance):
     pass
 
 

@@ -25,10 +25,12 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.search import SearchConformance
 from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
@@ -108,6 +110,10 @@ class TestSoftDeletion(_Mongo, SoftDeletionConformance):
     pass
 
 
+class TestSearch(_Mongo, SearchConformance):
+    pass
+
+
 class TestStore(_Mongo, StoreConformance):
     pass
 
@@ -117,6 +123,10 @@ class TestTenants(_Mongo, TenantsConformance):
 
 
 class TestUnitOfWork(_Mongo, UnitOfWorkConformance):
+    pass
+
+
+class TestUpserts(_Mongo, UpsertsConformance):
     pass
 
 

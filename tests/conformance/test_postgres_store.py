@@ -23,10 +23,12 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.search import SearchConformance
 from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
@@ -103,6 +105,10 @@ class TestSoftDeletion(_Postgres, SoftDeletionConformance):
     pass
 
 
+class TestSearch(_Postgres, SearchConformance):
+    pass
+
+
 class TestStore(_Postgres, StoreConformance):
     pass
 
@@ -112,6 +118,10 @@ class TestTenants(_Postgres, TenantsConformance):
 
 
 class TestUnitOfWork(_Postgres, UnitOfWorkConformance):
+    pass
+
+
+class TestUpserts(_Postgres, UpsertsConformance):
     pass
 
 

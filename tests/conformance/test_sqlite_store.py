@@ -20,10 +20,12 @@ from mainstay.testing.conformance.random_operations import RandomOperationsConfo
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
+from mainstay.testing.conformance.search import SearchConformance
 from mainstay.testing.conformance.soft_deletion import SoftDeletionConformance
 from mainstay.testing.conformance.store import StoreConformance
 from mainstay.testing.conformance.tenants import TenantsConformance
 from mainstay.testing.conformance.unit_of_work import UnitOfWorkConformance
+from mainstay.testing.conformance.upserts import UpsertsConformance
 from mainstay.testing.conformance.values import ValuesConformance
 
 
@@ -92,6 +94,10 @@ class TestSoftDeletion(_Sqlite, SoftDeletionConformance):
     pass
 
 
+class TestSearch(_Sqlite, SearchConformance):
+    pass
+
+
 class TestStore(_Sqlite, StoreConformance):
     pass
 
@@ -101,6 +107,10 @@ class TestTenants(_Sqlite, TenantsConformance):
 
 
 class TestUnitOfWork(_Sqlite, UnitOfWorkConformance):
+    pass
+
+
+class TestUpserts(_Sqlite, UpsertsConformance):
     pass
 
 

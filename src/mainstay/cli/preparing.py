@@ -5,6 +5,7 @@ from __future__ import annotations
 from mainstay.app.assembly import Application, assemble
 from mainstay.app.complaint import MENDABLE
 from mainstay.app.importing import import_service
+from mainstay.app.indexing import index
 from mainstay.app.migrating import Migrations, migrations_of
 from mainstay.app.observing import make_observing
 from mainstay.app.refusal import Refusal
@@ -76,6 +77,22 @@ def seed_database(application: Application, *, demo: bool = False) -> list[str]:
     names: list[str] = []
     run_loop(run())
     return names
+
+
+def index_words(application: Application) -> dict[str, int]:
+    """Store the words of searchable fields anew, and return how many rows of which entity there were."""
+
+    async def run() -> int:
+        await application.start(deliver=False)
+        try:
+            done.update(await index(application.bound))
+        finally:
+            await application.stop()
+        return 0
+
+    done: dict[str, int] = {}
+    run_loop(run())
+    return done
 
 
 def _assemble(service: Service, settings: Settings) -> Application:

@@ -14,6 +14,7 @@ from mainstay.model.soft_deletion import Gone, Kept
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.model.tenancy import Tenancy
 from mainstay.ports.auditing import AuditRow
+from mainstay.ports.indexing import words_entity, words_table
 from mainstay.ports.unit_of_work import EntityPlan, Follower, Reference
 
 KEPT_ROWS, GONE_ROWS = Kept(), Gone()
@@ -27,11 +28,13 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
             shape = blueprint.shapes.of(entity)
         except (NameError, TypeError):
             continue  # noted where the blueprint was drawn
-        module = blueprint.owners[entity]
+        module, table = blueprint.owners[entity], table_name(blueprint.owners[entity], entity)
         policy = entity.__mainstay_rows__
+        searchable = tuple(a.name for a in shape.attributes if a.spec.searchable)
+        words = words_entity(entity) if searchable else None
         plan = EntityPlan(
             shape=shape,
-            table=table_name(module, entity),
+            table=table,
             module=module,
             policy=_reach(blueprint, entity, shape, KEPT_ROWS),
             tenancy=_tenancy(entity, shape),
@@ -39,12 +42,17 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
             owners=tuple(dict.fromkeys(owner_fields(policy))) if policy is not None else (),
             references=_references(blueprint, entity),
             followers=_followers(blueprint, entity),
+            words=words,
+            searchable=searchable,
             checked=tuple(a for a in shape.attributes if a.name not in STANDARD_FIELDS),
         )
         if plan.soft_delete:
             gone = _reach(blueprint, entity, shape, GONE_ROWS)
             plan = replace(plan, deleted=replace(plan, policy=gone, key=(entity, "deleted")))
         plans[entity] = plan
+        if words is not None:
+            beside = blueprint.shapes.of(words)
+            plans[words] = EntityPlan(shape=beside, table=words_table(table), module=module, policy=None)
     for record, table in RECORDS:
         plans[record] = _record(blueprint, record, table)
     if any(entity.__mainstay_options__.audit for entity in plans):

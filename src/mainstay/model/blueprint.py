@@ -140,6 +140,8 @@ def _targets(blueprint: Blueprint, entity: type[Entity]) -> Iterator[type[Entity
         return
     for relation in shape.relations:
         yield relation.base
+        if relation.relation is not None and relation.relation.through is not None:
+            yield relation.relation.through
     for attribute in shape.attributes:
         reference = attribute.spec.references
         if reference is None:

@@ -94,4 +94,5 @@ def _depending(blueprint: Blueprint, types: Iterable[Any], seen: set[Any]) -> It
         for attribute in (*shape.attributes, *shape.relations):
             if attribute.spec.read is not None:
                 yield f"{type_.__name__}.{attribute.name} has a policy for reading"
-            yield from _depending(blueprint, [attribute.base, attribute.type], seen)
+            between = [] if attribute.relation is None else [attribute.relation.through]
+            yield from _depending(blueprint, [attribute.base, attribute.type, *between], seen)

@@ -45,6 +45,7 @@ _EXPECTED = {
     FieldKind.LIST: "an array",
     FieldKind.MAP: "an object",
     FieldKind.MANY: "an array",
+    FieldKind.ONE: "an object",
     FieldKind.ANY: "a JSON value",
 }
 _SHOWN_MEMBERS = 50

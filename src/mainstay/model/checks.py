@@ -16,6 +16,7 @@ from mainstay.model.operation import Signed, Source
 from mainstay.model.operation_checks import check_operation, lifetime_faults, path_fault
 from mainstay.model.option_checks import check_options
 from mainstay.model.policy import Owner, Policy, Where
+from mainstay.model.relation_checks import check_relation
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.service import Case, Service
 from mainstay.model.signature import Source as From
@@ -169,10 +170,7 @@ def _check_entity(blueprint: Blueprint, entity: type[Entity]) -> None:
             if policy is not None:
                 _check_policy(blueprint, policy, shape, entity, f"{entity.__name__}.{attribute.name}")
     for relation in shape.relations:
-        target = _shape(blueprint, relation.base)
-        key = relation.relation.key if relation.relation is not None else ""
-        if target is not None and key not in target.by_name:
-            blueprint.fault(entity, f"{entity.__name__}.{relation.name}", f"{target.name} has no field {key}")
+        check_relation(blueprint, entity, relation)
 
 
 def _check_policy(blueprint: Blueprint, policy: Any, shape: Shape, source: Any, subject: str) -> None:

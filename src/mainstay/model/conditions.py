@@ -8,10 +8,12 @@ so that an adapter compiles a statement once per shape and binds ``values()`` in
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
+
+from mainstay.model.words import words_of
 
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
@@ -82,6 +84,20 @@ class Contains(Condition, frozen=True):
     at: str = "any"
 
 
+class HasWord(Condition, frozen=True):
+    """One of these text fields has a word that begins with ``word``, letter case and accents apart."""
+
+    fields: tuple[str, ...]
+    word: str
+
+
+class Search(Condition, frozen=True):
+    """Every word is one of these fields', of all searchable ones where none is named: spelled out by a repository."""
+
+    words: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
 class CompareFields(Condition, frozen=True):
     """A field against another field of the same row."""
 
@@ -121,6 +137,8 @@ def key(condition: Condition) -> Any:
             return ("in", field, len(values))
         case Contains(field, _, at):
             return ("has", field, at)
+        case HasWord(names, _):
+            return ("word", *names)
         case CompareFields(left, op, right):
             return ("cf", left, op, right)
         case Not(of):
@@ -145,6 +163,8 @@ def values(condition: Condition) -> Iterator[tuple[str, Any]]:
                 yield field, member
         case Contains(field, text, _):
             yield field, text
+        case HasWord(names, word):
+            yield names[0], word
         case Not(of):
             yield from values(of)
         case AllOf(parts) | AnyOf(parts):
@@ -157,6 +177,10 @@ def fields(condition: Condition) -> Iterator[str]:
     match condition:
         case Compare(field, _, _) | Among(field, _) | Contains(field, _, _):
             yield field
+        case HasWord(names, _):
+            yield from names
+        case Search(_, names):
+            yield from names or ("search",)
         case CompareFields(left, _, right):
             yield left
             yield right
@@ -179,6 +203,8 @@ def holds(condition: Condition, row: Any) -> bool:
         case Contains(field, text, at):
             held = getattr(row, field)
             return held is not None and (held.startswith(text) if at == "start" else text in held)
+        case HasWord(names, word):
+            return has_word(row, names, word)
         case CompareFields(left, op, right):
             other = getattr(row, right)
             return other is not None and _compare(getattr(row, left), op, other)
@@ -189,6 +215,11 @@ def holds(condition: Condition, row: Any) -> bool:
         case AnyOf(parts):
             return any(holds(part, row) for part in parts)
     raise TypeError(f"{type(condition).__name__} is no condition")
+
+
+def has_word(row: Any, names: Iterable[str], word: str) -> bool:
+    """Say whether one of these fields of a row has a word that begins with ``word``."""
+    return any(found.startswith(word) for name in names for found in words_of(getattr(row, name) or ""))
 
 
 def _compare(held: Any, op: str, value: Any) -> bool:
@@ -274,6 +305,22 @@ def starts_with(text: str) -> Any:
 def not_(term: Any) -> Any:
     """Rows of which the term (or equality with the value) is not true."""
     return ~term if isinstance(term, Term) else Term(lambda name: Not(Compare(name, "eq", term)))
+
+
+def search(text: str, *fields: str) -> Condition:
+    """Rows in which every word of the text begins a word of one of these fields, of all searchable ones by default.
+
+    Letter case and accents make no difference. A text without any word finds nothing.
+    """
+    return Search(words_of(text), fields)
+
+
+def having(words: Iterable[str], fields: tuple[str, ...]) -> Condition:
+    """Return the condition that every word begins a word of one of these fields; none is true of no row."""
+    result: Condition = TRUE
+    for word in words:
+        result = result & HasWord(fields, word)
+    return FALSE if result is TRUE or not fields else result
 
 
 def any_of(*alternatives: Mapping[str, Any] | Condition, **fields: Any) -> Condition:

@@ -15,7 +15,7 @@ from mainstay.model.fields import MISSING
 from mainstay.model.patterns import linear_fault
 from mainstay.model.problem import Fault
 from mainstay.model.schema import Attribute, FieldKind
-from mainstay.model.structs import wrapped_pattern
+from mainstay.model.structs import Entity, wrapped_pattern
 
 Told = tuple[str, str | None]
 """What is wrong, and what to do."""
@@ -28,7 +28,7 @@ _ON_DELETE = frozenset({"restrict", "cascade", "null"})
 def check_field(blueprint: Blueprint, struct: Any, attribute: Attribute) -> None:
     """Note the faults of one field of a struct."""
     subject = f"{struct.__name__}.{attribute.name}"
-    found = [*_misfits(attribute), *_reference_misfits(attribute)]
+    found = [*_misfits(attribute), *_reference_misfits(attribute), *_search_misfits(struct, attribute)]
     if not found:  # what does not fit its type has no sound bounds to compare with
         found = [*_bounds_faults(attribute), *check_patterns(attribute)]
     if not found:
@@ -49,6 +49,15 @@ def _misfits(attribute: Attribute) -> Iterator[Told]:
         yield f"min_length and max_length are not for {kind}", None
     if spec.pattern is not None and attribute.kind is not FieldKind.STRING:
         yield f"a pattern is for str, not for {kind}", None
+
+
+def _search_misfits(struct: Any, attribute: Attribute) -> Iterator[Told]:
+    if not attribute.spec.searchable:
+        return
+    if not issubclass(struct, Entity) or attribute.kind is not FieldKind.STRING:
+        yield "searchable is for fields of an entity that are str", None
+    if attribute.hidden:
+        yield "searchable finds rows by what nobody is shown: secret and write_only fields have no words", None
 
 
 def _reference_misfits(attribute: Attribute) -> Iterator[Told]:

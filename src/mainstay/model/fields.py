@@ -28,6 +28,7 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
     default_factory: Callable[[], Any] | None = None
     unique: bool = False
     index: bool = False
+    searchable: bool = False
     ge: Any = None
     gt: Any = None
     le: Any = None
@@ -59,9 +60,16 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of another entity whose ``key`` field refers to this one."""
+    """How the rows of a relation are found, as ``related(...)`` was given it.
 
-    key: str
+    ``key`` is the field that refers: of the other entity to this row, or of this row to the other entity. With
+    ``through`` it is that of the entity between, and ``to`` is the field by which that refers to the other one; a shape
+    has both, where they were left out too.
+    """
+
+    key: str = ""
+    through: Any = None
+    to: str = ""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -79,6 +87,7 @@ def field(
     default_factory: Callable[[], Any] | None = None,
     unique: bool = False,
     index: bool = False,
+    searchable: bool = False,
     ge: Any = None,
     gt: Any = None,
     le: Any = None,
@@ -103,20 +112,25 @@ def field(
 
     Bounds: ``ge``, ``gt``, ``le``, ``lt`` for numbers; ``min_length``, ``max_length`` for strings (in code points) and
     lists (in items); ``pattern`` is matched against the whole string; ``digits`` and ``places`` are those of a Decimal.
-    Store: ``unique``, ``index``, ``references`` (an entity or its name) with ``on_delete`` "restrict", "cascade" or
-    "null". Access: ``immutable`` is set once; ``read_only`` never comes from a body; ``write_only`` and ``secret``
-    never go into an answer; ``read`` and ``write`` are policies that mask the field. Faults are reported at start-up.
+    Store: ``unique``, ``index``, ``searchable`` (found by its words), ``references`` (an entity or its name) with
+    ``on_delete`` "restrict", "cascade" or "null". Access: ``immutable`` is set once; ``read_only`` never comes from a
+    body; ``write_only`` and ``secret`` never go into an answer; ``read`` and ``write`` are policies that mask the
+    field. Faults are reported at start-up.
     """
     return FieldSpec(**locals())  # the parameters are those of the spec, one for one
 
 
-def related(key: str) -> Any:
-    """Declare a to-many relation: the rows of the other entity whose field ``key`` refers to this row's id.
+def related(key: str = "", *, through: Any = None, to: str = "") -> Any:
+    """Declare a relation; its type says of which kind it is.
 
-    The field's type is ``Many[Other]``. It is loaded by ``include=`` in one batch, and is left out of an answer where
-    it was not asked for.
+    ``lines: Many[OrderLine] = related("order_id")``: the rows of the other entity whose field refers to this row.
+    ``category: One[Category] = related("category_id")``: the row that a field of this one refers to, None for none.
+    ``tags: Many[Tag] = related(through=ProductTag)``: the rows that the rows of an entity between (or its name) refer
+    to; ``key`` and ``to`` name its two fields, where it refers to one of both more than once.
+
+    It is loaded by ``include=`` in batches, and is left out of an answer where it was not asked for.
     """
-    return Relation(key=key)
+    return Relation(key=key, through=through, to=to)
 
 
 def header(name: str) -> Header:

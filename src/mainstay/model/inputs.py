@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Protocol, TypeVar, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
 import msgspec
 
@@ -32,6 +44,7 @@ class Find(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """A search as a caller asked for it: filters, order, page, fields and relations of one entity.
 
     The query string ``?price[gte]=10&sort=-created_at&limit=20&cursor=...&count=exact&fields=id,name&include=lines``.
+    ``unread`` are fields that nobody will look at: what rows hold in them is left open.
     """
 
     condition: Condition = TRUE
@@ -41,6 +54,7 @@ class Find(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     count: bool = False
     fields: tuple[str, ...] | None = None
     include: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):
@@ -81,12 +95,24 @@ class _ManyMarker:
     """Marks a relation's type in ``Annotated``."""
 
 
+class _OneMarker:
+    """Marks a relation to one row in ``Annotated``."""
+
+
 MANY = _ManyMarker()
+ONE = _OneMarker()
 
 
 if TYPE_CHECKING:
     Many = list
+    One: TypeAlias = T | None
 else:
+
+    class One:
+        """The type of a to-one relation: a row or None where it was loaded, left out where it was not."""
+
+        def __class_getitem__(cls, item):
+            return Annotated[Union[item, msgspec.UnsetType, None], ONE]  # noqa: UP007 - item may be a string
 
     class Many:
         """The type of a to-many relation: a list of rows where it was loaded, left out where it was not."""
@@ -99,6 +125,13 @@ def many_of(annotation: Any) -> Any:
     """Return the entity of a ``Many[...]`` annotation, or None where it is another one."""
     if get_origin(annotation) is Annotated and MANY in get_args(annotation):
         return get_args(get_args(get_args(annotation)[0])[0])[0]
+    return None
+
+
+def one_of(annotation: Any) -> Any:
+    """Return the entity of a ``One[...]`` annotation, or None where it is another one."""
+    if get_origin(annotation) is Annotated and ONE in get_args(annotation):
+        return get_args(get_args(annotation)[0])[0]
     return None
 
 

@@ -15,8 +15,9 @@ from uuid import UUID
 import msgspec
 
 from mainstay.model.fields import EMPTY, FieldSpec, Relation
-from mainstay.model.inputs import many_of
-from mainstay.model.structs import DECIMAL_DIGITS, DECIMAL_PLACES, Entity, settle
+from mainstay.model.inputs import many_of, one_of
+from mainstay.model.joins import join_of
+from mainstay.model.structs import DECIMAL_DIGITS, DECIMAL_PLACES, settle
 from mainstay.model.values import Format, Secret
 
 
@@ -39,6 +40,7 @@ class FieldKind(Enum):
     MAP = "map"
     ANY = "any"
     MANY = "many"
+    ONE = "one"
 
 
 _KINDS: dict[Any, FieldKind] = {
@@ -60,7 +62,7 @@ _KINDS: dict[Any, FieldKind] = {
     Any: FieldKind.ANY,
 }
 COMPARABLE = frozenset(
-    set(FieldKind) - {FieldKind.STRUCT, FieldKind.LIST, FieldKind.MAP, FieldKind.ANY, FieldKind.MANY}
+    set(FieldKind) - {FieldKind.STRUCT, FieldKind.LIST, FieldKind.MAP, FieldKind.ANY, FieldKind.MANY, FieldKind.ONE}
 )
 """Kinds that can be filtered by; all but the unordered of them can be sorted by."""
 
@@ -134,11 +136,12 @@ def shape_of(struct: type[msgspec.Struct]) -> Shape:
     relations: list[Attribute] = []
     for name in struct.__struct_fields__:
         annotation = hints[name]
-        target = many_of(annotation)
         if name in declared:
-            relations.append(_relation(name, annotation, target, declared[name]))
-        elif target is not None:
-            raise TypeError(f"{name}: Many[...] needs = related(...), which names the field that refers to this row")
+            relations.append(_relation(struct, name, annotation, declared[name]))
+        elif many_of(annotation) is not None or one_of(annotation) is not None:
+            raise TypeError(
+                f"{name}: a relation (Many[...], One[...]) needs = related(...), which says how its rows are found"
+            )
         else:
             attributes.append(attribute_of(name, annotation, specs.get(name, EMPTY)))
     return Shape(
@@ -151,14 +154,13 @@ def shape_of(struct: type[msgspec.Struct]) -> Shape:
     )
 
 
-def _relation(name: str, annotation: Any, target: Any, relation: Relation) -> Attribute:
-    if not (isinstance(target, type) and issubclass(target, Entity)):
-        raise TypeError(f"{name}: related({relation.key!r}) needs the type Many[SomeEntity]")
+def _relation(struct: Any, name: str, annotation: Any, declared: Relation) -> Attribute:
+    target, many, relation = join_of(struct, name, annotation, declared)
     return Attribute(
         name=name,
         type=annotation,
         base=target,
-        kind=FieldKind.MANY,
+        kind=FieldKind.MANY if many else FieldKind.ONE,
         optional=True,
         spec=FieldSpec(default=msgspec.UNSET, read_only=True),
         relation=relation,

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import and_, or_
 from typing import Any
 
-from mainstay.model.conditions import TRUE, Compare, Condition, Term, fields
+from mainstay.model.conditions import (
+    FALSE,
+    TRUE,
+    AllOf,
+    AnyOf,
+    Compare,
+    Condition,
+    Not,
+    Search,
+    Term,
+    fields,
+    having,
+)
 from mainstay.model.inputs import Sort
 from mainstay.ports.unit_of_work import EntityPlan
 
@@ -17,6 +31,8 @@ def narrowed(plan: EntityPlan, conditions: Sequence[Condition], named: Mapping[s
     result: Condition = TRUE
     for condition in conditions:
         if condition is not TRUE:
+            if plan.searchable:
+                condition = spelled(plan, condition)
             for name in fields(condition):
                 _known(plan, name)
             result = result & condition
@@ -39,6 +55,23 @@ def order_of(plan: EntityPlan, text: str | None, given: Sequence[Sort]) -> tuple
         if key.field == "id":
             return tuple(order)
     return (*order, *_BY_ID)
+
+
+def spelled(plan: EntityPlan, condition: Condition) -> Condition:
+    """Return a condition in which searches are spelled out for an entity. Raises ``TypeError`` for other fields."""
+    match condition:
+        case Search(words, names):
+            for name in names:
+                if name not in plan.searchable:
+                    raise TypeError(f"{plan.shape.name}.{name} is not searchable: declare field(searchable=True)")
+            return having(words, names or plan.searchable)
+        case Not(of):
+            return ~spelled(plan, of)
+        case AllOf(parts):
+            return reduce(and_, (spelled(plan, part) for part in parts), TRUE)
+        case AnyOf(parts):
+            return reduce(or_, (spelled(plan, part) for part in parts), FALSE)
+    return condition
 
 
 def _known(plan: EntityPlan, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from mainstay.model.conditions import TRUE, Condition
@@ -10,11 +10,13 @@ from mainstay.model.conditions import fields as fields_of
 from mainstay.model.problem import Forbidden
 from mainstay.model.structs import Entity
 from mainstay.ports.asking import narrowed
+from mainstay.ports.indexing import ids_of, insert, replace_words
 from mainstay.ports.relations import with_related
 from mainstay.ports.rows import Change
 from mainstay.ports.soft_deletion import delete_matching
 from mainstay.ports.substitution import after_change
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
+from mainstay.ports.upserts import Upserted, upsert
 from mainstay.ports.writing import check_named, check_references, checked_changes, prepared
 
 E = TypeVar("E", bound=Entity)
@@ -48,10 +50,18 @@ class Bulk(Generic[E]):
         related: list[tuple[type[Entity], list[Any]]] = []
         if plan.shape.relations:
             made = [await with_related(unit, plan, row, f"/{index}", related) for index, row in enumerate(made)]
-        unit.transaction().rows(plan.shape.type).insert(made)
+        insert(unit, plan, made)
         for entity, children in related:
-            unit.transaction().rows(entity).insert(children)
+            insert(unit, unit.frame.plans[entity], children)
         return made
+
+    async def upsert(self, rows: Iterable[E], /, *, on: str, change: Sequence[str] | None = None) -> list[Upserted[E]]:
+        """Add rows, or change those that have their values of the unique field ``on``, now, and return each in order.
+
+        The rules are those of ``Repository.upsert``; the pointers of faults begin with the index of the row. Two rows
+        of one value are ``Invalid``. Where one row is refused, none is stored.
+        """
+        return await upsert(self._unit, self._plan, list(rows), on, change, many=True)
 
     async def update(self, *conditions: Condition, set: Mapping[str, Any], **fields: Any) -> int:
         """Give fields of all matching rows the values of ``set`` now, and return how many rows there were.
@@ -71,7 +81,10 @@ class Bulk(Generic[E]):
             named = changes.get(reference.field)
             if reference.guarded and named is not None:
                 await check_named(unit, reference, [named], None)
-        return await unit.transaction().rows(plan.shape.type).apply(Change(where=where, changes=changes))
+        ids = await ids_of(unit, plan, where, changes)
+        met = await unit.transaction().rows(plan.shape.type).apply(Change(where=where, changes=changes))
+        replace_words(unit, plan, ids, changes)
+        return met
 
     async def delete(self, *conditions: Condition, **fields: Any) -> int:
         """Delete all matching rows now, and return how many there were. Raises ``ReferenceConflict``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from mainstay.model.conditions import FALSE, Among
 from mainstay.model.inputs import MAX_DEPTH, MAX_LIMIT, Sort
 from mainstay.model.problem import Malformed
+from mainstay.model.schema import FieldKind
 from mainstay.model.structs import Entity
 from mainstay.model.values import UNASSIGNED
 from mainstay.ports.rows import Query
@@ -21,6 +22,7 @@ MAX_RELATED = 10_000
 """The rows that all relations of one answer may bring, before it is refused."""
 
 _PARENTS = 200
+_BY_ID = Sort("id")
 
 
 class UnknownRelation(Malformed):
@@ -34,8 +36,8 @@ class IncludeTooLarge(Malformed, hint="Ask for fewer rows, or for fewer relation
 async def attach(unit: UnitOfWork, plan: EntityPlan, items: list[Any], wanted: Sequence[str]) -> list[Any]:
     """Return the rows with the relations in ``wanted`` loaded ("lines", or "lines.parts" for two steps).
 
-    Each parent gets at most 200 rows a relation, in the order of their ids. Raises ``UnknownRelation``, and
-    ``IncludeTooLarge`` over 10,000 rows in all.
+    Each row gets at most 200 rows a relation, in the order of their ids; of a relation through rows between, those that
+    the first 200 of these refer to. Raises ``UnknownRelation``, and ``IncludeTooLarge`` over 10,000 rows in all.
     """
     return await _attach(unit, plan, items, wanted, [MAX_RELATED])
 
@@ -62,31 +64,71 @@ async def _attach_one(
     attribute = plan.shape.by_name.get(name)
     if attribute is None or attribute.relation is None:
         raise UnknownRelation(f"{plan.shape.name} has no relation {name}")
-    target = unit.frame.plans[attribute.base]
-    key = attribute.relation.key
-    children = await _children(unit, target, key, [item.id for item in items], left)
-    if below:
-        children = await _attach(unit, target, children, below, left)
-    grouped: dict[Any, list[Any]] = {item.id: [] for item in items}
-    for child in children:
-        grouped[getattr(child, key)].append(child)
+    batch = _Batch(unit, unit.frame.plans[attribute.base], below, left)
+    relation = attribute.relation
+    if attribute.kind is FieldKind.ONE:
+        found = await batch.referred([getattr(item, relation.key) for item in items])
+        return [msgspec.structs.replace(item, **{name: found.get(getattr(item, relation.key))}) for item in items]
+    ids = [item.id for item in items]
+    if relation.through is None:
+        grouped = await batch.referring(relation.key, ids)
+    else:
+        grouped = await batch.linked(unit.frame.plans[relation.through], relation.key, relation.to, ids)
     return [msgspec.structs.replace(item, **{name: grouped[item.id]}) for item in items]
 
 
-async def _children(unit: UnitOfWork, target: EntityPlan, key: str, ids: list[Any], left: list[int]) -> list[Any]:
-    reach = unit.reach(target)
-    if reach == FALSE:
-        return []
-    rows = unit.transaction().rows(target.shape.type)
-    found: list[Any] = []
-    for start in range(0, len(ids), _PARENTS):
-        where = Among(key, tuple(ids[start : start + _PARENTS])) & reach
-        part = await rows.fetch(Query(where=where, sort=(Sort("id"),), limit=MAX_LIMIT, per=key))
-        left[0] -= len(part)
-        if left[0] < 0:
-            raise IncludeTooLarge
-        found += part
-    return found
+class _Batch:
+    """The rows of one relation, loaded for all rows that have it."""
+
+    def __init__(self, unit: UnitOfWork, target: EntityPlan, below: list[str], left: list[int]) -> None:
+        self._unit = unit
+        self._target = target
+        self._below = below
+        self._left = left
+
+    async def referring(self, key: str, ids: list[Any]) -> dict[Any, list[Any]]:
+        """Return the rows whose field refers to one of these ids, by that id."""
+        grouped: dict[Any, list[Any]] = {id_: [] for id_ in ids}
+        for child in await self._deeper(await self._fetch(self._target, key, ids, (_BY_ID,), per=key)):
+            grouped[getattr(child, key)].append(child)
+        return grouped
+
+    async def referred(self, ids: Iterable[Any]) -> dict[Any, Any]:
+        """Return the rows of these ids (None: of none), by their ids."""
+        wanted = list(dict.fromkeys(id_ for id_ in ids if id_ is not None))
+        return {row.id: row for row in await self._deeper(await self._fetch(self._target, "id", wanted, (_BY_ID,)))}
+
+    async def linked(self, between: EntityPlan, key: str, to: str, ids: list[Any]) -> dict[Any, list[Any]]:
+        """Return the rows that rows between refer to, each once, by the ids that these refer to on the other side."""
+        links = await self._fetch(between, key, ids, (Sort(to), _BY_ID), per=key)
+        pairs = dict.fromkeys((getattr(link, key), getattr(link, to)) for link in links)
+        found = await self.referred(to for _, to in pairs)
+        grouped: dict[Any, list[Any]] = {id_: [] for id_ in ids}
+        for from_, to_ in sorted(pair for pair in pairs if pair[1] in found):
+            grouped[from_].append(found[to_])
+        return grouped
+
+    async def _fetch(
+        self, plan: EntityPlan, field: str, values: list[Any], sort: tuple[Sort, ...], *, per: str | None = None
+    ) -> list[Any]:
+        """Return the rows that have one of the values in a field, with ``per`` the first 200 of each."""
+        reach = self._unit.reach(plan)
+        if reach == FALSE:
+            return []
+        rows = self._unit.transaction().rows(plan.shape.type)
+        limit = None if per is None else MAX_LIMIT
+        found: list[Any] = []
+        for start in range(0, len(values), _PARENTS):
+            where = Among(field, tuple(values[start : start + _PARENTS])) & reach
+            part = await rows.fetch(Query(where=where, sort=sort, limit=limit, per=per))
+            self._left[0] -= len(part)
+            if self._left[0] < 0:
+                raise IncludeTooLarge
+            found += part
+        return found
+
+    async def _deeper(self, rows: list[Any]) -> list[Any]:
+        return await _attach(self._unit, self._target, rows, self._below, self._left) if self._below else rows
 
 
 async def with_related(
@@ -97,6 +139,10 @@ async def with_related(
         children = getattr(parent, relation.name)
         if children is msgspec.UNSET or relation.relation is None:
             continue
+        if relation.kind is FieldKind.ONE or relation.relation.through is not None:
+            raise TypeError(
+                f"{plan.shape.name}.{relation.name} is read only: add rows by the fields that refer to them"
+            )
         target, key, place = unit.frame.plans[relation.base], relation.relation.key, f"{pointer}/{relation.name}"
         made = []
         for index, child in enumerate(children):

@@ -16,11 +16,13 @@ from mainstay.model.problem import Conflict, Forbidden, NotFound, PreconditionFa
 from mainstay.model.structs import Entity
 from mainstay.ports.asking import narrowed, order_of
 from mainstay.ports.cursor import after, open_cursor, seal_cursor
+from mainstay.ports.indexing import insert, replace_words
 from mainstay.ports.relations import attach, with_related
 from mainstay.ports.rows import Change, Query, Rows, reference_conflict
 from mainstay.ports.soft_deletion import deleted_now, follow_deletion
 from mainstay.ports.tenants import tenant_of
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
+from mainstay.ports.upserts import Upserted, upsert
 from mainstay.ports.writing import check_named, check_references, checked_changes, prepared
 
 E = TypeVar("E", bound=Entity)
@@ -115,7 +117,7 @@ class Repository(Generic[E]):
         if wanted or count or find.count:
             unit.several()
         rows = self._rows()
-        items: list[Any] = await rows.fetch(Query(where=beyond, sort=order, limit=size + 1))
+        items: list[Any] = await rows.fetch(Query(where=beyond, sort=order, limit=size + 1, unread=find.unread))
         following = None
         if len(items) > size:
             del items[size:]
@@ -149,13 +151,13 @@ class Repository(Generic[E]):
         if plan.references:
             await check_references(unit, plan, (made,))
         if not plan.shape.relations:
-            self._rows().insert([made])
+            insert(unit, plan, [made])
             return made  # type: ignore[no-any-return]  # the plan's shape is that of E
         related: list[tuple[type[Entity], list[Any]]] = []
         made = await with_related(unit, plan, made, "", related)
-        self._rows().insert([made])
+        insert(unit, plan, [made])
         for entity, rows in related:
-            unit.transaction().rows(entity).insert(rows)
+            insert(unit, unit.frame.plans[entity], rows)
         return made  # type: ignore[no-any-return]  # the plan's shape is that of E
 
     async def update(self, row: E, patch: Patch[E] | None = None, /, **changes: Any) -> E:
@@ -173,6 +175,10 @@ class Repository(Generic[E]):
         wanted["version"] = row.version + 1
         wanted["updated_at"] = unit.frame.clock.now()
         changed = msgspec.structs.replace(row, **wanted)
+        if plan.referred:  # what was loaded for a reference that changes is another row's
+            changed = msgspec.structs.replace(
+                changed, **{n: msgspec.UNSET for n, key in plan.referred if key in wanted}
+            )
         reach = unit.reach(plan)
         if reach is not TRUE and not holds(reach, changed):
             if not holds(reach, row):
@@ -183,7 +189,19 @@ class Repository(Generic[E]):
             if reference.guarded and named is not None:
                 await check_named(unit, reference, [named], tenant_of(plan, row))
         await self._change(Compare("id", "eq", row.id) & reach, wanted, row.id, row)
+        if plan.words is not None:
+            replace_words(unit, plan, [row.id], wanted)
         return changed
+
+    async def upsert(self, row: E, /, *, on: str, change: Sequence[str] | None = None) -> Upserted[E]:
+        """Add a row, or change the one that has its value of the unique field ``on``, now.
+
+        The row that is there keeps its id and time of creation, and gets the other fields, or those of ``change``
+        only; its version goes up by one. The given row must be as ``add`` and the change as ``update`` ask for it. A
+        row that the caller may not see is a ``UniqueConflict``, as where it were added. Of two such calls at once one
+        adds and the other changes. Rows of relations are not taken.
+        """
+        return (await upsert(self._unit, self._plan, (row,), on, change, many=False))[0]
 
     async def delete(self, row: E | UUID, /) -> None:
         """Delete a row; given as a row, only in the version that was read.

@@ -22,12 +22,18 @@ E = TypeVar("E", bound=Entity)
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What to fetch. ``limit`` bounds the rows, or with ``per`` the rows of each value of that field."""
+    """What to fetch. ``limit`` bounds the rows, or with ``per`` the rows of each value of that field.
+
+    With ``lock``, in a store that has locks, no other command changes these rows before the end of this one. Fields of
+    ``unread`` need not be read: what the rows hold in them is left open.
+    """
 
     where: Condition = TRUE
     sort: tuple[Sort, ...] = ()
     limit: int | None = None
     per: str | None = None
+    lock: bool = False
+    unread: tuple[str, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +50,21 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
     expected: int | None = None
     before: Any = None
+
+
+class Merge(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """Rows to be added, or to change those that have their values of the unique field ``on``.
+
+    A row that is there gets the fields of ``changes``, and its version goes up by one, where ``where`` is true of it
+    and its fields of ``kept`` have the given values already. No two rows have the same value of ``on``; one without a
+    value is added.
+    """
+
+    rows: tuple[E, ...]
+    on: str
+    changes: tuple[str, ...]
+    kept: tuple[str, ...]
+    where: Condition
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +125,14 @@ class Rows(ABC, Generic[E]):
 
         Where the changes say nothing of ``version``, that of each row goes up by one.
         """
+
+    async def merge(self, merge: Merge[E]) -> list[E | None]:
+        """Add rows or change those that are there, now, and return each as it is then, None where it may not change.
+
+        Of two commands that do so at once with one value, one adds and the other changes what was added. Asked only
+        where the store's capabilities say that it ``merges``.
+        """
+        raise NotImplementedError
 
 
 def unique_conflict(entity: str, field: str) -> UniqueConflict:

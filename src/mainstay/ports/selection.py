@@ -18,7 +18,9 @@ from mainstay.model.conditions import (
     CompareFields,
     Condition,
     Contains,
+    HasWord,
     Not,
+    has_word,
 )
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.values import Secret
@@ -45,6 +47,8 @@ def predicate(condition: Condition) -> Predicate:
             return lambda row: getattr(row, field) in members
         case Contains():
             return _contains(condition)
+        case HasWord(names, word):
+            return lambda row: has_word(row, names, word)
         case CompareFields(left, op, right):
             return _compare_fields(left, op, right)
         case Not(of):

@@ -36,9 +36,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = True  # several processes may use it at once
     streaming: bool = True  # rows are streamed in any order in constant memory; else in the order of their ids only
     settles: bool = False
+    merges: bool = False  # a row is added, or changes the one of its unique value, in one statement
     locks: bool = True  # a row that another command has locked is waited for; else who meets one is run again
     snapshots: bool = True  # all reads of a query see one moment; else each sees what is committed when it comes
     ordered_bytes: bool = True  # fields of bytes have an order, and not equality only
+    searches: bool = True  # rows are found by the words of their searchable fields
+    words: bool = False  # by words that are stored beside the rows
     max_writes: int | None = None  # of one command, with what the store adds for rules and reads
     max_scan: int | None = None  # rows that one read may look through
 
@@ -52,6 +55,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             "a query of several reads may see what was committed between them": not self.snapshots,
             "a command that locks a row does not wait for who has it: it is run again": not self.locks,
             "fields of bytes cannot be sorted or compared by order": not self.ordered_bytes,
+            "rows cannot be searched for by words": not self.searches,
             f"a command may write {self.max_writes} items at most": self.max_writes is not None,
             f"a read may look through {self.max_scan} rows at most": self.max_scan is not None,
         }

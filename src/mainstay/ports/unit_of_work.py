@@ -12,7 +12,7 @@ from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.operation import Isolation
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
-from mainstay.model.schema import Attribute, Shape
+from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.soundness import Verdict, verdict_of
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.model.tenancy import Tenancy
@@ -47,8 +47,9 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     ``deleted`` is the plan of its deleted rows, where they are kept, and ``followers`` are who must be told of a delete
     then; ``trail`` is the plan of the entries of its audit, where it is audited. ``key`` stands for the policy in a
-    call: the entity, unless another plan of it has that. ``columns``, ``normalisers`` and ``verdicts`` (the checked
-    fields, each with its quick verdict) are made of the rest; they are not given.
+    call: the entity, unless another plan of it has that. ``columns``, ``normalisers``, ``verdicts`` (the checked
+    fields, each with its quick verdict) and ``referred`` (the relations to one row, each with the field that refers to
+    it) are made of the rest; they are not given.
     """
 
     shape: Shape
@@ -63,10 +64,13 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     followers: tuple[Follower, ...] = ()
     trail: EntityPlan | None = None
     key: Any = None
+    words: type[Entity] | None = None  # the rows that hold the words of searchable fields
+    searchable: tuple[str, ...] = ()
     checked: tuple[Attribute, ...] = ()  # fields whose values are checked on a write
     columns: frozenset[str] = frozenset()
     normalisers: Mapping[str, Normaliser] = {}
     verdicts: tuple[tuple[str, Verdict, Attribute], ...] = ()
+    referred: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         found = ((a.name, normaliser_of(a)) for a in self.shape.attributes if a.name not in STANDARD_FIELDS)
@@ -74,6 +78,9 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "key", self.shape.type)
         msgspec.structs.force_setattr(self, "columns", frozenset(a.name for a in self.shape.attributes))
         msgspec.structs.force_setattr(self, "verdicts", tuple((a.name, verdict_of(a), a) for a in self.checked))
+        ones = ((r.name, r.relation) for r in self.shape.relations if r.kind is FieldKind.ONE)
+        referred = tuple((name, relation.key) for name, relation in ones if relation is not None)
+        msgspec.structs.force_setattr(self, "referred", referred)
         msgspec.structs.force_setattr(self, "normalisers", {name: make for name, make in found if make is not None})
 
 

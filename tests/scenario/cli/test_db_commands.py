@@ -7,10 +7,12 @@ import os
 import pty
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +207,22 @@ def at_a_terminal(folder: Path, command: list[str], question: bytes, answer: byt
             process.kill()
             process.wait()
         os.close(terminal)
+
+
+def test_rows_from_before_a_field_was_searchable_get_their_words(project: Path, db: Callable[..., Any]) -> None:
+    db("plan")
+    db("migrate")
+    db("seed")
+    assert db("index") == {"indexed": {}}
+    code = project / "team_service.py"
+    code.write_text(code.read_text().replace(FIELD, FIELD.replace("unique", "searchable=True, unique")))
+    assert "notes_note_words" in db("plan", "words")["text"]
+    assert "mainstay db migrate" in db("index", code=1)
+    db("migrate")
+    for _ in range(2):
+        assert db("index") == {"indexed": {"Note": 1}}
+        with closing(sqlite3.connect(project / "team.db")) as file:
+            words = [word for (word,) in file.execute("SELECT word FROM notes_note_words ORDER BY word")]
+        assert words == ["text:first"]
+    db("rollback")
+    assert db("status", code=1)["pending"] == ["0002_words"]

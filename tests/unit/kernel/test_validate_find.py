@@ -13,6 +13,7 @@ import pytest
 from bound_input import Desk, places
 
 from mainstay import (
+    Dto,
     Entity,
     Find,
     Many,
@@ -28,10 +29,11 @@ from mainstay import (
     role,
 )
 from mainstay.kernel.validate import InputLimits, operators_of
+from mainstay.kernel.validate.find import heavy_fields
 from mainstay.model.conditions import TRUE, Among, Compare, Contains
 from mainstay.model.conditions import AllOf as Every
 from mainstay.model.inputs import Sort
-from mainstay.model.schema import attribute_of
+from mainstay.model.schema import attribute_of, shape_of
 
 BOSS = Principal(id=UUID(int=1), roles=frozenset({"boss"}))
 CLERK = Principal(id=UUID(int=2))
@@ -45,6 +47,22 @@ class Status(StrEnum):
 
 class Odd(Enum):
     ONE = 1
+
+
+class Inner(Dto):
+    text: str
+
+
+class Wide(Entity):
+    short: str = field(max_length=500)
+    long: str = field(max_length=501)
+    open: str
+    number: int
+    data: bytes
+    inner: Inner
+    words: list[str]
+    facts: dict[str, int]
+    free: Any
 
 
 class Line(Entity):
@@ -142,7 +160,26 @@ def test_order_page_fields_and_relations_are_read(desk: Desk) -> None:
         count=True,
         fields=("id", "name"),
         include=("lines.sublines", "lines"),
+        unread=("pin", "token", "written", "facts"),
     )
+
+
+def test_heavy_fields_that_nobody_looks_at_are_not_read(desk: Desk) -> None:
+    assert found(desk, ("name", "x")).unread == ()
+    assert found(desk, ("fields", "id,facts")).unread == ("name", "pin", "token", "written")
+    assert found(desk, ("fields", "id"), ("sort", "-name")).unread == ("pin", "token", "written", "facts")
+    assert found(desk, ("fields", "id"), ("name[contains]", "x")).unread == ("name", "pin", "token", "written", "facts")
+    mine = desk.inputs("search", query=[("word", "x"), ("fields", "id")])["find"]
+    assert mine.unread == ()  # who knows what a team's own code looks at
+
+
+def test_a_field_is_heavy_where_its_values_may_be_large() -> None:
+    class Checked(Wide):
+        def __post_init__(self) -> None:
+            assert self.open
+
+    assert heavy_fields(shape_of(Wide)) == ("long", "open", "data", "inner", "words", "facts", "free")
+    assert heavy_fields(shape_of(Checked)) == ()
 
 
 @pytest.mark.parametrize(

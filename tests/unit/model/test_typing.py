@@ -12,7 +12,7 @@ SAMPLE = """
 from decimal import Decimal
 from uuid import UUID
 
-from mainstay import Dto, Entity, Event, Find, Many, Module, Page, Patch, Repository, anyone, field, owner, related
+from mainstay import Dto, Entity, Event, Find, Many, Module, One, Page, Patch, Repository, anyone, field, owner, related
 
 class Product(Entity):
     sku: str = field(unique=True, max_length=40)
@@ -22,6 +22,7 @@ class Product(Entity):
 
 class Line(Entity):
     order_id: UUID = field(references="Order")
+    order: One["Order"] = related("order_id")
 
 class Order(Entity, rows=owner("customer_id")):
     customer_id: UUID = field(immutable=True)
@@ -43,6 +44,7 @@ Order(customer_id=UUID(int=1), lines=[Line(order_id=UUID(int=0))])
 reveal_type(good.price)
 reveal_type(good.id)
 reveal_type(order.lines)
+reveal_type(Line(order_id=UUID(int=1)).order)
 
 module = Module("sample")
 
@@ -52,6 +54,7 @@ async def use(product_id: UUID, find: Find[Product], products: Repository[Produc
     reveal_type(await products.one(sku="A"))
     reveal_type(await products.page(find))
     reveal_type(await products.update(good, stock=1))
+    reveal_type((await products.upsert(good, on="sku")).row)
     async for row in products.stream():
         reveal_type(row)
     return await products.add(good)
@@ -63,9 +66,11 @@ REVEALED = [
     "decimal.Decimal",
     "uuid.UUID",
     "list[sample.Line]",
+    "sample.Order | None",
     "sample.Product",
     "sample.Product",
     "mainstay.model.inputs.Page[sample.Product]",
+    "sample.Product",
     "sample.Product",
     "sample.Product",
 ]

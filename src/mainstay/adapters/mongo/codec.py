@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from enum import Enum
@@ -118,14 +118,14 @@ class Codec:
                 given[field.path] = field.encode(value)
         return {op: part for op, part in (("$set", given), ("$unset", gone)) if part}
 
-    def decode(self, document: Document) -> Any:
-        """Return the row of a document, trusted as it is. Raises ``RowUnreadable``."""
+    def decode(self, document: Document, unread: Collection[str] = ()) -> Any:
+        """Return the row of a document, trusted as it is, with None in what was not read. Raises ``RowUnreadable``."""
         try:
             return self._entity(
                 **{
                     name: None if (stored := document.get(field.path)) is None else field.decode(stored)
                     for name, field in self._fields
-                    if field.path in document or self._nullable(field)
+                    if field.path in document or name in unread or self._nullable(field)
                 }
             )
         except Exception as error:

@@ -24,6 +24,7 @@ from mainstay.model.conditions import (
     CompareFields,
     Condition,
     Contains,
+    HasWord,
     Not,
 )
 from mainstay.model.schema import COMPARABLE, FieldKind
@@ -57,6 +58,8 @@ def filter_of(condition: Condition, fields: Fields) -> Document:
             return _contains(comparable(fields, condition.field), condition)
         case CompareFields(left, op, right):
             return _compare_fields(comparable(fields, left), op, comparable(fields, right))
+        case HasWord():
+            raise BeyondStore("this store does not find rows by the words of their texts")
         case Not(of):
             return {"$nor": [filter_of(of, fields)]}
         case AllOf(parts):

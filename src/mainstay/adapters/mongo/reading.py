@@ -38,7 +38,8 @@ async def fetch(
         return []
     if query.per is not None:
         return await _numbered(collection, layout, query, session)
-    cursor = collection.find(filter_of(query.where, layout.fields), session=session, allow_disk_use=True)
+    left_out = {layout.fields[name].path: 0 for name in query.unread} or None
+    cursor = collection.find(filter_of(query.where, layout.fields), left_out, session=session, allow_disk_use=True)
     sort = order_of(layout, query.sort)
     if sort:
         cursor = cursor.sort(list(sort.items()))

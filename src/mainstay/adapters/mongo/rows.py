@@ -80,7 +80,7 @@ class MongoRows(Rows[Any]):
             layout, lambda collection, session: reading.fetch(collection, layout, query, session)
         )
         self._transaction.met(layout, query.where, len(documents))
-        return [layout.codec.decode(document) for document in documents]
+        return [layout.codec.decode(document, query.unread) for document in documents]
 
     async def stream(self, query: Query) -> AsyncGenerator[Any, None]:
         if not self._transaction.pinned:

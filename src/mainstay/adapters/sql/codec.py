@@ -6,7 +6,7 @@ unreadable. The generated source holds field names of a class and no value; ADR 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, time
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -32,9 +32,9 @@ class Codec(NamedTuple):
     encode: Callable[[Any], Row]
 
 
-def codec(columns: Columns) -> Codec:
-    """Generate the functions of one entity."""
-    bound, dialect = list(columns.by_name.values()), columns.dialect
+def codec(columns: Columns, unread: Collection[str] = ()) -> Codec:
+    """Generate the functions of one entity; of rows that were read without some fields, which then hold None."""
+    bound, dialect = [column for column in columns.by_name.values() if column.name not in unread], columns.dialect
     scope: dict[str, Any] = {
         "Entity": columns.shape.type,
         **_making(columns),

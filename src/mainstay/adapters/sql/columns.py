@@ -11,6 +11,7 @@ from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.operands import Operand, operands
 from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shape
 from mainstay.model.values import Secret
+from mainstay.ports.indexing import words_table
 
 
 class UnknownField(TypeError):
@@ -32,12 +33,17 @@ class BoundColumn(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Columns:
-    """The columns of one entity by field name, in the order of the entity's fields."""
+    """The columns of one entity by field name, in the order of the entity's fields.
 
-    def __init__(self, shape: Shape, dialect: Dialect) -> None:
+    ``prefix`` stands before their names, where a statement has columns of the same name from elsewhere; ``table`` is
+    the name of the table.
+    """
+
+    def __init__(self, shape: Shape, dialect: Dialect, prefix: str = "", table: str = "") -> None:
         self.shape = shape
+        self.words = dialect.quoted(words_table(table))  # where the words of searchable fields are
         self.dialect = dialect
-        self.by_name = {a.name: _bind(a, dialect) for a in shape.attributes}
+        self.by_name = {a.name: _bind(a, dialect, prefix) for a in shape.attributes}
 
     def __getitem__(self, name: str) -> BoundColumn:
         column = self.by_name.get(name)
@@ -55,13 +61,13 @@ class Columns:
         return column
 
 
-def _bind(attribute: Attribute, dialect: Dialect) -> BoundColumn:
+def _bind(attribute: Attribute, dialect: Dialect, prefix: str) -> BoundColumn:
     storage, encode, decode = dialect.storing(attribute)
     if attribute.secret:
         encode, decode = _revealing(encode), _hiding(decode)
     return BoundColumn(
         name=attribute.name,
-        sql=dialect.quoted(attribute.name),
+        sql=prefix + dialect.quoted(attribute.name),
         attribute=attribute,
         storage=storage,
         operands=operands(attribute, dialect.exact(attribute), dialect.fit(attribute)),

@@ -123,6 +123,10 @@ class Dialect(ABC):
         """Return the insertion of any number of rows that takes a list of each column, or None where there is none."""
         return None
 
+    def same(self, column: str, other: str, attribute: Attribute) -> str:  # noqa: ARG002 - of most kinds
+        """Return the expression that two values of a column are the same, or that both are null."""
+        return f"{column} IS NOT DISTINCT FROM {other}"
+
     def aside(self, expression: str) -> str:
         """Return a condition so that rows are not looked for by it, where another finds them."""
         return expression

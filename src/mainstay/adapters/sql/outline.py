@@ -21,8 +21,10 @@ from mainstay.model.conditions import (
     CompareFields,
     Condition,
     Contains,
+    HasWord,
     Not,
 )
+from mainstay.ports.indexing import stored_word
 
 Outline = Any
 
@@ -116,6 +118,13 @@ def successor(prefix: str) -> str | None:
     return None
 
 
+def _has_word(condition: HasWord, columns: Columns, bound: list[Any]) -> Outline:  # noqa: ARG001 - as above
+    for name in condition.fields:
+        least = stored_word(name, condition.word)
+        bound += [least, successor(least)]
+    return "word", len(condition.fields)
+
+
 def _compare_fields(condition: CompareFields, columns: Columns, bound: list[Any]) -> Outline:  # noqa: ARG001 - as above
     columns.comparable(condition.left)
     columns.comparable(condition.right)
@@ -141,6 +150,7 @@ _WALKS: dict[type[Condition], Callable[[Any, Columns, list[Any]], Outline]] = {
     Compare: _compare,
     Among: _among,
     Contains: _contains,
+    HasWord: _has_word,
     CompareFields: _compare_fields,
     Not: _not,
     AllOf: _all,

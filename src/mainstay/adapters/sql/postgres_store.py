@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from time import monotonic
 from typing import Any
 
+import msgspec
+
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.dialects.postgres import PostgresDialect
 from mainstay.adapters.sql.postgres import Link, Options, PostgresEngine
@@ -26,6 +28,7 @@ class PostgresStore(ServerStore[Link]):
     the monotonic seconds that deadlines are told in.
     """
 
+    capabilities = msgspec.structs.replace(ServerStore.capabilities, merges=True)
     streams = True
 
     def __init__(

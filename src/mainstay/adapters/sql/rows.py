@@ -9,10 +9,11 @@ from uuid import UUID
 
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.statements import Statements
+from mainstay.adapters.sql.upserts import Upsert, matched, upsert
 from mainstay.model.conditions import FALSE, Condition
 from mainstay.model.structs import Entity
 from mainstay.ports.paging import in_pages
-from mainstay.ports.rows import Aggregate, Change, Query, Rows
+from mainstay.ports.rows import Aggregate, Change, Merge, Query, Rows
 
 BATCH = 500
 """The rows of a stream that are in memory at a time."""
@@ -40,6 +41,9 @@ class Session(Protocol):
     async def apply(self, statements: Statements, change: Change) -> int:
         """Change rows behind all queued writes, and return how many."""
 
+    async def merge(self, upsert: Upsert) -> list[Row]:
+        """Add rows or change others behind all queued writes, and return those that were added or changed."""
+
 
 class SqlRows(Rows[Any]):
     """Statements of one entity, run by one transaction. Reads that are answered at once never wait."""
@@ -60,11 +64,14 @@ class SqlRows(Rows[Any]):
 
     async def fetch(self, query: Query) -> list[Any]:
         statement, bindings = self._statements.select(query)
+        if query.lock:
+            statement += self._statements.columns.dialect.locking
         found = self._session.read(statement, bindings)
         rows = found if isinstance(found, list) else await found
+        codec = self._statements.codec_of(query) if query.unread else self._statements.codec
         if len(rows) == 1:
-            return [self._statements.codec.one(rows[0])]
-        return self._statements.codec.many(rows) if rows else []
+            return [codec.one(rows[0])]
+        return codec.many(rows) if rows else []
 
     async def stream(self, query: Query) -> AsyncGenerator[Any, None]:
         statement, bindings = self._statements.select(query)
@@ -99,3 +106,7 @@ class SqlRows(Rows[Any]):
 
     async def apply(self, change: Change) -> int:
         return await self._session.apply(self._statements, change)
+
+    async def merge(self, merge: Merge[Any]) -> list[Any]:
+        found = await self._session.merge(upsert(self._statements, merge))
+        return matched(merge, self._statements.codec.many(found))

@@ -23,7 +23,7 @@ class ServerStore(Store, Server[L]):
     ``clock`` gives the monotonic seconds that deadlines are told in.
     """
 
-    capabilities = Capabilities(inline=False, settles=True)
+    capabilities = Capabilities(inline=False, settles=True, words=True)
 
     def __init__(
         self, engine: ServerEngine[L], dialect: Dialect, *, create: bool, clock: Callable[[], float] = monotonic

@@ -14,11 +14,13 @@ from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.outages import ConnectionLost, StaleStatement, away, commit_unknown, in_doubt, rolled_back
 from mainstay.adapters.sql.pooling import L
+from mainstay.adapters.sql.read_only import ReadOnly
 from mainstay.adapters.sql.rows import Found, SqlRows
 from mainstay.adapters.sql.server_engine import ServerEngine
 from mainstay.adapters.sql.server_writing import Group, Writer
 from mainstay.adapters.sql.statements import Statements
-from mainstay.adapters.sql.writes import Write, alteration, ended, queue_insert, reads_only
+from mainstay.adapters.sql.upserts import Upsert
+from mainstay.adapters.sql.writes import Write, alteration, ended, queue_insert
 from mainstay.model.operation import Isolation
 from mainstay.model.problem import DeadlineExceeded, NotCommitted, SerializationConflict
 from mainstay.model.structs import Entity
@@ -113,8 +115,12 @@ class _ServerTransaction(Transaction, Generic[L]):
     async def apply(self, statements: Statements, change: Change) -> int:
         """Change rows now, and return how many there were."""
 
+    @abstractmethod
+    async def merge(self, upsert: Upsert) -> list[Row]:
+        """Add rows or change others now, and return those that were added or changed."""
 
-class QueryTransaction(_ServerTransaction[L]):
+
+class QueryTransaction(ReadOnly, _ServerTransaction[L]):
     """Reads only: one read by itself, or several on one snapshot."""
 
     __slots__ = ("_pool", "_single")
@@ -193,18 +199,6 @@ class QueryTransaction(_ServerTransaction[L]):
         finally:
             await batches.aclose()
 
-    def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:  # noqa: ARG002 - refused
-        """Refuse to write."""
-        raise reads_only(statements)
-
-    def queue_change(self, statements: Statements, change: Change) -> None:  # noqa: ARG002 - refused
-        """Refuse to write."""
-        raise reads_only(statements)
-
-    async def apply(self, statements: Statements, change: Change) -> int:  # noqa: ARG002 - refused
-        """Refuse to write."""
-        raise reads_only(statements)
-
     async def flush(self) -> None:
         """Do nothing: there is nothing to be written."""
 
@@ -245,7 +239,7 @@ class CommandTransaction(_ServerTransaction[L]):
         super().__init__(server, left)
         self._begin = server.engine.begin_command(isolation)
         self._queue: list[Write] = []
-        self._done: list[Write] = []  # to be told anew, should it be asked which of them broke a rule
+        self._done: list[Write | Upsert] = []  # to be told anew, should it be asked which of them broke a rule
         self._failure: Exception | None = None
 
     def run(self, statement: str, bindings: Sequence[Any]) -> Found:
@@ -282,6 +276,16 @@ class CommandTransaction(_ServerTransaction[L]):
                 met = await self._writer(link).one(write)
         self._done.append(write)
         return met
+
+    async def merge(self, upsert: Upsert) -> list[Row]:
+        """Add rows or change others behind all queued writes."""
+        self._check()
+        async with self._lock:
+            link = await self._ready()
+            with self._noting():
+                found = await self._writer(link).merge(upsert)
+        self._done.append(upsert)
+        return found
 
     async def flush(self) -> None:
         if self._queue or self._failure is not None:

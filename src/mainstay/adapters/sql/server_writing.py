@@ -11,6 +11,7 @@ from mainstay.adapters.sql.conflicts import delete_conflict, insert_conflict, up
 from mainstay.adapters.sql.faults import ConstraintFailed
 from mainstay.adapters.sql.pooling import L
 from mainstay.adapters.sql.statements import Statements
+from mainstay.adapters.sql.upserts import Upsert
 from mainstay.adapters.sql.writes import Alteration, Insert, Write, missed
 from mainstay.model.problem import SerializationConflict
 
@@ -44,8 +45,10 @@ class Writer(ABC, Generic[L]):
     def _text(self, statement: str) -> str:
         """Return a statement as the driver takes it."""
 
-    async def one(self, write: Write) -> int:
+    async def one(self, write: Write | Upsert) -> int:
         """Carry out one write, and return how many rows it met. Raises the Problem of what is wrong with it."""
+        if isinstance(write, Upsert):
+            return len(await self.merge(write))
         if isinstance(write, Insert):
             return await self._insert(write)
         statements, change = write.statements, write.change
@@ -58,6 +61,16 @@ class Writer(ABC, Generic[L]):
         if change.expected is not None and met != change.expected:
             raise missed(write, there=await self._is_there(write))
         return met
+
+    async def merge(self, upsert: Upsert) -> list[Row]:
+        """Add rows or change others, and return those that were added or changed. Raises as ``one`` does."""
+        found: list[Row] = []
+        try:
+            for statement, bindings in upsert.parts():
+                found += await self._link.fetch(self._text(statement), bindings, self._timeout)
+        except ConstraintFailed as error:
+            raise insert_conflict(error, upsert.statements, upsert.rows) from error
+        return found
 
     async def _is_there(self, write: Alteration) -> bool:
         """Whether the row of a change that met none is there under another version."""
@@ -75,7 +88,7 @@ class Writer(ABC, Generic[L]):
             raise insert_conflict(error, statements, rows) from error
         return len(rows)
 
-    async def diagnose(self, writes: Sequence[Write]) -> None:
+    async def diagnose(self, writes: Sequence[Write | Upsert]) -> None:
         """Carry writes out one by one in a transaction of their own, to raise what the first fault among them is.
 
         It always raises: where there is no fault any more, the call met a concurrent one and is to be run again.

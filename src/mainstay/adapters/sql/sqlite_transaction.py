@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from mainstay.adapters.sql.catalog import Catalog, statements_of
 from mainstay.adapters.sql.codec import Row
@@ -12,13 +12,17 @@ from mainstay.adapters.sql.conflicts import delete_conflict, insert_conflict, up
 from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.dialects.sqlite import SqliteDialect
 from mainstay.adapters.sql.faults import ConstraintFailed
+from mainstay.adapters.sql.read_only import ReadOnly
 from mainstay.adapters.sql.rows import Found, SqlRows
 from mainstay.adapters.sql.sqlite import Snapshot, SqliteEngine, Turn
 from mainstay.adapters.sql.statements import Statements
-from mainstay.adapters.sql.writes import Insert, Write, alteration, ended, missed, queue_insert, reads_only
+from mainstay.adapters.sql.upserts import Upsert
+from mainstay.adapters.sql.writes import Insert, Write, alteration, ended, missed, queue_insert
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Change, Rows
 from mainstay.ports.store import Transaction
+
+T = TypeVar("T")
 
 
 def _run_write(write: Write, turn: Turn) -> int:
@@ -51,7 +55,15 @@ def _run_insert(write: Insert, turn: Turn) -> int:
     return len(rows)
 
 
-class QueryTransaction(Transaction):
+def _run_upsert(upsert: Upsert, turn: Turn) -> list[Row]:
+    """Carry an upsert out, and return the rows that were added or changed."""
+    try:
+        return [row for statement, bindings in upsert.parts() for row in turn.execute(statement, bindings)]
+    except ConstraintFailed as error:
+        raise insert_conflict(error, upsert.statements, upsert.rows, turn.execute) from error
+
+
+class QueryTransaction(ReadOnly, Transaction):
     """Reads only: one read by itself, or several on one snapshot."""
 
     __slots__ = ("_catalog", "_ended", "_engine", "_single", "_snapshot")
@@ -87,18 +99,6 @@ class QueryTransaction(Transaction):
         if self._ended:
             raise ended()
         return self._view().stream(statement, bindings, batch=batch)
-
-    def queue_insert(self, statements: Statements, rows: Sequence[Any]) -> None:  # noqa: ARG002
-        """Refuse to write."""
-        raise reads_only(statements)
-
-    def queue_change(self, statements: Statements, change: Change) -> None:  # noqa: ARG002
-        """Refuse to write."""
-        raise reads_only(statements)
-
-    async def apply(self, statements: Statements, change: Change) -> int:  # noqa: ARG002
-        """Refuse to write."""
-        raise reads_only(statements)
 
     async def flush(self) -> None:
         """Do nothing: nothing is queued."""
@@ -180,9 +180,17 @@ class CommandTransaction(Transaction):
         """Change rows behind all queued writes, and return how many there were."""
         self._check()
         written = alteration(statements, change, bump=True)
+        return await self._now(lambda turn: _run_write(written, turn))
+
+    async def merge(self, upsert: Upsert) -> list[Row]:
+        """Add rows or change others behind all queued writes."""
+        self._check()
+        return await self._now(lambda turn: _run_upsert(upsert, turn))
+
+    async def _now(self, write: Callable[[Turn], T]) -> T:
         turn = await self._ready()
         try:
-            return _run_write(written, turn)
+            return write(turn)
         except Exception as error:
             self._failure = error
             raise

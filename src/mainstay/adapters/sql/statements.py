@@ -16,12 +16,15 @@ from mainstay.adapters.sql.layout import references_of
 from mainstay.adapters.sql.outline import Outline, outline
 from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.inputs import Sort
-from mainstay.ports.rows import Aggregate, Query
+from mainstay.ports.rows import Aggregate, Merge, Query
 from mainstay.ports.store import Table
 from mainstay.ports.uniqueness import Uniqueness, uniqueness
 
 Bound = tuple[str, Sequence[Any]]
 """A statement and its bindings."""
+
+PARTIAL = 32
+"""The codecs of rows read without some fields that are kept for one entity: each takes a millisecond to make."""
 
 
 class Link(NamedTuple):
@@ -38,13 +41,14 @@ class Statements:
     def __init__(self, table: Table, dialect: Dialect) -> None:
         self.table = table
         self.name = table.shape.name
-        self.columns = Columns(table.shape, dialect)
+        self.columns = Columns(table.shape, dialect, table=table.name)
         self.codec: Codec = codec(self.columns)
         self.unique: Uniqueness = uniqueness(table.shape)
         self.links: tuple[Link, ...] = ()
         self.others: Mapping[str, Statements] = {}
         self.selectable: Any = None  # of the language that `Sql` is asked in, made by it
         self._cache = StatementCache()
+        self._partial: dict[tuple[str, ...], Codec] = {}
         self.source = dialect.quoted(table.name)
         self._all = ", ".join(column.sql for column in self.columns.by_name.values())
         places = ", ".join("?" * len(self.columns.by_name))
@@ -55,6 +59,7 @@ class Statements:
         self._key, self._encode_key = self.columns["id"].sql, self.columns["id"].encode
         self._version = self.columns["version"].sql
         self._get_any = self._get(True)
+        self._there = Columns(table.shape, dialect, f"{self.source}.", table.name)
 
     def link(self, others: Mapping[str, Statements]) -> None:
         """Note the references of this entity. ``others`` are all entities of the store by table name."""
@@ -86,12 +91,25 @@ class Statements:
         limited = query.limit is not None
         if limited:
             bound.append(query.limit)
-        sort, per = query.sort, query.per
+        sort, per, unread = query.sort, query.per, query.unread
 
         def make() -> str:
-            return self._select(shape, sort, limited) if per is None else self._select_per(shape, sort, limited, per)
+            if per is not None:
+                return self._select_per(shape, sort, limited, per)
+            return f"{self._from(self._selected(unread), shape)}{self._order(sort)}{_limit(limited)}"
 
-        return self._cache.get(("select", shape, sort, limited, per), make), bound
+        return self._cache.get(("select", shape, sort, limited, per, unread), make), bound
+
+    def codec_of(self, query: Query) -> Codec:
+        """Return what builds the rows of a read."""
+        if not query.unread or query.per is not None:
+            return self.codec
+        found = self._partial.get(query.unread)
+        if found is None:
+            if len(self._partial) >= PARTIAL:
+                del self._partial[next(iter(self._partial))]
+            found = self._partial[query.unread] = codec(self.columns, query.unread)
+        return found
 
     def count(self, where: Condition) -> Bound:
         """Return the count of rows."""
@@ -138,6 +156,29 @@ class Statements:
 
         return self._cache.get(("update", names, shape, version is not None, bump), make), bound
 
+    def on_conflict(self, merge: Merge[Any]) -> Bound:
+        """Return what follows the insertion of rows that change those that have their values of a unique field.
+
+        It gives the rows that were added or changed. Names stand for the row that is there; what was to be inserted
+        is ``excluded``.
+        """
+        bound: list[Any] = []
+        there = self._there
+        shape = outline(merge.where, there, bound)
+        on, changes, kept = merge.on, merge.changes, merge.kept
+
+        def make() -> str:
+            names = [self.columns[name].sql for name in changes]
+            values = [f"{name} = excluded.{name}" for name in names]
+            values.append(f"{self._version} = {there['version'].sql} + 1")
+            only = where_clause(*(self._kept(name) for name in kept), predicate(shape, there))
+            return (
+                f" ON CONFLICT ({self.columns[on].sql}) DO UPDATE SET {', '.join(values)}{only} "
+                f"RETURNING {', '.join(column.sql for column in there.by_name.values())}"
+            )
+
+        return self._cache.get(("merge", on, changes, kept, shape), make), bound
+
     def delete(self, where: Condition, version: int | None) -> Bound:
         """Return the deletion of the rows that a condition is true of."""
         bound: list[Any] = []
@@ -150,6 +191,11 @@ class Statements:
 
         return self._cache.get(("delete", shape, version is not None), make), bound
 
+    def _kept(self, name: str) -> str:
+        """Return the expression that the row that is there has the value already that was to be inserted."""
+        there = self._there[name]
+        return self.columns.dialect.same(there.sql, f"excluded.{self.columns[name].sql}", there.attribute)
+
     def _get(self, shape: Outline) -> str:
         def make() -> str:
             by_id = where_clause(f"{self._key} = ?", predicate(shape, self.columns))
@@ -157,8 +203,9 @@ class Statements:
 
         return self._cache.get(("get", shape), make)
 
-    def _select(self, shape: Outline, sort: tuple[Sort, ...], limited: bool) -> str:
-        return f"{self._from(self._all, shape)}{self._order(sort)}{_limit(limited)}"
+    def _selected(self, unread: tuple[str, ...]) -> str:
+        read = (column.sql for column in self.columns.by_name.values() if column.name not in unread)
+        return ", ".join(read) if unread else self._all
 
     def _select_per(self, shape: Outline, sort: tuple[Sort, ...], limited: bool, per: str) -> str:
         """Number the rows of each value of ``per`` in their order, and take the first of each."""

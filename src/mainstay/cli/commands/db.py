@@ -11,7 +11,7 @@ from mainstay.app.backups import back_up, restore
 from mainstay.cli.arguments import action_parser
 from mainstay.cli.commands import db_explain, db_seed
 from mainstay.cli.console import Console
-from mainstay.cli.preparing import migrations_needed
+from mainstay.cli.preparing import index_words, migrations_needed, open_application
 from mainstay.cli.project import settings_of
 
 
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     db_explain.configure(actions)
     db_seed.configure(actions)
+    action_parser(actions, "index", "store the words of searchable fields anew, for rows from before they were")
 
 
 def execute(arguments: Any, console: Console) -> int:
@@ -98,6 +99,17 @@ def _status(arguments: Any, console: Console) -> int:
     return 1 if found.pending or found.drift or found.head is None else 0
 
 
+def _index(arguments: Any, console: Console) -> int:
+    settings = settings_of(arguments)
+    application = open_application(settings)
+    if not settings.database.create:
+        migrations_needed(settings).check()
+    done = index_words(application)
+    lines = [f"{rows:>10} {name}" for name, rows in done.items()] or ["no words are stored here"]
+    console.facts({"indexed": done}, lambda: "\n".join(lines))
+    return 0
+
+
 def _backup(arguments: Any, console: Console) -> int:
     made = back_up(settings_of(arguments), Path(arguments.file))
     return _tell_contents(made, console, f"wrote {arguments.file}")
@@ -125,6 +137,7 @@ _ACTIONS: Mapping[str, Callable[[Any, Console], int]] = {
     "status": _status,
     "explain": db_explain.execute,
     "seed": db_seed.execute,
+    "index": _index,
     "backup": _backup,
     "restore": _restore,
 }

@@ -9,11 +9,13 @@ from mainstay.deliver.openapi.transfers import transfer_parameters
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.validate.find import is_sortable, operators_of
+from mainstay.kernel.validate.includes import relations_of
 from mainstay.kernel.validate.limits import InputLimits
 from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT
 from mainstay.model.naming import wire_name, wire_names
 from mainstay.model.operation import OperationKind
-from mainstay.model.schema import Attribute, Shape
+from mainstay.model.schema import Attribute, Shape, Shapes
+from mainstay.model.service import Case
 from mainstay.model.signature import Parameter, Source
 from mainstay.model.structs import Entity
 
@@ -52,12 +54,14 @@ def parameters_of(bound: Bound, operation: BoundOperation, components: Component
     made = [_one(p, components, wire_name(p.name, case)) for p in operation.signature.of(*_PLACES)]
     declared = operation.operation
     for parameter in operation.signature.of(Source.FIND):
-        shape = bound.blueprint.shapes.of(parameter.target)
+        shapes = bound.blueprint.shapes
+        shape = shapes.of(parameter.target)
+        view = _view(shape, shapes, case)
         names = wire_names(parameter.target, case)
         if declared.verb == "get":
-            made.extend(_view(shape, names))
+            made.extend(view)
         else:
-            made.extend([*_page(shape, names), *_view(shape, names), *_filters(shape, names, components)])
+            made.extend([*_page(shape, names), *view, *_filters(shape, names, components)])
     made.extend(transfer_parameters(operation))
     if declared.kind is OperationKind.COMMAND:
         made.extend(_of_command(operation))
@@ -123,11 +127,14 @@ def _shown(shape: Shape) -> list[Attribute]:
     return [a for a in shape.attributes if not a.hidden and a.spec.read is None]
 
 
-def _view(shape: Shape, names: dict[str, str]) -> list[Schema]:
+def _view(shape: Shape, shapes: Shapes, case: Case) -> list[Schema]:
+    names = wire_names(shape.type, case)
     made = [_names("fields", [names[a.name] for a in _shown(shape)], "The fields to give, separated by commas.")]
-    if shape.relations:
-        related = [names[r.name] for r in shape.relations]
-        made.append(_names("include", related, "The relations to give with it, separated by commas."))
+    paths = relations_of(shape.type, shapes, case, lambda policy, _: policy)
+    related = [told for told, include in paths.items() if not include.policies]
+    if related:
+        text = "The relations to give with it, separated by commas; a.b is relation b of the rows of a."
+        made.append(_names("include", related, text, maxItems=LIMITS.includes))
     return made
 
 
@@ -135,7 +142,11 @@ def _page(shape: Shape, names: dict[str, str]) -> list[Schema]:
     keys = [f"{sign}{names[a.name]}" for a in _shown(shape) if is_sortable(a) for sign in ("", "-")]
     order = "The order: names, each once, separated by commas; - before a name turns it round."
     size = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    found = [names[a.name] for a in _shown(shape) if a.spec.searchable]
+    text = f"Those in which every word begins a word of {', '.join(found)}, letter case and accents apart."
+    searched = [_query("search", {"type": "string", "maxLength": LIMITS.search}, text)] if found else []
     return [
+        *searched,
         _names("sort", keys, order, maxItems=LIMITS.sorts, uniqueItems=True),
         _query("limit", size, "How many to give at most."),
         _query("cursor", {"type": "string", "minLength": 1}, "Where the page before ended: its next."),

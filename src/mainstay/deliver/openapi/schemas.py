@@ -138,11 +138,10 @@ class Components:
         names = wire_names(shape.type, self._case)
         made = self._object(shape, shown, required)
         for relation in shape.relations:
-            made["properties"][names[relation.name]] = {
-                "type": "array",
-                "items": self.answer(relation.base),
-                "description": f"Given where include={names[relation.name]} was asked.",
-            }
+            below = self.answer(relation.base)
+            value = {"type": "array", "items": below} if relation.kind is FieldKind.MANY else _nullable(below)
+            told = f"Given where include={names[relation.name]} was asked."
+            made["properties"][names[relation.name]] = {**value, "description": told}
         return made
 
     def _body(self, shape: Shape) -> Schema:

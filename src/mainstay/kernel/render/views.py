@@ -184,9 +184,9 @@ class Views:
     def _below(self, attribute: Attribute, above: dict[Any, View]) -> Below | None:
         """Return what shows a value of a field, or None where it may be encoded as it is."""
         kind = attribute.kind
-        if kind in (FieldKind.STRUCT, FieldKind.MANY):
+        if kind in (FieldKind.STRUCT, FieldKind.ONE, FieldKind.MANY):
             show = self._of_struct(attribute.base, above)
-            if show is None or kind is FieldKind.STRUCT:
+            if show is None or kind is not FieldKind.MANY:
                 return show
             return lambda rows, look: [show(row, look) for row in rows]
         if kind is FieldKind.ANY:

@@ -1,6 +1,6 @@
 """A search from the query string: filters, order, page, fields and relations of one entity, as the caller may ask.
 
-``?price[gte]=10&status=placed&status[in]=a,b&name[contains]=x&sort=-created_at,name&limit=20&cursor=...&count=exact
+``?price[gte]=10&status=placed&status[in]=a,b&name[contains]=x&search=tea&sort=-created_at,name&limit=20&cursor=...&count=exact
 &fields=id,name&include=lines``. What a caller may not read is, to it, not there: the same answer as for a name that
 no field has.
 """
@@ -12,18 +12,20 @@ from typing import Any
 
 import msgspec
 
+from mainstay.kernel.validate.includes import relations_of
 from mainstay.kernel.validate.limits import InputLimits
 from mainstay.kernel.validate.parameters import unknown
 from mainstay.kernel.validate.text import BadText, Parse, bind_text
-from mainstay.model.conditions import TRUE, Among, Compare, Condition, Contains
+from mainstay.model.conditions import TRUE, Among, Compare, Condition, Contains, having
 from mainstay.model.fields import EMPTY, FieldSpec
-from mainstay.model.inputs import DEFAULT_LIMIT, MAX_DEPTH, MAX_LIMIT, Find, Sort
+from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT, Find, Sort
 from mainstay.model.naming import wire_names
 from mainstay.model.policy import Policy
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Fault
-from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shapes
+from mainstay.model.schema import COMPARABLE, Attribute, FieldKind, Shape, Shapes
 from mainstay.model.service import Case
+from mainstay.model.words import words_of
 
 _EVERYTHING: Find[Any] = Find()
 Given = Mapping[str, list[str]]
@@ -42,6 +44,8 @@ _ORDERED = frozenset(
         FieldKind.UUID,
     }
 )
+_HEAVY = frozenset({FieldKind.STRUCT, FieldKind.LIST, FieldKind.MAP, FieldKind.ANY, FieldKind.BYTES})
+_LONG = 500  # characters of a text that is heavy
 _COMPARISONS = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le"}
 EQUALITIES = ("eq", "ne", "in")
 OPERATORS = (*EQUALITIES, *_COMPARISONS, "contains", "starts", "null")
@@ -59,6 +63,20 @@ def operators_of(attribute: Attribute) -> tuple[str, ...]:
     if attribute.optional:
         found.append("null")
     return tuple(found)
+
+
+def heavy_fields(shape: Shape) -> tuple[str, ...]:
+    """Return the fields whose values may be so large that it is worth not to read them.
+
+    None where the entity looks at its values when a row is made: it has to have them all.
+    """
+    if hasattr(shape.type, "__post_init__"):
+        return ()
+    return tuple(a.name for a in shape.attributes if a.kind in _HEAVY or (a.kind is FieldKind.STRING and _is_long(a)))
+
+
+def _is_long(attribute: Attribute) -> bool:
+    return attribute.spec.max_length is None or attribute.spec.max_length > _LONG
 
 
 def is_sortable(attribute: Attribute) -> bool:
@@ -112,7 +130,11 @@ def _zones(attribute: Attribute) -> tuple[msgspec.Meta, ...]:
 
 
 class Search:
-    """Reads the searches of one entity. Of ``one`` row only fields and relations can be chosen."""
+    """Reads the searches of one entity. Of ``one`` row only fields and relations can be chosen.
+
+    With ``shown_only`` nobody looks at the rows but who shows the fields that were asked for: heavy ones need not be
+    read from the store then. A mask looks at none of these, as a field that is masked for a caller cannot be asked for.
+    """
 
     def __init__(
         self,
@@ -123,6 +145,7 @@ class Search:
         prepare: Callable[[Policy, Mapping[str, Any]], Policy],
         limits: InputLimits,
         one: bool = False,
+        shown_only: bool = False,
     ) -> None:
         shape = shapes.of(entity)
         names = wire_names(entity, case)
@@ -138,10 +161,14 @@ class Search:
             for told, attribute in self._fields.items()
             if attribute.spec.read is not None
         }
-        self._relations = _relations(entity, shapes, case)
+        self._relations = relations_of(entity, shapes, case, prepare)
+        self._searchable = {told: a.name for told, a in self._fields.items() if a.spec.searchable}
+        self._heavy = heavy_fields(shape) if shown_only else ()
         if one:
             self._filters.clear()
-        self._reserved = frozenset(_OF_ONE if one else (*_OF_ONE, "sort", "limit", "cursor", "count"))
+            self._searchable.clear()
+        found = ("search",) if self._searchable else ()
+        self._reserved = frozenset(_OF_ONE if one else (*_OF_ONE, "sort", "limit", "cursor", "count", *found))
 
     def _masked(self, who: Principal) -> frozenset[str]:
         """Return the fields that this caller may not read, in some row at least."""
@@ -154,16 +181,37 @@ class Search:
         if not given:
             return _EVERYTHING
         masked = self._masked(who)
-        condition = self._condition(given, known, masked, faults)
+        condition = self._condition(given, known, masked, faults) & self._search(given, masked, faults)
+        sort, fields = self._sort(given, masked, faults), self._shown(given, masked, faults)
         return Find(
             condition=condition,
-            sort=self._sort(given, masked, faults),
+            sort=sort,
             limit=self._limit(given, faults),
             cursor=_single(given, "cursor", faults),
             count=self._count(given, faults),
-            fields=self._shown(given, masked, faults),
-            include=self._include(given, faults),
+            fields=fields,
+            include=self._include(given, who, faults),
+            unread=() if fields is None else self._unread(fields, sort),
         )
+
+    def _search(self, given: Given, masked: frozenset[str], faults: list[Fault]) -> Condition:
+        """Return the condition of the words that are searched for, in the fields that this caller may read."""
+        text = _single(given, "search", faults) if self._searchable else None
+        if text is None:
+            return TRUE
+        fields = tuple(name for told, name in self._searchable.items() if told not in masked)
+        if not fields:
+            faults.append(unknown("search"))
+        elif len(text) > self._limits.search:
+            faults.append(Fault("too_long", f"may have {self._limits.search} characters", parameter="search"))
+        else:
+            return having(words_of(text), fields)
+        return TRUE
+
+    def _unread(self, fields: tuple[str, ...], sort: tuple[Sort, ...]) -> tuple[str, ...]:
+        """Return the heavy fields that are neither shown nor sorted by: a cursor holds what rows are sorted by."""
+        looked_at = {*fields, *(key.field for key in sort)}
+        return tuple(name for name in self._heavy if name not in looked_at)
 
     def _condition(self, given: Given, known: frozenset[str], masked: frozenset[str], faults: list[Fault]) -> Condition:
         found: list[tuple[int, str, Condition]] = []
@@ -232,34 +280,22 @@ class Search:
             found[self._fields[told].name] = None
         return tuple(found)
 
-    def _include(self, given: Given, faults: list[Fault]) -> tuple[str, ...]:
+    def _include(self, given: Given, who: Principal, faults: list[Fault]) -> tuple[str, ...]:
         text = _single(given, "include", faults)
         if text is None:
             return ()
         found: dict[str, None] = {}
-        for told in text.split(","):
-            path = self._relations.get(told)
-            if path is None:
+        names = text.split(",")
+        for told in names:
+            relation = self._relations.get(told)
+            if relation is None or any(policy.reduce(who) is not TRUE for policy in relation.policies):
                 faults.append(Fault("unknown_relation", "must name relations of the answer", parameter="include"))
                 return ()
-            found[path] = None
-        if len(found) > self._limits.includes:
+            found[relation.path] = None
+        if len(names) > self._limits.includes:
             detail = f"may name {self._limits.includes} relations"
             faults.append(Fault("too_long", detail, parameter="include"))
         return tuple(found)
-
-
-def _relations(entity: Any, shapes: Shapes, case: Case, depth: int = MAX_DEPTH) -> dict[str, str]:
-    """Return the paths of relations that may be included, by their names on the wire."""
-    names = wire_names(entity, case)
-    found: dict[str, str] = {}
-    for relation in shapes.of(entity).relations:
-        told = names[relation.name]
-        found[told] = relation.name
-        if depth > 1:
-            below = _relations(relation.base, shapes, case, depth - 1)
-            found.update({f"{told}.{path}": f"{relation.name}.{target}" for path, target in below.items()})
-    return found
 
 
 def _split(told: str) -> tuple[str, str]:

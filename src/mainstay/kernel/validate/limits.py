@@ -19,4 +19,5 @@ class InputLimits(msgspec.Struct, frozen=True, kw_only=True):
     sorts: int = 5
     members: int = 100  # of one [in] filter
     includes: int = 10
+    search: int = 100  # characters of what is searched for
     text: int = 8192  # characters of one parameter

@@ -134,7 +134,13 @@ class _Binder:
     def _search(self, parameter: Parameter) -> Search:
         one = self._signature.answer[0] in ("value", "none", "file")
         return Search(
-            parameter.target, self._shapes, case=self._case, prepare=self._prepare, limits=self._limits, one=one
+            parameter.target,
+            self._shapes,
+            case=self._case,
+            prepare=self._prepare,
+            limits=self._limits,
+            one=one,
+            shown_only=self._operation.verb == "list",
         )
 
     def _body_part(self) -> Part | None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from mainstay.kernel.plans import plan_entities
 from mainstay.model.blueprint import draw
 from mainstay.model.fields import field, related
-from mainstay.model.inputs import Many
+from mainstay.model.inputs import Many, One
 from mainstay.model.module import Module
 from mainstay.model.policy import owner, role, where
 from mainstay.model.service import Service
@@ -53,6 +53,9 @@ class Leaf(Entity):
 class Book(Entity):
     """A book on a shelf."""
 
+    shelf: One[Shelf] = related("shelf_id")
+    readers: Many[Reader] = related(through="Loan")
+
     shelf_id: UUID = field(references="Shelf", on_delete="cascade", default=UNASSIGNED)
     title: str = field(max_length=200)
     isbn: str | None = field(default=None, unique=True)
@@ -77,12 +80,30 @@ class Loan(Entity):
 
     book_id: UUID = field(references=Book)
     reader_id: UUID | None = field(references="Reader", on_delete="null", default=None)
+    reader: One[Reader] = related("reader_id")
 
 
 class Reader(Entity):
     """Whom a loan forgets."""
 
     name: str
+    books: Many[Book] = related("reader_id", through=Loan, to="book_id")
+
+
+class Label(Entity, rows=owner("owner_id") | role("support")):
+    """What notes are marked with, seen by its owner."""
+
+    owner_id: UUID = UNASSIGNED
+    name: str = ""
+    notes: Many[Note] = related(through="Mark")
+
+
+class Mark(Entity, rows=~where(lambda row, _who: row.state == "hidden") | role("support")):
+    """What stands between notes and labels."""
+
+    note_id: UUID = field(references="Note")
+    label_id: UUID = field(references=Label)
+    state: str = ""
 
 
 class Note(Entity, rows=owner("owner_id") | role("support")):
@@ -92,6 +113,7 @@ class Note(Entity, rows=owner("owner_id") | role("support")):
     text: str = field(max_length=100)
     rank: int = 0
     remarks: Many[Remark] = related("note_id")
+    labels: Many[Label] = related(through=Mark)
 
 
 class Remark(Entity, rows=owner("owner_id") | role("support")):
@@ -100,6 +122,30 @@ class Remark(Entity, rows=owner("owner_id") | role("support")):
     note_id: UUID = field(references="Note", default=UNASSIGNED)
     owner_id: UUID = UNASSIGNED
     text: str = ""
+    note: One[Note] = related("note_id")
+
+
+class Wallet(
+    Entity,
+    rows=(owner("owner_id") & ~where(lambda row, _who: (row.state == "closed") & (row.mail == "x"))) | role("support"),
+):
+    """A row of one caller with two unique values."""
+
+    number: str = field(unique=True, max_length=20)
+    mail: str | None = field(default=None, unique=True, max_length=40)
+    owner_id: UUID = UNASSIGNED
+    state: str = ""
+
+
+class Sheet(Entity, rows=~where(lambda row, _who: row.state == "secret") | role("support")):
+    """A row that is found by the words of its texts."""
+
+    number: str = field(unique=True, max_length=20)
+    title: str = field(searchable=True, max_length=200)
+    text: str | None = field(searchable=True, default=None)
+    hint: str = ""
+    state: str | None = None
+    book_id: UUID | None = field(references=Book, on_delete="cascade", default=None)
 
 
 class Parcel(Entity, rows=where(lambda row, who: row.region == who.claims["region"]) | role("support")):
@@ -252,6 +298,7 @@ library: Module = Module("library")
 library.entity(Account, Case, Step)
 library.entity(Folder, Paper, Seal, Link)
 library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item, Branch, Member, Site)
+library.entity(Label, Mark, Sheet, Wallet)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
 PLANS = plan_entities(BLUEPRINT)
 TABLES = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in PLANS.values())

@@ -10,8 +10,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from mainstay.model.inputs import Sort
 from mainstay.model.problem import Invalid
 from mainstay.model.values import Secret
+from mainstay.ports.rows import Query
 from mainstay.testing.conformance.model import Address, Colour, Everything, Grade
 from mainstay.testing.conformance.world import Entities, StoreSuite, World
 
@@ -126,6 +128,21 @@ class ValuesConformance(StoreSuite):
         async with world.command() as hands:
             row = await hands.rows(Everything).update(row, **{field: value})
         await self._kept(world, row, field, value)
+
+    @pytest.mark.parametrize("number", [1, 3])
+    async def test_rows_are_whole_but_for_the_fields_that_need_not_be_read(self, world: World, number: int) -> None:
+        unread = ("text", "amount", "data", "address", "tags", "shades", "limits", "free", "password", "maybe")
+        rows = [Everything(text=f"t{n}", number=n, maybe="m", tags=["a"], email="a@b.de") for n in range(number)]
+        made = await world.add(*rows)
+        async with world.query() as hands:
+            stored = hands.unit.transaction().rows(Everything)
+            query = Query(sort=(Sort("number", descending=True),), unread=unread)
+            found = await stored.fetch(query)
+            again = await stored.fetch(msgspec.structs.replace(query, unread=()))
+        assert again == made[::-1]
+        for row, whole in zip(found, again, strict=True):
+            read = {name: getattr(row, name) for name in row.__struct_fields__ if name not in unread}
+            assert read == {name: getattr(whole, name) for name in read}
 
     async def _kept(self, world: World, row: Everything, field: str, value: Any) -> None:
         kept = await world.get(Everything, row.id)

@@ -180,7 +180,8 @@ class StoreSuite:
 @asynccontextmanager
 async def opened(store: Store, entities: Entities = ()) -> AsyncIterator[World]:
     """Start a store with the tables of these entities (none: all), and stop it behind the block."""
-    await store.start([table for table in TABLES if not entities or table.shape.type in entities])
+    wanted = {*entities, *(PLANS[entity].words for entity in entities)}
+    await store.start([table for table in TABLES if not entities or table.shape.type in wanted])
     try:
         yield World(store)
     finally:

@@ -13,7 +13,7 @@ from mainstay.adapters.observe.statements.lines import asking_line
 from mainstay.model.checks import KERNEL
 from mainstay.model.conditions import FALSE, Condition, values
 from mainstay.model.structs import Entity
-from mainstay.ports.rows import Aggregate, Change, Query, Rows
+from mainstay.ports.rows import Aggregate, Change, Merge, Query, Rows
 from mainstay.ports.statements import Action, Statement, Watch, Watching
 from mainstay.ports.store import Claims, Store, Table, Transaction
 
@@ -208,6 +208,13 @@ class WatchedRows(Rows[Any]):
         statement = self._transaction.ran(self._change(change, None))
         statement.met = await self._inner.apply(change)
         return statement.met
+
+    async def merge(self, merge: Merge[Any]) -> list[Any]:
+        given = _values(merge.where)
+        statement = self._transaction.ran(self._made("merge", merge, words.merge_words(merge), given))
+        rows = await self._inner.merge(merge)
+        statement.met = sum(row is not None for row in rows)
+        return rows
 
     def _change(self, change: Change, met: int | None) -> Statement:
         given = (*(change.changes or {}).values(), *_values(change.where), change.version)

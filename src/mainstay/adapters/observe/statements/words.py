@@ -15,9 +15,10 @@ from mainstay.model.conditions import (
     CompareFields,
     Condition,
     Contains,
+    HasWord,
     Not,
 )
-from mainstay.ports.rows import Aggregate, Change, Query
+from mainstay.ports.rows import Aggregate, Change, Merge, Query
 
 _SIGNS: Mapping[str, str] = MappingProxyType({"eq": "=", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="})
 
@@ -35,6 +36,8 @@ def condition_words(condition: Condition) -> str:
             return f"{field} in (?)"
         case Contains(field, _, at):
             return f"{field} {'starts with' if at == 'start' else 'contains'} ?"
+        case HasWord(fields, _):
+            return f"{', '.join(fields)} has a word that starts with ?"
         case CompareFields(left, op, right):
             return f"{left} {_SIGNS[op]} {right}"
         case Not(of):
@@ -59,6 +62,7 @@ def query_words(query: Query) -> str:
         f" order by {order}" if order else "",
         " limit ?" if query.limit is not None else "",
         f" for each {query.per}" if query.per is not None else "",
+        " locked" if query.lock else "",
     ]
     return "".join(parts)
 
@@ -88,3 +92,9 @@ def change_words(change: Change) -> str:
 
 def _where(condition: Condition) -> str:
     return "" if condition is TRUE else f" where {condition_words(condition)}"
+
+
+def merge_words(merge: Merge[object]) -> str:
+    """Return what rows change that are added, or are those of a unique value."""
+    changed = ", ".join((*merge.changes, *merge.kept))
+    return f" on {merge.on} set {changed}{_where(merge.where)}"

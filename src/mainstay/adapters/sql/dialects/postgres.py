@@ -118,6 +118,11 @@ class PostgresDialect(Dialect):
     def contains(self, column: str) -> str:
         return f"strpos({column}, ?) > 0"
 
+    def same(self, column: str, other: str, attribute: Attribute) -> str:
+        """Documents have no equality of their own: they are kept as the texts that they were written as."""
+        cast = "::text" if attribute.kind in DOCUMENTS else ""
+        return f"{column}{cast} IS NOT DISTINCT FROM {other}{cast}"
+
     def compared(self, column: str, attribute: Attribute, places: int) -> str:  # noqa: ARG002 - numbers of all places
         return f"{column}::int" if attribute.kind is FieldKind.BOOLEAN else column
 

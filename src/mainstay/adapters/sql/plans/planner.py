@@ -59,7 +59,7 @@ class Planner:
 
         ``analyze`` runs a read for it, where the database can tell more then.
         """
-        if statement.action == "insert":
+        if statement.action in ("insert", "merge"):
             return None
         analyze = analyze and statement.reads
         if statement.entity is None:
