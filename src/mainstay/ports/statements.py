@@ -23,11 +23,11 @@ class Statement(msgspec.Struct, kw_only=True):
     """One statement that a store ran.
 
     ``asked`` is what the verb was given: the id and the condition of ``get``, a ``Query``, a condition, an
-    ``Aggregate``, the rows of an insert, a ``Change``, a ``Merge``; the text and the bindings of ``sql``. ``words`` says it with
-    ``?`` in the place of values, the same for all stores, so that statements that differ in values only are alike.
-    ``line`` is that of the use case, as ``file:line``, or None where no line of the service's own code asked. ``kept``:
-    these are rows that the kernel keeps for itself. ``met`` is the number of rows that came, or were written or
-    changed, once it is known.
+    ``Aggregate``, the rows of an insert, a ``Change``, a ``Merge``; the text and the bindings of ``sql``. ``words``
+    says it with ``?`` in the place of values, the same for all stores, so that statements that differ in values only
+    are alike. ``line`` is that of the use case, as ``file:line``, or None where no line of the service's own code
+    asked. ``kept``: these are rows that the kernel keeps for itself. ``met`` is the number of rows that came, or were
+    written or changed, once it is known.
     """
 
     action: Action

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from mainstay.model.conditions import (
     TRUE,
@@ -94,7 +95,7 @@ def _where(condition: Condition) -> str:
     return "" if condition is TRUE else f" where {condition_words(condition)}"
 
 
-def merge_words(merge: Merge[object]) -> str:
+def merge_words(merge: Merge[Any]) -> str:
     """Return what rows change that are added, or are those of a unique value."""
     changed = ", ".join((*merge.changes, *merge.kept))
     return f" on {merge.on} set {changed}{_where(merge.where)}"
