@@ -218,7 +218,7 @@ def _converted(note: Note, live: Live) -> Breach | None:
     if fits is None:
         return None
     cut = old.kind not in _TEXTS
-    why = "digits of their value are cut off" if cut else f"their value is no {new.kind}"
+    why = "digits of their value are cut off" if cut and new.kind != "boolean" else f"their value is no {new.kind}"
     found = live.looked_through(why, note.table, note.columns[0], old, fits)
     return None if found is None else found._replace(stops=not cut)
 
