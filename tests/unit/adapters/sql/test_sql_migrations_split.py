@@ -151,6 +151,7 @@ def renamed(shop: Shop) -> list[Table]:
     planned = shop.plan(*new, renames=["thing.title=name"])
     assert planned is not None
     assert [each.phase for each in planned.revisions] == ["expand", "contract"]
+    assert planned.warnings == ()
     return new
 
 
