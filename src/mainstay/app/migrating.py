@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
@@ -18,12 +18,23 @@ from mainstay.model.service import Service
 from mainstay.ports.store import Table
 
 if TYPE_CHECKING:
-    from mainstay.adapters.sql.migrations import Planned, Status, Target
+    from mainstay.adapters.sql.migrations import Checked, Phase, Plan, Status, Target
+    from mainstay.adapters.sql.migrations.forecast import Outlook
 
 T = TypeVar("T")
 
+WAIT_SECONDS = 60.0
+"""How long a runner waits for another one, and for each lock that a service holds."""
+
 _MIGRATED = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
 """The stores whose schemas migrations make."""
+
+
+class Migrated(NamedTuple):
+    """What was run, and what is held back until no older version serves."""
+
+    done: list[str]
+    held: list[str]
 
 
 class Migrations:
@@ -33,24 +44,47 @@ class Migrations:
         self.database: Target = _target(settings, tables)
         self.directory: Path = settings.root / settings.database.migrations
         self._tables = tuple(tables)
+        self._phase: Phase = "expand" if settings.is_production else "contract"
 
-    def plan(self, *, message: str | None = None, preview: bool = False) -> Planned | None:
-        """Write the file that brings the schema to the model; None where nothing has changed."""
+    def plan(self, *, message: str | None = None, preview: bool = False, renames: Sequence[str] = ()) -> Plan | None:
+        """Write the files that bring the schema to the model; None where nothing has changed.
+
+        ``renames`` are columns that got another name, each as ``table.old=new``.
+        """
         from mainstay.adapters.sql.migrations import plan
 
-        return _told(lambda: plan(self.directory, self._tables, message=message, preview=preview))
+        return _told(lambda: plan(self.directory, self._tables, message=message, preview=preview, renames=renames))
 
-    def migrate(self) -> list[str]:
-        """Bring the database to the last revision, and return those that were run."""
-        from mainstay.adapters.sql.migrations import migrate
+    def forecast(self, planned: Plan | None) -> Outlook:
+        """Say what the revisions that the database lacks would do to it, and those that are planned."""
+        from mainstay.adapters.sql.migrations.forecast import forecast
 
-        return _told(lambda: migrate(self.database, self.directory))
+        texts = [(each.name, each.text) for each in planned.revisions] if planned is not None else []
+        return _told(lambda: forecast(self.database, self.directory, texts, self._tables))
 
-    def rollback(self, steps: int) -> list[str]:
+    def compare(self) -> Checked:
+        """Compare the model, the files and the live schema."""
+        from mainstay.adapters.sql.migrations import check
+
+        return _told(lambda: check(self.database, self.directory, self._tables))
+
+    def migrate(self, phase: Phase | None = None, *, wait_seconds: float = WAIT_SECONDS) -> Migrated:
+        """Bring the database forward: up to the last revision, or with ``expand`` up to before the first contract.
+
+        Without a phase production stops there too: an older version may still serve. Other runners, and locks that
+        others hold, are waited for so many seconds.
+        """
+        from mainstay.adapters.sql.migrations import migrate, pending
+
+        wanted = phase or self._phase
+        done = _told(lambda: migrate(self.database, self.directory, phase=wanted, wait_seconds=wait_seconds))
+        return Migrated(done, _told(lambda: pending(self.database, self.directory)))
+
+    def rollback(self, steps: int, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
         """Take back the last revisions, and return them."""
         from mainstay.adapters.sql.migrations import rollback
 
-        return _told(lambda: rollback(self.database, self.directory, steps))
+        return _told(lambda: rollback(self.database, self.directory, steps, wait_seconds=wait_seconds))
 
     def status(self) -> Status:
         """Return where the database stands."""
@@ -140,7 +174,7 @@ def describe(settings: Settings, service: Service) -> tuple[Literal["fine", "war
     if missing is not None:
         return missing
     found = migrations.status()
-    if found.pending:
+    if found.pending and found.pending != found.held:
         return "wrong", f"{migrations.database} is behind: {', '.join(found.pending)}", "mainstay db migrate"
     migrations.check()
     if found.drift:
@@ -149,6 +183,9 @@ def describe(settings: Settings, service: Service) -> tuple[Literal["fine", "war
             f"{migrations.database} differs from the model: {'; '.join(found.drift[:3])}",
             "mainstay db plan",
         )
+    if found.held:
+        text = f"{migrations.database} is at {found.current}, and holds back {', '.join(found.held)}"
+        return "warning", text, "mainstay db migrate --phase contract, once no older version serves"
     return "fine", f"{migrations.database} is at {found.current}", ""
 
 

@@ -11,6 +11,7 @@ from mainstay.app.backups import back_up, restore
 from mainstay.cli.arguments import action_parser
 from mainstay.cli.commands import db_explain, db_seed
 from mainstay.cli.console import Console
+from mainstay.cli.forecasts import plan_facts, plan_text
 from mainstay.cli.preparing import index_words, migrations_needed, open_application
 from mainstay.cli.project import settings_of
 
@@ -18,16 +19,7 @@ from mainstay.cli.project import settings_of
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    plan = action_parser(actions, "plan", "write the migration that brings the schema to the model")
-    plan.add_argument("message", nargs="?", default=None, help="a few words for the file's name")
-    plan.add_argument("--preview", action="store_true", default=False, help="show it, and write nothing")
-    plan.add_argument(
-        "--check", action="store_true", default=False, help="write nothing; code 1 where there is a change"
-    )
-    action_parser(actions, "migrate", "bring the database to the last migration")
-    rollback = action_parser(actions, "rollback", "take back the last migration")
-    rollback.add_argument("--steps", type=int, default=1, metavar="N", help="how many (1)")
-    action_parser(actions, "status", "say where the database stands: code 1 where it is behind or differs")
+    _configure_migrations(actions)
     backup = action_parser(actions, "backup", "copy the database, as it is at this moment, into a new file")
     backup.add_argument("file", help="the file, and beside it FILE.json, which tells what is in it")
     restore = action_parser(actions, "restore", "make the database what a backup holds")
@@ -40,6 +32,42 @@ def configure(parser: argparse.ArgumentParser) -> None:
     action_parser(actions, "index", "store the words of searchable fields anew, for rows from before they were")
 
 
+def _configure_migrations(actions: Any) -> None:
+    plan = action_parser(actions, "plan", "write the migration that brings the schema to the model")
+    plan.add_argument("message", nargs="?", default=None, help="a few words for the file's name")
+    plan.add_argument(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="TABLE.OLD=NEW",
+        help="a column that got another name; both are kept alike while both versions serve",
+    )
+    plan.add_argument("--preview", action="store_true", default=False, help="show it, and write nothing")
+    plan.add_argument(
+        "--check", action="store_true", default=False, help="write nothing; code 1 where there is a change"
+    )
+    migrate = action_parser(actions, "migrate", "bring the database to the last migration")
+    migrate.add_argument(
+        "--phase",
+        choices=("expand", "contract"),
+        default=None,
+        help="expand: up to before the first migration that an older version cannot live with, as production does by "
+        "itself; contract: all, once no older version serves",
+    )
+    rollback = action_parser(actions, "rollback", "take back the last migration")
+    for waiting in (migrate, rollback):
+        waiting.add_argument(
+            "--wait",
+            type=float,
+            default=60.0,
+            metavar="SECONDS",
+            help="how long another migration is waited for, and in each step the locks that others hold (60)",
+        )
+    rollback.add_argument("--steps", type=int, default=1, metavar="N", help="how many (1)")
+    action_parser(actions, "check", "compare the model, the migrations and the live schema: code 1 where they differ")
+    action_parser(actions, "status", "say where the database stands: code 1 where it is behind or differs")
+
+
 def execute(arguments: Any, console: Console) -> int:
     """Do what the action says."""
     return _ACTIONS[arguments.action](arguments, console)
@@ -48,36 +76,27 @@ def execute(arguments: Any, console: Console) -> int:
 def _plan(arguments: Any, console: Console) -> int:
     preview = arguments.preview or arguments.check
     migrations = migrations_needed(settings_of(arguments, strict=False))
-    planned = migrations.plan(message=arguments.message, preview=preview)
-    if planned is None:
-        console.facts({"planned": None}, lambda: "nothing to plan: the migrations make what the model says")
-        return 0
-    facts = {
-        "planned": planned.name,
-        "path": str(planned.path),
-        "written": not preview,
-        "warnings": list(planned.warnings),
-        "text": planned.text,
-    }
-    lines = [planned.text] if arguments.preview else []
-    lines += [f"look at this: {warning}" for warning in planned.warnings]
-    lines.append(f"there is something to plan: {planned.name}" if preview else f"wrote {planned.path}: review it")
-    console.facts(facts, lambda: "\n".join(lines))
-    return 1 if arguments.check else 0
+    planned = migrations.plan(message=arguments.message, preview=preview, renames=arguments.rename)
+    outlook = migrations.forecast(planned)
+    text = plan_text(planned, outlook, preview=preview, whole=arguments.preview)
+    console.facts(plan_facts(planned, outlook, str(migrations.database), written=not preview), lambda: text)
+    return 1 if arguments.check and planned is not None else 0
 
 
 def _migrate(arguments: Any, console: Console) -> int:
-    done = migrations_needed(settings_of(arguments)).migrate()
-    said = (
-        "\n".join(f"migrated to {revision}" for revision in done)
-        or "nothing to do: the database is at the last migration"
-    )
-    console.facts({"migrated": done}, lambda: said)
+    migrated = migrations_needed(settings_of(arguments)).migrate(arguments.phase, wait_seconds=arguments.wait)
+    lines = [f"migrated to {revision}" for revision in migrated.done]
+    if migrated.held:
+        lines.append(f"held back, since an older version may serve: {', '.join(migrated.held)}")
+        lines.append("once none does: mainstay db migrate --phase contract")
+    elif not lines:
+        lines.append("nothing to do: the database is at the last migration")
+    console.facts({"migrated": migrated.done, "held_back": migrated.held}, lambda: "\n".join(lines))
     return 0
 
 
 def _rollback(arguments: Any, console: Console) -> int:
-    done = migrations_needed(settings_of(arguments)).rollback(arguments.steps)
+    done = migrations_needed(settings_of(arguments)).rollback(arguments.steps, wait_seconds=arguments.wait)
     console.facts({"rolled_back": done}, lambda: "\n".join(f"took back {revision}" for revision in done))
     return 0
 
@@ -90,13 +109,29 @@ def _status(arguments: Any, console: Console) -> int:
         "current": found.current,
         "head": found.head,
         "pending": list(found.pending),
+        "held_back": list(found.held),
         "drift": list(found.drift),
     }
     lines = [f"{migrations.database} is at {found.current or 'no revision'}, the last is {found.head or 'none'}"]
-    lines += [f"pending: {revision}" for revision in found.pending]
+    lines += [
+        f"pending: {revision}{', held back until no older version serves' if revision in found.held else ''}"
+        for revision in found.pending
+    ]
     lines += [f"differs: {text}" for text in found.drift]
     console.facts(facts, lambda: "\n".join(lines))
-    return 1 if found.pending or found.drift or found.head is None else 0
+    return 1 if found.pending != found.held or found.drift or found.head is None else 0
+
+
+def _check(arguments: Any, console: Console) -> int:
+    found = migrations_needed(settings_of(arguments, strict=False)).compare()
+    lines = [f"{found.database} is at {found.current or 'no revision'}"]
+    lines += [f"the migrations differ from the model: {text}" for text in found.model]
+    lines += [f"the schema differs from the migrations: {text}" for text in found.schema]
+    lines += [f"pending: {name}" for name in found.pending if name not in found.held]
+    lines += [f"held back until no older version serves: {name}" for name in found.held]
+    lines.append("model, migrations and schema agree" if found.agree else "model, migrations and schema do not agree")
+    console.facts({**found._asdict(), "agree": found.agree}, lambda: "\n".join(lines))
+    return 0 if found.agree else 1
 
 
 def _index(arguments: Any, console: Console) -> int:
@@ -134,6 +169,7 @@ _ACTIONS: Mapping[str, Callable[[Any, Console], int]] = {
     "plan": _plan,
     "migrate": _migrate,
     "rollback": _rollback,
+    "check": _check,
     "status": _status,
     "explain": db_explain.execute,
     "seed": db_seed.execute,

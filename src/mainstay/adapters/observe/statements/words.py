@@ -35,10 +35,8 @@ def condition_words(condition: Condition) -> str:
             return f"{field} {_SIGNS[op]} ?"
         case Among(field, _):
             return f"{field} in (?)"
-        case Contains(field, _, at):
-            return f"{field} {'starts with' if at == 'start' else 'contains'} ?"
-        case HasWord(fields, _):
-            return f"{', '.join(fields)} has a word that starts with ?"
+        case Contains() | HasWord():
+            return _found_words(condition)
         case CompareFields(left, op, right):
             return f"{left} {_SIGNS[op]} {right}"
         case Not(of):
@@ -48,6 +46,12 @@ def condition_words(condition: Condition) -> str:
         case AnyOf(parts):
             return " or ".join(_part(part) for part in parts)
     raise TypeError(f"{type(condition).__name__} is no condition")
+
+
+def _found_words(condition: Contains | HasWord) -> str:
+    if isinstance(condition, HasWord):
+        return f"{', '.join(condition.fields)} has a word that starts with ?"
+    return f"{condition.field} {'starts with' if condition.at == 'start' else 'contains'} ?"
 
 
 def _part(condition: Condition) -> str:

@@ -36,7 +36,12 @@ _COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE
 
 
 class MysqlTarget(Target):
-    """One database. ``tables`` are the model's: how long a text may be that an index holds stands there alone."""
+    """One database. ``tables`` are the model's: how long a text may be that an index holds stands there alone.
+
+    Every revision is taken up where it was stopped, those with a phase too: its journal stands in the place of steps.
+    """
+
+    dialect = "mysql"
 
     def __init__(self, url: str, tables: Sequence[Table] = ()) -> None:
         self._url = url

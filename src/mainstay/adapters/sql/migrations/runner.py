@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
@@ -12,10 +13,13 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from mainstay.adapters.sql.migrations.conversions import has_type
 from mainstay.adapters.sql.migrations.files import MigrationFault, read_chain
+from mainstay.adapters.sql.migrations.recording import Note, Recorder, recording, recording_options
 from mainstay.adapters.sql.migrations.state import VERSION_TABLE, pending_of
+from mainstay.adapters.sql.migrations.stepping import Stepper, stepping_options
 from mainstay.adapters.sql.tables import NAMING
-from mainstay.adapters.sql.types import ColumnType, same_storage
+from mainstay.adapters.sql.types import ColumnType
 
 
 def context_of(connection: sa.Connection, **options: Any) -> MigrationContext:
@@ -34,13 +38,7 @@ def _differ(context: Any, _column: Any, _wanted: Any, there: Any, wanted: Any) -
         return True
     if context.dialect.name == "mysql":
         return None  # its operations know: texts have bounds there
-    if isinstance(there, ColumnType):
-        return not same_storage(there, wanted)
-    dialect = context.dialect  # of a database that tells the types of its columns itself
-    return str(there.compile(dialect=dialect)) not in (
-        text := str(wanted.compile(dialect=dialect)),
-        f"{text} WITHOUT TIME ZONE",
-    )
+    return not has_type(context.dialect, there, wanted)
 
 
 def current_revision(connection: sa.Connection) -> str | None:
@@ -63,24 +61,85 @@ def upgrade(connection: sa.Connection, directory: Path) -> list[str]:
     return pending
 
 
-def downgrade(connection: sa.Connection, directory: Path, steps: int) -> list[str]:
-    """Take back the last revisions, and return their names, the newest first."""
-    chain = read_chain(directory)
-    before = current_revision(connection)
-    names = [revision.name for revision in chain]
-    if before is None:
-        raise MigrationFault("there is no migration to take back: the database is empty")
-    if before not in names:
-        raise MigrationFault(unknown_revision(before, directory))
-    done = names[: names.index(before) + 1]
-    if steps > len(done):
-        raise MigrationFault(f"there are {len(done)} migrations to take back, not {steps}")
-    _run(connection, directory, lambda script, at: script._downgrade_revs(_target(done, steps), at))
-    return list(reversed(done[-steps:]))
+class Begun(NamedTuple):
+    """A revision that was begun in steps and not ended, and which way."""
+
+    name: str
+    up: bool
 
 
-def _target(done: list[str], steps: int) -> str:
-    return done[-steps - 1] if steps < len(done) else "base"
+def begun(connection: sa.Connection) -> Begun | None:
+    """Return the revision that lies half done: it stands in the comment on the table of the revision."""
+    inspector = sa.inspect(connection)
+    if not connection.dialect.supports_comments or not inspector.has_table(VERSION_TABLE):
+        return None
+    way, _, name = (inspector.get_table_comment(VERSION_TABLE)["text"] or "").partition(" ")
+    return Begun(name, way == "up") if name else None
+
+
+def _mark(connection: sa.Connection, text: str | None) -> None:
+    table = sa.Table(VERSION_TABLE, sa.MetaData(), comment=text)
+    if sa.inspect(connection).has_table(VERSION_TABLE):
+        connection.execute(sa.schema.DropTableComment(table) if text is None else sa.schema.SetTableComment(table))
+
+
+def is_next(connection: sa.Connection, directory: Path, name: str, *, up: bool) -> bool:
+    """Whether a revision is the next to be run, or the last that was run and so the next to be taken back.
+
+    Raises ``MigrationFault`` where another one lies half done, or this one the other way.
+    """
+    half = begun(connection)
+    if half is not None and half != (name, up):
+        raise MigrationFault(half_done(half))
+    return current_revision(connection) == (_before(directory, name) if up else name)
+
+
+def half_done(half: Begun) -> str:
+    """Return what to say of a database on which a revision lies half done, to who wants something else of it."""
+    way, command = ("", "migrate") if half.up else ("taking back ", "rollback")
+    return f"{way}{half.name} was begun and has not come to its end: run mainstay db {command} first"
+
+
+def run_up(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> None:
+    """Carry out the next revision."""
+    with _marked(connection, f"up {name}", stepper):
+        _run(connection, directory, lambda script, at: script._upgrade_revs(name, at), stepper)
+
+
+def run_down(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> None:
+    """Take the last revision back."""
+    target = _before(directory, name) or "base"
+    with _marked(connection, f"down {name}", stepper):
+        _run(connection, directory, lambda script, at: script._downgrade_revs(target, at), stepper)
+
+
+@contextmanager
+def _marked(connection: sa.Connection, text: str, stepper: Stepper | None) -> Iterator[None]:
+    """Have it known that a revision was begun, until the step that says that the database is at it."""
+    if stepper is not None:
+        stepper.step(lambda: _mark(connection, text))
+    yield
+    if stepper is not None:
+        _mark(connection, None)
+
+
+def _before(directory: Path, name: str) -> str | None:
+    return next(revision.follows for revision in read_chain(directory) if revision.name == name)
+
+
+def noted(connection: sa.Connection, directory: Path, name: str) -> tuple[list[Note], list[Note]]:
+    """Return what a revision would do, up and down; it is not done."""
+    script = ScriptDirectory(str(directory), version_locations=[str(directory)])
+    module = script.get_revision(name).module
+    found: list[list[Note]] = []
+    for work in (module.upgrade, getattr(module, "downgrade", lambda: None)):
+        recorder = Recorder()
+        context = context_of(connection, script=script, **recording_options(recorder))
+        with connection.begin_nested() as nested, recording(context, recorder):
+            work()
+            nested.rollback()
+        found.append(recorder.notes)
+    return found[0], found[1]
 
 
 def unknown_revision(name: str | None, directory: Path) -> str:
@@ -91,9 +150,12 @@ def unknown_revision(name: str | None, directory: Path) -> str:
     )
 
 
-def _run(connection: sa.Connection, directory: Path, steps: Callable[[Any, Any], Any]) -> None:
+def _run(
+    connection: sa.Connection, directory: Path, steps: Callable[[Any, Any], Any], stepper: Stepper | None = None
+) -> None:
     script = ScriptDirectory(str(directory), version_locations=[str(directory)])
-    context = context_of(connection, script=script, fn=lambda at, _: steps(script, at))
+    options = stepping_options(stepper)
+    context = context_of(connection, script=script, fn=lambda at, _: steps(script, at), **options)
     try:
         with Operations.context(context):
             context.run_migrations()
