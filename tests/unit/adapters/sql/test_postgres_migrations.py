@@ -188,10 +188,10 @@ def test_options_of_entities_come_and_go(shop: Shop) -> None:
     shop.change(made())
     shop.insert(name="a", rank=1)
     before = shop.sql(names)
-    shop.change(made(tenant="tenant_id", soft_delete=True))
+    planned = shop.change(made(tenant="tenant_id", soft_delete=True))
     found = {name: text.partition("USING btree ")[2] for name, text in shop.sql(names)}
     assert found["uq_thing_code"] == "(tenant_id, code) WHERE (deleted_at IS NULL)"
     assert found["uq_thing_name"] == "(tenant_id, name) WHERE (deleted_at IS NULL)"
     assert found["ix_thing_rank"] == "(tenant_id, rank, id)"
-    rollback(shop.target, shop.files)
+    rollback(shop.target, shop.files, len(planned.revisions))
     assert shop.sql(names) == before

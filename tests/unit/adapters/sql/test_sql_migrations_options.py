@@ -47,7 +47,7 @@ def test_rows_get_a_tenant_and_lose_it(shop: Shop) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         insert(shop, "thing", id="3", name="a", rank=1, tenant_id="acme")
     shop.sql("DELETE FROM thing WHERE tenant_id = 'acme'")
-    rollback(shop.target, shop.files)
+    rollback(shop.target, shop.files, len(planned.revisions))
     assert shop.schema() == before
     assert shop.sql("SELECT name FROM thing") == [("a",)]
 
@@ -71,7 +71,9 @@ def test_rows_are_kept_from_now_on_and_no_more(shop: Shop) -> None:
     shop.change(thing())
     insert(shop, "thing", name="a", rank=1)
     before = shop.schema()
-    shop.change(thing(soft_delete=True))
+    made = shop.change(thing(soft_delete=True))
+    assert [revision.phase for revision in made.revisions] == ["expand", "contract"]
+    assert "uq_thing" not in made.revisions[0].text  # a rule is exchanged at once, when nobody knows the old one
     assert status(shop.target, shop.files, [thing(soft_delete=True)]).drift == ()
     shop.sql("UPDATE thing SET deleted_at = 'x'")
     insert(shop, "thing", id="2", name="a", rank=1)
@@ -81,7 +83,7 @@ def test_rows_are_kept_from_now_on_and_no_more(shop: Shop) -> None:
     assert planned is not None
     assert "thing: rows that were deleted are there again: take them out here" in planned.warnings
     shop.sql("DELETE FROM thing WHERE id = '2'")
-    rollback(shop.target, shop.files)
+    rollback(shop.target, shop.files, 2)
     assert shop.schema() == before
 
 

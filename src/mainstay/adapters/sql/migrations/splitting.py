@@ -55,6 +55,7 @@ class _Table:
         self._added = {op.column.name: op.column for op in self._ops if isinstance(op, ops.AddColumnOp)}
         self._dropped = {op.column_name: op.to_column() for op in self._ops if isinstance(op, ops.DropColumnOp)}
         self._made = {_name_of(op) for op in self._ops if isinstance(op, _MAKING)}
+        self._made_unique = {_name_of(op) for op in self._ops if _is_unique(op)}
         self._renamed = {old: new for (name, old), new in renames.items() if name == self._name}
         self._required = {new for new in self._renamed.values() if not self._added[new].nullable}
         for new in self._required:
@@ -112,14 +113,16 @@ class _Table:
 
     def _expands(self, op: Any) -> bool:
         match op:
-            case ops.AddColumnOp() | ops.CreateIndexOp():
+            case ops.AddColumnOp():
                 return True
+            case ops.CreateIndexOp():
+                return not op.unique or all(self._is_left_null(str(name)) for name in op.columns)
             case ops.AlterColumnOp():
                 return op.modify_type is None and op.modify_nullable is not False
             case ops.CreateUniqueConstraintOp() | ops.CreateForeignKeyOp():
                 return all(self._is_left_null(name) for name in _columns_of(op))
-            case ops.DropIndexOp():
-                return _name_of(op) in self._made
+            case ops.DropIndexOp():  # of a name that an index for reading has from now on
+                return _name_of(op) in self._made - self._made_unique
             case ops.DropConstraintOp():
                 return self._frees(op)
         return False
@@ -154,6 +157,11 @@ class _Table:
 
 
 _MAKING = (ops.CreateIndexOp, ops.CreateUniqueConstraintOp, ops.CreateForeignKeyOp)
+
+
+def _is_unique(op: Any) -> bool:
+    """Whether an operation makes a rule that rows may break, as an index or as a constraint."""
+    return isinstance(op, ops.CreateUniqueConstraintOp) or (isinstance(op, ops.CreateIndexOp) and bool(op.unique))
 
 
 def _fill_of(op: ops.AlterColumnOp) -> tuple[Any, ...]:
