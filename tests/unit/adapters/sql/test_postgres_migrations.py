@@ -184,7 +184,7 @@ def test_options_of_entities_come_and_go(shop: Shop) -> None:
 
         return Table(shape=shape_of(Thing), name="thing", module="shop")
 
-    names = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'thing' ORDER BY indexname"
+    names = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = 'thing' ORDER BY indexname"
     shop.change(made())
     shop.insert(name="a", rank=1)
     before = shop.sql(names)
