@@ -18,6 +18,7 @@ from typing import NamedTuple
 from served import quantile
 
 ROOM = 1 << 18  # bytes read at once
+END = object()
 
 
 class Request(NamedTuple):
@@ -187,8 +188,11 @@ class Generator:
         self._settle(found, begun)
         return found
 
-    def open(self, rate: float, seconds: float, beside: Callable[[float], None] | None = None) -> Found:
-        """Send at a mean rate; ``beside`` is called now and then with the seconds since the beginning."""
+    def open(self, rate: float, seconds: float, beside: Callable[[float], object] | None = None) -> Found:
+        """Send at a mean rate; ``beside`` is called now and then with the seconds since the beginning.
+
+        Where it returns ``END`` the load ends there.
+        """
         found = Found(seconds)
         begun = time.monotonic()
         due = 0.0
@@ -209,8 +213,9 @@ class Generator:
                 due += gap(rate)
             for fd, _ in self._epoll.poll(0 if due <= now else min(due - now, 0.01), 256):
                 self._receive(self._all[fd], found, begun)
-            if beside is not None:
-                beside(now)
+            if beside is not None and beside(now) is END:
+                found.seconds = now
+                break
         self._settle(found, begun)
         return found
 
