@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sql_samples import table
 
-from mainstay.adapters.sql.migrations import Planned, SqliteTarget, migrate, plan
+from mainstay.adapters.sql.migrations import Plan, SqliteTarget, migrate, plan
 from mainstay.model.structs import Entity
 from mainstay.ports.store import Table
 
@@ -22,10 +22,10 @@ class Shop:
         self.database = folder / "shop.db"
         self.target = SqliteTarget(self.database)
 
-    def plan(self, *tables: Table, **more: Any) -> Planned | None:
+    def plan(self, *tables: Table, **more: Any) -> Plan | None:
         return plan(self.files, tables, **more)
 
-    def change(self, *tables: Table) -> Planned:
+    def change(self, *tables: Table) -> Plan:
         planned = plan(self.files, tables)
         assert planned is not None
         migrate(self.target, self.files)
@@ -38,6 +38,10 @@ class Shop:
                 return connection.execute(statement, values).fetchall()
         finally:
             connection.close()
+
+    def texts(self) -> str:
+        """Return the text of all files."""
+        return "\n".join(path.read_text("utf-8") for path in sorted(self.files.glob("*.py")))
 
     def schema(self) -> list[str]:
         """Return the schema: the lines of each statement, without the order in which constraints stand."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
@@ -18,12 +18,19 @@ from mainstay.model.service import Service
 from mainstay.ports.store import Table
 
 if TYPE_CHECKING:
-    from mainstay.adapters.sql.migrations import Planned, Status, Target
+    from mainstay.adapters.sql.migrations import Phase, Plan, Status, Target
 
 T = TypeVar("T")
 
 _MIGRATED = frozenset({"sqlite", "postgresql"})
 """The stores whose schemas migrations make."""
+
+
+class Migrated(NamedTuple):
+    """What was run, and what is held back until no older version serves."""
+
+    done: list[str]
+    held: list[str]
 
 
 class Migrations:
@@ -33,18 +40,24 @@ class Migrations:
         self.database: Target = _target(settings)
         self.directory: Path = settings.root / settings.database.migrations
         self._tables = tuple(tables)
+        self._phase: Phase = "expand" if settings.is_production else "contract"
 
-    def plan(self, *, message: str | None = None, preview: bool = False) -> Planned | None:
-        """Write the file that brings the schema to the model; None where nothing has changed."""
+    def plan(self, *, message: str | None = None, preview: bool = False) -> Plan | None:
+        """Write the files that bring the schema to the model; None where nothing has changed."""
         from mainstay.adapters.sql.migrations import plan
 
         return _told(lambda: plan(self.directory, self._tables, message=message, preview=preview))
 
-    def migrate(self) -> list[str]:
-        """Bring the database to the last revision, and return those that were run."""
-        from mainstay.adapters.sql.migrations import migrate
+    def migrate(self, phase: Phase | None = None) -> Migrated:
+        """Bring the database forward: up to the last revision, or with ``expand`` up to before the first contract.
 
-        return _told(lambda: migrate(self.database, self.directory))
+        Without a phase production stops there too: an older version may still serve.
+        """
+        from mainstay.adapters.sql.migrations import migrate, pending
+
+        wanted = phase or self._phase
+        done = _told(lambda: migrate(self.database, self.directory, phase=wanted))
+        return Migrated(done, _told(lambda: pending(self.database, self.directory)))
 
     def rollback(self, steps: int) -> list[str]:
         """Take back the last revisions, and return them."""
@@ -139,7 +152,7 @@ def describe(settings: Settings, service: Service) -> tuple[Literal["fine", "war
     if missing is not None:
         return missing
     found = migrations.status()
-    if found.pending:
+    if found.pending and found.pending != found.held:
         return "wrong", f"{migrations.database} is behind: {', '.join(found.pending)}", "mainstay db migrate"
     migrations.check()
     if found.drift:
@@ -148,6 +161,9 @@ def describe(settings: Settings, service: Service) -> tuple[Literal["fine", "war
             f"{migrations.database} differs from the model: {'; '.join(found.drift[:3])}",
             "mainstay db plan",
         )
+    if found.held:
+        text = f"{migrations.database} is at {found.current}, and holds back {', '.join(found.held)}"
+        return "warning", text, "mainstay db migrate --phase contract, once no older version serves"
     return "fine", f"{migrations.database} is at {found.current}", ""
 
 

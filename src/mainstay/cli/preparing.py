@@ -40,15 +40,15 @@ def _bring_up(migrations: Migrations, settings: Settings, console: Console, *, d
         if migrations.has_files():
             status = migrations.status()
             if status.pending and (by_itself or _agrees(console, status.pending)):
-                for revision in migrations.migrate():
+                for revision in migrations.migrate().done:
                     _note(console, f"migrated to {revision}")
     migrations.check()
 
 
 def _plan(migrations: Migrations, console: Console) -> None:
     planned = migrations.plan()
-    if planned is not None:
-        _note(console, f"wrote the first migration, to be reviewed and committed: {planned.path}")
+    for revision in () if planned is None else planned.revisions:
+        _note(console, f"wrote the first migration, to be reviewed and committed: {revision.path}")
 
 
 def _agrees(console: Console, pending: tuple[str, ...]) -> bool:

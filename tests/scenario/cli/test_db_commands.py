@@ -35,13 +35,13 @@ def db(mainstay: Callable[..., Any]) -> Callable[..., Any]:
 def test_from_plan_to_roll_back(project: Path, db: Callable[..., Any]) -> None:
     assert db("status", code=1)["head"] is None
     first = db("plan")
-    assert first["planned"] == "0001_initial_schema"
+    assert [(each["name"], each["phase"]) for each in first["planned"]] == [("0001_initial_schema", "expand")]
     assert (project / "migrations" / "0001_initial_schema.py").is_file()
-    assert db("plan")["planned"] is None
-    assert db("plan", "--check")["planned"] is None
+    assert db("plan")["planned"] == []
+    assert db("plan", "--check")["planned"] == []
     assert db("status", code=1)["pending"] == ["0001_initial_schema"]
-    assert db("migrate") == {"migrated": ["0001_initial_schema"]}
-    assert db("migrate") == {"migrated": []}
+    assert db("migrate") == {"migrated": ["0001_initial_schema"], "held_back": []}
+    assert db("migrate") == {"migrated": [], "held_back": []}
     assert db("status")["current"] == "0001_initial_schema"
     assert db("seed") == {"seeded": ["first_note"]}
     assert db("seed") == {"seeded": ["first_note"]}
@@ -77,7 +77,7 @@ def test_a_change_of_the_model_is_planned_and_until_then_not_served(
     assert "Traceback" not in ended.stderr
     assert db("plan", "--check", code=1)["written"] is False
     planned = db("plan", "paint it")
-    assert planned["planned"] == "0002_paint_it"
+    assert planned["planned"][0]["name"] == "0002_paint_it"
     for workers in ("1", "2"):
         ended = mainstay("run", "--workers", workers, **MIGRATED)
         assert ended.returncode == 1

@@ -24,7 +24,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     plan.add_argument(
         "--check", action="store_true", default=False, help="write nothing; code 1 where there is a change"
     )
-    action_parser(actions, "migrate", "bring the database to the last migration")
+    migrate = action_parser(actions, "migrate", "bring the database to the last migration")
+    migrate.add_argument(
+        "--phase",
+        choices=("expand", "contract"),
+        default=None,
+        help="expand: up to before the first migration that an older version cannot live with, as production does by "
+        "itself; contract: all, once no older version serves",
+    )
     rollback = action_parser(actions, "rollback", "take back the last migration")
     rollback.add_argument("--steps", type=int, default=1, metavar="N", help="how many (1)")
     action_parser(actions, "status", "say where the database stands: code 1 where it is behind or differs")
@@ -48,29 +55,40 @@ def _plan(arguments: Any, console: Console) -> int:
     migrations = migrations_needed(settings_of(arguments, strict=False))
     planned = migrations.plan(message=arguments.message, preview=preview)
     if planned is None:
-        console.facts({"planned": None}, lambda: "nothing to plan: the migrations make what the model says")
+        console.facts({"planned": []}, lambda: "nothing to plan: the migrations make what the model says")
         return 0
     facts = {
-        "planned": planned.name,
-        "path": str(planned.path),
+        "planned": [_revision_facts(each) for each in planned.revisions],
         "written": not preview,
         "warnings": list(planned.warnings),
-        "text": planned.text,
     }
-    lines = [planned.text] if arguments.preview else []
+    lines = [each.text for each in planned.revisions] if arguments.preview else []
     lines += [f"look at this: {warning}" for warning in planned.warnings]
-    lines.append(f"there is something to plan: {planned.name}" if preview else f"wrote {planned.path}: review it")
+    said = "there is something to plan: {0.name} ({0.phase})" if preview else "wrote {0.path} ({0.phase}): review it"
+    lines += [said.format(each) for each in planned.revisions]
     console.facts(facts, lambda: "\n".join(lines))
     return 1 if arguments.check else 0
 
 
+def _revision_facts(planned: Any) -> dict[str, Any]:
+    return {
+        "name": planned.name,
+        "phase": planned.phase,
+        "path": str(planned.path),
+        "warnings": list(planned.warnings),
+        "text": planned.text,
+    }
+
+
 def _migrate(arguments: Any, console: Console) -> int:
-    done = migrations_needed(settings_of(arguments)).migrate()
-    said = (
-        "\n".join(f"migrated to {revision}" for revision in done)
-        or "nothing to do: the database is at the last migration"
-    )
-    console.facts({"migrated": done}, lambda: said)
+    migrated = migrations_needed(settings_of(arguments)).migrate(arguments.phase)
+    lines = [f"migrated to {revision}" for revision in migrated.done]
+    if migrated.held:
+        lines.append(f"held back, since an older version may serve: {', '.join(migrated.held)}")
+        lines.append("once none does: mainstay db migrate --phase contract")
+    elif not lines:
+        lines.append("nothing to do: the database is at the last migration")
+    console.facts({"migrated": migrated.done, "held_back": migrated.held}, lambda: "\n".join(lines))
     return 0
 
 
@@ -88,10 +106,14 @@ def _status(arguments: Any, console: Console) -> int:
         "current": found.current,
         "head": found.head,
         "pending": list(found.pending),
+        "held_back": list(found.held),
         "drift": list(found.drift),
     }
     lines = [f"{migrations.database} is at {found.current or 'no revision'}, the last is {found.head or 'none'}"]
-    lines += [f"pending: {revision}" for revision in found.pending]
+    lines += [
+        f"pending: {revision}{', held back until no older version serves' if revision in found.held else ''}"
+        for revision in found.pending
+    ]
     lines += [f"differs: {text}" for text in found.drift]
     console.facts(facts, lambda: "\n".join(lines))
     return 1 if found.pending or found.drift or found.head is None else 0

@@ -36,7 +36,7 @@ def execute(arguments: Any, console: Console) -> int:
 def _first_migration(target: Path) -> list[Path]:
     """Plan it from the project itself, as its team will plan the next."""
     planned = migrations_needed(load(target, environ={}, profile="development")).plan()
-    return [] if planned is None else [planned.path]
+    return [] if planned is None else [revision.path for revision in planned.revisions]
 
 
 def _text(name: ProjectName, target: Path, names: list[str]) -> str:

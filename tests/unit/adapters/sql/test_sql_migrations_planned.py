@@ -31,7 +31,7 @@ def test_a_plan_is_the_same_text_on_every_run(shop: Shop) -> None:
         "import sys; from pathlib import Path; from sql_samples import *\n"
         "from mainstay.adapters.sql.migrations import plan\n"
         "class Maker(Entity):\n    title: str = ''\n    rank: int = 0\n    colour: Colour = Colour.RED\n"
-        "print(plan(Path(sys.argv[1]), [table(Maker)], preview=True).text)"
+        "for each in plan(Path(sys.argv[1]), [table(Maker)], preview=True).revisions: print(each.text)"
     )
     texts = {
         subprocess.run(
@@ -55,7 +55,7 @@ def test_a_planned_file_is_named_by_what_it_does_and_passes_a_formatter(shop: Sh
         thing(name=(str, ""), size=(int, 5)), entity("Other"), message="Other things, too long for a name"
     )
     assert third is not None
-    assert [p.name for p in (first, second, third)] == [
+    assert [each.name for p in (first, second, third) for each in p.revisions] == [
         "0001_initial_schema",
         "0002_add_thing_size",
         "0003_other_things_too_long_for_a",
@@ -91,10 +91,10 @@ def test_dropping_warns_and_what_comes_back_is_empty(shop: Shop) -> None:
     planned = shop.change(thing(title=(str, "")))
     assert "the column thing.price is dropped with all its values" in planned.warnings
     assert "the table other is dropped with all its rows" in planned.warnings
-    assert any("renamed to title" in warning for warning in planned.warnings)
-    comments = " ".join(line.strip(" #") for line in planned.text.splitlines() if line.startswith("    #"))
-    assert comments == " ".join(f"REVIEW: {warning}" for warning in planned.warnings)
-    rollback(shop.target, shop.files)
+    for each in planned.revisions:
+        comments = " ".join(line.strip(" #") for line in each.text.splitlines() if line.startswith("    #"))
+        assert comments == " ".join(f"REVIEW: {warning}" for warning in each.warnings)
+    rollback(shop.target, shop.files, len(planned.revisions))
     assert shop.sql("SELECT name, size, price, ref FROM thing") == [("", 0, 0, None)]
     assert shop.sql("SELECT count(*) FROM other") == [(0,)]
     assert status(shop.target, shop.files, [wide, entity("Other")]).current == "0001_initial_schema"

@@ -36,7 +36,7 @@ async def test_a_migrated_database_is_what_the_store_makes_itself(shop: Shop, tm
     shop.change(*TABLES)
     assert shop.plan(*TABLES) is None
     found = status(shop.target, shop.files, TABLES)
-    assert found == ("0001_initial_schema", "0001_initial_schema", (), ())
+    assert found == ("0001_initial_schema", "0001_initial_schema", (), (), ())
     check_compatible(shop.target, shop.files, TABLES)
     store = SqliteStore(shop.database)
     await store.start(TABLES)
@@ -247,13 +247,14 @@ def test_a_service_runs_on_a_newer_database_only_where_it_was_only_added_to(
     old = [thing(name=(str, ""))]
     shop.change(*old)
     planned = shop.change(*newer())
-    planned.path.unlink()  # the older version has no such file
+    for revision in planned.revisions:
+        revision.path.unlink()  # the older version has no such file
     if reason is None:
         check_compatible(shop.target, shop.files, old)
     else:
         with pytest.raises(MigrationFault, match=reason) as raised:
             check_compatible(shop.target, shop.files, old)
-        assert f"is at revision {planned.name}, which this version does not know" in str(raised.value)
+        assert f"is at revision {planned.revisions[-1].name}, which this version does not know" in str(raised.value)
     with pytest.raises(MigrationFault, match="in no file of"):
         migrate(shop.target, shop.files)
     with pytest.raises(MigrationFault, match="in no file of"):

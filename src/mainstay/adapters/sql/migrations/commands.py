@@ -2,44 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mainstay.adapters.sql.migrations.files import MigrationFault, Revision, next_name, read_chain
+from mainstay.adapters.sql.migrations.files import (
+    MigrationFault,
+    Phase,
+    Revision,
+    before_contract,
+    next_name,
+    read_chain,
+)
+from mainstay.adapters.sql.migrations.state import pending_of
 from mainstay.adapters.sql.migrations.target import Target
 from mainstay.ports.store import Table
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from mainstay.adapters.sql.migrations.stepping import Stepper
 
 WAIT_SECONDS = 60.0
 """How long a runner waits for another one, or for a service that is writing."""
 
 
 class Planned(NamedTuple):
-    """A new revision: its name, its file (not there yet in a preview), its text, and what a reviewer has to look at."""
+    """A new revision: its name, its phase, its file (not there yet in a preview), its text, and what to look at."""
 
     name: str
+    phase: Phase
     path: Path
     text: str
     warnings: tuple[str, ...]
+
+
+class Plan(NamedTuple):
+    """The revisions of one change, in their order: what can be done while the version before serves comes first."""
+
+    revisions: tuple[Planned, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reviewer has to look at."""
+        return tuple(dict.fromkeys(warning for each in self.revisions for warning in each.warnings))
 
 
 class Status(NamedTuple):
     """Where a database stands.
 
     ``current`` is its revision (None: it has none), ``head`` the last one in the files, ``pending`` what it lacks;
-    ``drift`` is how the schema differs from the model where nothing is pending.
+    ``held`` is what of it waits until no older version serves: from the first contract on. ``drift`` is how the schema
+    differs from the model where nothing is pending.
     """
 
     current: str | None
     head: str | None
     pending: tuple[str, ...]
     drift: tuple[str, ...]
+    held: tuple[str, ...] = ()
 
 
-def plan(
-    directory: Path, tables: Sequence[Table], *, message: str | None = None, preview: bool = False
-) -> Planned | None:
-    """Write the revision that brings the files to the model, and return it; None where nothing has changed.
+def plan(directory: Path, tables: Sequence[Table], *, message: str | None = None, preview: bool = False) -> Plan | None:
+    """Write the revisions that bring the files to the model, and return them; None where nothing has changed.
 
     The model is compared with a database in memory that all files were run on. Raises ``MigrationFault`` where the
     files are no chain, or where a change cannot be made by itself: all such are named.
@@ -50,86 +75,157 @@ def plan(
     from mainstay.adapters.sql.migrations.writing import file_text
 
     chain = read_chain(directory)
+    made: list[Planned] = []
     with scratch() as connection:
         upgrade(connection, directory)
-        found = difference(connection, tables)
-        if found is None:
-            return None
-        words = message or (found.words if chain else "initial schema")
-        name = next_name(chain, words)
-        text = file_text(found, name, chain[-1].name if chain else None, words, context_of(connection))
-    path = directory / f"{name}.py"
+        for found in difference(connection, tables):
+            words = found.words if message is None else f"contract {message}" if made else message
+            words = words if chain or message else "initial schema"
+            name = next_name(chain, words)
+            path = directory / f"{name}.py"
+            text = file_text(found, name, chain[-1].name if chain else None, words, context_of(connection))
+            made.append(Planned(name, found.phase, path, text, tuple(found.warnings)))
+            chain.append(Revision(name, None, path, found.phase))
     if not preview:
-        directory.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    return Planned(name, path, text, tuple(found.warnings))
+        for each in made:
+            directory.mkdir(parents=True, exist_ok=True)
+            each.path.write_text(each.text, "utf-8")
+    return Plan(tuple(made)) if made else None
 
 
-def migrate(database: Target, directory: Path, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
-    """Bring a database to the last revision in one transaction, and return the revisions that were run.
+def migrate(
+    database: Target, directory: Path, *, phase: Phase = "contract", wait_seconds: float = WAIT_SECONDS
+) -> list[str]:
+    """Bring a database to the last revision, and return the revisions that were run, each committed by itself.
 
-    Of two runners at once one waits, and then finds nothing to do. Raises ``MigrationFault``.
+    With ``phase="expand"`` it ends before the first revision that takes something away, except on a database that is
+    new, where nobody misses it. Of two runners at once one waits for the other. Raises ``MigrationFault``.
     """
-    from mainstay.adapters.sql.migrations.runner import upgrade
+    from mainstay.adapters.sql.migrations.runner import run_up, unknown_revision
 
-    read_chain(directory)
-    return database.held(lambda connection: upgrade(connection, directory), wait_seconds)
+    chain = read_chain(directory)
+    current = _current(database)
+    fresh = current is None
+    done: list[str] = []
+    while True:
+        left = pending_of(chain, current)
+        if left is None:
+            raise MigrationFault(unknown_revision(current, directory))
+        names = left if phase == "contract" or fresh else before_contract(chain, left)
+        if not names:
+            return done
+        revision = _named(chain, names[0])
+        if _carry_out(database, run_up, directory, revision, wait_seconds, fresh=fresh):
+            done.append(revision.name)
+        current = _current(database)
+
+
+def pending(database: Target, directory: Path) -> list[str]:
+    """Return the revisions that a database lacks. Raises ``MigrationFault``."""
+    return pending_of(read_chain(directory), _current(database)) or []
 
 
 def rollback(database: Target, directory: Path, steps: int = 1, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
-    """Take back the last revisions in one transaction, and return them, the newest first. Raises ``MigrationFault``."""
-    from mainstay.adapters.sql.migrations.runner import downgrade
+    """Take back the last revisions, each by itself, and return them, the newest first. Raises ``MigrationFault``."""
+    from mainstay.adapters.sql.migrations.runner import run_down, unknown_revision
 
     if steps < 1:
         raise MigrationFault(f"steps: expected at least 1, got {steps}")
     if not database.exists():
         raise MigrationFault(f"{database}: there is nothing to take back")
-    return database.held(lambda connection: downgrade(connection, directory, steps), wait_seconds)
+    chain = read_chain(directory)
+    current = _current(database)
+    if current is None:
+        raise MigrationFault("there is no migration to take back: the database is empty")
+    left = pending_of(chain, current)
+    if left is None:
+        raise MigrationFault(unknown_revision(current, directory))
+    run = chain[: len(chain) - len(left)]
+    if steps > len(run):
+        raise MigrationFault(f"there are {len(run)} migrations to take back, not {steps}")
+    going = list(reversed(run[-steps:]))
+    return [each.name for each in going if _carry_out(database, run_down, directory, each, wait_seconds, fresh=False)]
+
+
+def _carry_out(
+    database: Target,
+    run: Callable[[sa.Connection, Path, str, Stepper | None], bool],
+    directory: Path,
+    revision: Revision,
+    wait_seconds: float,
+    *,
+    fresh: bool,
+) -> bool:
+    """Run one revision: in steps where others may be at work, in one transaction where it wants one or is alone."""
+    if database.undoes_schema and (fresh or revision.phase is None):
+        return database.held(lambda connection: run(connection, directory, revision.name, None), wait_seconds)
+    return database.stepping(lambda connection, by: run(connection, directory, revision.name, by), wait_seconds)
+
+
+def _current(database: Target) -> str | None:
+    """Return the revision of a database, read by the driver that carries migrations out (decision 43)."""
+    from mainstay.adapters.sql.migrations.runner import current_revision
+
+    return database.reading(current_revision) if database.exists() else None
+
+
+def _named(chain: Sequence[Revision], name: str) -> Revision:
+    return next(revision for revision in chain if revision.name == name)
 
 
 def status(database: Target, directory: Path, tables: Sequence[Table]) -> Status:
     """Return where a database stands. Nothing is changed. Raises ``MigrationFault`` where the files are no chain."""
     from mainstay.adapters.sql.migrations.drift import drift
-    from mainstay.adapters.sql.migrations.state import pending_of
 
     chain = read_chain(directory)
     head = chain[-1].name if chain else None
     current = database.revision()
-    pending = pending_of(chain, current)
+    left = pending_of(chain, current)
     differences: tuple[str, ...] = ()
-    if current is not None and not pending:
+    if current is not None and not left:
         differences = tuple(each.text for each in database.reading(lambda connection: drift(connection, tables)))
-    return Status(current, head, tuple(pending or ()), differences)
+    names = tuple(left or ())
+    held = names[len(before_contract(chain, names)) :] if current is not None else ()
+    return Status(current, head, names, differences, held)
 
 
 def check_compatible(database: Target, directory: Path, tables: Sequence[Table]) -> None:
     """Return where a service of this model may run on this database; else raise ``MigrationFault`` with what to do.
 
-    One that is at the last revision of the files may; one that is behind may not; one that is ahead, which a newer
-    version has migrated, may where that has only added what this model does not know and need not know.
+    One that is at the last revision of the files may. One that is ahead, which a newer version has migrated, may where
+    that has done nothing that this model minds; one that lacks contracts only, since an older version still serves, may
+    where this model does not mind what is still there. Any other that is behind may not.
     """
-    from mainstay.adapters.sql.migrations.state import pending_of
-
     chain = read_chain(directory)
     current = database.revision()
-    pending = pending_of(chain, current)
-    if pending is None:
-        _check_ahead(database, chain, current, tables)
-    elif pending:
-        number = "1 migration" if len(pending) == 1 else f"{len(pending)} migrations"
-        raise MigrationFault(f"{database} is {number} behind ({', '.join(pending)}): run mainstay db migrate")
+    lacking = pending_of(chain, current)
+    if lacking is None:
+        last = chain[-1].name if chain else "none"
+        _check_model(
+            database,
+            tables,
+            f"is at revision {current}, which this version does not know (its last is {last}), and differs from what "
+            "it needs",
+            "run the version that the database was migrated for",
+        )
+    elif lacking and (current is None or any(_named(chain, name).phase != "contract" for name in lacking)):
+        number = "1 migration" if len(lacking) == 1 else f"{len(lacking)} migrations"
+        raise MigrationFault(f"{database} is {number} behind ({', '.join(lacking)}): run mainstay db migrate")
+    elif lacking:
+        _check_model(
+            database,
+            tables,
+            f"lacks {', '.join(lacking)}, without which this version cannot serve",
+            "stop all older versions, then run mainstay db migrate --phase contract",
+        )
     elif not chain:
         raise MigrationFault(f"there is no migration in {directory}: run mainstay db plan, then mainstay db migrate")
 
 
-def _check_ahead(database: Target, chain: list[Revision], current: str | None, tables: Sequence[Table]) -> None:
+def _check_model(database: Target, tables: Sequence[Table], state: str, remedy: str) -> None:
     from mainstay.adapters.sql.migrations.drift import drift
 
     found = database.reading(lambda connection: drift(connection, tables))
     breaking = [each.text for each in found if not each.harmless]
     if breaking:
-        head = chain[-1].name if chain else "none"
-        raise MigrationFault(
-            f"{database} is at revision {current}, which this version does not know (its last is {head}), "
-            f"and differs from what it needs: {'; '.join(breaking)}: run the version that the database was migrated for"
-        )
+        raise MigrationFault(f"{database} {state}: {'; '.join(breaking)}: {remedy}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from mainstay.adapters.sql.types import ColumnType, Decimal, Enum
+from mainstay.adapters.sql.types import ColumnType, Decimal, Enum, same_storage
 
 _TEXTS = frozenset({"text", "uuid", "datetime", "date", "time"})
 
@@ -38,6 +38,14 @@ def conversion(table: str, column: str, there: object, wanted: object) -> Conver
     if (old, new) in (("integer", "text"), ("integer", "float")):
         return Conversion()  # the copy of the table casts them
     return None
+
+
+def has_type(dialect: Any, there: Any, wanted: ColumnType) -> bool:
+    """Say whether a column of a type that was read from a database is stored as another type is."""
+    if isinstance(there, ColumnType):
+        return same_storage(there, wanted)
+    text = str(wanted.compile(dialect=dialect))  # of a database that tells the types of its columns itself
+    return str(there.compile(dialect=dialect)) in (text, f"{text} WITHOUT TIME ZONE")
 
 
 _MOMENT = "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"

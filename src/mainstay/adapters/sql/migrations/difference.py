@@ -5,165 +5,126 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 
 from mainstay.adapters.sql.dialects import dialect_named
-from mainstay.adapters.sql.migrations.conversions import Conversion, conversion
-from mainstay.adapters.sql.migrations.files import MigrationFault
+from mainstay.adapters.sql.migrations.conversions import conversion
+from mainstay.adapters.sql.migrations.empties import default_clause, default_text, empty_text
+from mainstay.adapters.sql.migrations.files import MigrationFault, Phase
 from mainstay.adapters.sql.migrations.ordering import in_order
 from mainstay.adapters.sql.migrations.runner import context_of
+from mainstay.adapters.sql.migrations.splitting import split
 from mainstay.adapters.sql.migrations.steps import Step
 from mainstay.adapters.sql.tables import build_metadata
-from mainstay.adapters.sql.types import ColumnType, Enum
-from mainstay.adapters.sql.types import value as value_of
-from mainstay.model.fields import MISSING
+from mainstay.adapters.sql.types import ColumnType
 from mainstay.model.schema import Attribute
-from mainstay.ports.documents import json_text
 from mainstay.ports.store import Table
-
-_EMPTY: Mapping[str, str] = {
-    "text": "",
-    "integer": "0",
-    "float": "0.0",
-    "bytes": "",
-    "boolean": "false",
-    "decimal": "0",
-    "uuid": "00000000-0000-0000-0000-000000000000",
-    "datetime": "1970-01-01T00:00:00.000000Z",
-    "date": "1970-01-01",
-    "time": "00:00:00.000000",
-    "json": "null",
-}
-"""What a column that comes back by a downgrade holds: its values are gone."""
 
 
 class Difference(NamedTuple):
-    """Operations up and down, what a reviewer has to look at, and a few words for the name of the file."""
+    """One revision: its phase, operations up and down, what a reviewer has to look at, and words for its name."""
 
+    phase: Phase
     up: ops.UpgradeOps
     down: ops.DowngradeOps
     warnings: list[str]
     words: str
 
 
-def difference(connection: sa.Connection, tables: Sequence[Table]) -> Difference | None:
-    """Return what the model has that the database has not, and the other way round; None where they agree.
+def difference(connection: sa.Connection, tables: Sequence[Table]) -> list[Difference]:
+    """Return what the model has that the database has not, and the other way round, by phase; nothing if they agree.
 
     Raises ``MigrationFault`` with every change that cannot be made by itself, one a line.
     """
     metadata = build_metadata(tables, dialect_named(connection.dialect.name))
     up = produce_migrations(context_of(connection), metadata).upgrade_ops
     if up is None or up.is_empty():
-        return None
-    up.ops = in_order(up.ops, metadata)
-    down: ops.DowngradeOps = up.reverse()
+        return []
+    all_ops = in_order(up.ops, metadata)
     attributes = {(t.name, a.name): a for t in tables for a in t.shape.attributes}
-    faults: list[str] = []
-    warnings: list[str] = []
-    for table_ops in _modified(up):
-        _prepare_up(table_ops, attributes, faults, warnings)
-    for table_ops in _modified(down):
-        _prepare_down(table_ops)
+    faults = [fault for table_ops in _modified(all_ops) for fault in _prepared(table_ops, attributes)]
     if faults:
         raise MigrationFault("\n".join(faults))
-    dropped = [op.table_name for op in up.ops if isinstance(op, ops.DropTableOp)]
+    parts = split(all_ops)
+    return [_part(phase, each) for phase, each in (("expand", parts.expand), ("contract", parts.contract)) if each]
+
+
+def _part(phase: Phase, all_ops: list[Any]) -> Difference:
+    up = ops.UpgradeOps(all_ops)
+    down: ops.DowngradeOps = up.reverse()
+    for table_ops in _modified(down.ops):
+        _prepare_down(table_ops)
+    warnings = [text for table_ops in _modified(all_ops) for text in warnings_of(table_ops)]
+    dropped = [op.table_name for op in all_ops if isinstance(op, ops.DropTableOp)]
     warnings.extend(f"the table {name} is dropped with all its rows" for name in dropped)
-    words = _words(up)
+    words = _words(all_ops)
     up.ops, down.ops = _with_conversions(up), _with_conversions(down)
-    return Difference(up, down, warnings, words)
+    return Difference(phase, up, down, warnings, words)
 
 
-def _modified(all_ops: Any) -> Iterator[ops.ModifyTableOps]:
-    for op in all_ops.ops:
+def _modified(all_ops: Iterable[Any]) -> Iterator[ops.ModifyTableOps]:
+    for op in all_ops:
         if isinstance(op, ops.ModifyTableOps):
             yield op
 
 
-def _prepare_up(
-    table: ops.ModifyTableOps, attributes: Mapping[tuple[str, str], Attribute], faults: list[str], warnings: list[str]
-) -> None:
-    added = [op.column.name for op in table.ops if isinstance(op, ops.AddColumnOp)]
-    dropped = [op.column_name for op in table.ops if isinstance(op, ops.DropColumnOp)]
+def _prepared(table: ops.ModifyTableOps, attributes: Mapping[tuple[str, str], Attribute]) -> Iterator[str]:
+    """Give new columns and those that may be null no more their values; yield what cannot be done by itself."""
     for op in table.ops:
         if isinstance(op, ops.AddColumnOp) and not op.column.nullable:
-            attribute = attributes[table.table_name, op.column.name]
-            _give_default(op.column, default_text(attribute, op.column.type), table.table_name, faults)
+            default = default_text(attributes[table.table_name, op.column.name], op.column.type)
+            if default is None:
+                yield (
+                    f"{table.table_name}.{op.column.name} is new and has no value for the rows that are there: "
+                    "give the field a default, or make its type optional (... | None)"
+                )
+            else:
+                op.column.server_default = default_clause(op.column.type, default)
         elif isinstance(op, ops.AlterColumnOp):
-            _check_alter(table.table_name, op, attributes, faults, warnings)
-    warnings.extend(f"the column {table.table_name}.{name} is dropped with all its values" for name in dropped)
-    if added and dropped:
-        warnings.append(
-            f"{table.table_name}: if {dropped[0]} was only renamed to {added[0]}, "
-            f'write batch_op.alter_column("{dropped[0]}", new_column_name="{added[0]}") in the place of both, '
-            "and the other way round below"
-        )
+            yield from _check_alter(table.table_name, op, attributes)
 
 
-def _give_default(column: sa.Column[Any], default: str | None, table: str, faults: list[str]) -> None:
-    if default is None:
-        faults.append(
-            f"{table}.{column.name} is new and has no value for the rows that are there: "
-            "give the field a default, or make its type optional (... | None)"
-        )
-    else:
-        column.server_default = default_clause(column.type, default)
-
-
-def default_clause(kind: Any, text: str) -> sa.DefaultClause:
-    """Return a default that is the same on every database."""
-    return sa.DefaultClause(value_of(kind, text) if isinstance(kind, ColumnType) else text)
-
-
-def default_text(attribute: Attribute, kind: Any) -> str | None:
-    """Return the text in JSON of a field's default, which is written into the rows that are there, or None."""
-    spec = attribute.spec
-    if spec.default_factory in (list, dict, set, frozenset, tuple):
-        value: Any = spec.default_factory()
-    elif spec.default is MISSING or spec.default is None:
-        return None
-    else:
-        value = spec.default
-    if not isinstance(kind, ColumnType) or kind.sqlite == "BLOB":
-        return None
-    text = json_text(value)
-    return str(msgspec.json.decode(text)) if text.startswith('"') and kind.kind != "json" else text
-
-
-def _check_alter(
-    table: str,
-    op: ops.AlterColumnOp,
-    attributes: Mapping[tuple[str, str], Attribute],
-    faults: list[str],
-    warnings: list[str],
-) -> None:
+def _check_alter(table: str, op: ops.AlterColumnOp, attributes: Mapping[tuple[str, str], Attribute]) -> Iterator[str]:
     name = op.column_name
     if op.modify_nullable is False and op.modify_type is not None:
-        faults.append(
+        yield (
             f"{table}.{name} gets another type and may be null no more: plan one change, then the other, "
             "so that rows without a value are filled with a value of one type"
         )
     elif op.modify_nullable is False:
         default = default_text(attributes[table, name], attributes_type(op))
         if default is None:
-            faults.append(
+            yield (
                 f"{table}.{name} may be null in the rows that are there, and no more in the model: "
                 "give the field a default for them"
             )
         else:
-            warnings.append(f"{table}.{name}: rows without a value get the field's default")
             op.kw["mainstay_fill"] = default
-    if op.modify_type is not None:
-        found = conversion(table, name, op.existing_type, op.modify_type)
-        if found is None:
-            faults.append(
-                f"{table}.{name} cannot be changed from {_kind(op.existing_type)} to {_kind(op.modify_type)} "
-                "by itself: add a field of another name, fill it in a migration of your own, then take the old one out"
+    if op.modify_type is not None and conversion(table, name, op.existing_type, op.modify_type) is None:
+        yield (
+            f"{table}.{name} cannot be changed from {_kind(op.existing_type)} to {_kind(op.modify_type)} "
+            "by itself: add a field of another name, fill it in a migration of your own, then take the old one out"
+        )
+
+
+def warnings_of(table: ops.ModifyTableOps) -> Iterator[str]:
+    """Yield what a reviewer has to look at."""
+    for op in table.ops:
+        name = f"{table.table_name}.{getattr(op, 'column_name', '')}"
+        if isinstance(op, ops.DropColumnOp):
+            yield f"the column {name} is dropped with all its values"
+        elif isinstance(op, ops.AlterColumnOp):
+            if "mainstay_fill" in op.kw:
+                yield f"{name}: rows without a value get the field's default"
+            if op.modify_server_default is not False and op.modify_server_default is not None:
+                yield f"{name}: the version before reads this value in rows that the new one adds: is it one it knows?"
+            found = op.modify_type is not None and conversion(
+                table.table_name, op.column_name, op.existing_type, op.modify_type
             )
-        elif found.warning:
-            warnings.append(f"{table}.{name}: {found.warning}")
+            if found and found.warning:
+                yield f"{name}: {found.warning}"
 
 
 def attributes_type(op: ops.AlterColumnOp) -> Any:
@@ -179,16 +140,9 @@ def _prepare_down(table: ops.ModifyTableOps) -> None:
     """What was dropped comes back empty; without a default a column that may not be null could not come back at all."""
     for op in table.ops:
         if isinstance(op, ops.AddColumnOp) and not op.column.nullable and op.column.server_default is None:
-            op.column.server_default = default_clause(op.column.type, _empty(op.column.type))
+            op.column.server_default = default_clause(op.column.type, empty_text(op.column.type))
         elif isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
-            op.kw["mainstay_fill"] = _empty(attributes_type(op))
-
-
-def _empty(kind: Any) -> str:
-    """Return the text in JSON of what stands for no value. Of the numbers that stand for members any will do."""
-    if isinstance(kind, Enum) and kind.storage == "INTEGER":
-        return "0"
-    return _EMPTY.get(getattr(kind, "kind", "text"), "")
+            op.kw["mainstay_fill"] = empty_text(attributes_type(op))
 
 
 def _with_conversions(all_ops: Any) -> list[Any]:
@@ -221,16 +175,19 @@ def _conversions(table: ops.ModifyTableOps) -> Iterator[Step]:
                 yield Step("convert", table.table_name, op.column_name, (op.existing_type, op.modify_type))
 
 
-def _words(up: ops.UpgradeOps) -> str:
+def _words(all_ops: Sequence[Any]) -> str:
     """Name what is done: "create product", "add product stock", or the tables that it is about."""
-    created = [op.table_name for op in up.ops if isinstance(op, ops.CreateTableOp)]
+    created = [op.table_name for op in all_ops if isinstance(op, ops.CreateTableOp)]
     own = [name for name in created if not name.startswith("mainstay_")] or created
-    modified = list(_modified(up))
+    modified = list(_modified(all_ops))
     if created and not modified:
         return f"create {' '.join(own)}"
     if len(modified) == 1 and not created:
         return f"{_verb(modified[0].ops)} {modified[0].table_name} {_columns(modified[0].ops)}"
-    return "change " + " ".join([*own, *(m.table_name for m in modified)])
+    dropped = [op.table_name for op in all_ops if isinstance(op, ops.DropTableOp)]
+    if dropped and not created and not modified:
+        return f"drop {' '.join(dropped)}"
+    return "change " + " ".join([*own, *(m.table_name for m in modified), *dropped])
 
 
 def _verb(table_ops: Iterable[Any]) -> str:
@@ -245,6 +202,3 @@ def _columns(table_ops: Iterable[Any]) -> str:
         op.column.name if isinstance(op, ops.AddColumnOp) else getattr(op, "column_name", None) for op in table_ops
     ]
     return " ".join(dict.fromkeys(name for name in names if name))
-
-
-__all__ = ["Conversion", "Difference", "default_text", "difference"]

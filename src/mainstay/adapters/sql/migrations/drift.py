@@ -24,20 +24,20 @@ class Drift(NamedTuple):
 
 def drift(connection: sa.Connection, tables: Sequence[Table]) -> list[Drift]:
     """Return the differences between a database and the model."""
-    script = produce_migrations(context_of(connection), build_metadata(tables, dialect_named(connection.dialect.name)))
-    up = script.upgrade_ops
-    return [] if up is None else list(_walk(up.ops, connection))
+    metadata = build_metadata(tables, dialect_named(connection.dialect.name))
+    up = produce_migrations(context_of(connection), metadata).upgrade_ops
+    return [] if up is None else list(_walk(up.ops, Known(connection, metadata)))
 
 
-def _walk(all_ops: Sequence[Any], connection: sa.Connection) -> Iterator[Drift]:
+def _walk(all_ops: Sequence[Any], known: Known) -> Iterator[Drift]:
     for op in all_ops:
         if isinstance(op, ops.ModifyTableOps):
-            yield from _walk(op.ops, connection)
+            yield from _walk(op.ops, known)
         else:
-            yield _told(op, connection)
+            yield _told(op, known)
 
 
-def _told(op: Any, connection: sa.Connection) -> Drift:
+def _told(op: Any, known: Known) -> Drift:
     """What the model would do to the database says what is different: it would create what the database lacks."""
     match op:
         case ops.CreateTableOp():
@@ -47,25 +47,60 @@ def _told(op: Any, connection: sa.Connection) -> Drift:
         case ops.AddColumnOp():
             return Drift(f"the column {op.table_name}.{op.column.name} is missing", False)
         case ops.DropColumnOp():
-            return _extra_column(op, connection)
+            return _extra_column(op, known)
         case ops.AlterColumnOp():
-            return Drift(f"the column {op.table_name}.{op.column_name} is of another type", False)
+            return _other_column(op)
         case ops.CreateIndexOp():
             return Drift(f"the index {op.index_name} of {op.table_name} is missing", True)
         case ops.DropIndexOp():
             unique = bool(op.to_index().unique)
             return Drift(f"the index {op.index_name} of {op.table_name} is in no model", not unique)
         case ops.DropConstraintOp():
-            return Drift(f"the constraint {op.constraint_name} of {op.table_name} is in no model", False)
+            return _extra_constraint(op, known)
         case ops.CreateUniqueConstraintOp() | ops.CreateForeignKeyOp():
             name = getattr(op, "table_name", None) or getattr(op, "source_table", "")
-            return Drift(f"the constraint {op.constraint_name} of {name} is missing", False)
+            return Drift(f"the constraint {op.constraint_name} of {name} is missing", True)
     return Drift(f"{type(op).__name__}", False)
 
 
-def _extra_column(op: ops.DropColumnOp, connection: sa.Connection) -> Drift:
-    columns = sa.inspect(connection).get_columns(op.table_name)
-    column = next(each for each in columns if each["name"] == op.column_name)
-    free = bool(column["nullable"]) or column["default"] is not None
+def _other_column(op: ops.AlterColumnOp) -> Drift:
+    name = f"the column {op.table_name}.{op.column_name}"
+    if op.modify_type is not None:
+        return Drift(f"{name} is of another type", False)
+    if op.modify_nullable:
+        return Drift(f"{name} may not be null, and in the model it may", False)
+    return Drift(f"{name} may be null, and in the model it may not", True)
+
+
+def _extra_column(op: ops.DropColumnOp, known: Known) -> Drift:
     text = f"the column {op.table_name}.{op.column_name} is in no model"
+    free = known.is_free(op.table_name, op.column_name)
     return Drift(text if free else f"{text}, and must be given a value", free)
+
+
+def _extra_constraint(op: ops.DropConstraintOp, known: Known) -> Drift:
+    """One that a write of this model cannot break is on columns that it never writes, and that hold nothing then."""
+    columns = [column.name for column in op.to_constraint().columns]  # type: ignore[attr-defined]
+    harmless = bool(columns) and all(known.is_left_null(op.table_name, name) for name in columns)
+    return Drift(f"the constraint {op.constraint_name} of {op.table_name} is in no model", harmless)
+
+
+class Known:
+    """What the database says of columns that the model may not have."""
+
+    def __init__(self, connection: sa.Connection, metadata: sa.MetaData) -> None:
+        self._inspector = sa.inspect(connection)
+        self._metadata = metadata
+
+    def _column(self, table: str, name: str) -> Any:
+        return next(each for each in self._inspector.get_columns(table) if each["name"] == name)
+
+    def is_free(self, table: str, name: str) -> bool:
+        """Whether a row can be added without a value of a column."""
+        column = self._column(table, name)
+        return bool(column["nullable"]) or column["default"] is not None
+
+    def is_left_null(self, table: str, name: str) -> bool:
+        """Whether a column is none of the model's, and null in the rows that the model adds."""
+        column = self._column(table, name)
+        return name not in self._metadata.tables[table].columns and column["nullable"] and column["default"] is None

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 _REVISION = re.compile(r"""^revision(?:\s*:[^=]+)?\s*=\s*["']([^"']+)["']\s*$""", re.MULTILINE)
 _FOLLOWS = re.compile(r"""^down_revision(?:\s*:[^=]+)?\s*=\s*(?:["']([^"']+)["']|None)\s*$""", re.MULTILINE)
+
+_PHASE = re.compile(r"""^phase(?:\s*:[^=]+)?\s*=\s*["']([^"']*)["']\s*$""", re.MULTILINE)
+
+Phase = Literal["expand", "contract"]
+"""What a revision does to those who serve meanwhile: ``expand`` leaves the version before it whole, ``contract`` takes
+away what that version needs, and is run once none of it serves."""
 
 NAME_LENGTH = 32
 """The characters that a revision's name may have: what Alembic's table holds."""
@@ -18,11 +26,15 @@ class MigrationFault(Exception):
 
 
 class Revision(NamedTuple):
-    """One file: its name, the name of the one it follows (None: it is the first), and where it is."""
+    """One file: its name, the name of the one it follows (None: it is the first), and where it is.
+
+    One without a phase is carried out in one transaction, and counts as one that the version before it can live with.
+    """
 
     name: str
     follows: str | None
     path: Path
+    phase: Phase | None = None
 
 
 def read_chain(directory: Path) -> list[Revision]:
@@ -51,7 +63,23 @@ def _read(path: Path) -> Revision:
         raise MigrationFault(
             f'{path}: a revision file has the lines revision = "..." and down_revision = "..." (None in the first one)'
         )
-    return Revision(name[1], follows[1], path)
+    return Revision(name[1], follows[1], path, _phase(text, path))
+
+
+def _phase(text: str, path: Path) -> Phase | None:
+    found = _PHASE.search(text)
+    if found is None:
+        return None
+    for phase in get_args(Phase):
+        if found[1] == phase:
+            return phase
+    raise MigrationFault(f'{path}: phase is "expand" or "contract", or is left out, not "{found[1]}"')
+
+
+def before_contract(chain: Sequence[Revision], names: Sequence[str]) -> list[str]:
+    """Return those revisions of a run that come before the first that takes something away."""
+    contracts = {revision.name for revision in chain if revision.phase == "contract"}
+    return list(takewhile(lambda name: name not in contracts, names))
 
 
 def _forked(last: str | None, following: list[Revision]) -> str:

@@ -1,4 +1,4 @@
-"""A PostgreSQL database as migrations see it: one transaction, one runner at a time, no wait that holds others up.
+"""A PostgreSQL database as migrations see it: one runner at a time, and no wait that holds others up.
 
 These functions wait for the server, on an event loop of their own: call them where none runs.
 """
@@ -6,6 +6,7 @@ These functions wait for the server, on an event loop of their own: call them wh
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,13 +20,19 @@ from mainstay.adapters.sql.migrations.target import T, Target
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from mainstay.adapters.sql.migrations.stepping import Stepper
+
 R = TypeVar("R")
 
 LOCK = 0x6D61696E73746179
 """The advisory lock of whoever migrates: "mainstay" in ASCII."""
 
-LOCK_SECONDS = 3.0
-"""How long a statement waits for a table: behind one that waits, all others wait too."""
+LOCK_SECONDS = 1.0
+"""How long a statement waits for a table: behind one that waits, all others wait too. Then they go first."""
+
+POLL_SECONDS = 0.1
+"""How often a runner asks whether the other one has ended. To wait in a statement would hold up what that one builds
+concurrently, which waits for every statement that is older than itself."""
 
 CONNECT_SECONDS = 10.0
 
@@ -71,14 +78,56 @@ class PostgresTarget(Target):
 
     def held(self, work: Callable[[sa.Connection], T], wait_seconds: float) -> T:
         from sqlalchemy import text
+        from sqlalchemy.exc import DBAPIError
+
+        from mainstay.adapters.sql.migrations.stepping import is_busy, pauses
 
         def alone(connection: sa.Connection) -> T:
-            connection.execute(text(f"SET LOCAL lock_timeout = '{int(wait_seconds * 1000)}ms'"))
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            self._await_turn(connection, "pg_try_advisory_xact_lock", wait_seconds)
             connection.execute(text(f"SET LOCAL lock_timeout = '{int(LOCK_SECONDS * 1000)}ms'"))
             return work(connection)
 
+        deadline = time.monotonic() + wait_seconds
+        for pause in pauses():
+            try:
+                return self._run(alone)
+            except DBAPIError as error:
+                if not is_busy(error):
+                    raise
+                if time.monotonic() + pause > deadline:
+                    raise MigrationFault(
+                        f"{self}: nothing was changed: a transaction on a table that is to be changed took too long: "
+                        "end it, and run this again"
+                    ) from error
+            time.sleep(pause)
+        raise AssertionError("pauses have no end")
+
+    def stepping(self, work: Callable[[sa.Connection, Stepper | None], T], wait_seconds: float) -> T:
+        from sqlalchemy import text
+
+        from mainstay.adapters.sql.migrations.stepping import Stepper
+
+        def alone(connection: sa.Connection) -> T:
+            self._await_turn(connection, "pg_try_advisory_lock", wait_seconds)
+            connection.execute(text(f"SET lock_timeout = '{int(LOCK_SECONDS * 1000)}ms'"))
+            connection.commit()
+            made = work(connection, Stepper(connection, wait_seconds))
+            connection.commit()
+            return made
+
         return self._run(alone)
+
+    def _await_turn(self, connection: sa.Connection, function: str, wait_seconds: float) -> None:
+        from sqlalchemy import text
+
+        deadline = time.monotonic() + wait_seconds
+        while not connection.execute(text(f"SELECT {function}({LOCK})")).scalar():
+            if time.monotonic() >= deadline:
+                raise MigrationFault(
+                    f"{self}: nothing was changed: another migration has run for {wait_seconds:g} s: "
+                    "wait for its end, and run this again"
+                )
+            time.sleep(POLL_SECONDS)
 
     def reading(self, work: Callable[[sa.Connection], T]) -> T:
         from sqlalchemy import text
@@ -90,9 +139,7 @@ class PostgresTarget(Target):
         return self._run(looking)
 
     def _run(self, work: Callable[[sa.Connection], T]) -> T:
-        """Do work on SQLAlchemy's side of the driver, in one transaction."""
-        from sqlalchemy.exc import DBAPIError
-
+        """Do work on SQLAlchemy's side of the driver, and commit it."""
         from mainstay.adapters.sql.migrations import postgres_impl  # noqa: F401 - Alembic finds it by its dialect
 
         async def run() -> T:
@@ -101,20 +148,14 @@ class PostgresTarget(Target):
 
             engine = create_async_engine("postgresql+asyncpg://", async_creator=self.connect, poolclass=NullPool)
             try:
-                async with engine.begin() as connection:
-                    return await connection.run_sync(work)
+                async with engine.connect() as connection:
+                    made = await connection.run_sync(work)
+                    await connection.commit()
+                    return made
             finally:
                 await engine.dispose()
 
-        try:
-            return asyncio.run(run())
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != "55P03":
-                raise
-            raise MigrationFault(
-                f"{self}: nothing was changed: another migration, or a transaction on a table that is to be changed, "
-                "took too long: run this again"
-            ) from error
+        return asyncio.run(run())
 
     async def connect(self) -> asyncpg.Connection:
         """Return a connection of its own."""

@@ -12,10 +12,12 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from mainstay.adapters.sql.migrations.conversions import has_type
 from mainstay.adapters.sql.migrations.files import MigrationFault, read_chain
 from mainstay.adapters.sql.migrations.state import VERSION_TABLE, pending_of
+from mainstay.adapters.sql.migrations.stepping import Stepper, stepping_options
 from mainstay.adapters.sql.tables import NAMING
-from mainstay.adapters.sql.types import ColumnType, same_storage
+from mainstay.adapters.sql.types import ColumnType
 
 
 def context_of(connection: sa.Connection, **options: Any) -> MigrationContext:
@@ -30,15 +32,7 @@ _NO_TABLES = sa.MetaData(naming_convention=NAMING)
 
 
 def _differ(context: Any, _column: Any, _wanted: Any, there: Any, wanted: Any) -> bool:
-    if not isinstance(wanted, ColumnType):
-        return True
-    if isinstance(there, ColumnType):
-        return not same_storage(there, wanted)
-    dialect = context.dialect  # of a database that tells the types of its columns itself
-    return str(there.compile(dialect=dialect)) not in (
-        text := str(wanted.compile(dialect=dialect)),
-        f"{text} WITHOUT TIME ZONE",
-    )
+    return not (isinstance(wanted, ColumnType) and has_type(context.dialect, there, wanted))
 
 
 def current_revision(connection: sa.Connection) -> str | None:
@@ -61,24 +55,25 @@ def upgrade(connection: sa.Connection, directory: Path) -> list[str]:
     return pending
 
 
-def downgrade(connection: sa.Connection, directory: Path, steps: int) -> list[str]:
-    """Take back the last revisions, and return their names, the newest first."""
-    chain = read_chain(directory)
-    before = current_revision(connection)
-    names = [revision.name for revision in chain]
-    if before is None:
-        raise MigrationFault("there is no migration to take back: the database is empty")
-    if before not in names:
-        raise MigrationFault(unknown_revision(before, directory))
-    done = names[: names.index(before) + 1]
-    if steps > len(done):
-        raise MigrationFault(f"there are {len(done)} migrations to take back, not {steps}")
-    _run(connection, directory, lambda script, at: script._downgrade_revs(_target(done, steps), at))
-    return list(reversed(done[-steps:]))
+def run_up(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> bool:
+    """Carry out one revision, where it is the next; say whether it was."""
+    names = [revision.name for revision in read_chain(directory)]
+    place = names.index(name)
+    if current_revision(connection) != (names[place - 1] if place else None):
+        return False  # another runner was quicker
+    _run(connection, directory, lambda script, at: script._upgrade_revs(name, at), stepper)
+    return True
 
 
-def _target(done: list[str], steps: int) -> str:
-    return done[-steps - 1] if steps < len(done) else "base"
+def run_down(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> bool:
+    """Take one revision back, where it is the last that was run; say whether it was."""
+    if current_revision(connection) != name:
+        return False
+    names = [revision.name for revision in read_chain(directory)]
+    place = names.index(name)
+    target = names[place - 1] if place else "base"
+    _run(connection, directory, lambda script, at: script._downgrade_revs(target, at), stepper)
+    return True
 
 
 def unknown_revision(name: str | None, directory: Path) -> str:
@@ -89,9 +84,12 @@ def unknown_revision(name: str | None, directory: Path) -> str:
     )
 
 
-def _run(connection: sa.Connection, directory: Path, steps: Callable[[Any, Any], Any]) -> None:
+def _run(
+    connection: sa.Connection, directory: Path, steps: Callable[[Any, Any], Any], stepper: Stepper | None = None
+) -> None:
     script = ScriptDirectory(str(directory), version_locations=[str(directory)])
-    context = context_of(connection, script=script, fn=lambda at, _: steps(script, at))
+    options = stepping_options(stepper)
+    context = context_of(connection, script=script, fn=lambda at, _: steps(script, at), **options)
     try:
         with Operations.context(context):
             context.run_migrations()

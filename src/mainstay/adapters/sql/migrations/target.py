@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+    from mainstay.adapters.sql.migrations.stepping import Stepper
 
 T = TypeVar("T")
 
 
 class Target(ABC):
-    """One database. Its text names it for people, without any secret. Every method raises ``MigrationFault``."""
+    """One database. Its text names it for people, without any secret. Every method raises ``MigrationFault``.
+
+    ``undoes_schema`` says that a transaction takes back changes of the schema too. Where it does not, no revision is
+    carried out in one: each is carried out in steps.
+    """
+
+    undoes_schema: ClassVar[bool] = True
 
     @abstractmethod
     def __str__(self) -> str:
@@ -38,3 +46,11 @@ class Target(ABC):
     @abstractmethod
     def reading(self, work: Callable[[sa.Connection], T]) -> T:
         """Do work that changes nothing."""
+
+    def stepping(self, work: Callable[[sa.Connection, Stepper | None], T], wait_seconds: float) -> T:
+        """Do work alone that commits each of its steps, on a connection that is in no transaction.
+
+        A step waits for locks in turns so short that nobody behind it notices, for ``wait_seconds`` in all. Here, where
+        there is one writer anyway, it is one transaction, and there is no stepper.
+        """
+        return self.held(lambda connection: work(connection, None), wait_seconds)

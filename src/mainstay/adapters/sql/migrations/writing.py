@@ -5,13 +5,14 @@ from __future__ import annotations
 import textwrap
 import tokenize
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import Any, Literal
 
 from alembic.autogenerate import render_python_code
 
 from mainstay.adapters.sql.migrations.difference import Difference
+from mainstay.adapters.sql.migrations.files import Phase
 from mainstay.adapters.sql.types import ColumnType, Value
 
 WIDTH = 120
@@ -19,7 +20,7 @@ WIDTH = 120
 
 _FILE = '''"""{title}.
 
-Read it before you commit it: what it does to rows that are there is yours to decide.
+Read it before you commit it: what it does to rows that are there is yours to decide.{note}
 """
 
 import sqlalchemy as sa
@@ -28,6 +29,7 @@ from mainstay.sql import {imports}
 
 revision = "{name}"
 down_revision = {follows}
+phase = "{phase}"
 
 
 def upgrade() -> None:
@@ -39,14 +41,22 @@ def downgrade() -> None:
 '''
 
 
+_NOTES: Mapping[Phase, str] = {
+    "expand": "",
+    "contract": "\nRun it when no version before it serves any more: mainstay db migrate --phase contract.",
+}
+
+
 def file_text(found: Difference, name: str, follows: str | None, message: str, context: Any) -> str:
     """Return the text of a revision file."""
     warnings = "".join(f"{_comment(warning)}\n" for warning in found.warnings)
     up, down = _code(found.up, context), _code(found.down, context)
     return _FILE.format(
+        note=_NOTES[found.phase],
         title=message[:1].upper() + message[1:],
         imports="steps, types" if "    steps." in f"{up}\n{down}" else "types",
         name=name,
+        phase=found.phase,
         follows="None" if follows is None else f'"{follows}"',
         up=warnings + up,
         down=down,
