@@ -252,8 +252,8 @@ class Drill:
         for number in range(max(1, self.wanted.count // 10)):
             for action in ("up", "down", "up") if number == 0 else ("down", "up"):
                 load.begin(action)
-                arguments = ["migrate"] if action == "up" else ["rollback", "--steps", str(len(self.chain.names) - 1)]
-                said = self._command(url, "db", *arguments)
+                down = ("rollback", "--steps", str(len(self.chain.names) - 1))
+                said = self._command(url, "db", *(("migrate", "--phase", "contract") if action == "up" else down))
                 load.finish()
                 if said:
                     return {f"{action}_failed": said}
@@ -363,7 +363,7 @@ class Load:
         slow = {f"{phase} {n}": p99 for n, (phase, p99) in enumerate(self._quantiles()) if p99 > BOUND_SECONDS}
         faults |= {"p99_seconds": slow} if slow else {}
         if faults:
-            faults["tracebacks"] = depot.tracebacks()[:2]
+            faults |= {"codes": dict(found.codes), "tracebacks": depot.tracebacks()[:2]}
         return faults
 
     def _quantiles(self) -> list[tuple[str, float]]:

@@ -42,7 +42,7 @@ def planned(sources: list[list[str]], folder: Path) -> list[str]:
         spec.loader.exec_module(module)
         tables = inspect(module.service).tables
         while (made := plan(folder, tables, message=words)) is not None:
-            names.append(made.name)
+            names += [revision.name for revision in made.revisions]
     return names
 
 

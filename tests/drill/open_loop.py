@@ -38,6 +38,7 @@ class Found:
         self.unsent = 0  # there was no connection free
         self.lost = 0  # the connection ended without an answer
         self.statuses: Counter[tuple[str, int]] = Counter()
+        self.codes: Counter[str] = Counter()  # of problems
         self.served = array("d")
         self.served_at = array("d")
         self.refused = array("d")
@@ -168,6 +169,7 @@ class Generator:
         else:
             found.refused.append(now - one.at)
             found.refused_at.append(now - begun)
+            found.codes[data.partition(b'"code":"')[2].partition(b'"')[0].decode()] += 1
         if b"Connection: close" in data[:end]:
             self._lose(one, found)
             found.lost -= 1  # it was answered

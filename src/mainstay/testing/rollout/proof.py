@@ -153,7 +153,7 @@ class _Rollout:
             await self._watch()
         new_files = self._deployed("new")
         with self._step("expand"):
-            self.proof.migrated["expand"] = (await new_files.command("db", "migrate"))["migrated"]
+            await self._migrate(new_files, "expand")
             await self._watch()
         with self._step("restart old"):
             again = self._deployed("old")
@@ -168,12 +168,16 @@ class _Rollout:
             await self._retire(old, first)
             await self._watch()
         with self._step("contract"):
-            self.proof.migrated["contract"] = (await new_files.command("db", "migrate"))["migrated"]
+            await self._migrate(new_files, "contract")
             await self._watch()
         await load.stop()
         status = await new_files.command("db", "status", fine=(0, 1))
         self.proof.drift = [*(f"pending: {name}" for name in status["pending"]), *status["drift"]]
         await new_files.stop()
+
+    async def _migrate(self, deployment: Deployment, phase: str) -> None:
+        facts = await deployment.command("db", "migrate", "--phase", phase)
+        self.proof.migrated[phase] = facts["migrated"]
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Step]:
