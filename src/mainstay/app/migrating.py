@@ -18,7 +18,8 @@ from mainstay.model.service import Service
 from mainstay.ports.store import Table
 
 if TYPE_CHECKING:
-    from mainstay.adapters.sql.migrations import Phase, Plan, Status, Target
+    from mainstay.adapters.sql.migrations import Checked, Phase, Plan, Status, Target
+    from mainstay.adapters.sql.migrations.forecast import Outlook
 
 T = TypeVar("T")
 
@@ -42,11 +43,27 @@ class Migrations:
         self._tables = tuple(tables)
         self._phase: Phase = "expand" if settings.is_production else "contract"
 
-    def plan(self, *, message: str | None = None, preview: bool = False) -> Plan | None:
-        """Write the files that bring the schema to the model; None where nothing has changed."""
+    def plan(self, *, message: str | None = None, preview: bool = False, renames: Sequence[str] = ()) -> Plan | None:
+        """Write the files that bring the schema to the model; None where nothing has changed.
+
+        ``renames`` are columns that got another name, each as ``table.old=new``.
+        """
         from mainstay.adapters.sql.migrations import plan
 
-        return _told(lambda: plan(self.directory, self._tables, message=message, preview=preview))
+        return _told(lambda: plan(self.directory, self._tables, message=message, preview=preview, renames=renames))
+
+    def forecast(self, planned: Plan | None) -> Outlook:
+        """Say what the revisions that the database lacks would do to it, and those that are planned."""
+        from mainstay.adapters.sql.migrations.forecast import forecast
+
+        texts = [(each.name, each.text) for each in planned.revisions] if planned is not None else []
+        return _told(lambda: forecast(self.database, self.directory, texts, self._tables))
+
+    def compare(self) -> Checked:
+        """Compare the model, the files and the live schema."""
+        from mainstay.adapters.sql.migrations import check
+
+        return _told(lambda: check(self.database, self.directory, self._tables))
 
     def migrate(self, phase: Phase | None = None) -> Migrated:
         """Bring the database forward: up to the last revision, or with ``expand`` up to before the first contract.

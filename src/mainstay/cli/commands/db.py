@@ -11,6 +11,7 @@ from mainstay.app.backups import back_up, restore
 from mainstay.app.refusal import Refusal
 from mainstay.cli.arguments import action_parser
 from mainstay.cli.console import Console
+from mainstay.cli.forecasts import plan_facts, plan_text
 from mainstay.cli.preparing import migrations_needed, open_application, seed_database
 from mainstay.cli.project import settings_of
 
@@ -20,6 +21,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     plan = action_parser(actions, "plan", "write the migration that brings the schema to the model")
     plan.add_argument("message", nargs="?", default=None, help="a few words for the file's name")
+    plan.add_argument(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="TABLE.OLD=NEW",
+        help="a column that got another name; both are kept alike while both versions serve",
+    )
     plan.add_argument("--preview", action="store_true", default=False, help="show it, and write nothing")
     plan.add_argument(
         "--check", action="store_true", default=False, help="write nothing; code 1 where there is a change"
@@ -34,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     rollback = action_parser(actions, "rollback", "take back the last migration")
     rollback.add_argument("--steps", type=int, default=1, metavar="N", help="how many (1)")
+    action_parser(actions, "check", "compare the model, the migrations and the live schema: code 1 where they differ")
     action_parser(actions, "status", "say where the database stands: code 1 where it is behind or differs")
     backup = action_parser(actions, "backup", "copy the database, as it is at this moment, into a new file")
     backup.add_argument("file", help="the file, and beside it FILE.json, which tells what is in it")
@@ -53,31 +62,11 @@ def execute(arguments: Any, console: Console) -> int:
 def _plan(arguments: Any, console: Console) -> int:
     preview = arguments.preview or arguments.check
     migrations = migrations_needed(settings_of(arguments, strict=False))
-    planned = migrations.plan(message=arguments.message, preview=preview)
-    if planned is None:
-        console.facts({"planned": []}, lambda: "nothing to plan: the migrations make what the model says")
-        return 0
-    facts = {
-        "planned": [_revision_facts(each) for each in planned.revisions],
-        "written": not preview,
-        "warnings": list(planned.warnings),
-    }
-    lines = [each.text for each in planned.revisions] if arguments.preview else []
-    lines += [f"look at this: {warning}" for warning in planned.warnings]
-    said = "there is something to plan: {0.name} ({0.phase})" if preview else "wrote {0.path} ({0.phase}): review it"
-    lines += [said.format(each) for each in planned.revisions]
-    console.facts(facts, lambda: "\n".join(lines))
-    return 1 if arguments.check else 0
-
-
-def _revision_facts(planned: Any) -> dict[str, Any]:
-    return {
-        "name": planned.name,
-        "phase": planned.phase,
-        "path": str(planned.path),
-        "warnings": list(planned.warnings),
-        "text": planned.text,
-    }
+    planned = migrations.plan(message=arguments.message, preview=preview, renames=arguments.rename)
+    outlook = migrations.forecast(planned)
+    text = plan_text(planned, outlook, preview=preview, whole=arguments.preview)
+    console.facts(plan_facts(planned, outlook, str(migrations.database), written=not preview), lambda: text)
+    return 1 if arguments.check and planned is not None else 0
 
 
 def _migrate(arguments: Any, console: Console) -> int:
@@ -119,6 +108,18 @@ def _status(arguments: Any, console: Console) -> int:
     return 1 if found.pending or found.drift or found.head is None else 0
 
 
+def _check(arguments: Any, console: Console) -> int:
+    found = migrations_needed(settings_of(arguments, strict=False)).compare()
+    lines = [f"{found.database} is at {found.current or 'no revision'}"]
+    lines += [f"the migrations differ from the model: {text}" for text in found.model]
+    lines += [f"the schema differs from the migrations: {text}" for text in found.schema]
+    lines += [f"pending: {name}" for name in found.pending if name not in found.held]
+    lines += [f"held back until no older version serves: {name}" for name in found.held]
+    lines.append("model, migrations and schema agree" if found.agree else "model, migrations and schema do not agree")
+    console.facts({**found._asdict(), "agree": found.agree}, lambda: "\n".join(lines))
+    return 0 if found.agree else 1
+
+
 def _seed(arguments: Any, console: Console) -> int:
     settings = settings_of(arguments)
     application = open_application(settings)
@@ -155,6 +156,7 @@ _ACTIONS: Mapping[str, Callable[[Any, Console], int]] = {
     "plan": _plan,
     "migrate": _migrate,
     "rollback": _rollback,
+    "check": _check,
     "status": _status,
     "seed": _seed,
     "backup": _backup,

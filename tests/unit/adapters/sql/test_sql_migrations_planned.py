@@ -165,7 +165,7 @@ def test_a_field_that_may_be_null_no_more_gets_its_default(shop: Shop) -> None:
     planned = shop.change(thing(note=(str, "it's")))
     assert planned.warnings == ("thing.note: rows without a value get the field's default",)
     assert shop.sql("SELECT note FROM thing") == [("it's",)]
-    rollback(shop.target, shop.files)
+    rollback(shop.target, shop.files, len(planned.revisions))
     insert(shop, "thing", id="2")
     assert sorted(shop.sql("SELECT note FROM thing"), key=str) == [("it's",), (None,)]
 

@@ -7,9 +7,11 @@ open in the same process. Alembic is imported by the functions that need it, and
 """
 
 from mainstay.adapters.sql.migrations.commands import (
+    Checked,
     Plan,
     Planned,
     Status,
+    check,
     check_compatible,
     migrate,
     pending,
@@ -22,6 +24,7 @@ from mainstay.adapters.sql.migrations.sqlite_target import SqliteTarget
 from mainstay.adapters.sql.migrations.target import Target
 
 __all__ = [
+    "Checked",
     "MigrationFault",
     "Phase",
     "Plan",
@@ -29,6 +32,7 @@ __all__ = [
     "SqliteTarget",
     "Status",
     "Target",
+    "check",
     "check_compatible",
     "migrate",
     "pending",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mainstay.adapters.sql.migrations.files import (
     MigrationFault,
@@ -17,11 +17,6 @@ from mainstay.adapters.sql.migrations.files import (
 from mainstay.adapters.sql.migrations.state import pending_of
 from mainstay.adapters.sql.migrations.target import Target
 from mainstay.ports.store import Table
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
-
-    from mainstay.adapters.sql.migrations.stepping import Stepper
 
 WAIT_SECONDS = 60.0
 """How long a runner waits for another one, or for a service that is writing."""
@@ -63,14 +58,23 @@ class Status(NamedTuple):
     held: tuple[str, ...] = ()
 
 
-def plan(directory: Path, tables: Sequence[Table], *, message: str | None = None, preview: bool = False) -> Plan | None:
+def plan(
+    directory: Path,
+    tables: Sequence[Table],
+    *,
+    message: str | None = None,
+    preview: bool = False,
+    renames: Sequence[str] = (),
+) -> Plan | None:
     """Write the revisions that bring the files to the model, and return them; None where nothing has changed.
 
-    The model is compared with a database in memory that all files were run on. Raises ``MigrationFault`` where the
-    files are no chain, or where a change cannot be made by itself: all such are named.
+    The model is compared with a database in memory that all files were run on. ``renames`` are columns that got another
+    name, each as ``table.old=new``. Raises ``MigrationFault`` where the files are no chain, or where a change cannot be
+    made by itself: all such are named.
     """
     from mainstay.adapters.sql.migrations.database import scratch
     from mainstay.adapters.sql.migrations.difference import difference
+    from mainstay.adapters.sql.migrations.renaming import read_renames
     from mainstay.adapters.sql.migrations.runner import context_of, upgrade
     from mainstay.adapters.sql.migrations.writing import file_text
 
@@ -78,7 +82,7 @@ def plan(directory: Path, tables: Sequence[Table], *, message: str | None = None
     made: list[Planned] = []
     with scratch() as connection:
         upgrade(connection, directory)
-        for found in difference(connection, tables):
+        for found in difference(connection, tables, read_renames(renames)):
             words = found.words if message is None else f"contract {message}" if made else message
             words = words if chain or message else "initial schema"
             name = next_name(chain, words)
@@ -101,7 +105,7 @@ def migrate(
     With ``phase="expand"`` it ends before the first revision that takes something away, except on a database that is
     new, where nobody misses it. Of two runners at once one waits for the other. Raises ``MigrationFault``.
     """
-    from mainstay.adapters.sql.migrations.runner import run_up, unknown_revision
+    from mainstay.adapters.sql.migrations.runner import unknown_revision
 
     chain = read_chain(directory)
     current = _current(database)
@@ -115,7 +119,7 @@ def migrate(
         if not names:
             return done
         revision = _named(chain, names[0])
-        if _carry_out(database, run_up, directory, revision, wait_seconds, fresh=fresh):
+        if _carry_out(database, directory, revision, wait_seconds, up=True, fresh=fresh):
             done.append(revision.name)
         current = _current(database)
 
@@ -127,7 +131,7 @@ def pending(database: Target, directory: Path) -> list[str]:
 
 def rollback(database: Target, directory: Path, steps: int = 1, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
     """Take back the last revisions, each by itself, and return them, the newest first. Raises ``MigrationFault``."""
-    from mainstay.adapters.sql.migrations.runner import run_down, unknown_revision
+    from mainstay.adapters.sql.migrations.runner import unknown_revision
 
     if steps < 1:
         raise MigrationFault(f"steps: expected at least 1, got {steps}")
@@ -144,22 +148,41 @@ def rollback(database: Target, directory: Path, steps: int = 1, *, wait_seconds:
     if steps > len(run):
         raise MigrationFault(f"there are {len(run)} migrations to take back, not {steps}")
     going = list(reversed(run[-steps:]))
-    return [each.name for each in going if _carry_out(database, run_down, directory, each, wait_seconds, fresh=False)]
+    return [each.name for each in going if _carry_out(database, directory, each, wait_seconds, up=False, fresh=False)]
 
 
 def _carry_out(
-    database: Target,
-    run: Callable[[sa.Connection, Path, str, Stepper | None], bool],
-    directory: Path,
-    revision: Revision,
-    wait_seconds: float,
-    *,
-    fresh: bool,
+    database: Target, directory: Path, revision: Revision, wait_seconds: float, *, up: bool, fresh: bool
 ) -> bool:
-    """Run one revision: in steps where others may be at work, in one transaction where it wants one or is alone."""
-    if database.undoes_schema and (fresh or revision.phase is None):
-        return database.held(lambda connection: run(connection, directory, revision.name, None), wait_seconds)
-    return database.stepping(lambda connection, by: run(connection, directory, revision.name, by), wait_seconds)
+    """Run one revision: in steps where others may be at work, in one transaction where it wants one or is alone.
+
+    Before, it is looked whether rows are in its way: steps that are done stay done when a later one fails.
+    """
+    from sqlalchemy.exc import IntegrityError
+
+    from mainstay.adapters.sql.migrations.runner import run_down, run_up
+
+    run = run_up if up else run_down
+    if not fresh and revision.phase is not None:
+        _check_rows(database, directory, revision, up=up)
+    try:
+        if database.undoes_schema and (fresh or revision.phase is None):
+            return database.held(lambda connection: run(connection, directory, revision.name, None), wait_seconds)
+        return database.stepping(lambda connection, by: run(connection, directory, revision.name, by), wait_seconds)
+    except IntegrityError as error:
+        raise MigrationFault(
+            f"{database}: rows break what {revision.name} asks of them ({type(error.orig).__name__}): "
+            "mainstay db plan counts those that are there; mend them, and run this again"
+        ) from error
+
+
+def _check_rows(database: Target, directory: Path, revision: Revision, *, up: bool) -> None:
+    from mainstay.adapters.sql.migrations.forecast import obstacles
+
+    found = obstacles(database, directory, revision.name, up=up)
+    if found:
+        lines = [f"{database}: rows are in the way of {revision.name}, of which nothing was done:", *found]
+        raise MigrationFault("\n  ".join(lines))
 
 
 def _current(database: Target) -> str | None:
@@ -187,6 +210,56 @@ def status(database: Target, directory: Path, tables: Sequence[Table]) -> Status
     names = tuple(left or ())
     held = names[len(before_contract(chain, names)) :] if current is not None else ()
     return Status(current, head, names, differences, held)
+
+
+class Checked(NamedTuple):
+    """Where model, files and live schema do not agree, each in words; and the revisions that are pending.
+
+    ``model`` is what the model has that the files do not make, or the other way round; ``schema`` is how the live
+    schema differs from what the files up to its revision make; ``pending`` and ``held`` are as in ``Status``.
+    """
+
+    database: str
+    current: str | None
+    model: tuple[str, ...]
+    schema: tuple[str, ...]
+    pending: tuple[str, ...]
+    held: tuple[str, ...]
+
+    @property
+    def agree(self) -> bool:
+        """Whether there is nothing to be done: what is held back for an older version is no fault."""
+        return not self.model and not self.schema and self.pending == self.held
+
+
+def check(database: Target, directory: Path, tables: Sequence[Table]) -> Checked:
+    """Compare the model with the files, and the files with the live schema. Nothing is changed.
+
+    Raises ``MigrationFault`` where the files are no chain, or the database is at a revision that is in none of them.
+    """
+    from mainstay.adapters.sql.migrations.comparing import differences, outlines
+    from mainstay.adapters.sql.migrations.database import scratch
+    from mainstay.adapters.sql.migrations.drift import drift
+    from mainstay.adapters.sql.migrations.runner import run_up, unknown_revision
+
+    chain = read_chain(directory)
+    names = [revision.name for revision in chain]
+    current = _current(database)
+    left = pending_of(chain, current)
+    if left is None:
+        raise MigrationFault(unknown_revision(current, directory))
+    schema: list[str] = []
+    with scratch() as connection:
+        for name in names[: len(names) - len(left)]:
+            run_up(connection, directory, name)
+        made = outlines(connection)
+        if current is not None:
+            schema = database.reading(lambda live: sorted(differences(made, outlines(live), live.dialect)))
+        for name in left:
+            run_up(connection, directory, name)
+        model = tuple(each.text for each in drift(connection, tables))
+    held = tuple(left[len(before_contract(chain, left)) :]) if current is not None else ()
+    return Checked(str(database), current, model, tuple(schema), tuple(left), held)
 
 
 def check_compatible(database: Target, directory: Path, tables: Sequence[Table]) -> None:

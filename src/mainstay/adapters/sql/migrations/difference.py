@@ -14,8 +14,9 @@ from mainstay.adapters.sql.migrations.conversions import conversion
 from mainstay.adapters.sql.migrations.empties import default_clause, default_text, empty_text
 from mainstay.adapters.sql.migrations.files import MigrationFault, Phase
 from mainstay.adapters.sql.migrations.ordering import in_order
+from mainstay.adapters.sql.migrations.renaming import rename_hints, unknown_renames
 from mainstay.adapters.sql.migrations.runner import context_of
-from mainstay.adapters.sql.migrations.splitting import split
+from mainstay.adapters.sql.migrations.splitting import FILL, Renames, split
 from mainstay.adapters.sql.migrations.steps import Step
 from mainstay.adapters.sql.tables import build_metadata
 from mainstay.adapters.sql.types import ColumnType
@@ -33,10 +34,11 @@ class Difference(NamedTuple):
     words: str
 
 
-def difference(connection: sa.Connection, tables: Sequence[Table]) -> list[Difference]:
+def difference(connection: sa.Connection, tables: Sequence[Table], renames: Renames) -> list[Difference]:
     """Return what the model has that the database has not, and the other way round, by phase; nothing if they agree.
 
-    Raises ``MigrationFault`` with every change that cannot be made by itself, one a line.
+    ``renames`` are columns that got another name. Raises ``MigrationFault`` with every change that cannot be made by
+    itself, one a line.
     """
     metadata = build_metadata(tables, dialect_named(connection.dialect.name))
     up = produce_migrations(context_of(connection), metadata).upgrade_ops
@@ -44,24 +46,40 @@ def difference(connection: sa.Connection, tables: Sequence[Table]) -> list[Diffe
         return []
     all_ops = in_order(up.ops, metadata)
     attributes = {(t.name, a.name): a for t in tables for a in t.shape.attributes}
-    faults = [fault for table_ops in _modified(all_ops) for fault in _prepared(table_ops, attributes)]
+    faults = list(unknown_renames(all_ops, renames))
+    for table_ops in _modified(all_ops):
+        faults.extend(_prepared(table_ops, attributes, renames))
     if faults:
         raise MigrationFault("\n".join(faults))
-    parts = split(all_ops)
-    return [_part(phase, each) for phase, each in (("expand", parts.expand), ("contract", parts.contract)) if each]
+    hints = [hint for table_ops in _modified(all_ops) for hint in rename_hints(table_ops, renames)]
+    parts = split(all_ops, renames)
+    phases: tuple[tuple[Phase, list[Any]], ...] = (("expand", parts.expand), ("contract", parts.contract))
+    found = [_part(phase, each) for phase, each in phases if each]
+    found[0].warnings.extend(hints)
+    return found
 
 
 def _part(phase: Phase, all_ops: list[Any]) -> Difference:
     up = ops.UpgradeOps(all_ops)
-    down: ops.DowngradeOps = up.reverse()
+    down = ops.DowngradeOps(list(_reversed(all_ops)))
     for table_ops in _modified(down.ops):
         _prepare_down(table_ops)
-    warnings = [text for table_ops in _modified(all_ops) for text in warnings_of(table_ops)]
+    warnings: list[str] = [text for table_ops in _modified(all_ops) for text in warnings_of(table_ops)]
     dropped = [op.table_name for op in all_ops if isinstance(op, ops.DropTableOp)]
     warnings.extend(f"the table {name} is dropped with all its rows" for name in dropped)
     words = _words(all_ops)
     up.ops, down.ops = _with_conversions(up), _with_conversions(down)
     return Difference(phase, up, down, warnings, words)
+
+
+def _reversed(all_ops: Sequence[Any]) -> Iterator[Any]:
+    for op in reversed(all_ops):
+        if not isinstance(op, Step):
+            yield op.reverse()
+        elif op.is_undone:
+            yield op.reverse()
+            if op.name == "stop_mirroring":  # the column that went has come back, and has its values again
+                yield Step("copy", op.table, *reversed(op.given))
 
 
 def _modified(all_ops: Iterable[Any]) -> Iterator[ops.ModifyTableOps]:
@@ -70,10 +88,13 @@ def _modified(all_ops: Iterable[Any]) -> Iterator[ops.ModifyTableOps]:
             yield op
 
 
-def _prepared(table: ops.ModifyTableOps, attributes: Mapping[tuple[str, str], Attribute]) -> Iterator[str]:
+def _prepared(
+    table: ops.ModifyTableOps, attributes: Mapping[tuple[str, str], Attribute], renames: Renames
+) -> Iterator[str]:
     """Give new columns and those that may be null no more their values; yield what cannot be done by itself."""
+    renamed = {new for (name, _), new in renames.items() if name == table.table_name}
     for op in table.ops:
-        if isinstance(op, ops.AddColumnOp) and not op.column.nullable:
+        if isinstance(op, ops.AddColumnOp) and not op.column.nullable and op.column.name not in renamed:
             default = default_text(attributes[table.table_name, op.column.name], op.column.type)
             if default is None:
                 yield (
@@ -101,7 +122,7 @@ def _check_alter(table: str, op: ops.AlterColumnOp, attributes: Mapping[tuple[st
                 "give the field a default for them"
             )
         else:
-            op.kw["mainstay_fill"] = default
+            op.kw[FILL] = default
     if op.modify_type is not None and conversion(table, name, op.existing_type, op.modify_type) is None:
         yield (
             f"{table}.{name} cannot be changed from {_kind(op.existing_type)} to {_kind(op.modify_type)} "
@@ -116,7 +137,7 @@ def warnings_of(table: ops.ModifyTableOps) -> Iterator[str]:
         if isinstance(op, ops.DropColumnOp):
             yield f"the column {name} is dropped with all its values"
         elif isinstance(op, ops.AlterColumnOp):
-            if "mainstay_fill" in op.kw:
+            if FILL in op.kw:
                 yield f"{name}: rows without a value get the field's default"
             if op.modify_server_default is not False and op.modify_server_default is not None:
                 yield f"{name}: the version before reads this value in rows that the new one adds: is it one it knows?"
@@ -142,7 +163,7 @@ def _prepare_down(table: ops.ModifyTableOps) -> None:
         if isinstance(op, ops.AddColumnOp) and not op.column.nullable and op.column.server_default is None:
             op.column.server_default = default_clause(op.column.type, empty_text(op.column.type))
         elif isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
-            op.kw["mainstay_fill"] = empty_text(attributes_type(op))
+            op.kw[FILL] = empty_text(attributes_type(op))
 
 
 def _with_conversions(all_ops: Any) -> list[Any]:
@@ -166,13 +187,13 @@ def _conversions(table: ops.ModifyTableOps) -> Iterator[Step]:
     for op in table.ops:
         if not isinstance(op, ops.AlterColumnOp):
             continue
-        fill = op.kw.pop("mainstay_fill", None)
+        fill = op.kw.get(FILL)
         if fill is not None:
-            yield Step("fill", table.table_name, op.column_name, (attributes_type(op),), fill)
+            yield Step("fill", table.table_name, op.column_name, attributes_type(op), fill)
         if op.modify_type is not None:
             found = conversion(table.table_name, op.column_name, op.existing_type, op.modify_type)
             if found is not None and found.expression:
-                yield Step("convert", table.table_name, op.column_name, (op.existing_type, op.modify_type))
+                yield Step("convert", table.table_name, op.column_name, op.existing_type, op.modify_type)
 
 
 def _words(all_ops: Sequence[Any]) -> str:
@@ -185,6 +206,8 @@ def _words(all_ops: Sequence[Any]) -> str:
     if len(modified) == 1 and not created:
         return f"{_verb(modified[0].ops)} {modified[0].table_name} {_columns(modified[0].ops)}"
     dropped = [op.table_name for op in all_ops if isinstance(op, ops.DropTableOp)]
+    if not created and not modified and not dropped:
+        return f"fill {all_ops[0].table} {all_ops[0].given[0]}"
     if dropped and not created and not modified:
         return f"drop {' '.join(dropped)}"
     return "change " + " ".join([*own, *(m.table_name for m in modified), *dropped])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 _REVISION = re.compile(r"""^revision(?:\s*:[^=]+)?\s*=\s*["']([^"']+)["']\s*$""", re.MULTILINE)
 _FOLLOWS = re.compile(r"""^down_revision(?:\s*:[^=]+)?\s*=\s*(?:["']([^"']+)["']|None)\s*$""", re.MULTILINE)
@@ -70,9 +70,10 @@ def _phase(text: str, path: Path) -> Phase | None:
     found = _PHASE.search(text)
     if found is None:
         return None
-    for phase in get_args(Phase):
-        if found[1] == phase:
-            return phase
+    if found[1] == "expand":
+        return "expand"
+    if found[1] == "contract":
+        return "contract"
     raise MigrationFault(f'{path}: phase is "expand" or "contract", or is left out, not "{found[1]}"')
 
 

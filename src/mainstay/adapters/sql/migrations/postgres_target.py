@@ -34,6 +34,9 @@ POLL_SECONDS = 0.1
 """How often a runner asks whether the other one has ended. To wait in a statement would hold up what that one builds
 concurrently, which waits for every statement that is older than itself."""
 
+LOOK_SECONDS = 30
+"""How long one statement may look at the rows that are there."""
+
 CONNECT_SECONDS = 10.0
 
 _COLUMNS = (
@@ -44,6 +47,8 @@ _COLUMNS = (
 
 class PostgresTarget(Target):
     """One database, or one schema of it."""
+
+    dialect = "postgresql"
 
     def __init__(self, url: str, schema: str | None = None) -> None:
         self._url = url
@@ -134,6 +139,7 @@ class PostgresTarget(Target):
 
         def looking(connection: sa.Connection) -> T:
             connection.execute(text("SET TRANSACTION READ ONLY"))
+            connection.execute(text(f"SET LOCAL statement_timeout = '{LOOK_SECONDS}s'"))
             return work(connection)
 
         return self._run(looking)

@@ -14,6 +14,7 @@ from alembic.util import CommandError
 
 from mainstay.adapters.sql.migrations.conversions import has_type
 from mainstay.adapters.sql.migrations.files import MigrationFault, read_chain
+from mainstay.adapters.sql.migrations.recording import Note, Recorder, recording, recording_options
 from mainstay.adapters.sql.migrations.state import VERSION_TABLE, pending_of
 from mainstay.adapters.sql.migrations.stepping import Stepper, stepping_options
 from mainstay.adapters.sql.tables import NAMING
@@ -74,6 +75,21 @@ def run_down(connection: sa.Connection, directory: Path, name: str, stepper: Ste
     target = names[place - 1] if place else "base"
     _run(connection, directory, lambda script, at: script._downgrade_revs(target, at), stepper)
     return True
+
+
+def noted(connection: sa.Connection, directory: Path, name: str) -> tuple[list[Note], list[Note]]:
+    """Return what a revision would do, up and down; it is not done."""
+    script = ScriptDirectory(str(directory), version_locations=[str(directory)])
+    module = script.get_revision(name).module
+    found: list[list[Note]] = []
+    for work in (module.upgrade, getattr(module, "downgrade", lambda: None)):
+        recorder = Recorder()
+        context = context_of(connection, script=script, **recording_options(recorder))
+        with connection.begin_nested() as nested, recording(context, recorder):
+            work()
+            nested.rollback()
+        found.append(recorder.notes)
+    return found[0], found[1]
 
 
 def unknown_revision(name: str | None, directory: Path) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class SqliteTarget(Target):
     """One file."""
 
+    dialect = "sqlite"
+
     def __init__(self, path: Path) -> None:
         self.path = path
 

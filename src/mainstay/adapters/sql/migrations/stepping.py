@@ -7,7 +7,8 @@ one, is followed by a runner that begins the revision anew and passes over what 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,7 +51,10 @@ def pauses() -> Iterator[float]:
 
 
 class Stepper:
-    """Carries out steps on a connection that is in no transaction, each for ``wait_seconds`` at most."""
+    """Carries out steps on a connection, each for ``wait_seconds`` at most.
+
+    Between two of them a transaction is open in which nothing has happened: Alembic would begin one of its own.
+    """
 
     def __init__(self, connection: sa.Connection, wait_seconds: float) -> None:
         self.connection = connection
@@ -68,6 +72,7 @@ class Stepper:
             self.connection.commit()
 
         self._tried(committed)
+        self.connection.begin()
 
     def outside(self, work: Work) -> None:
         """Do work outside of any transaction, for statements that cannot be in one, or should not be; again likewise.
@@ -81,6 +86,7 @@ class Stepper:
         finally:
             self.connection.rollback()
             self.connection.execution_options(isolation_level=self.connection.default_isolation_level)
+        self.connection.begin()
 
     def _tried(self, work: Work) -> None:
         deadline = time.monotonic() + self._wait_seconds
@@ -114,6 +120,32 @@ def stepper_of(context: MigrationContext) -> Stepper | None:
 def stepping_options(stepper: Stepper | None) -> dict[str, Any]:
     """Return the options of Alembic's context by which operations find the stepper."""
     return {} if stepper is None else {_OPTION: stepper}
+
+
+def change_rows(
+    connection: sa.Connection, stepper: Stepper | None, table: str, values: Mapping[str, str], where: str
+) -> None:
+    """Set columns to SQL expressions in the rows that a condition names: with a stepper in batches, by their ids."""
+    keys = sa.inspect(connection).get_pk_constraint(table)["constrained_columns"]
+    changed = sa.table(table, *(sa.column(name) for name in values))
+    update = sa.update(changed).values({name: sa.literal_column(text) for name, text in values.items()})
+    update = update.where(sa.literal_column(f"({where})"))
+    if stepper is None or len(keys) != 1:
+        connection.execute(update)
+        return
+    kind = next(each["type"] for each in sa.inspect(connection).get_columns(table) if each["name"] == keys[0])
+    connection.commit()
+    key: sa.ColumnElement[Any] = sa.column(keys[0], kind)
+    ids = sa.select(key).select_from(changed).order_by(key).offset(BATCH - 1).limit(1)
+    last: Any = None
+    while True:
+        behind = [] if last is None else [key > last]
+        bound = connection.execute(ids.where(*behind)).scalar()
+        within = behind if bound is None else [*behind, key <= bound]
+        stepper.step(partial(connection.execute, update.where(*within)))
+        if bound is None:
+            return
+        last = bound
 
 
 class SteppingImpl(DefaultImpl):

@@ -21,6 +21,8 @@ class Target(ABC):
     carried out in one: each is carried out in steps.
     """
 
+    dialect: ClassVar[str]
+    """The name that SQLAlchemy has for its kind."""
     undoes_schema: ClassVar[bool] = True
 
     @abstractmethod
