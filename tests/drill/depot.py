@@ -72,24 +72,30 @@ BASE: Mapping[str, str] = {
     "quantity": "int = 0",
     "price": 'Decimal = field(digits=10, places=2, default=Decimal("1.50"))',
     "note": "str | None = field(default=None, max_length=40)",
+    "rank": "int | None = None",
     "legacy": "str | None = field(default=None, max_length=40)",
 }
-SERVED = {**BASE, "note": 'str | None = field(default="none", max_length=40)', "legacy": ""}
+SERVED = {**BASE, "note": 'str | None = field(default="none", max_length=40)', "rank": "", "legacy": ""}
 """What the served version knows: it leaves alone what will go, and gives a value to what will have to have one."""
 
-CHANGES: tuple[tuple[str, Mapping[str, str]], ...] = (
-    ("colour may be null", {"colour": "str | None = field(default=None, max_length=40)"}),
-    ("kind has a default", {"kind": 'str = field(default="plain", max_length=20)'}),
-    ("rank is a number", {"rank": "int | None = None"}),
-    ("note is filled", {"note": 'str = field(default="none", max_length=40)'}),
-    ("code is unique", {"code": "str = field(max_length=60, unique=True)"}),
-    ("mark is indexed", {"mark": "str = field(max_length=60, index=True)"}),
-    ("parcels refer to shelves", {"shelf_id": "UUID | None = field(default=None, references=Shelf)"}),
-    ("rank is a text", {"rank": "str | None = field(default=None, max_length=40)"}),
-    ("price is wider", {"price": 'Decimal = field(digits=14, places=2, default=Decimal("1.50"))'}),
-    ("legacy goes", {"legacy": ""}),
+CHANGES: tuple[tuple[str, Mapping[str, str], str], ...] = (
+    ("colour may be null", {"colour": "str | None = field(default=None, max_length=40)"}, ""),
+    ("kind has a default", {"kind": 'str = field(default="plain", max_length=20)'}, ""),
+    ("note is filled", {"note": 'str = field(default="none", max_length=40)'}, ""),
+    ("code is unique", {"code": "str = field(max_length=60, unique=True)"}, ""),
+    ("mark is indexed", {"mark": "str = field(max_length=60, index=True)"}, ""),
+    ("parcels refer to shelves", {"shelf_id": "UUID | None = field(default=None, references=Shelf)"}, ""),
+    (
+        "rank as a text",
+        {"grade": "str | None = field(default=None, max_length=40)"},
+        'steps.backfill("depot_parcel", "grade", "CAST(rank AS TEXT)", "grade IS NULL AND rank IS NOT NULL")',
+    ),
+    ("rank goes", {"rank": ""}, ""),
+    ("price is wider", {"price": 'Decimal = field(digits=14, places=2, default=Decimal("1.50"))'}, ""),
+    ("legacy goes", {"legacy": ""}, ""),
 )
-"""What is changed by each version: fields with what they are, empty where they go."""
+"""What is changed by each version: fields with what they are, empty where they go; and a step that the team adds to the
+migration. A type is changed by a column of the new one, as it is done where others read and write meanwhile."""
 
 SETTINGS = """service = "depot:service"
 [database]
@@ -99,6 +105,7 @@ enabled = false
 [log]
 level = "warning"
 """
+ROWS = 5000  # that there are from the beginning
 FIRST = 1000  # the number of the first row's id
 AT = "2026-01-01T00:00:00.000000Z"
 
@@ -109,22 +116,22 @@ def source(fields: Mapping[str, str]) -> str:
     return SOURCE.format(shelf=SHELF if "shelf_id" in fields else "", fields=lines)
 
 
-def versions() -> Iterator[tuple[str, str]]:
-    """Yield what each version is for, and its code: first the one that the database begins with."""
+def versions() -> Iterator[tuple[str, str, str]]:
+    """Yield what each version is for, its code and a step of its own: first the one that the database begins with."""
     fields = dict(BASE)
-    yield "initial schema", source(fields)
-    for words, change in CHANGES:
+    yield "initial schema", source(fields), ""
+    for words, change, step in CHANGES:
         fields |= change
-        yield words, source(fields)
+        yield words, source(fields), step
 
 
-def write_sources(folder: Path) -> list[tuple[str, str]]:
-    """Write the code of all versions; return their words and files."""
+def write_sources(folder: Path) -> list[tuple[str, str, str]]:
+    """Write the code of all versions; return their words, files and steps."""
     written = []
-    for number, (words, text) in enumerate(versions()):
+    for number, (words, text, step) in enumerate(versions()):
         path = folder / f"depot_{number:02}.py"
         path.write_text(text)
-        written.append((words, str(path)))
+        written.append((words, str(path), step))
     return written
 
 
@@ -149,9 +156,9 @@ def fill_sqlite(path: Path, rows: int) -> None:
     """Put rows into a file."""
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
-            "INSERT INTO depot_parcel (id, version, created_at, updated_at, mark, code, quantity, price, legacy)"
-            " VALUES (?, 1, ?, ?, ?, ?, 0, 150, 'old')",
-            ((row_id(n), AT, AT, f"mark {n % 97}", f"code {n}") for n in range(rows)),
+            "INSERT INTO depot_parcel (id, version, created_at, updated_at, mark, code, quantity, price, rank,"
+            " legacy) VALUES (?, 1, ?, ?, ?, ?, 0, 150, ?, 'old')",
+            ((row_id(n), AT, AT, f"mark {n % 97}", f"code {n}", n) for n in range(rows)),
         )
 
 
@@ -160,9 +167,10 @@ async def fill_postgres(url: str, rows: int) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(
-            f"""INSERT INTO depot_parcel (id, version, created_at, updated_at, mark, code, quantity, price, legacy)
+            f"""INSERT INTO depot_parcel (id, version, created_at, updated_at, mark, code, quantity, price, rank,
+                legacy)
             SELECT ('00000000-0000-7000-8000-' || lpad(to_hex({FIRST} + n), 12, '0'))::uuid, 1, now(), now(),
-                'mark ' || n % 97, 'code ' || n, 0, 1.50, 'old' FROM generate_series(0, {rows - 1}) n"""
+                'mark ' || n % 97, 'code ' || n, 0, 1.50, n, 'old' FROM generate_series(0, {rows - 1}) n"""
         )
         await connection.execute("ANALYZE depot_parcel")
     finally:

@@ -11,37 +11,25 @@ fresh install.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
 import random
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-from catalog import differing, postgres_catalog, sqlite_catalog
-from depot import SETTINGS, Depot, fill_postgres, fill_sqlite, row_id, versions, write_sources
-from open_loop import END, Found, Generator, Request
-from own_postgres import OwnServer, own_server
-from served import HERE, PRODUCTION, Broken, head, parse, quantile, verdict
-
-ROWS = 5000
-CONNECTIONS = 400
-FAR = 3600.0
-BOUND_SECONDS = 2.0
-"""The longest that 99 of 100 answers may take while a migration runs."""
-
-_ROWS = "SELECT count(*), count(DISTINCT mark || code), min(price), max(price), count(updated_at) FROM depot_parcel"
+from catalog import differing
+from depot import ROWS, SETTINGS, Depot, versions, write_sources
+from depot_databases import Databases, databases_of
+from depot_load import Load
+from served import HERE, PRODUCTION, Broken, parse, verdict
 
 
 class Runner:
@@ -75,104 +63,6 @@ class Runner:
         self._process.communicate()
 
 
-class Sqlite:
-    """Databases that are files."""
-
-    name = "sqlite"
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def make(self, name: str) -> str:
-        """Make an empty database; return its URL."""
-        path = self._folder / f"{name}.sqlite3"
-        path.unlink(missing_ok=True)
-        return f"sqlite:///{path}"
-
-    def fill(self, url: str, rows: int) -> None:
-        """Put rows in."""
-        fill_sqlite(self._path(url), rows)
-
-    def copy(self, url: str, name: str) -> str:
-        """Make a database that holds what another one holds."""
-        made = self.make(name)
-        shutil.copyfile(self._path(url), self._path(made))
-        return made
-
-    def catalog(self, url: str) -> dict[str, list[Any]]:
-        """Return what it says of its schema."""
-        return sqlite_catalog(self._path(url))
-
-    def ask(self, url: str, query: str) -> list[list[str]]:
-        """Return the rows of a query, as text."""
-        with contextlib.closing(sqlite3.connect(self._path(url))) as connection:
-            return [[*map(str, row)] for row in connection.execute(query)]
-
-    def drop(self, url: str) -> None:
-        """Take it away."""
-        self._path(url).unlink()
-
-    @staticmethod
-    def _path(url: str) -> Path:
-        return Path(url.removeprefix("sqlite:///"))
-
-
-class Postgres:
-    """Databases of one server."""
-
-    name = "postgres"
-
-    def __init__(self, server: OwnServer) -> None:
-        self._server = server
-
-    def make(self, name: str, template: str = "template0") -> str:
-        """Make an empty database; return its URL."""
-        self._do(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {template}")
-        return f"{self._server.url.rpartition('/')[0]}/{name}"
-
-    def fill(self, url: str, rows: int) -> None:
-        """Put rows in."""
-        asyncio.run(fill_postgres(url, rows))
-
-    def copy(self, url: str, name: str) -> str:
-        """Make a database that holds what another one holds."""
-        return self.make(name, url.rpartition("/")[2])
-
-    def catalog(self, url: str) -> dict[str, list[Any]]:
-        """Return what it says of its schema."""
-        return asyncio.run(postgres_catalog(url))
-
-    def ask(self, url: str, query: str) -> list[list[str]]:
-        """Return the rows of a query, as text."""
-
-        async def fetch() -> list[list[str]]:
-            connection = await asyncpg.connect(url)
-            try:
-                return [[*map(str, row)] for row in await connection.fetch(query)]
-            finally:
-                await connection.close()
-
-        return asyncio.run(fetch())
-
-    def drop(self, url: str) -> None:
-        """Take it away, and end who is still at work there."""
-        self._do(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
-
-    def _do(self, *statements: str) -> None:
-        async def execute() -> None:
-            connection = await asyncpg.connect(self._server.url)
-            try:
-                for statement in statements:
-                    await connection.execute(statement)
-            finally:
-                await connection.close()
-
-        asyncio.run(execute())
-
-
-Databases = Sqlite | Postgres
-
-
 class Chain:
     """The revisions, in a project of the last version, and the folder that holds the first one only."""
 
@@ -204,8 +94,10 @@ class Drill:
         self.chance = random.Random(wanted.seed)
         self.base = self._based("base")
         self.fresh = databases.make("fresh")
-        self.events: int = self.migrated(self.fresh)["events"]
+        self.events = 0
+        self.migrated(self.fresh)
         self.catalog = databases.catalog(self.fresh)
+        self.contents = self._whole()
 
     def _based(self, name: str) -> str:
         url = self.databases.make(name)
@@ -215,13 +107,18 @@ class Drill:
         self.databases.fill(url, ROWS)
         return url
 
+    def _whole(self) -> str:
+        """Return what the rows are after migrations that nobody killed."""
+        url = self.databases.copy(self.base, "whole")
+        told = self.migrated(url)
+        if told["said"]:
+            raise Broken(told["said"])
+        self.events = told["events"]
+        return self.databases.contents(url)
+
     def migrated(self, url: str, kill: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the migrations, killed or not."""
         return self.runner.order(do="migrate", database=url, folder=str(self.chain.files), kill=kill)
-
-    def rows(self, url: str) -> list[list[str]]:
-        """Return figures of the rows by which one that is lost, doubled or changed is seen."""
-        return self.databases.ask(url, _ROWS)
 
     # --- up, down and up under load
 
@@ -242,8 +139,8 @@ class Drill:
             depot.stop()
         finally:
             depot.end()
-        lost = [int(self.rows(url)[0][0]) - ROWS - found.statuses["bring", 201]]
-        faults |= {"rows_lost_or_doubled": lost} if any(lost) else {}
+        more = self.databases.count(url) - ROWS - found.statuses["bring", 201]
+        faults |= {"rows_lost_or_doubled": more} if more else {}
         return faults, load.told()
 
     def _ups_and_downs(self, url: str, load: Load) -> dict[str, Any]:
@@ -288,13 +185,12 @@ class Drill:
         """Kill a migration at many points, each on a copy of the database, and run it again."""
         faults: dict[str, Any] = {}
         kills: Counter[str] = Counter()
-        before = self.rows(self.base)
         for number in range(self.wanted.count):
             url = self.databases.copy(self.base, f"killed{number}")
             kill = self._kill(number)
             first = self.migrated(url, kill)
             kills[kill["when"] if first["killed"] else "came to its end first"] += 1
-            found = self._resumed(url, before)
+            found = self._resumed(url)
             if found:
                 faults[f"{kill}"] = found
             self.databases.drop(url)
@@ -306,116 +202,17 @@ class Drill:
         when = ("before", "during", "after")[number % 3]
         return {"at": at, "when": when, "delay": round(self.chance.random() * 0.03, 4)}
 
-    def _resumed(self, url: str, before: list[list[str]]) -> dict[str, Any]:
+    def _resumed(self, url: str) -> dict[str, Any]:
         """Run the migration again, and return what is wrong then."""
         again = self.migrated(url)
         if again["killed"] or again["said"]:
             return {"not_resumed": again["said"][-1500:] or again["killed"]}
-        found = {"catalog": differing(self.catalog, self.databases.catalog(url))[:5]}
-        rows = self.rows(url)
-        return {name: what for name, what in found.items() if what} | (
-            {"rows": [before, rows]} if rows != before else {}
-        )
-
-
-class Load:
-    """Requests at a rate, sent from a thread of their own, and what came of them by phase."""
-
-    def __init__(self, port: int, rate: float, seed: int) -> None:
-        self._generator = Generator(port, requests(), CONNECTIONS, seed)
-        self._rate = rate
-        self._phases: list[tuple[str, float, float]] = []
-        self._ending = threading.Event()
-        self._begun = time.monotonic()
-        self._found: Found | None = None
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self._begun = time.monotonic()
-        self._found = self._generator.open(self._rate, FAR, lambda _: END if self._ending.is_set() else None)
-
-    def begin(self, phase: str) -> None:
-        """Note that something begins."""
-        self._phases.append((phase, time.monotonic() - self._begun, FAR))
-
-    def finish(self) -> None:
-        """Note that it has ended."""
-        phase, since, _ = self._phases[-1]
-        self._phases[-1] = (phase, since, time.monotonic() - self._begun)
-
-    def end(self) -> Found:
-        """Send nothing more, wait for the answers, and return what was found."""
-        self._ending.set()
-        self._thread.join()
-        self._generator.close()
-        assert self._found is not None
-        return self._found
-
-    def faults(self, depot: Depot) -> dict[str, Any]:
-        """Return what went wrong with requests."""
-        found = self._found
-        assert found is not None
-        failed = {f"{name} {status}": n for (name, status), n in found.statuses.items() if status >= 400}
-        faults: dict[str, Any] = {"failed": failed} if failed else {}
-        if found.lost or found.unsent:
-            faults["lost_or_unsent"] = [found.lost, found.unsent]
-        slow = {f"{phase} {n}": p99 for n, (phase, p99) in enumerate(self._quantiles()) if p99 > BOUND_SECONDS}
-        faults |= {"p99_seconds": slow} if slow else {}
-        if faults:
-            faults |= {"codes": dict(found.codes), "tracebacks": depot.tracebacks()[:2]}
-        return faults
-
-    def _quantiles(self) -> list[tuple[str, float]]:
-        assert self._found is not None
-        return [(phase, self._found.p(0.99, since, until)) for phase, since, until in self._phases]
-
-    def told(self) -> dict[str, Any]:
-        """Return the figures."""
-        found = self._found
-        assert found is not None
-        return {
-            "requests": found.sent,
-            "a_second": round(found.rate),
-            "failed": sum(n for (_, status), n in found.statuses.items() if status >= 400) + found.lost + found.unsent,
-            "phases": [
-                {
-                    "phase": phase,
-                    "seconds": round(until - since, 1),
-                    "p99_ms": round(1000 * found.p(0.99, since, until)),
-                }
-                for phase, since, until in self._phases
-            ],
-            "p99_ms": round(1000 * quantile(found.served, 0.99), 1),
-            "max_ms": round(1000 * quantile(found.served, 1), 1),
-            "generator_late_p99_ms": round(1000 * quantile(found.late, 0.99), 1) if found.late else 0.0,
-        }
-
-
-def requests() -> list[Request]:
-    """Return what is asked for: rows are read, listed, added and changed."""
-    ids = [row_id(number) for number in range(0, ROWS, 7)]
-    return [
-        Request("list", 100, head("GET", "/parcels", b"", {})),
-        Request("bring", 200, _posted("/parcels", {"mark": "brought"})),
-        *(Request("look", 1, head("GET", f"/parcels/{one}", b"", {})) for one in ids[:300]),
-        *(Request("turn", 1, _posted(f"/parcels/{one}", {"quantity": 1})) for one in ids[300:600]),
-    ]
-
-
-def _posted(path: str, body: dict[str, Any]) -> bytes:
-    raw = json.dumps(body).encode()
-    return head("POST", path, raw, {}) + raw
-
-
-@contextlib.contextmanager
-def databases_of(name: str, folder: Path) -> Iterator[Databases]:
-    """Have a server, or a folder for files."""
-    if name == "sqlite":
-        yield Sqlite(folder)
-        return
-    with own_server() as server:
-        yield Postgres(server)
+        found: dict[str, Any] = {}
+        if differences := differing(self.catalog, self.databases.catalog(url)):
+            found["catalog"] = differences[:5]
+        if (contents := self.databases.contents(url)) != self.contents:
+            found["contents"] = [self.contents, contents]
+        return found
 
 
 PARTS = (("postgres", "loaded"), ("sqlite", "loaded"), ("postgres", "killed"), ("sqlite", "killed"))

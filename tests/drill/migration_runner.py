@@ -1,6 +1,7 @@
 """Runs migrations, each in a child of its own that may be killed at one of its statements: told by lines of JSON.
 
-{"do": "plan", "sources": [[words, file], ...], "folder": F} writes the chain of revisions that the versions make.
+{"do": "plan", "sources": [[words, file, step], ...], "folder": F} writes the chain of revisions that the versions make,
+with a step of its own at the end of the first one that a version makes.
 {"do": "migrate", "database": URL, "folder": F, "kill": K} brings a database to the last revision; "rollback" with
 "steps" takes some back. K is null or {"at": N, "when": W, "delay": S}: the child ends by SIGKILL "before" its N-th
 event or "after" it, or S seconds after it has begun ("during"). Events are statements and commits. Each order is
@@ -33,7 +34,7 @@ EVENTS = ("before_cursor_execute", "commit")
 def planned(sources: list[list[str]], folder: Path) -> list[str]:
     """Write the revisions of all versions, and return their names."""
     names = []
-    for number, (words, path) in enumerate(sources):
+    for number, (words, path, step) in enumerate(sources):
         spec = importlib.util.spec_from_file_location(f"depot_{number:02}", path)
         assert spec is not None
         assert spec.loader is not None
@@ -43,7 +44,17 @@ def planned(sources: list[list[str]], folder: Path) -> list[str]:
         tables = inspect(module.service).tables
         while (made := plan(folder, tables, message=words)) is not None:
             names += [revision.name for revision in made.revisions]
+            if step:
+                add_step(made.revisions[0].path, step)
     return names
+
+
+def add_step(path: Path, step: str) -> None:
+    """Put a line at the end of what a revision does."""
+    text = path.read_text()
+    up, down, rest = text.partition("\n\n\ndef downgrade")
+    up = up.replace("from mainstay.sql import types", "from mainstay.sql import steps, types")
+    path.write_text(f"{up}\n    {step}{down}{rest}")
 
 
 def target_of(database: str) -> Target:

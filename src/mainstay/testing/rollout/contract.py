@@ -50,7 +50,7 @@ class Contract:
 
     def __init__(self, document: bytes) -> None:
         told: Mapping[str, Any] = msgspec.json.decode(document)
-        self.judge = Judge(told["components"]["schemas"])
+        self.judge: Judge = Judge(told["components"]["schemas"])
         self.version: str = told["info"]["version"]
         self.entities: frozenset[str] = frozenset(told["components"]["schemas"])
         self.endpoints: list[Endpoint] = []

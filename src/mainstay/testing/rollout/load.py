@@ -37,14 +37,14 @@ class Step:
     """What came of the requests that were sent during one step of a rollout."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.requests = 0
-        self.failed = 0
+        self.name: str = name
+        self.requests: int = 0
+        self.failed: int = 0
         self.examples: list[str] = []
         self.statuses: Counter[int] = Counter()
         self.seconds: list[float] = []
-        self.begun = time.monotonic()
-        self.lasted = 0.0
+        self.begun: float = time.monotonic()
+        self.lasted: float = 0.0
 
     def fail(self, what: str) -> None:
         """Count a failure, and keep it as an example where there are few."""

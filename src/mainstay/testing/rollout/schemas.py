@@ -14,7 +14,7 @@ class Judge:
     """Checks values. ``components`` are the schemas that others refer to, by name."""
 
     def __init__(self, components: Mapping[str, Schema]) -> None:
-        self._components = components
+        self._components: Mapping[str, Schema] = components
 
     def fault(self, schema: Schema, value: Any, at: str = "") -> str | None:
         """Return the first thing in which a value is not what a schema says, or None. ``at`` is a JSON Pointer."""
