@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -82,6 +83,77 @@ def test_a_change_of_the_model_is_planned_and_until_then_not_served(
         ended = mainstay("run", "--workers", workers, **MIGRATED)
         assert ended.returncode == 1
         assert "1 migration behind (0002_paint_it): run mainstay db migrate" in ended.stderr
+
+
+CHANGED = 'text: str = field(max_length=3)\n    colour: str = field(max_length=20, default="red", unique=True)'
+PRODUCTION = {"MAINSTAY_PROFILE": "production", "MAINSTAY_SEALING_SECRET": "Zx8-q3fTn0_7Lk2VbRmYc5Wd9HsJpAeU"}
+
+
+def test_a_plan_says_what_it_does_to_the_live_database(
+    project: Path, db: Callable[..., Any], mainstay: Callable[..., Any]
+) -> None:
+    db("plan")
+    db("migrate")
+    db("seed")
+    code = project / "team_service.py"
+    code.write_text(code.read_text().replace(FIELD, CHANGED))
+    planned = db("plan", "--preview")
+    assert [each["phase"] for each in planned["planned"]] == ["expand", "contract"]
+    assert planned["not_looked_at"] is None
+    expand, contract = planned["revisions"]
+    column = next(each for each in expand["steps"] if each["step"] == "add the column notes_note.colour")
+    assert column["safe_while_the_old_version_serves"]
+    assert (column["work"], column["rows"], column["locks"]) == ("instant", 1, "the whole file for writers")
+    assert expand["loses_going_down"] == ["the values of notes_note.colour"]
+    assert not contract["safe_while_the_old_version_serves"]
+    (outside,) = planned["outside_of_the_model"]
+    assert (outside["field"], outside["rows"], len(outside["ids"])) == ("text", 1, 1)
+    said = mainstay("db", "plan", "--preview", **MIGRATED).stdout
+    assert "0002_add_notes_note_colour (expand): NOT safe while the old version serves" in said
+    assert "breaks reads of the old version: it may find several rows where it looks for one" in said
+    assert "(contract): to be run once no old version serves" in said
+    assert "outside of the model: notes_note.text: 1 rows: they are longer than 3" in said
+
+
+def test_production_holds_back_what_an_older_version_may_need(
+    project: Path, db: Callable[..., Any], mainstay: Callable[..., Any]
+) -> None:
+    db("plan")
+    db("migrate")
+    code = project / "team_service.py"
+    code.write_text(code.read_text().replace(FIELD, "body: str = field(max_length=100, unique=True)"))
+    code.write_text(code.read_text().replace("Note(text=", "Note(body=").replace("count(text=", "count(body="))
+    names = [each["name"] for each in db("plan", "--rename", "notes_note.text=body")["planned"]]
+    assert db("check", code=1)["pending"] == names
+    said = mainstay("db", "migrate", **{**PRODUCTION, "MAINSTAY_ADMIN_PORT": "0"})
+    assert said.stdout.splitlines() == [
+        f"migrated to {names[0]}",
+        f"held back, since an older version may serve: {names[1]}",
+        "once none does: mainstay db migrate --phase contract",
+    ]
+    assert db("migrate", "--phase", "expand") == {"migrated": [], "held_back": [names[1]]}
+    compared = db("check")
+    assert (compared["agree"], compared["held"]) == (True, [names[1]])
+    assert db("status")["held_back"] == [names[1]]
+    assert db("seed") == {"seeded": ["first_note"]}  # the new version works on what is not contracted
+    assert db("migrate", "--phase", "contract") == {"migrated": [names[1]], "held_back": []}
+    assert "do not agree" not in mainstay("db", "check", **MIGRATED).stdout
+
+
+def test_what_was_changed_by_hand_is_found(project: Path, db: Callable[..., Any], mainstay: Callable[..., Any]) -> None:
+    db("plan")
+    db("migrate")
+    assert db("check")["agree"]
+    connection = sqlite3.connect(project / "team.db")
+    connection.execute("ALTER TABLE notes_note ADD COLUMN extra TEXT")
+    connection.close()
+    assert db("check", code=1)["schema"] == ["the column notes_note.extra is made by no file"]
+    code = project / "team_service.py"
+    code.write_text(code.read_text().replace(FIELD, CHANGED))
+    said = mainstay("db", "check", **MIGRATED)
+    assert said.returncode == 1
+    assert "the migrations differ from the model: the column notes_note.colour is missing" in said.stdout
+    assert "the schema differs from the migrations: the column notes_note.extra is made by no file" in said.stdout
 
 
 def test_a_fresh_database_of_development_is_migrated_by_itself(

@@ -105,7 +105,7 @@ def _status(arguments: Any, console: Console) -> int:
     ]
     lines += [f"differs: {text}" for text in found.drift]
     console.facts(facts, lambda: "\n".join(lines))
-    return 1 if found.pending or found.drift or found.head is None else 0
+    return 1 if found.pending != found.held or found.drift or found.head is None else 0
 
 
 def _check(arguments: Any, console: Console) -> int:

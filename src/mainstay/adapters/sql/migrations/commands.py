@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mainstay.adapters.sql.migrations.files import (
     MigrationFault,
@@ -17,6 +17,9 @@ from mainstay.adapters.sql.migrations.files import (
 from mainstay.adapters.sql.migrations.state import pending_of
 from mainstay.adapters.sql.migrations.target import Target
 from mainstay.ports.store import Table
+
+if TYPE_CHECKING:
+    from mainstay.adapters.sql.migrations.stepping import Stepper
 
 WAIT_SECONDS = 60.0
 """How long a runner waits for another one, or for a service that is writing."""
@@ -158,31 +161,30 @@ def _carry_out(
 
     Before, it is looked whether rows are in its way: steps that are done stay done when a later one fails.
     """
-    from sqlalchemy.exc import IntegrityError
+    import sqlalchemy as sa
 
-    from mainstay.adapters.sql.migrations.runner import run_down, run_up
+    from mainstay.adapters.sql.migrations.forecast import obstacles
+    from mainstay.adapters.sql.migrations.runner import is_next, run_down, run_up
 
-    run = run_up if up else run_down
-    if not fresh and revision.phase is not None:
-        _check_rows(database, directory, revision, up=up)
+    def work(connection: sa.Connection, stepper: Stepper | None) -> bool:
+        if not is_next(connection, directory, revision.name, up=up):
+            return False  # another runner was quicker
+        found = [] if fresh or revision.phase is None else obstacles(connection, directory, revision.name, up=up)
+        if found:
+            lines = [f"{database}: rows are in the way of {revision.name}, of which nothing was done:", *found]
+            raise MigrationFault("\n  ".join(lines))
+        (run_up if up else run_down)(connection, directory, revision.name, stepper)
+        return True
+
     try:
         if database.undoes_schema and (fresh or revision.phase is None):
-            return database.held(lambda connection: run(connection, directory, revision.name, None), wait_seconds)
-        return database.stepping(lambda connection, by: run(connection, directory, revision.name, by), wait_seconds)
-    except IntegrityError as error:
+            return database.held(lambda connection: work(connection, None), wait_seconds)
+        return database.stepping(work, wait_seconds)
+    except sa.exc.IntegrityError as error:
         raise MigrationFault(
             f"{database}: rows break what {revision.name} asks of them ({type(error.orig).__name__}): "
             "mainstay db plan counts those that are there; mend them, and run this again"
         ) from error
-
-
-def _check_rows(database: Target, directory: Path, revision: Revision, *, up: bool) -> None:
-    from mainstay.adapters.sql.migrations.forecast import obstacles
-
-    found = obstacles(database, directory, revision.name, up=up)
-    if found:
-        lines = [f"{database}: rows are in the way of {revision.name}, of which nothing was done:", *found]
-        raise MigrationFault("\n  ".join(lines))
 
 
 def _current(database: Target) -> str | None:

@@ -94,7 +94,7 @@ def forecast(database: Target, directory: Path, planned: Sequence[tuple[str, str
     )
 
 
-def obstacles(database: Target, directory: Path, name: str, *, up: bool) -> list[str]:
+def obstacles(connection: sa.Connection, directory: Path, name: str, *, up: bool) -> list[str]:
     """Return what rows of a database are in the way of a revision, up or down: it would fail on them, half done.
 
     The revision is looked at by itself. One that asks the database something, as a team's own may, is not judged.
@@ -104,19 +104,13 @@ def obstacles(database: Target, directory: Path, name: str, *, up: bool) -> list
             notes = noted(empty, directory, name)[0 if up else 1]
         except sa.exc.SQLAlchemyError:
             return []
-
-    filled, defaults = _filled(notes), _defaults(notes)
-
-    def look(connection: sa.Connection) -> list[str]:
-        live = Live(connection)
-        met = [(note, breach(note, live, defaults)) for note in notes if not _is_given(note, filled)]
-        return [
-            f"{said(note)}: {found.rows} rows: {found.why}: {', '.join(found.ids)}"
-            for note, found in met
-            if found is not None and found.stops and found.rows is not None
-        ]
-
-    return database.reading(look)
+    live, filled, defaults = Live(connection), _filled(notes), _defaults(notes)
+    met = ((note, breach(note, live, defaults)) for note in notes if not _is_given(note, filled))
+    return [
+        f"{said(note)}: {found.rows} rows: {found.why}: {', '.join(found.ids)}"
+        for note, found in met
+        if found is not None and found.stops and found.rows is not None
+    ]
 
 
 def _looked_for(database: Target) -> tuple[str | None, str]:

@@ -68,8 +68,9 @@ class Live:
         return set(columns) <= {column["name"] for column in self._inspector.get_columns(table)}
 
     def _measured(self, table: str) -> Size:
-        estimate = self._number(_ESTIMATES.get(self.dialect), table=self._quoted(table))
-        size = self._number(_BYTES.get(self.dialect), table=self._quoted(table))
+        name = self.quoted(table) if self.dialect == "postgresql" else table
+        estimate = self._number(_ESTIMATES.get(self.dialect), table=name)
+        size = self._number(_BYTES.get(self.dialect), table=name)
         if estimate is not None and estimate > MANY:
             return Size(estimate, size, exact=False)
         counted = self.asked(sa.select(sa.func.count()).select_from(sa.table(table)))
@@ -79,8 +80,9 @@ class Live:
         found = None if statement is None else self.asked(sa.text(statement).bindparams(**values))
         return None if not found or found[0][0] is None else int(found[0][0])
 
-    def _quoted(self, name: str) -> str:
-        return self._connection.dialect.identifier_preparer.quote(name) if self.dialect == "postgresql" else name
+    def quoted(self, name: str) -> str:
+        """Return a name as it stands in a statement."""
+        return self._connection.dialect.identifier_preparer.quote(name)
 
     def asked(self, statement: sa.Executable) -> list[Any] | None:
         """Return the rows of a statement, or None where the database gave it up: it took too long."""
@@ -204,7 +206,8 @@ def _orphans(note: Note, live: Live) -> Breach | None:
     if not live.has(note.facts["target"], ("id",)):
         return live.counted(why, note.table, own.is_not(None))
     target = sa.table(note.facts["target"], sa.column("id")).alias("target")
-    return live.counted(why, note.table, sa.and_(own.is_not(None), own.not_in(sa.select(target.c.id))))
+    outer: Any = sa.literal_column(f"{live.quoted(note.table)}.{live.quoted(note.columns[0])}")
+    return live.counted(why, note.table, sa.and_(own.is_not(None), ~sa.exists().where(target.c.id == outer)))
 
 
 def _converted(note: Note, live: Live) -> Breach | None:
@@ -215,7 +218,7 @@ def _converted(note: Note, live: Live) -> Breach | None:
     if fits is None:
         return None
     cut = old.kind not in _TEXTS
-    why = "digits of their value are cut off" if cut else f"their value is no {new.kind}"
+    why = "digits of their value are cut off" if cut and new.kind != "boolean" else f"their value is no {new.kind}"
     found = live.looked_through(why, note.table, note.columns[0], old, fits)
     return None if found is None else found._replace(stops=not cut)
 

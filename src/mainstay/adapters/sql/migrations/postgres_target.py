@@ -132,6 +132,7 @@ class PostgresTarget(Target):
                     f"{self}: nothing was changed: another migration has run for {wait_seconds:g} s: "
                     "wait for its end, and run this again"
                 )
+            connection.rollback()
             time.sleep(POLL_SECONDS)
 
     def reading(self, work: Callable[[sa.Connection], T]) -> T:

@@ -56,25 +56,25 @@ def upgrade(connection: sa.Connection, directory: Path) -> list[str]:
     return pending
 
 
-def run_up(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> bool:
-    """Carry out one revision, where it is the next; say whether it was."""
-    names = [revision.name for revision in read_chain(directory)]
-    place = names.index(name)
-    if current_revision(connection) != (names[place - 1] if place else None):
-        return False  # another runner was quicker
+def is_next(connection: sa.Connection, directory: Path, name: str, *, up: bool) -> bool:
+    """Whether a revision is the next to be run, or the last that was run and so the next to be taken back."""
+    current = current_revision(connection)
+    return current == (_before(directory, name) if up else name)
+
+
+def run_up(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> None:
+    """Carry out the next revision."""
     _run(connection, directory, lambda script, at: script._upgrade_revs(name, at), stepper)
-    return True
 
 
-def run_down(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> bool:
-    """Take one revision back, where it is the last that was run; say whether it was."""
-    if current_revision(connection) != name:
-        return False
-    names = [revision.name for revision in read_chain(directory)]
-    place = names.index(name)
-    target = names[place - 1] if place else "base"
+def run_down(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> None:
+    """Take the last revision back."""
+    target = _before(directory, name) or "base"
     _run(connection, directory, lambda script, at: script._downgrade_revs(target, at), stepper)
-    return True
+
+
+def _before(directory: Path, name: str) -> str | None:
+    return next(revision.follows for revision in read_chain(directory) if revision.name == name)
 
 
 def noted(connection: sa.Connection, directory: Path, name: str) -> tuple[list[Note], list[Note]]:
