@@ -105,7 +105,6 @@ enabled = false
 [log]
 level = "warning"
 """
-ROWS = 5000  # that there are from the beginning
 FIRST = 1000  # the number of the first row's id
 AT = "2026-01-01T00:00:00.000000Z"
 

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from depot import ROWS, Depot, row_id
+from depot import Depot, row_id
 from open_loop import END, Found, Generator, Request
 from served import head, quantile
 
@@ -20,9 +20,9 @@ BOUND_SECONDS = 2.0
 class Load:
     """Requests at a rate, sent from a thread of their own, and what came of them by phase."""
 
-    def __init__(self, port: int, rate: float, seed: int) -> None:
-        self._generator = Generator(port, requests(), CONNECTIONS, seed)
-        self._rate = rate
+    def __init__(self, port: int, wanted: Any) -> None:
+        self._generator = Generator(port, requests(wanted.rows), CONNECTIONS, wanted.seed)
+        self._rate: float = wanted.rate
         self._phases: list[tuple[str, float, float]] = []
         self._ending = threading.Event()
         self._begun = time.monotonic()
@@ -91,9 +91,9 @@ class Load:
         }
 
 
-def requests() -> list[Request]:
+def requests(rows: int) -> list[Request]:
     """Return what is asked for: rows are read, listed, added and changed."""
-    ids = [row_id(number) for number in range(0, ROWS, 7)]
+    ids = [row_id(number * rows // 600) for number in range(600)]
     return [
         Request("list", 100, head("GET", "/parcels", b"", {})),
         Request("bring", 200, _posted("/parcels", {"mark": "brought"})),

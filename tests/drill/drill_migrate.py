@@ -3,8 +3,8 @@
 A chain of revisions, planned from one change of a model after another (columns added, filled, made unique, indexed,
 widened and dropped, a reference), is run, taken back and run again while a service answers 200 requests a second:
 none may fail. Then, on a copy of the database each time, a migration is killed with SIGKILL before, in or after one of
-its statements, and run again: it must come to its end, every row must be there, and the whole catalog must be that of a
-fresh install.
+its statements, or once that is committed, and run again: it must come to its end, the rows must be what they are
+without a kill, and the whole catalog must be that of a fresh install.
 
     scripts/drill migrate --count 50 --seed 7
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog import differing
-from depot import ROWS, SETTINGS, Depot, versions, write_sources
+from depot import SETTINGS, Depot, versions, write_sources
 from depot_databases import Databases, databases_of
 from depot_load import Load
 from served import HERE, PRODUCTION, Broken, parse, verdict
@@ -104,7 +104,7 @@ class Drill:
         told = self.runner.order(do="migrate", database=url, folder=str(self.chain.base), kill=None)
         if told["said"]:
             raise Broken(told["said"])
-        self.databases.fill(url, ROWS)
+        self.databases.fill(url, self.wanted.rows)
         return url
 
     def _whole(self) -> str:
@@ -130,7 +130,7 @@ class Drill:
         depot = Depot(place, self.chain.first, url, package=self.wanted.package)
         try:
             depot.start()
-            load = Load(depot.port, self.wanted.rate, self.wanted.seed)
+            load = Load(depot.port, self.wanted)
             try:
                 faults = self._ups_and_downs(url, load)
             finally:
@@ -139,14 +139,14 @@ class Drill:
             depot.stop()
         finally:
             depot.end()
-        more = self.databases.count(url) - ROWS - found.statuses["bring", 201]
+        more = self.databases.count(url) - self.wanted.rows - found.statuses["bring", 201]
         faults |= {"rows_lost_or_doubled": more} if more else {}
         return faults, load.told()
 
     def _ups_and_downs(self, url: str, load: Load) -> dict[str, Any]:
         """Return what was wrong with what the commands did."""
         time.sleep(1)
-        for number in range(max(1, self.wanted.count // 10)):
+        for number in range(max(1, self.wanted.count // 25)):
             for action in ("up", "down", "up") if number == 0 else ("down", "up"):
                 load.begin(action)
                 down = ("rollback", "--steps", str(len(self.chain.names) - 1))
@@ -197,10 +197,11 @@ class Drill:
         return faults, {"kills": dict(kills), "events": self.events}
 
     def _kill(self, number: int) -> dict[str, Any]:
-        """Return a point to kill at: all over the run, and of all kinds."""
+        """Return a point to kill at: all over the run, and of all kinds; or behind one of ``MOMENTS``."""
+        if self.wanted.moment >= 0:
+            return {"at": number + 1, "when": "committed", "text": MOMENTS[self.wanted.moment], "delay": 0}
         at = 1 + number * self.events // self.wanted.count
-        when = ("before", "during", "after")[number % 3]
-        return {"at": at, "when": when, "delay": round(self.chance.random() * 0.03, 4)}
+        return {"at": at, "when": KINDS[number % 4], "text": "", "delay": round(self.chance.random() * 0.03, 4)}
 
     def _resumed(self, url: str) -> dict[str, Any]:
         """Run the migration again, and return what is wrong then."""
@@ -215,12 +216,14 @@ class Drill:
         return found
 
 
+KINDS = ("before", "during", "after", "committed")
+MOMENTS = ("ADD COLUMN", "ADD CONSTRAINT", "DROP COLUMN")
 PARTS = (("postgres", "loaded"), ("sqlite", "loaded"), ("postgres", "killed"), ("sqlite", "killed"))
 
 
 def main(arguments: Sequence[str]) -> int:
     """Kill ``--count`` times on each database; ``--only NUMBER`` does one part."""
-    wanted = parse(arguments, __doc__, only=-1, rate=200)
+    wanted = parse(arguments, __doc__, only=-1, moment=-1, rate=200, rows=5000)
     parts = PARTS if wanted.only < 0 else PARTS[wanted.only : wanted.only + 1]
     faults: dict[str, Any] = {}
     told: dict[str, Any] = {}
@@ -236,7 +239,7 @@ def main(arguments: Sequence[str]) -> int:
             found, told[f"{database}_{part}"] = getattr(drills[database], part)()
             print(f"{database} {part}: {json.dumps(told[f'{database}_{part}'])}", flush=True)
             faults |= {f"{database}_{part}": found} if found else {}
-    return verdict(faults, seed=wanted.seed, rate=wanted.rate, rows=ROWS, parts=told)
+    return verdict(faults, seed=wanted.seed, rate=wanted.rate, rows=wanted.rows, parts=told)
 
 
 if __name__ == "__main__":

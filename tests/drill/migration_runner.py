@@ -3,9 +3,9 @@
 {"do": "plan", "sources": [[words, file, step], ...], "folder": F} writes the chain of revisions that the versions make,
 with a step of its own at the end of the first one that a version makes.
 {"do": "migrate", "database": URL, "folder": F, "kill": K} brings a database to the last revision; "rollback" with
-"steps" takes some back. K is null or {"at": N, "when": W, "delay": S}: the child ends by SIGKILL "before" its N-th
-event or "after" it, or S seconds after it has begun ("during"). Events are statements and commits. Each order is
-answered by a line.
+"steps" takes some back. K is null or {"at": N, "when": W, "text": T, "delay": S}: the child ends by SIGKILL "before"
+its N-th event that has the text, "after" it, S seconds after it has begun ("during"), or after the commit that follows
+it ("committed"). Events are statements and commits. Each order is answered by a line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mainstay.adapters.sql.migrations import commands as _commands  # noqa: F401
 from mainstay.app.checking import inspect
 
 REACHED = b"!"
-EVENTS = ("before_cursor_execute", "commit")
+COMMIT = "COMMIT"
 
 
 def planned(sources: list[list[str]], folder: Path) -> list[str]:
@@ -71,20 +71,27 @@ class Counting:
 
     def __init__(self, kill: dict[str, Any] | None, pipe: int) -> None:
         self.seen = 0
-        self._at = kill["at"] if kill else -1
-        self._when = kill["when"] if kill else ""
+        kill = kill or {"at": -1, "when": "", "text": ""}
+        self._left = kill["at"]
+        self._when, self._text = kill["when"], kill["text"]
+        self._armed = self._committed = False
         self._pipe = pipe
-        for name in EVENTS:
-            sa.event.listen(sa.Engine, name, self.begun)
+        sa.event.listen(sa.Engine, "before_cursor_execute", lambda *given: self.begun(given[2]))
+        sa.event.listen(sa.Engine, "commit", lambda _: self.begun(COMMIT))
 
-    def begun(self, *_: Any) -> None:
+    def begun(self, statement: str) -> None:
         """Take note of an event that begins: the one before it has ended."""
         self.seen += 1
-        here = self.seen - (self._when == "after") == self._at
-        if here and self._when == "during":
-            os.write(self._pipe, REACHED)
-        elif here:
+        if self._armed and (self._when == "after" or self._committed):
             os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= self._text in statement
+        if self._left == 0 and not self._armed:
+            self._armed = True
+            if self._when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            elif self._when == "during":
+                os.write(self._pipe, REACHED)
+        self._committed = self._armed and statement == COMMIT
 
 
 def child(order: dict[str, Any], pipe: int) -> None:
