@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+WAIT_SECONDS = 60.0
+"""How long a runner waits for another one, and for each lock that a service holds."""
+
 _MIGRATED = frozenset({"sqlite", "postgresql"})
 """The stores whose schemas migrations make."""
 
@@ -65,22 +68,23 @@ class Migrations:
 
         return _told(lambda: check(self.database, self.directory, self._tables))
 
-    def migrate(self, phase: Phase | None = None) -> Migrated:
+    def migrate(self, phase: Phase | None = None, *, wait_seconds: float = WAIT_SECONDS) -> Migrated:
         """Bring the database forward: up to the last revision, or with ``expand`` up to before the first contract.
 
-        Without a phase production stops there too: an older version may still serve.
+        Without a phase production stops there too: an older version may still serve. Other runners, and locks that
+        others hold, are waited for so many seconds.
         """
         from mainstay.adapters.sql.migrations import migrate, pending
 
         wanted = phase or self._phase
-        done = _told(lambda: migrate(self.database, self.directory, phase=wanted))
+        done = _told(lambda: migrate(self.database, self.directory, phase=wanted, wait_seconds=wait_seconds))
         return Migrated(done, _told(lambda: pending(self.database, self.directory)))
 
-    def rollback(self, steps: int) -> list[str]:
+    def rollback(self, steps: int, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
         """Take back the last revisions, and return them."""
         from mainstay.adapters.sql.migrations import rollback
 
-        return _told(lambda: rollback(self.database, self.directory, steps))
+        return _told(lambda: rollback(self.database, self.directory, steps, wait_seconds=wait_seconds))
 
     def status(self) -> Status:
         """Return where the database stands."""

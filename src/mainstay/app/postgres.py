@@ -40,7 +40,9 @@ def target(settings: Settings) -> Target:
     """Return the database that migrations are run on: the server itself, where a pooler stands before it."""
     from mainstay.adapters.sql.migrations.postgres_target import PostgresTarget
 
-    return PostgresTarget(_direct(settings), settings.database.schema or None)
+    database = settings.database
+    pooled = database.pooler and not database.direct_url.reveal()
+    return PostgresTarget(_direct(settings), database.schema or None, pooled=pooled)
 
 
 def backups(settings: Settings) -> PostgresBackups:

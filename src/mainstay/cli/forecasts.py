@@ -85,19 +85,25 @@ def _revision_lines(forecast: Forecast) -> Iterator[str]:
     if forecast.phase == "contract":
         safety = "to be run once no old version serves"
     yield f"{forecast.revision} ({forecast.phase or 'one transaction'}): {safety}"
+    new = [effect.table for effect in forecast.effects if effect.kind == "create table"]
+    if new:
+        yield f"  create {', '.join(new)}, with what belongs to them: nobody uses them yet"
     for effect in forecast.effects:
-        yield f"  {effect.step}: {effect.manner.work}{_size_text(effect.size)}"
-        yield f"      locks {effect.manner.locks}"
-        for doing, why in (("reads", effect.verdict.reads), ("writes", effect.verdict.writes)):
-            if why:
-                yield f"      breaks {doing} of the old version: {why}"
-        if effect.breach is not None:
-            yield f"      BREAKS {_breach_text(effect.breach)}"
-    for lost in forecast.loses:
-        yield f"  loses {lost}"
-    for lost in forecast.loses_back:
-        yield f"  loses, when it is taken back, {lost}"
+        if effect.table not in new:
+            yield from _step_lines(effect)
+    yield from (f"  loses {lost}" for lost in forecast.loses)
+    yield from (f"  loses, when it is taken back, {lost}" for lost in forecast.loses_back)
     yield ""
+
+
+def _step_lines(effect: Effect) -> Iterator[str]:
+    yield f"  {effect.step}: {effect.manner.work}{_size_text(effect.size)}"
+    yield f"      locks {effect.manner.locks}"
+    for doing, why in (("reads", effect.verdict.reads), ("writes", effect.verdict.writes)):
+        if why:
+            yield f"      breaks {doing} of the old version: {why}"
+    if effect.breach is not None:
+        yield f"      BREAKS {_breach_text(effect.breach)}"
 
 
 def _size_text(size: Size | None) -> str:

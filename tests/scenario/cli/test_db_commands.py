@@ -89,6 +89,14 @@ CHANGED = 'text: str = field(max_length=3)\n    colour: str = field(max_length=2
 PRODUCTION = {"MAINSTAY_PROFILE": "production", "MAINSTAY_SEALING_SECRET": "Zx8-q3fTn0_7Lk2VbRmYc5Wd9HsJpAeU"}
 
 
+def test_the_first_plan_is_told_in_short(project: Path, mainstay: Callable[..., Any]) -> None:
+    said = mainstay("db", "plan", **MIGRATED).stdout
+    assert "0001_initial_schema (expand): safe while the old version serves\n  create " in said
+    assert "notes_note" in said
+    assert "locks" not in said
+    assert "team.db is not there yet" in said
+
+
 def test_a_plan_says_what_it_does_to_the_live_database(
     project: Path, db: Callable[..., Any], mainstay: Callable[..., Any]
 ) -> None:

@@ -41,6 +41,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "itself; contract: all, once no older version serves",
     )
     rollback = action_parser(actions, "rollback", "take back the last migration")
+    for waiting in (migrate, rollback):
+        waiting.add_argument(
+            "--wait",
+            type=float,
+            default=60.0,
+            metavar="SECONDS",
+            help="how long another migration is waited for, and in each step the locks that others hold (60)",
+        )
     rollback.add_argument("--steps", type=int, default=1, metavar="N", help="how many (1)")
     action_parser(actions, "check", "compare the model, the migrations and the live schema: code 1 where they differ")
     action_parser(actions, "status", "say where the database stands: code 1 where it is behind or differs")
@@ -70,7 +78,7 @@ def _plan(arguments: Any, console: Console) -> int:
 
 
 def _migrate(arguments: Any, console: Console) -> int:
-    migrated = migrations_needed(settings_of(arguments)).migrate(arguments.phase)
+    migrated = migrations_needed(settings_of(arguments)).migrate(arguments.phase, wait_seconds=arguments.wait)
     lines = [f"migrated to {revision}" for revision in migrated.done]
     if migrated.held:
         lines.append(f"held back, since an older version may serve: {', '.join(migrated.held)}")
@@ -82,7 +90,7 @@ def _migrate(arguments: Any, console: Console) -> int:
 
 
 def _rollback(arguments: Any, console: Console) -> int:
-    done = migrations_needed(settings_of(arguments)).rollback(arguments.steps)
+    done = migrations_needed(settings_of(arguments)).rollback(arguments.steps, wait_seconds=arguments.wait)
     console.facts({"rolled_back": done}, lambda: "\n".join(f"took back {revision}" for revision in done))
     return 0
 

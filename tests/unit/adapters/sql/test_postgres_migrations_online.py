@@ -21,6 +21,7 @@ from postgres_shop import Shop
 from sql_shop import entity, thing
 
 from mainstay.adapters.sql.migrations import MigrationFault, check, check_compatible, migrate, plan, rollback, stepping
+from mainstay.adapters.sql.migrations.postgres_target import PostgresTarget
 from mainstay.model.fields import field
 
 OWNER = entity("Owner", name=(str, ""))
@@ -133,6 +134,36 @@ def test_who_is_killed_at_any_statement_is_followed_by_one_that_goes_on(changed:
     assert check(changed.target, changed.files, NEW).agree
     assert changed.sql("SELECT name, note FROM thing ORDER BY name") == [(f"t{n}", "none") for n in range(3)]
     assert changed.sql("SELECT tgname FROM pg_trigger WHERE tgrelid = 'thing'::regclass AND NOT tgisinternal") == []
+
+
+def test_a_revision_that_lies_half_done_is_ended_before_anything_else(changed: Shop) -> None:
+    migrate(changed.target, changed.files, phase="expand")
+    reader = Reader(changed, 4)
+    reader.start()
+    reader.holds.wait()
+    with pytest.raises(MigrationFault, match="a lock was not to be had"):
+        migrate(changed.target, changed.files, wait_seconds=0.1)
+    reader.join()
+    contract = sorted(path.stem for path in changed.files.glob("0003*"))[0]
+    with pytest.raises(MigrationFault, match=f"{contract} was begun and has not come to its end: run mainstay db mig"):
+        rollback(changed.target, changed.files)
+    assert migrate(changed.target, changed.files) == [contract]
+    reader = Reader(changed, 4)
+    reader.start()
+    reader.holds.wait()
+    with pytest.raises(MigrationFault, match="a lock was not to be had"):
+        rollback(changed.target, changed.files, wait_seconds=0.1)
+    reader.join()
+    with pytest.raises(MigrationFault, match=f"taking back {contract} was begun .* run mainstay db rollback first"):
+        migrate(changed.target, changed.files)
+    assert rollback(changed.target, changed.files) == [contract]
+    assert migrate(changed.target, changed.files) == [contract]
+    assert check(changed.target, changed.files, NEW).agree
+
+
+def test_steps_need_a_session(changed: Shop) -> None:
+    with pytest.raises(MigrationFault, match=r"needs a session of the server: set database\.direct_url"):
+        migrate(PostgresTarget(changed.url, changed.schema, pooled=True), changed.files)
 
 
 class Reader(threading.Thread):

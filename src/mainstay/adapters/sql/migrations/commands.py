@@ -19,6 +19,8 @@ from mainstay.adapters.sql.migrations.target import Target
 from mainstay.ports.store import Table
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from mainstay.adapters.sql.migrations.stepping import Stepper
 
 WAIT_SECONDS = 60.0
@@ -111,7 +113,7 @@ def migrate(
     from mainstay.adapters.sql.migrations.runner import unknown_revision
 
     chain = read_chain(directory)
-    current = _current(database)
+    current = _current(database, up=True)
     fresh = current is None
     done: list[str] = []
     while True:
@@ -124,7 +126,7 @@ def migrate(
         revision = _named(chain, names[0])
         if _carry_out(database, directory, revision, wait_seconds, up=True, fresh=fresh):
             done.append(revision.name)
-        current = _current(database)
+        current = _current(database, up=True)
 
 
 def pending(database: Target, directory: Path) -> list[str]:
@@ -141,7 +143,7 @@ def rollback(database: Target, directory: Path, steps: int = 1, *, wait_seconds:
     if not database.exists():
         raise MigrationFault(f"{database}: there is nothing to take back")
     chain = read_chain(directory)
-    current = _current(database)
+    current = _current(database, up=False)
     if current is None:
         raise MigrationFault("there is no migration to take back: the database is empty")
     left = pending_of(chain, current)
@@ -161,7 +163,7 @@ def _carry_out(
 
     Before, it is looked whether rows are in its way: steps that are done stay done when a later one fails.
     """
-    import sqlalchemy as sa
+    from sqlalchemy.exc import IntegrityError
 
     from mainstay.adapters.sql.migrations.forecast import obstacles
     from mainstay.adapters.sql.migrations.runner import is_next, run_down, run_up
@@ -180,18 +182,27 @@ def _carry_out(
         if database.undoes_schema and (fresh or revision.phase is None):
             return database.held(lambda connection: work(connection, None), wait_seconds)
         return database.stepping(work, wait_seconds)
-    except sa.exc.IntegrityError as error:
+    except IntegrityError as error:
         raise MigrationFault(
             f"{database}: rows break what {revision.name} asks of them ({type(error.orig).__name__}): "
             "mainstay db plan counts those that are there; mend them, and run this again"
         ) from error
 
 
-def _current(database: Target) -> str | None:
-    """Return the revision of a database, read by the driver that carries migrations out (decision 43)."""
-    from mainstay.adapters.sql.migrations.runner import current_revision
+def _current(database: Target, *, up: bool | None = None) -> str | None:
+    """Return the revision of a database, read by the driver that carries migrations out (decision 43).
 
-    return database.reading(current_revision) if database.exists() else None
+    Raises ``MigrationFault`` where a revision lies half done the other way than it is to go now.
+    """
+    from mainstay.adapters.sql.migrations.runner import begun, current_revision, half_done
+
+    def look(connection: sa.Connection) -> str | None:
+        half = None if up is None else begun(connection)
+        if half is not None and half.up is not up:
+            raise MigrationFault(f"{database}: {half_done(half)}")
+        return current_revision(connection)
+
+    return database.reading(look) if database.exists() else None
 
 
 def _named(chain: Sequence[Revision], name: str) -> Revision:

@@ -25,6 +25,7 @@ from mainstay.ports.store import Table
 class Effect(NamedTuple):
     """One step of a revision; of what size its table is, and which rows it does not take, where that was looked at."""
 
+    kind: str
     step: str
     table: str
     manner: Manner
@@ -169,7 +170,7 @@ def _effects(
     for note in notes:
         size = None if live is None or not note.table else live.size(note.table)
         broken = None if live is None or _is_given(note, filled) else breach(note, live, defaults)
-        yield Effect(said(note), note.table, manner(note, dialect), judge.verdict(note), size, broken)
+        yield Effect(note.kind, said(note), note.table, manner(note, dialect), judge.verdict(note), size, broken)
 
 
 def _losses(notes: Sequence[Note]) -> Iterator[str]:

@@ -46,13 +46,14 @@ _COLUMNS = (
 
 
 class PostgresTarget(Target):
-    """One database, or one schema of it."""
+    """One database, or one schema of it. ``pooled`` says that what is reached is a pooler of transactions before it."""
 
     dialect = "postgresql"
 
-    def __init__(self, url: str, schema: str | None = None) -> None:
+    def __init__(self, url: str, schema: str | None = None, *, pooled: bool = False) -> None:
         self._url = url
         self._schema = schema
+        self._pooled = pooled
 
     def __str__(self) -> str:
         parts = urlsplit(self._url)
@@ -111,6 +112,12 @@ class PostgresTarget(Target):
         from sqlalchemy import text
 
         from mainstay.adapters.sql.migrations.stepping import Stepper
+
+        if self._pooled:
+            raise MigrationFault(
+                f"{self} is behind a pooler, and a migration in steps needs a session of the server: "
+                "set database.direct_url"
+            )
 
         def alone(connection: sa.Connection) -> T:
             self._await_turn(connection, "pg_try_advisory_lock", wait_seconds)

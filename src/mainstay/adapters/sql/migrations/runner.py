@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
@@ -56,21 +57,66 @@ def upgrade(connection: sa.Connection, directory: Path) -> list[str]:
     return pending
 
 
+class Begun(NamedTuple):
+    """A revision that was begun in steps and not ended, and which way."""
+
+    name: str
+    up: bool
+
+
+def begun(connection: sa.Connection) -> Begun | None:
+    """Return the revision that lies half done: it stands in the comment on the table of the revision."""
+    inspector = sa.inspect(connection)
+    if not connection.dialect.supports_comments or not inspector.has_table(VERSION_TABLE):
+        return None
+    way, _, name = (inspector.get_table_comment(VERSION_TABLE)["text"] or "").partition(" ")
+    return Begun(name, way == "up") if name else None
+
+
+def _mark(connection: sa.Connection, text: str | None) -> None:
+    table = sa.Table(VERSION_TABLE, sa.MetaData(), comment=text)
+    if sa.inspect(connection).has_table(VERSION_TABLE):
+        connection.execute(sa.schema.DropTableComment(table) if text is None else sa.schema.SetTableComment(table))
+
+
 def is_next(connection: sa.Connection, directory: Path, name: str, *, up: bool) -> bool:
-    """Whether a revision is the next to be run, or the last that was run and so the next to be taken back."""
-    current = current_revision(connection)
-    return current == (_before(directory, name) if up else name)
+    """Whether a revision is the next to be run, or the last that was run and so the next to be taken back.
+
+    Raises ``MigrationFault`` where another one lies half done, or this one the other way.
+    """
+    half = begun(connection)
+    if half is not None and half != (name, up):
+        raise MigrationFault(half_done(half))
+    return current_revision(connection) == (_before(directory, name) if up else name)
+
+
+def half_done(half: Begun) -> str:
+    """Return what to say of a database on which a revision lies half done, to who wants something else of it."""
+    way, command = ("", "migrate") if half.up else ("taking back ", "rollback")
+    return f"{way}{half.name} was begun and has not come to its end: run mainstay db {command} first"
 
 
 def run_up(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> None:
     """Carry out the next revision."""
-    _run(connection, directory, lambda script, at: script._upgrade_revs(name, at), stepper)
+    with _marked(connection, f"up {name}", stepper):
+        _run(connection, directory, lambda script, at: script._upgrade_revs(name, at), stepper)
 
 
 def run_down(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> None:
     """Take the last revision back."""
     target = _before(directory, name) or "base"
-    _run(connection, directory, lambda script, at: script._downgrade_revs(target, at), stepper)
+    with _marked(connection, f"down {name}", stepper):
+        _run(connection, directory, lambda script, at: script._downgrade_revs(target, at), stepper)
+
+
+@contextmanager
+def _marked(connection: sa.Connection, text: str, stepper: Stepper | None) -> Iterator[None]:
+    """Have it known that a revision was begun, until the step that says that the database is at it."""
+    if stepper is not None:
+        stepper.step(lambda: _mark(connection, text))
+    yield
+    if stepper is not None:
+        _mark(connection, None)
 
 
 def _before(directory: Path, name: str) -> str | None:
