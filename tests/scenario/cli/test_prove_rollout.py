@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,7 @@ BLURB = "    blurb: str | None = field(default=None, max_length=200)\n"
 CHANGED = '    language: str = field(default="en", max_length=5)\n    pages: int | None = field(default=None, ge=1)\n'
 TOML = 'service = "shelf_service:service"\n[database]\nurl = "sqlite:///shelf.db"\n'
 PATIENCE = 240.0
+INTERRUPTED = 130
 LIKE = "mainstay_prove_%"
 
 
@@ -146,6 +150,40 @@ def test_what_the_old_version_still_needs_may_not_go_before_it(repository: Path)
     assert any("old: GET /books" in example for step in told["steps"] for example in step["examples"])
     assert "blurb" in told["errors"]["old"][0]
     assert told["holds"] is False
+
+
+def test_a_proof_that_is_ended_takes_back_what_it_has_begun(repository: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mainstay", "prove", "rollout", "--seconds", "60", "--url", server_url()],
+        cwd=repository,
+        env={**os.environ, "MAINSTAY_PROFILE": "development", "TMPDIR": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: (list(folder.glob("mainstay-rollout-*/old-*.out")) or [None])[0], announced)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == INTERRUPTED
+    finally:
+        process.kill()
+        process.wait()
+    assert list(folder.iterdir()) == []
+    assert git(tmp_path, "worktree", "list").count("\n") == 1
+    assert asyncio.run(own_schemas()) == []
+
+
+def announced(found: Path) -> bool:
+    return '"url"' in found.read_text()
+
+
+def until(find: Callable[[], Path | None], holds: Callable[[Path], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while (found := find()) is None or not holds(found):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_new_version_that_does_not_start_ends_the_proof(repository: Path) -> None:

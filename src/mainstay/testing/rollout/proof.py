@@ -171,8 +171,8 @@ class _Rollout:
             await self._migrate(new_files, "contract")
             await self._watch()
         await load.stop()
-        status = await new_files.command("db", "status", fine=(0, 1))
-        self.proof.drift = [*(f"pending: {name}" for name in status["pending"]), *status["drift"]]
+        found = await new_files.command("db", "check", fine=(0, 1))
+        self.proof.drift = [*found["model"], *found["schema"], *(f"pending: {name}" for name in found["pending"])]
         await new_files.stop()
 
     async def _migrate(self, deployment: Deployment, phase: str) -> None:
