@@ -21,6 +21,7 @@ from postgres_shop import Shop
 from sql_shop import entity, thing
 
 from mainstay.adapters.sql.migrations import MigrationFault, check, check_compatible, migrate, plan, rollback, stepping
+from mainstay.adapters.sql.migrations.comparing import outlines
 from mainstay.adapters.sql.migrations.postgres_target import PostgresTarget
 from mainstay.model.fields import field
 
@@ -123,14 +124,16 @@ def test_rows_that_are_in_the_way_are_found_before_anything_is_done(changed: Sho
     assert check(changed.target, changed.files, NEW).agree
 
 
-def test_who_is_killed_at_any_statement_is_followed_by_one_that_goes_on(changed: Shop) -> None:
-    arguments = [postgres_killed_runner.__file__, changed.url, changed.schema, str(changed.files), "31"]
+def test_who_is_killed_is_followed_by_one_that_goes_on_both_ways(changed: Shop) -> None:
+    before = changed.target.reading(lambda connection: repr(sorted(outlines(connection).items())))
+    arguments = [postgres_killed_runner.__file__, changed.url, changed.schema, str(changed.files), "2"]
     printed = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True).stdout
-    *killed, last = [json.loads(line) for line in printed.splitlines()]
-    assert last == {"ended": None, "went_on": []}
-    assert len(killed) > 3
-    assert {each["ended"] for each in killed} == {9}
-    assert {len(each["went_on"]) for each in killed} >= {1, 2}
+    up, down, again = [json.loads(line) for line in printed.splitlines()]
+    assert min(each["killed"] for each in (up, down, again)) > 3
+    assert down["revision"] == "0001_initial_schema"
+    assert sorted(down["schema"]) == sorted(before)  # the columns that came back stand behind the others
+    assert up["revision"] == again["revision"]
+    assert up["schema"] == again["schema"]
     assert check(changed.target, changed.files, NEW).agree
     assert changed.sql("SELECT name, note FROM thing ORDER BY name") == [(f"t{n}", "none") for n in range(3)]
     assert changed.sql("SELECT tgname FROM pg_trigger WHERE tgrelid = 'thing'::regclass AND NOT tgisinternal") == []
