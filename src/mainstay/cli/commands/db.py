@@ -19,6 +19,18 @@ from mainstay.cli.project import settings_of
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _configure_migrations(actions)
+    backup = action_parser(actions, "backup", "copy the database, as it is at this moment, into a new file")
+    backup.add_argument("file", help="the file, and beside it FILE.json, which tells what is in it")
+    restore = action_parser(actions, "restore", "make the database what a backup holds")
+    restore.add_argument("file", help="the file of a backup")
+    restore.add_argument(
+        "--replace", action="store_true", default=False, help="give up what is in the database for the backup"
+    )
+    action_parser(actions, "seed", "run the service's seeds, which leave alone what is there")
+
+
+def _configure_migrations(actions: Any) -> None:
     plan = action_parser(actions, "plan", "write the migration that brings the schema to the model")
     plan.add_argument("message", nargs="?", default=None, help="a few words for the file's name")
     plan.add_argument(
@@ -52,14 +64,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     rollback.add_argument("--steps", type=int, default=1, metavar="N", help="how many (1)")
     action_parser(actions, "check", "compare the model, the migrations and the live schema: code 1 where they differ")
     action_parser(actions, "status", "say where the database stands: code 1 where it is behind or differs")
-    backup = action_parser(actions, "backup", "copy the database, as it is at this moment, into a new file")
-    backup.add_argument("file", help="the file, and beside it FILE.json, which tells what is in it")
-    restore = action_parser(actions, "restore", "make the database what a backup holds")
-    restore.add_argument("file", help="the file of a backup")
-    restore.add_argument(
-        "--replace", action="store_true", default=False, help="give up what is in the database for the backup"
-    )
-    action_parser(actions, "seed", "run the service's seeds, which leave alone what is there")
 
 
 def execute(arguments: Any, console: Console) -> int:

@@ -250,3 +250,36 @@ def test_rows_are_filled_in_batches(shop: Shop, monkeypatch: pytest.MonkeyPatch)
     assert shop.sql("SELECT note, count(*) FROM thing GROUP BY note ORDER BY note") == [("mine", 1), ("none", 10)]
     transactions = shop.sql("SELECT count(DISTINCT xmin::text) FROM thing WHERE note = 'none'")
     assert transactions == [(4,)]
+
+
+OWN = """from alembic import op
+
+revision = "0002_own"
+down_revision = "0001_initial_schema"
+
+
+def upgrade() -> None:
+    op.execute("{statement}")
+"""
+
+
+def test_a_revision_in_one_transaction_lets_others_by_too(shop: Shop) -> None:
+    shop.change(*OLD)
+    (shop.files / "0002_own.py").write_text(OWN.format(statement="ALTER TABLE thing ADD COLUMN own int"))
+    reader = Reader(shop, 3)
+    reader.start()
+    reader.holds.wait()
+    with pytest.raises(MigrationFault, match="nothing was changed: a transaction on a table"):
+        migrate(shop.target, shop.files, wait_seconds=0.1)
+    assert migrate(shop.target, shop.files) == ["0002_own"]
+    reader.join()
+
+
+def test_rows_that_break_a_statement_of_the_teams_own_are_told_as_such(shop: Shop) -> None:
+    shop.change(*OLD)
+    shop.insert(title="t", size=1, code="secret")
+    shop.insert(title="u", size=1, code="secret")
+    (shop.files / "0002_own.py").write_text(OWN.format(statement="CREATE UNIQUE INDEX own ON thing (code)"))
+    with pytest.raises(MigrationFault, match="rows break what 0002_own asks of them") as raised:
+        migrate(shop.target, shop.files)
+    assert "secret" not in str(raised.value)

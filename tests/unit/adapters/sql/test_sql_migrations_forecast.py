@@ -170,6 +170,15 @@ def test_what_is_lost_is_told_for_both_ways(database: Database) -> None:
     assert not contract.safe
 
 
+def test_a_rename_loses_nothing(database: Database) -> None:
+    database.change(thing(title=(str, field())))
+    outlook = database.told(thing(name=(str, field())), renames=["thing.title=name"])
+    assert [(each.loses, each.loses_back, each.safe) for each in outlook.forecasts] == [
+        ((), (), True),
+        ((), (), False),
+    ]
+
+
 def test_what_is_pending_is_told_with_what_is_planned(database: Database) -> None:
     database.change(thing())
     plan(database.files, [thing(size=(int, 5))])

@@ -151,6 +151,7 @@ def renamed(shop: Shop) -> list[Table]:
     planned = shop.plan(*new, renames=["thing.title=name"])
     assert planned is not None
     assert [each.phase for each in planned.revisions] == ["expand", "contract"]
+    assert planned.warnings == ()
     return new
 
 
@@ -263,3 +264,17 @@ def test_a_database_that_no_file_knows_cannot_be_compared(shop: Shop) -> None:
     planned.revisions[0].path.unlink()
     with pytest.raises(MigrationFault, match="in no file of"):
         check(shop.target, shop.files, [thing()])
+
+
+def test_a_trigger_has_a_name_that_every_database_takes(shop: Shop) -> None:
+    long = "a_column_" + "x" * 60
+    shop.change(thing(**{long: (str | None, None)}))
+    insert(shop, "thing")
+    shop.change(thing(**{long: (str, "x")}))
+    shop.plan(thing(**{f"{long}_2": (str, "x")}), renames=[f"thing.{long}={long}_2"])
+    migrate(shop.target, shop.files, phase="expand")
+    names = [name for (name,) in shop.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+    assert len(names) == 4
+    assert max(map(len, names)) <= 63
+    migrate(shop.target, shop.files)
+    assert shop.sql(f"SELECT {long}_2 FROM thing") == [("x",)]

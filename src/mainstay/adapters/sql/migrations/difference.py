@@ -67,6 +67,8 @@ def _part(phase: Phase, all_ops: list[Any]) -> Difference:
     warnings: list[str] = [text for table_ops in _modified(all_ops) for text in warnings_of(table_ops)]
     dropped = [op.table_name for op in all_ops if isinstance(op, ops.DropTableOp)]
     warnings.extend(f"the table {name} is dropped with all its rows" for name in dropped)
+    mirrored = {(op.table, op.given[0]) for op in all_ops if isinstance(op, Step) and op.name == "stop_mirroring"}
+    warnings = [text for text in warnings if text not in {_dropped(*column) for column in mirrored}]
     words = _words(all_ops)
     up.ops, down.ops = _with_conversions(up), _with_conversions(down)
     return Difference(phase, up, down, warnings, words)
@@ -130,12 +132,16 @@ def _check_alter(table: str, op: ops.AlterColumnOp, attributes: Mapping[tuple[st
         )
 
 
+def _dropped(table: str, column: str) -> str:
+    return f"the column {table}.{column} is dropped with all its values"
+
+
 def warnings_of(table: ops.ModifyTableOps) -> Iterator[str]:
     """Yield what a reviewer has to look at."""
     for op in table.ops:
         name = f"{table.table_name}.{getattr(op, 'column_name', '')}"
         if isinstance(op, ops.DropColumnOp):
-            yield f"the column {name} is dropped with all its values"
+            yield _dropped(table.table_name, op.column_name)
         elif isinstance(op, ops.AlterColumnOp):
             if FILL in op.kw:
                 yield f"{name}: rows without a value get the field's default"

@@ -180,10 +180,12 @@ def _effects(
 
 
 def _losses(notes: Sequence[Note]) -> Iterator[str]:
+    two = [note for note in notes if note.kind == "no bridge" and len(note.columns) == 2]
+    mirrored = {(note.table, name) for note in two for name in note.columns}  # the other one has the values too
     for note in notes:
         if note.kind == "drop table":
             yield f"the rows of {note.table}"
-        elif note.kind == "drop column":
+        elif note.kind == "drop column" and (note.table, note.columns[0]) not in mirrored:
             yield f"the values of {note.table}.{note.columns[0]}"
         elif note.kind == "change type":
             yield f"what {note.table}.{note.columns[0]} cannot hold in its other type"
