@@ -138,8 +138,9 @@ class _Rollout:
             proof.never_done += [one.name for one in version.contract.endpoints if not load.done[one.name]]
         proof.never_done = sorted(set(proof.never_done))
         if proof.failed or proof.stopped:
-            found = {one.name: one.errors() for one in self._deployments}
-            proof.errors = {name: errors for name, errors in found.items() if errors}
+            for deployment in self._deployments:
+                if errors := deployment.errors():
+                    proof.errors[deployment.name] = [*proof.errors.get(deployment.name, ()), *errors]
 
     async def _steps(self) -> None:
         first = self._deployed("old")
