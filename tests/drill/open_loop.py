@@ -18,6 +18,7 @@ from typing import NamedTuple
 from served import quantile
 
 ROOM = 1 << 18  # bytes read at once
+END = object()
 
 
 class Request(NamedTuple):
@@ -37,6 +38,7 @@ class Found:
         self.unsent = 0  # there was no connection free
         self.lost = 0  # the connection ended without an answer
         self.statuses: Counter[tuple[str, int]] = Counter()
+        self.codes: Counter[str] = Counter()  # of problems
         self.served = array("d")
         self.served_at = array("d")
         self.refused = array("d")
@@ -167,6 +169,7 @@ class Generator:
         else:
             found.refused.append(now - one.at)
             found.refused_at.append(now - begun)
+            found.codes[data.partition(b'"code":"')[2].partition(b'"')[0].decode()] += 1
         if b"Connection: close" in data[:end]:
             self._lose(one, found)
             found.lost -= 1  # it was answered
@@ -187,8 +190,11 @@ class Generator:
         self._settle(found, begun)
         return found
 
-    def open(self, rate: float, seconds: float, beside: Callable[[float], None] | None = None) -> Found:
-        """Send at a mean rate; ``beside`` is called now and then with the seconds since the beginning."""
+    def open(self, rate: float, seconds: float, beside: Callable[[float], object] | None = None) -> Found:
+        """Send at a mean rate; ``beside`` is called now and then with the seconds since the beginning.
+
+        Where it returns ``END`` the load ends there.
+        """
         found = Found(seconds)
         begun = time.monotonic()
         due = 0.0
@@ -209,8 +215,9 @@ class Generator:
                 due += gap(rate)
             for fd, _ in self._epoll.poll(0 if due <= now else min(due - now, 0.01), 256):
                 self._receive(self._all[fd], found, begun)
-            if beside is not None:
-                beside(now)
+            if beside is not None and beside(now) is END:
+                found.seconds = now
+                break
         self._settle(found, begun)
         return found
 

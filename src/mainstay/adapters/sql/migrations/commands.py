@@ -165,17 +165,21 @@ def _carry_out(
     """
     from sqlalchemy.exc import IntegrityError
 
-    from mainstay.adapters.sql.migrations.forecast import obstacles
-    from mainstay.adapters.sql.migrations.runner import is_next, run_down, run_up
+    from mainstay.adapters.sql.migrations.forecast import notes_alone, obstacles
+    from mainstay.adapters.sql.migrations.runner import is_next, read_script, run_down, run_up
+
+    # All that can be done before the database is held is done before: others wait for it, on SQLite every writer.
+    script = read_script(directory)
+    notes = [] if fresh or revision.phase is None else notes_alone(script, revision.name, up=up)
 
     def work(connection: sa.Connection, stepper: Stepper | None) -> bool:
         if not is_next(connection, directory, revision.name, up=up):
             return False  # another runner was quicker
-        found = [] if fresh or revision.phase is None else obstacles(connection, directory, revision.name, up=up)
+        found = obstacles(connection, notes)
         if found:
             lines = [f"{database}: rows are in the way of {revision.name}, of which nothing was done:", *found]
             raise MigrationFault("\n  ".join(lines))
-        (run_up if up else run_down)(connection, directory, revision.name, stepper)
+        (run_up if up else run_down)(connection, directory, revision.name, stepper, script)
         return True
 
     try:

@@ -96,7 +96,10 @@ def reading(database: Path) -> Iterator[sa.Connection]:
 
 
 def _open_for_reading(database: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    """Open a file for statements that write nothing. Who could not write at all could not read after a kill either."""
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True, check_same_thread=False)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
 from mainstay.adapters.sql.migrations.bounds import Outside, outside
 from mainstay.adapters.sql.migrations.database import scratch
@@ -16,7 +17,7 @@ from mainstay.adapters.sql.migrations.files import MigrationFault, Phase, Revisi
 from mainstay.adapters.sql.migrations.judging import Judge, Manner, Verdict, manner, said
 from mainstay.adapters.sql.migrations.measuring import Breach, Live, Size, breach
 from mainstay.adapters.sql.migrations.recording import Note
-from mainstay.adapters.sql.migrations.runner import noted, run_up
+from mainstay.adapters.sql.migrations.runner import noted, read_script, run_up
 from mainstay.adapters.sql.migrations.state import pending_of
 from mainstay.adapters.sql.migrations.target import Target
 from mainstay.ports.store import Table
@@ -95,16 +96,20 @@ def forecast(database: Target, directory: Path, planned: Sequence[tuple[str, str
     )
 
 
-def obstacles(connection: sa.Connection, directory: Path, name: str, *, up: bool) -> list[str]:
-    """Return what rows of a database are in the way of a revision, up or down: it would fail on them, half done.
+def notes_alone(script: ScriptDirectory, name: str, *, up: bool) -> list[Note]:
+    """Return what a revision would do, up or down, looked at by itself.
 
-    The revision is looked at by itself. One that asks the database something, as a team's own may, is not judged.
+    Of one that asks the database something, as a team's own may, nothing is known.
     """
     with scratch() as empty:
         try:
-            notes = noted(empty, directory, name)[0 if up else 1]
+            return noted(empty, script, name)[0 if up else 1]
         except sa.exc.SQLAlchemyError:
             return []
+
+
+def obstacles(connection: sa.Connection, notes: Sequence[Note]) -> list[str]:
+    """Return what rows of a database are in the way of what would be done: it would fail on them, half done."""
     live, filled, defaults = Live(connection), _filled(notes), _defaults(notes)
     met = ((note, breach(note, live, defaults)) for note in notes if not _is_given(note, filled))
     return [
@@ -121,11 +126,12 @@ def _looked_for(database: Target) -> tuple[str | None, str]:
 
 def _all_notes(files: Path, chain: list[Revision], behind: Sequence[str]) -> list[_Noted]:
     found: list[_Noted] = []
+    script = read_script(files)
     with scratch() as connection:
         for revision in chain:
             if revision.name in behind:
-                found.append(_Noted(revision, *noted(connection, files, revision.name)))
-            run_up(connection, files, revision.name)
+                found.append(_Noted(revision, *noted(connection, script, revision.name)))
+            run_up(connection, files, revision.name, script=script)
     return found
 
 

@@ -57,7 +57,7 @@ def upgrade(connection: sa.Connection, directory: Path) -> list[str]:
     if pending is None:
         raise MigrationFault(unknown_revision(before, directory))
     if pending:
-        _run(connection, directory, lambda script, at: script._upgrade_revs("head", at))
+        _run(connection, read_script(directory), lambda script, at: script._upgrade_revs("head", at))
     return pending
 
 
@@ -100,17 +100,36 @@ def half_done(half: Begun) -> str:
     return f"{way}{half.name} was begun and has not come to its end: run mainstay db {command} first"
 
 
-def run_up(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> None:
-    """Carry out the next revision."""
+def read_script(directory: Path) -> ScriptDirectory:
+    """Read and run all files for what they define: done before a database is held, which others wait for."""
+    script = ScriptDirectory(str(directory), version_locations=[str(directory)])
+    script.get_heads()
+    return script
+
+
+def run_up(
+    connection: sa.Connection,
+    directory: Path,
+    name: str,
+    stepper: Stepper | None = None,
+    script: ScriptDirectory | None = None,
+) -> None:
+    """Carry out the next revision; of files that were read already, where ``script`` holds them."""
     with _marked(connection, f"up {name}", stepper):
-        _run(connection, directory, lambda script, at: script._upgrade_revs(name, at), stepper)
+        _run(connection, script or read_script(directory), lambda files, at: files._upgrade_revs(name, at), stepper)
 
 
-def run_down(connection: sa.Connection, directory: Path, name: str, stepper: Stepper | None = None) -> None:
-    """Take the last revision back."""
+def run_down(
+    connection: sa.Connection,
+    directory: Path,
+    name: str,
+    stepper: Stepper | None = None,
+    script: ScriptDirectory | None = None,
+) -> None:
+    """Take the last revision back; of files that were read already, where ``script`` holds them."""
     target = _before(directory, name) or "base"
     with _marked(connection, f"down {name}", stepper):
-        _run(connection, directory, lambda script, at: script._downgrade_revs(target, at), stepper)
+        _run(connection, script or read_script(directory), lambda files, at: files._downgrade_revs(target, at), stepper)
 
 
 @contextmanager
@@ -127,9 +146,8 @@ def _before(directory: Path, name: str) -> str | None:
     return next(revision.follows for revision in read_chain(directory) if revision.name == name)
 
 
-def noted(connection: sa.Connection, directory: Path, name: str) -> tuple[list[Note], list[Note]]:
+def noted(connection: sa.Connection, script: ScriptDirectory, name: str) -> tuple[list[Note], list[Note]]:
     """Return what a revision would do, up and down; it is not done."""
-    script = ScriptDirectory(str(directory), version_locations=[str(directory)])
     module = script.get_revision(name).module
     found: list[list[Note]] = []
     for work in (module.upgrade, getattr(module, "downgrade", lambda: None)):
@@ -151,9 +169,8 @@ def unknown_revision(name: str | None, directory: Path) -> str:
 
 
 def _run(
-    connection: sa.Connection, directory: Path, steps: Callable[[Any, Any], Any], stepper: Stepper | None = None
+    connection: sa.Connection, script: ScriptDirectory, steps: Callable[[Any, Any], Any], stepper: Stepper | None = None
 ) -> None:
-    script = ScriptDirectory(str(directory), version_locations=[str(directory)])
     options = stepping_options(stepper)
     context = context_of(connection, script=script, fn=lambda at, _: steps(script, at), **options)
     try:

@@ -23,7 +23,8 @@ _COLUMNS = (
 def read_schema(database: Path) -> dict[str, set[str]]:
     """Return the columns of each table that is there. Raises ``MigrationFault`` where they cannot be read."""
     try:
-        connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+        # It must be able to write: whoever comes after a migration that was killed takes back what its journal holds.
+        connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE)
     except apsw.Error as error:
         raise MigrationFault(f"{database} cannot be opened: {error}") from None
     try:
