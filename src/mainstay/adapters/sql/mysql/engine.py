@@ -36,12 +36,17 @@ class MysqlEngine(ServerEngine[Link]):
         self.columns: Columns = Columns()
         self.mariadb = True
         self.collation = "utf8mb4_nopad_bin"
+        self.keeps_snapshots = False
         self._killing: set[asyncio.Task[None]] = set()
         super().__init__(options, UserLocks(options.database))
 
     def begin_command(self, isolation: Isolation = "serializable") -> str:
-        """Return what begins the transaction of a command: sessions are serialisable."""
-        if isolation == "serializable":
+        """Return what begins the transaction of a command: sessions are serialisable.
+
+        InnoDB's own repeatable read reads a snapshot and writes to what is there: updates are lost by it. Where the
+        server cannot be told to refuse that, such a command is serialisable.
+        """
+        if isolation == "serializable" or (isolation == "repeatable_read" and not self.keeps_snapshots):
             return "START TRANSACTION"
         return f"SET TRANSACTION ISOLATION LEVEL {isolation.replace('_', ' ').upper()}; START TRANSACTION"
 
@@ -75,7 +80,7 @@ class MysqlEngine(ServerEngine[Link]):
             )
         finally:
             self.writers.give(link)
-        self.mariadb, self.collation = link.mariadb, link.collation
+        self.mariadb, self.collation, self.keeps_snapshots = link.mariadb, link.collation, link.keeps_snapshots
         check_version(str(told), mariadb=link.mariadb)
         if read_only:
             raise ServerUnfit("database.url names a server that takes no changes (read_only)", "name the primary")
