@@ -1,6 +1,6 @@
 """Record what concurrent calls saw and did, over HTTP or in a store, and look for what no promise explains.
 
-Over HTTP, with three workers, commands read lists, append to them and move money, some to be refused at the end; queries
+Over HTTP, with three workers, commands read lists, append to them and move money, some to be refused; queries
 read two lists and all accounts, with pauses between. Their history, timed by the clients, must be strictly serialisable
 (see ``sqlite_history``). Beside them counters are read and then changed in the version that was read: no change may be
 lost.

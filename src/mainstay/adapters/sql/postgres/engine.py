@@ -13,6 +13,7 @@ from mainstay.adapters.sql.outages import DatabaseAway, ServerUnfit
 from mainstay.adapters.sql.pooling import Pool
 from mainstay.adapters.sql.postgres.claims import AdvisoryLocks, TransactionClaims
 from mainstay.adapters.sql.postgres.errors import Columns
+from mainstay.adapters.sql.postgres.hosts import Hosts
 from mainstay.adapters.sql.postgres.link import Link, begin, connect
 from mainstay.adapters.sql.postgres.options import Options
 from mainstay.adapters.sql.postgres.wire import Wire
@@ -36,6 +37,9 @@ class PostgresEngine(ServerEngine[Link]):
         self.statements_commit = not options.pooler
         self.begin_query = begin(options, None)
         self._begins: dict[Isolation, str] = {}
+        self._primary = Hosts(options.url)
+        self._direct = Hosts(options.direct_url or options.url)
+        self._replica = self._primary if options.replica_url is None else Hosts(options.replica_url)
         super().__init__(options, AdvisoryLocks(options.schema or ""))
 
     def _make(self) -> None:
@@ -63,15 +67,15 @@ class PostgresEngine(ServerEngine[Link]):
         return found
 
     async def _open_writer(self) -> Link:
-        return await connect(self.options, self.columns, write=True)
+        return await connect(self.options, self.columns, self._primary, write=True, primary=True)
 
     async def _open_session(self) -> Link:
-        options = self.options
-        direct = replace(options, url=options.direct_url or options.url, pooler=False)
-        return await connect(direct, self.columns, write=True)
+        direct = replace(self.options, pooler=False)
+        return await connect(direct, self.columns, self._direct, write=True, primary=True)
 
     async def _open_reader(self) -> Link:
-        return await connect(self.options, self.columns, write=False)
+        replicated = self.options.replica_url is not None
+        return await connect(self.options, self.columns, self._replica, write=False, primary=not replicated)
 
     async def start(self) -> None:
         try:
