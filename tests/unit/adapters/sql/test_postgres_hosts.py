@@ -114,8 +114,13 @@ async def test_one_host_is_asked_and_no_other() -> None:
         await Hosts("postgresql://a/shop").connect(servers.connect)
 
 
+async def _listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
+
+
 async def test_a_store_finds_its_server_behind_one_that_takes_connections_and_says_nothing(tmp_path: Path) -> None:
-    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    silent = await asyncio.start_server(_listen, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     store = SchemaStore(tmp_path)
     try:
