@@ -26,6 +26,7 @@ def make(settings: Settings, clock: Clock) -> Store:
         create=database.create,
         clock=clock.monotonic,
         replica_url=database.replica_url.reveal() or None,
+        replica_seconds=database.replica_seconds,
         direct_url=database.direct_url.reveal() or None,
         synchronous=_COMMIT[database.synchronous],
         pool=database.pool,

@@ -78,7 +78,7 @@ class Frame(msgspec.Struct, frozen=True):
 class UnitOfWork:
     """One transaction of one call. A use case asks for it only to ``flush()`` before its end, or to ``refresh()``."""
 
-    __slots__ = ("_filters", "_met", "_single", "_transaction", "deadline", "frame", "isolation", "write")
+    __slots__ = ("_filters", "_latest", "_met", "_single", "_transaction", "deadline", "frame", "isolation", "write")
 
     def __init__(
         self,
@@ -88,12 +88,14 @@ class UnitOfWork:
         single: bool = False,
         deadline: float | None = None,
         isolation: Isolation = "serializable",
+        latest: bool = False,
     ) -> None:
         self.frame: Frame = frame
         self.write: bool = write
         self.deadline: float | None = deadline
         self.isolation: Isolation = isolation
         self._single = single
+        self._latest = latest
         self._transaction: Transaction | None = None
         self._filters: dict[type[Entity], Condition] | None = None
         self._met: set[UUID] | None = None
@@ -108,7 +110,11 @@ class UnitOfWork:
         transaction = self._transaction
         if transaction is None:
             transaction = self._transaction = self.frame.store.begin(
-                write=self.write, single=self._single, deadline=self.deadline, isolation=self.isolation
+                write=self.write,
+                single=self._single,
+                deadline=self.deadline,
+                latest=self._latest,
+                isolation=self.isolation,
             )
         return transaction
 

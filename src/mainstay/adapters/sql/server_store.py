@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from time import monotonic
 
 from mainstay.adapters.sql.catalog import catalog_of
@@ -78,6 +79,12 @@ class ServerStore(Store, Server[L]):
 
     def health(self) -> str | None:
         return self.engine.health()
+
+    def current(self) -> float:
+        return inf if self.engine.replica is None else self.engine.replica.current
+
+    def degraded(self) -> str | None:
+        return None if self.engine.replica is None else self.engine.replica.degraded()
 
     def delay(self, *, write: bool) -> float:
         return (self.engine.writers if write else self.engine.readers).delay

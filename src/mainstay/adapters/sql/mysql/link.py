@@ -197,12 +197,11 @@ def session(link: Link, options: Options, *, write: bool) -> Iterator[str]:
     )
 
 
-async def connect(options: Options, columns: Columns, abandon: Callable[[int], None], *, write: bool) -> Link:
+async def connect(options: Options, url: str, columns: Columns, abandon: Callable[[int], None], *, write: bool) -> Link:
     """Open a connection. ``abandon`` is told its number when a statement is left to the server.
 
     Raises what the driver raises.
     """
-    url = options.url if write or options.replica_url is None else options.replica_url
     raw = await asyncmy.connect(
         **address(url),
         charset="utf8mb4",

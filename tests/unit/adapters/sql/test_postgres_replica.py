@@ -1,0 +1,248 @@
+"""A real standby that queries are sent to: who reads from it, who does not, and what is when it lags or is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from own_postgres import OwnServer, own_pair
+from postgres_world import Replica as Process
+
+from mainstay import Dto, Entity, Module, Principal, Repository, anyone, field
+from mainstay.adapters.local.clock import SystemClock
+from mainstay.adapters.local.recent_writes import MappedRecentWrites
+from mainstay.adapters.sql.postgres_store import PostgresStore
+from mainstay.kernel.call import Reply
+
+store = Module("store")
+ANN, BOB = (Principal(id=UUID(int=number), subject=name) for number, name in ((7, "ann"), (8, "bob")))
+
+
+class Piece(Entity):
+    name: str = field(max_length=40)
+
+
+class Make(Dto):
+    name: str = field(max_length=40)
+
+
+@store.command("POST /pieces", status=201, allow=anyone)
+async def make(wanted: Make, pieces: Repository[Piece]) -> Piece:
+    return await pieces.add(Piece(name=wanted.name))
+
+
+@store.command("POST /none", allow=anyone)
+async def refuse(pieces: Repository[Piece]) -> int:
+    await pieces.get(UUID(int=5))
+    return 0
+
+
+@store.query("GET /pieces", allow=anyone)
+async def count(pieces: Repository[Piece]) -> int:
+    return await pieces.count()
+
+
+@store.query("GET /twice", allow=anyone)
+async def twice(pieces: Repository[Piece]) -> list[int]:
+    first = await pieces.count()
+    await asyncio.sleep(0)
+    return [first, await pieces.count()]
+
+
+@store.query("GET /all", allow=anyone)
+async def every(pieces: Repository[Piece]) -> AsyncIterator[Piece]:
+    async for piece in pieces.stream():
+        yield piece
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[OwnServer, OwnServer]]:
+    with own_pair() as both:
+        yield both
+
+
+class Service:
+    """Processes of one host on a primary and its standby."""
+
+    def __init__(self, primary: OwnServer, standby: OwnServer, schema: str, folder: Path) -> None:
+        self.primary = primary
+        self.standby = standby
+        self._schema = schema
+        self._path = folder / "recent"
+        self._processes: list[Process] = []
+
+    async def process(self, **options: Any) -> Process:
+        """Start a process that follows the standby."""
+        given = {"create": True, "pool": 2, "replica_seconds": 60.0, "replica_url": self.standby.url, **options}
+        own = PostgresStore(self.primary.url, schema=self._schema, **given)
+        one = Process(store, own, recent=MappedRecentWrites(SystemClock().monotonic, self._path))
+        await one.store.start(one.bound.tables)
+        self._processes.append(one)
+        return one
+
+    async def pause(self) -> None:
+        """Let the standby play nothing back any more."""
+        await self.standby.ask("SELECT pg_wal_replay_pause()")
+        await until(lambda: self.standby.ask("SELECT 1 WHERE pg_get_wal_replay_pause_state() = 'paused'"))
+
+    async def resume(self) -> None:
+        """Let it go on."""
+        await self.standby.ask("SELECT pg_wal_replay_resume()")
+
+    async def stop(self) -> None:
+        for one in self._processes:
+            await one.store.stop()
+        await self.resume()
+
+
+async def until(found: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Wait until something is found."""
+    async with asyncio.timeout(seconds):
+        while True:
+            told = found()
+            if await told if asyncio.iscoroutine(told) else told:
+                return
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def service(pair: tuple[OwnServer, OwnServer], tmp_path: Path) -> AsyncIterator[Service]:
+    schema = f"s{abs(hash(tmp_path.name))}"
+    await pair[0].ask(f"CREATE SCHEMA {schema}", "SELECT 1")
+    one = Service(*pair, schema, tmp_path)
+    yield one
+    await one.stop()
+
+
+async def read(process: Process, who: Principal, name: str = "count") -> Any:
+    """Return the answer of a query."""
+    reply = await process.send(name, principal=who)
+    assert isinstance(reply, Reply), reply
+    if reply.stream is not None:
+        return len([part async for part in reply.stream])
+    return reply.body.decode()
+
+
+async def write(process: Process, who: Principal, name: str = "tea") -> None:
+    assert isinstance(await process.send("make", b'{"name": "%s"}' % name.encode(), principal=who), Reply)
+
+
+def caught_up(process: Process) -> Callable[[], bool]:
+    """Return what says whether the replica has all that was committed up to now."""
+    now = process.store.engine._clock()
+    return lambda: process.store.current() > now
+
+
+async def test_queries_are_answered_by_the_standby(service: Service) -> None:
+    process = await service.process()
+    await write(process, ANN)
+    await until(caught_up(process))
+    before = process.store.engine.replica.pool.opened
+    assert [await read(process, who) for who in (ANN, BOB)] == ["1", "1"]
+    await service.pause()
+    await write(process, ANN)
+    assert await read(process, BOB) == "1"
+    assert before == process.store.engine.replica.pool.opened == 1
+    assert process.store.statistics()["replica_connections"] == 1
+    assert (process.store.health(), process.store.degraded()) == (None, None)
+
+
+@pytest.mark.parametrize(("name", "old", "new"), [("count", "0", "1"), ("twice", "[0,0]", "[1,1]"), ("every", 0, 1)])
+async def test_who_has_written_sees_it_though_the_standby_does_not(
+    service: Service, name: str, old: Any, new: Any
+) -> None:
+    process = await service.process()
+    await until(caught_up(process))
+    await service.pause()
+    await write(process, ANN)
+    for _ in range(3):
+        assert await read(process, ANN, name) == new
+        assert await read(process, BOB, name) == old
+        await asyncio.sleep(0.15)
+    await service.resume()
+    await until(caught_up(process))
+    assert await read(process, BOB, name) == new
+
+
+async def test_another_worker_of_the_host_knows_who_has_written(service: Service) -> None:
+    one, other = await service.process(), await service.process()
+    await until(caught_up(other))
+    await service.pause()
+    await write(one, ANN)
+    assert (await read(other, ANN), await read(other, BOB)) == ("1", "0")
+
+
+async def test_who_has_written_nothing_reads_from_the_standby_and_all_unknown_are_one(service: Service) -> None:
+    process = await service.process()
+    await until(caught_up(process))
+    await service.pause()
+    assert not isinstance(await process.send("refuse", principal=BOB), Reply)
+    await write(process, Principal.anonymous)
+    assert (await read(process, BOB), await read(process, Principal.anonymous)) == ("0", "1")
+
+
+async def test_a_key_that_was_answered_before_is_a_write_too(service: Service) -> None:
+    one, elsewhere = await service.process(), await service.process()
+    elsewhere.bound.ports.store.listen(lambda: None)
+    await until(caught_up(one))
+    await service.pause()
+    reply = await one.send("make", b'{"name": "tea"}', key='"k"', principal=ANN)
+    again = await elsewhere.send("make", b'{"name": "tea"}', key='"k"', principal=ANN)
+    assert isinstance(reply, Reply)
+    assert isinstance(again, Reply)
+    assert again.replayed
+    assert await read(elsewhere, ANN) == "1"
+
+
+async def test_a_standby_that_is_too_far_behind_is_not_asked(service: Service) -> None:
+    process = await service.process(replica_seconds=0.5)
+    await until(caught_up(process))
+    await service.pause()
+    await write(process, ANN)
+    assert await read(process, BOB) == "0"
+    await until(process.store.degraded)
+    assert process.store.degraded() == "the replica is more than 0.5 s behind: queries go to the primary"
+    assert await read(process, BOB) == "1"
+    assert process.store.health() is None
+    await service.resume()
+    await until(lambda: process.store.degraded() is None)
+
+
+async def test_a_standby_that_goes_away_and_comes_back(service: Service) -> None:
+    process = await service.process()
+    await write(process, ANN)
+    await until(caught_up(process))
+    assert await read(process, BOB) == "1"
+    await asyncio.to_thread(service.standby.kill)
+    try:
+        assert [await read(process, BOB, name) for name in ("count", "twice", "count")] == ["1", "[1,1]", "1"]
+        assert await read(process, BOB, "every") == 1
+        await until(process.store.degraded)
+        assert process.store.degraded() == "the replica cannot be reached: queries go to the primary"
+        assert process.store.health() is None
+        late = await service.process()
+        assert await read(late, BOB) == "1"
+        assert late.store.degraded() is not None
+    finally:
+        await asyncio.to_thread(service.standby.start)
+    await until(lambda: process.store.degraded() is None and late.store.degraded() is None)
+    await until(caught_up(late))
+    await service.pause()
+    await write(process, ANN)
+    assert await read(late, BOB) == "1"
+
+
+async def test_a_read_that_the_standby_ends_is_asked_of_the_primary(service: Service) -> None:
+    """Whatever it plays back that a read holds up ends the read, or its connection."""
+    process = await service.process()
+    await write(process, ANN)
+    await until(caught_up(process))
+    assert await read(process, BOB) == "1"
+    await service.standby.ask(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mainstay'"
+    )
+    assert [await read(process, BOB, name) for name in ("count", "twice")] == ["1", "[1,1]"]
