@@ -55,7 +55,7 @@ class NoTokens(TokenVerifier):
 class Replica:
     """One process of a service."""
 
-    def __init__(self, module: Module, store: PostgresStore, recent: RecentWrites | None = None) -> None:
+    def __init__(self, module: Module, store: Any, recent: RecentWrites | None = None) -> None:
         clock = SystemClock()
         self.store = store
         self.ear = Ear()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from mainstay.adapters.sql.postgres_store import PostgresStore
+from mainstay.app.refusal import Refusal
 from mainstay.app.settings import Settings
 from mainstay.ports.clock import Clock
 from mainstay.ports.store import Store
@@ -21,6 +23,11 @@ _COMMIT: Mapping[str, str] = MappingProxyType({"full": "on", "normal": "off", "o
 def make(settings: Settings, clock: Clock) -> Store:
     """Rows in a PostgreSQL database."""
     database = settings.database
+    if "," in urlsplit(database.replica_url.reveal()).netloc.rpartition("@")[2]:
+        raise Refusal(
+            f"database.replica_url ({settings.source('database.replica_url')}) names several hosts",
+            "name the one whose progress is to be followed",
+        )
     return PostgresStore(
         database.url.reveal(),
         create=database.create,

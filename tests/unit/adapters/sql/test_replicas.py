@@ -1,22 +1,26 @@
-"""A real standby that queries are sent to: who reads from it, who does not, and what is when it lags or is gone."""
+"""A real replica that queries are sent to: who reads from it, who does not, and what is when it lags or is gone."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from own_mariadb import OwnMariadb, own_mariadbs
 from own_postgres import OwnServer, own_pair
 from postgres_world import Replica as Process
 
 from mainstay import Dto, Entity, Module, Principal, Repository, anyone, field
 from mainstay.adapters.local.clock import SystemClock
 from mainstay.adapters.local.recent_writes import MappedRecentWrites
+from mainstay.adapters.sql.mysql_store import MysqlStore
 from mainstay.adapters.sql.postgres_store import PostgresStore
 from mainstay.kernel.call import Reply
+from mainstay.ports.store import Store
 
 store = Module("store")
 ANN, BOB = (Principal(id=UUID(int=number), subject=name) for number, name in ((7, "ann"), (8, "bob")))
@@ -59,44 +63,102 @@ async def every(pieces: Repository[Piece]) -> AsyncIterator[Piece]:
         yield piece
 
 
-@pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[OwnServer, OwnServer]]:
-    with own_pair() as both:
-        yield both
+class Postgres:
+    """A primary and its replica."""
+
+    def __init__(self, primary: OwnServer, replica: OwnServer) -> None:
+        self._primary = primary
+        self._replica = replica
+        self.kill = replica.kill
+        self.start = replica.start
+
+    async def store(self, name: str, **options: Any) -> Store:
+        """Return a store on the pair, in a schema of this name."""
+        await self._primary.ask(f"CREATE SCHEMA IF NOT EXISTS {name}", "SELECT 1")
+        return PostgresStore(self._primary.url, schema=name, replica_url=self._replica.url, **options)
+
+    async def pause(self) -> None:
+        """Let the replica play nothing back any more."""
+        await self._replica.ask("SELECT pg_wal_replay_pause()")
+        await until(lambda: self._replica.ask("SELECT 1 WHERE pg_get_wal_replay_pause_state() = 'paused'"))
+
+    async def resume(self) -> None:
+        """Let it go on."""
+        await self._replica.ask("SELECT pg_wal_replay_resume()")
+
+    async def cut(self) -> None:
+        """Have the replica end all connections."""
+        await self._replica.ask(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mainstay'"
+        )
+
+
+class Mariadb:
+    """A primary and its replica."""
+
+    def __init__(self, primary: OwnMariadb, replica: OwnMariadb) -> None:
+        self._primary = primary
+        self._replica = replica
+        self.kill = replica.kill
+        self.start = replica.start
+
+    async def store(self, name: str, **options: Any) -> Store:
+        """Return a store on the pair, in a database of this name."""
+        if not await self._primary.ask(f"SHOW DATABASES LIKE '{name}'"):
+            await self._primary.ask(f"CREATE DATABASE {name}")
+            await until(lambda: self._replica.ask(f"SHOW DATABASES LIKE '{name}'"))
+        url, replica = f"{self._primary.url}/{name}", f"{self._replica.url}/{name}"
+        return MysqlStore(url, replica_url=replica, **options)
+
+    async def pause(self) -> None:
+        """Let the replica apply nothing any more."""
+        await self._replica.ask("STOP SLAVE SQL_THREAD")
+
+    async def resume(self) -> None:
+        """Let it go on."""
+        await self._replica.ask("START SLAVE")
+
+    async def cut(self) -> None:
+        """Have the replica end all connections."""
+        for (number,) in await self._replica.ask(
+            "SELECT id FROM information_schema.processlist WHERE command = 'Sleep' AND id <> CONNECTION_ID()"
+        ):
+            await self._replica.ask(f"KILL {number}")
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def servers(request: pytest.FixtureRequest) -> Iterator[Postgres | Mariadb]:
+    if request.param == "postgresql":
+        with own_pair() as (primary, standby):
+            yield Postgres(primary, standby)
+        return
+    with own_mariadbs() as (first, second):
+        asyncio.run(second.follow(first))
+        yield Mariadb(first, second)
 
 
 class Service:
-    """Processes of one host on a primary and its standby."""
+    """Processes of one host on a primary and its replica."""
 
-    def __init__(self, primary: OwnServer, standby: OwnServer, schema: str, folder: Path) -> None:
-        self.primary = primary
-        self.standby = standby
-        self._schema = schema
+    def __init__(self, servers: Postgres | Mariadb, folder: Path) -> None:
+        self.servers = servers
+        self._name = f"s{blake2b(str(folder).encode(), digest_size=8).hexdigest()}"
         self._path = folder / "recent"
         self._processes: list[Process] = []
 
     async def process(self, **options: Any) -> Process:
-        """Start a process that follows the standby."""
-        given = {"create": True, "pool": 2, "replica_seconds": 60.0, "replica_url": self.standby.url, **options}
-        own = PostgresStore(self.primary.url, schema=self._schema, **given)
+        """Start a process that follows the replica."""
+        given = {"create": True, "pool": 2, "replica_seconds": 60.0, **options}
+        own = await self.servers.store(self._name, **given)
         one = Process(store, own, recent=MappedRecentWrites(SystemClock().monotonic, self._path))
         await one.store.start(one.bound.tables)
         self._processes.append(one)
         return one
 
-    async def pause(self) -> None:
-        """Let the standby play nothing back any more."""
-        await self.standby.ask("SELECT pg_wal_replay_pause()")
-        await until(lambda: self.standby.ask("SELECT 1 WHERE pg_get_wal_replay_pause_state() = 'paused'"))
-
-    async def resume(self) -> None:
-        """Let it go on."""
-        await self.standby.ask("SELECT pg_wal_replay_resume()")
-
     async def stop(self) -> None:
         for one in self._processes:
             await one.store.stop()
-        await self.resume()
+        await self.servers.resume()
 
 
 async def until(found: Callable[[], Any], seconds: float = 10.0) -> None:
@@ -110,10 +172,8 @@ async def until(found: Callable[[], Any], seconds: float = 10.0) -> None:
 
 
 @pytest.fixture
-async def service(pair: tuple[OwnServer, OwnServer], tmp_path: Path) -> AsyncIterator[Service]:
-    schema = f"s{abs(hash(tmp_path.name))}"
-    await pair[0].ask(f"CREATE SCHEMA {schema}", "SELECT 1")
-    one = Service(*pair, schema, tmp_path)
+async def service(servers: Postgres | Mariadb, tmp_path: Path) -> AsyncIterator[Service]:
+    one = Service(servers, tmp_path)
     yield one
     await one.stop()
 
@@ -137,33 +197,31 @@ def caught_up(process: Process) -> Callable[[], bool]:
     return lambda: process.store.current() > now
 
 
-async def test_queries_are_answered_by_the_standby(service: Service) -> None:
+async def test_queries_are_answered_by_the_replica(service: Service) -> None:
     process = await service.process()
     await write(process, ANN)
     await until(caught_up(process))
-    before = process.store.engine.replica.pool.opened
     assert [await read(process, who) for who in (ANN, BOB)] == ["1", "1"]
-    await service.pause()
+    await service.servers.pause()
     await write(process, ANN)
     assert await read(process, BOB) == "1"
-    assert before == process.store.engine.replica.pool.opened == 1
     assert process.store.statistics()["replica_connections"] == 1
     assert (process.store.health(), process.store.degraded()) == (None, None)
 
 
 @pytest.mark.parametrize(("name", "old", "new"), [("count", "0", "1"), ("twice", "[0,0]", "[1,1]"), ("every", 0, 1)])
-async def test_who_has_written_sees_it_though_the_standby_does_not(
+async def test_who_has_written_sees_it_though_the_replica_does_not(
     service: Service, name: str, old: Any, new: Any
 ) -> None:
     process = await service.process()
     await until(caught_up(process))
-    await service.pause()
+    await service.servers.pause()
     await write(process, ANN)
     for _ in range(3):
         assert await read(process, ANN, name) == new
         assert await read(process, BOB, name) == old
         await asyncio.sleep(0.15)
-    await service.resume()
+    await service.servers.resume()
     await until(caught_up(process))
     assert await read(process, BOB, name) == new
 
@@ -171,15 +229,15 @@ async def test_who_has_written_sees_it_though_the_standby_does_not(
 async def test_another_worker_of_the_host_knows_who_has_written(service: Service) -> None:
     one, other = await service.process(), await service.process()
     await until(caught_up(other))
-    await service.pause()
+    await service.servers.pause()
     await write(one, ANN)
     assert (await read(other, ANN), await read(other, BOB)) == ("1", "0")
 
 
-async def test_who_has_written_nothing_reads_from_the_standby_and_all_unknown_are_one(service: Service) -> None:
+async def test_who_has_written_nothing_reads_from_the_replica_and_all_unknown_are_one(service: Service) -> None:
     process = await service.process()
     await until(caught_up(process))
-    await service.pause()
+    await service.servers.pause()
     assert not isinstance(await process.send("refuse", principal=BOB), Reply)
     await write(process, Principal.anonymous)
     assert (await read(process, BOB), await read(process, Principal.anonymous)) == ("0", "1")
@@ -189,7 +247,7 @@ async def test_a_key_that_was_answered_before_is_a_write_too(service: Service) -
     one, elsewhere = await service.process(), await service.process()
     elsewhere.bound.ports.store.listen(lambda: None)
     await until(caught_up(one))
-    await service.pause()
+    await service.servers.pause()
     reply = await one.send("make", b'{"name": "tea"}', key='"k"', principal=ANN)
     again = await elsewhere.send("make", b'{"name": "tea"}', key='"k"', principal=ANN)
     assert isinstance(reply, Reply)
@@ -198,26 +256,26 @@ async def test_a_key_that_was_answered_before_is_a_write_too(service: Service) -
     assert await read(elsewhere, ANN) == "1"
 
 
-async def test_a_standby_that_is_too_far_behind_is_not_asked(service: Service) -> None:
+async def test_a_replica_that_is_too_far_behind_is_not_asked(service: Service) -> None:
     process = await service.process(replica_seconds=0.5)
     await until(caught_up(process))
-    await service.pause()
+    await service.servers.pause()
     await write(process, ANN)
     assert await read(process, BOB) == "0"
     await until(process.store.degraded)
     assert process.store.degraded() == "the replica is more than 0.5 s behind: queries go to the primary"
     assert await read(process, BOB) == "1"
     assert process.store.health() is None
-    await service.resume()
+    await service.servers.resume()
     await until(lambda: process.store.degraded() is None)
 
 
-async def test_a_standby_that_goes_away_and_comes_back(service: Service) -> None:
+async def test_a_replica_that_goes_away_and_comes_back(service: Service) -> None:
     process = await service.process()
     await write(process, ANN)
     await until(caught_up(process))
     assert await read(process, BOB) == "1"
-    await asyncio.to_thread(service.standby.kill)
+    await asyncio.to_thread(service.servers.kill)
     try:
         assert [await read(process, BOB, name) for name in ("count", "twice", "count")] == ["1", "[1,1]", "1"]
         assert await read(process, BOB, "every") == 1
@@ -228,21 +286,19 @@ async def test_a_standby_that_goes_away_and_comes_back(service: Service) -> None
         assert await read(late, BOB) == "1"
         assert late.store.degraded() is not None
     finally:
-        await asyncio.to_thread(service.standby.start)
+        await asyncio.to_thread(service.servers.start)
     await until(lambda: process.store.degraded() is None and late.store.degraded() is None)
     await until(caught_up(late))
-    await service.pause()
+    await service.servers.pause()
     await write(process, ANN)
     assert await read(late, BOB) == "1"
 
 
-async def test_a_read_that_the_standby_ends_is_asked_of_the_primary(service: Service) -> None:
+async def test_a_read_that_the_replica_ends_is_asked_of_the_primary(service: Service) -> None:
     """Whatever it plays back that a read holds up ends the read, or its connection."""
     process = await service.process()
     await write(process, ANN)
     await until(caught_up(process))
     assert await read(process, BOB) == "1"
-    await service.standby.ask(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mainstay'"
-    )
+    await service.servers.cut()
     assert [await read(process, BOB, name) for name in ("count", "twice")] == ["1", "[1,1]"]
