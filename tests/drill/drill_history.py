@@ -23,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,14 +141,16 @@ async def search(wanted: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     levels: Counter[str] = Counter()
     edges = number = 0
     with tempfile.TemporaryDirectory(prefix="drill-history-") as folder:
-        async with STORES[wanted.store](Path(folder)) as stores, Maker(stores, chance) as maker:
+        replicated = wanted.store == "replicated"
+        maker_of = partial(Maker, chance=chance, replicated=replicated)
+        async with STORES[wanted.store](Path(folder)) as stores, maker_of(stores) as maker:
             while number < wanted.count and not (wanted.until_found and faults):
                 number += 1
                 history = await maker.make(number, wanted.transactions)
                 answers += history.answers
                 levels.update(one.level for one in history.transactions if not one.undone)
                 edges += dependencies(history.transactions)
-                found = anomalies(history.transactions)
+                found = anomalies(history.transactions, replicated=replicated)
                 if found:
                     faults[f"history {number}"] = [f"{name}: {where}" for name, where in found[:SHOWN]]
                 if number % 100 == 0:

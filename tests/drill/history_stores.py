@@ -13,12 +13,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mysql_databases import DatabaseStore, drop_databases
+from own_postgres import own_pair
 from postgres_schemas import SchemaStore, drop_schemas
 from served import Broken
 
 from mainstay.adapters.memory.store import MemoryStore
+from mainstay.adapters.sql.postgres_store import PostgresStore
 from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.ports.store import Store
+
+LAG_MILLISECONDS = 40
 
 Stores = AbstractAsyncContextManager[list[Store]]
 
@@ -105,12 +109,21 @@ def _name(folder: Path) -> str:
     return f"mainstay_drill_{os.getpid()}_{folder.name[-8:]}".lower()
 
 
+@contextlib.asynccontextmanager
+async def _replicated(_: Path) -> AsyncIterator[list[Store]]:
+    """A primary, and a standby for queries that is some commits behind all the time."""
+    with own_pair() as (primary, standby):
+        await standby.ask(f"ALTER SYSTEM SET recovery_min_apply_delay = {LAG_MILLISECONDS}", "SELECT pg_reload_conf()")
+        yield [PostgresStore(primary.url, create=True, pool=4, replica_url=standby.url) for _ in range(2)]
+
+
 STORES: Mapping[str, Callable[[Path], Stores]] = MappingProxyType(
     {
         "memory": _memory,
         "sqlite": _sqlite,
         "postgresql": _postgresql,
         "pooled": _pooled,
+        "replicated": _replicated,
         "mariadb": _mariadb,
         "mongo": _mongo,
         "dynamo": _dynamo,

@@ -26,6 +26,7 @@ from mainstay import field as column
 from mainstay.adapters.local.clock import SystemClock
 from mainstay.adapters.local.entropy import SystemEntropy
 from mainstay.adapters.local.ids import SystemIds
+from mainstay.adapters.local.recent_writes import MappedRecentWrites
 from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
@@ -34,6 +35,7 @@ from mainstay.kernel.dispatch import dispatch
 from mainstay.model.conditions import all_of
 from mainstay.model.operation import Isolation
 from mainstay.model.problem import NotFound, Problem, SerializationConflict
+from mainstay.ports.recent_writes import RecentWrites
 from mainstay.ports.store import Store
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
 from mainstay.testing.fixed import ClearSealer
@@ -127,15 +129,15 @@ class History:
         self.answers["committed"] += 1
 
 
-def planned(history: History, number: int, session: int, mixed: bool) -> Plan:
-    """Draw a transaction."""
+def planned(history: History, number: int, session: int, *, mixed: bool, kernel: bool) -> Plan:
+    """Draw a transaction; ``kernel``: no other way is taken."""
     chance = history.chance
     isolation: Isolation | None = None
     if chance.random() < 0.7:
         isolation = chance.choice(tuple(LEVELS)) if mixed else "serializable"
     steps = tuple(_step(history, isolation is not None) for _ in range(chance.randint(1, 4)))
     undone = isolation is not None and chance.random() < 0.1
-    plan = Plan(number, session, isolation, steps, undone, kernel=chance.random() < 0.5)
+    plan = Plan(number, session, isolation, steps, undone, kernel=kernel or chance.random() < 0.5)
     history.plans[number] = plan
     return plan
 
@@ -224,7 +226,7 @@ async def _written(history: History, one: Transaction, doors: Doorways, step: St
 class Process:
     """One process of a service on a store: its operations, and its doorways to the store itself."""
 
-    def __init__(self, store: Store, history: Callable[[], History]) -> None:
+    def __init__(self, store: Store, history: Callable[[], History], recent: RecentWrites | None) -> None:
         self.store = store
         self._history = history
         self._ports = Ports(
@@ -235,6 +237,7 @@ class Process:
             entropy=SystemEntropy(),
             sealer=ClearSealer(),
             observer=Recorder(),
+            recent=recent,
         )
         self.bound: Bound = bind(Service("history", modules=[_module(history)]), self._ports)
         if self.bound.faults:
@@ -245,7 +248,9 @@ class Process:
         """Make a planned transaction by the operation of its isolation."""
         history, before = self._history(), len(self._history().transactions)
         operation = self._operations["look" if plan.isolation is None else plan.isolation]
-        request = Call(operation=operation, request_id="r", peer="p", arguments={"number": str(plan.number)})
+        who = Principal(id=UUID(int=100 + plan.session))
+        arguments = {"number": str(plan.number)}
+        request = Call(operation=operation, request_id="r", peer="p", arguments=arguments, principal=who)
         told = await dispatch(request)
         attempts = [one for one in history.transactions[before:] if one.session == plan.session]
         if isinstance(told, Problem):
@@ -277,7 +282,8 @@ class Process:
         """Return a unit of work that has not begun."""
         ports = self._ports
         frame = Frame(Principal.system, "history", ports.clock, ports.ids, ports.sealer, self.bound.plans, self.store)
-        return UnitOfWork(frame, write=isolation is not None, single=single, isolation=isolation or "serializable")
+        write = isolation is not None
+        return UnitOfWork(frame, write=write, single=single, isolation=isolation or "serializable", latest=not write)
 
     def doorways(self, unit: UnitOfWork) -> Doorways:
         """Return what a transaction works with."""
@@ -344,10 +350,12 @@ def _module(history: Callable[[], History]) -> Module:
 class Maker:
     """Makes histories on the stores of some processes, one history after another."""
 
-    def __init__(self, stores: Sequence[Store], chance: random.Random) -> None:
+    def __init__(self, stores: Sequence[Store], chance: random.Random, *, replicated: bool = False) -> None:
         self._chance = chance
         self._now: History | None = None
-        self._processes = [Process(store, self._history) for store in stores]
+        self._replicated = replicated  # who has written is noted by the kernel: all goes through it
+        recent = MappedRecentWrites(SystemClock().monotonic) if replicated else None  # for both, in one process
+        self._processes = [Process(store, self._history, recent) for store in stores]
         self._stack = AsyncExitStack()
 
     def _history(self) -> History:
@@ -380,5 +388,5 @@ class Maker:
     async def _session(self, history: History, session: int, left: Any, mixed: bool) -> None:
         process = self._processes[session % len(self._processes)]
         for number in left:
-            plan = planned(history, number, session, mixed)
+            plan = planned(history, number, session, mixed=mixed, kernel=self._replicated)
             await (process.call(plan) if plan.kernel else process.run(plan))

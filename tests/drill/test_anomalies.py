@@ -130,6 +130,24 @@ def test_what_was_told_before_is_seen(wrote: Op, read: Op, level: Level, session
     assert anomalies([first, meanwhile]) == []
 
 
+@pytest.mark.parametrize(("wrote", "read"), [(w("x", 1), r("x")), (add("s", 1), scan("s"))], ids=["list", "set"])
+def test_a_replica_shows_each_its_own_writes_and_others_later(wrote: Op, read: Op) -> None:
+    for session, names_ in [(1, {"read your writes"}), (2, set())]:
+        first = Transaction("T1", "serializable", 1, 0.0, 1.0, False, [wrote])
+        late = Transaction("T2", "snapshot", session, 2.0, 3.0, False, [read])
+        assert {found.name for found in anomalies([first, late], replicated=True)} == names_
+
+
+def test_a_replica_may_show_two_commits_in_another_order_but_no_half_of_one() -> None:
+    for history, found in [
+        (LONG_FORK, set()),
+        (READ_SKEW, {"G-single read skew"}),
+        (HALF_OF_A_SET, {"G-single read skew"}),
+    ]:
+        made = [Transaction(f"T{n}", "snapshot", n, 0.0, 1.0, False, ops) for n, ops in enumerate(history, 1)]
+        assert {one.name for one in anomalies(made, replicated=True)} == found
+
+
 def test_what_another_has_seen_is_seen_after_it() -> None:
     value: Version = (1,)
     writer = Transaction("T1", "serializable", 1, 0.0, 9.0, False, [Op("write", "x", value)])

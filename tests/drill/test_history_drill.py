@@ -31,6 +31,11 @@ POOLED_AS_THE_SERVER_IS_SET: Patch = (
     "ISOLATION LEVEL {level}{",
     "ISOLATION LEVEL READ COMMITTED{",
 )
+ALL_FROM_THE_REPLICA: Patch = (
+    "kernel/invoke.py",
+    "None if recent is None else lambda who: recent.last(who) >= current()",
+    "None",
+)
 NO_RANGES_LOCKED: Patch = ("adapters/sql/mysql/link.py", '"SERIALIZABLE, READ WRITE"', '"READ COMMITTED, READ WRITE"')
 UPDATES_LOST: Patch = (
     "adapters/sql/mysql/link.py",
@@ -46,7 +51,9 @@ NOTHING_CHECKED: Patch = (
 
 
 @pytest.mark.parametrize("seed", [1, secrets.randbelow(2**32)], ids=["fixed", "drawn"])
-@pytest.mark.parametrize("store", ["memory", "sqlite", "postgresql", "pooled", "mariadb", "mongo", "dynamo"])
+@pytest.mark.parametrize(
+    "store", ["memory", "sqlite", "postgresql", "pooled", "replicated", "mariadb", "mongo", "dynamo"]
+)
 def test_no_anomaly_beyond_the_isolation_promised(store: str, seed: int) -> None:
     histories = FEW if store == "dynamo" else HISTORIES
     code, told = drill("history", "--count", str(histories), "--seed", str(seed), "--store", store)
@@ -63,6 +70,7 @@ def test_no_anomaly_beyond_the_isolation_promised(store: str, seed: int) -> None
         pytest.param("postgresql", 60, (COMMANDS_ON_SNAPSHOTS,), "G2", id="postgresql, commands"),
         pytest.param("postgresql", 60, (QUERIES_ON_NONE,), "", id="postgresql, queries"),
         pytest.param("pooled", 40, (POOLED_AS_THE_SERVER_IS_SET,), "", id="pooled"),
+        pytest.param("replicated", 40, (ALL_FROM_THE_REPLICA,), "read your writes", id="replicated"),
         pytest.param("mariadb", 40, (NO_RANGES_LOCKED,), "", id="mariadb"),
         pytest.param("mariadb", 200, (UPDATES_LOST,), "", id="mariadb, repeatable read"),
         pytest.param("mongo", 60, (NO_GUARDS,), "G2", id="mongo"),

@@ -66,7 +66,7 @@ class _Edge(NamedTuple):
         return self.kind[:2] == "rw"
 
 
-def anomalies(history: Sequence[Transaction]) -> list[Anomaly]:
+def anomalies(history: Sequence[Transaction], *, replicated: bool = False) -> list[Anomaly]:
     """Return what goes beyond the level of each transaction.
 
     - All: no dirty, intermediate or foreign read, own writes are seen, no cycle of ww and wr (G0, G1).
@@ -74,16 +74,19 @@ def anomalies(history: Sequence[Transaction]) -> list[Anomaly]:
       anti-dependencies in a row (Fekete et al., "Making snapshot isolation serializable", TODS 2005).
     - ``serializable``, among themselves: no cycle at all.
     - Whatever was told to anyone before a transaction began is seen by it.
+
+    Where queries are ``replicated``, each sees one snapshot and what its own session has written; two of them, on two
+    servers, may see two commits in different orders.
     """
     versions = _Versions(history)
-    found = [*_reads(history, versions), *_staleness(history, versions)]
+    found = [*_reads(history, versions), *_staleness(history, versions, own=replicated)]
     done = [one for one in history if not one.undone]
     flow = versions.edges(done)
     found += _cycles([edge for edge in flow if edge.kind == "ww"], against="none")
     found += _cycles(flow, against="none")
     isolated = [one for one in done if one.level != "read_committed"]
     found += versions.lost_updates(isolated)
-    found += _cycles(versions.edges(isolated), against="apart")
+    found += _cycles(versions.edges(isolated), against="once" if replicated else "apart")
     found += _cycles(versions.edges([one for one in done if one.level == "serializable"]), against="any")
     return list(dict.fromkeys(found))
 
@@ -228,17 +231,18 @@ def _inside(one: Transaction) -> Iterator[Anomaly]:
             seen[key] = set(value) - added[key]
 
 
-def _staleness(history: Sequence[Transaction], versions: _Versions) -> Iterator[Anomaly]:
-    """Give reads that miss what somebody had been told of before the reader began."""
+def _staleness(history: Sequence[Transaction], versions: _Versions, *, own: bool) -> Iterator[Anomaly]:
+    """Give reads that miss what somebody had been told of before the reader began; ``own``: what it has written."""
     done = [one for one in history if not one.undone]
     forked = {key for key, _ in versions.writer if versions.forked(key)}
     for one in done:
-        known = _known(other for other in done if other.end < one.start)
-        own: set[str] = set()
+        before = (other for other in done if other.end < one.start)
+        known = _written(other for other in before if other.session == one.session) if own else _known(before)
+        touched: set[str] = set()
         for verb, key, value in one.ops:
             if verb in ("write", "add"):
-                own.add(key)
-            elif key not in own and key not in forked:
+                touched.add(key)
+            elif key not in touched and key not in forked:
                 for member, teller in known[key].items():
                     if member not in value:
                         how = "read your writes" if teller.session == one.session else "stale read"
@@ -255,21 +259,33 @@ def _known(before: Iterable[Transaction]) -> dict[str, dict[int, Transaction]]:
     return known
 
 
-def _cycles(edges: Sequence[_Edge], against: Literal["none", "apart", "any"]) -> Iterator[Anomaly]:
+def _written(before: Iterable[Transaction]) -> dict[str, dict[int, Transaction]]:
+    """Return what was added to each list and set by those who ended before, and by whom."""
+    known: dict[str, dict[int, Transaction]] = defaultdict(dict)
+    for one in before:
+        for verb, key, value in one.ops:
+            if verb in ("write", "add"):
+                known[key] |= dict.fromkeys(value[-1:] if verb == "write" else value, one)
+    return known
+
+
+def _cycles(edges: Sequence[_Edge], against: Literal["none", "once", "apart", "any"]) -> Iterator[Anomaly]:
     """Give the shortest cycle through each edge that must not be in one; ``against`` says what of anti-dependencies.
 
-    ``none``: they do not count; ``apart``: cycles with two in a row are allowed; ``any``: none is.
+    ``none``: they do not count; ``once``: cycles with several are allowed; ``apart``: those with two in a row;
+    ``any``: none is.
     """
     ways: dict[Transaction, list[_Edge]] = defaultdict(list)
     for edge in edges:
         if against != "none" or not edge.against:
             ways[edge.source].append(edge)
     together = _components(ways)
+    back = ways if against != "once" else {one: [way for way in out if not way.against] for one, out in ways.items()}
     told: set[frozenset[Transaction]] = set()
     for edge in (each for among in ways.values() for each in among):
         if together[edge.source] != together[edge.target]:
             continue
-        cycle = _way_back(ways, edge, lambda a, b: against != "apart" or not (a.against and b.against))
+        cycle = _way_back(back, edge, lambda a, b: against != "apart" or not (a.against and b.against))
         through = frozenset(each.source for each in cycle)
         if cycle and through not in told:
             told.add(through)

@@ -93,7 +93,7 @@ def test_a_replica_of_several_hosts_is_refused(tmp_path: Path) -> None:
         "MAINSTAY_DATABASE_URL": "postgresql://one.example,two.example/shop",
         "MAINSTAY_DATABASE_REPLICA_URL": "postgresql://me:geheim@three.example,four.example/shop",
     }
-    with pytest.raises(Refusal, match="replica_url .* names several hosts") as raised:
+    with pytest.raises(Refusal, match=r"replica_url .* names several hosts") as raised:
         assembled(tmp_path, **urls)
     assert "geheim" not in str(raised.value)
 
