@@ -117,6 +117,13 @@ def test_a_cycle_is_found_through_one_of_a_lower_level() -> None:
     assert names(behind, [COMMITTED, SERIALIZABLE, SNAPSHOT]) == {"G-single read skew"}
 
 
+def test_what_one_of_a_lower_level_overwrote_is_not_held_against_who_overwrote_that() -> None:
+    history: History = [[r("x"), w("y", 1)], [w("x", 2)], [r("y"), r("x", 2), w("x", 2, 3)]]
+    for level in (SNAPSHOT, COMMITTED):
+        assert names(history, [SERIALIZABLE, level, SERIALIZABLE]) == set()
+    assert names(history, SERIALIZABLE) == {"G2-item write skew"}
+
+
 @pytest.mark.parametrize(
     ("sessions", "name"), [((1, 1), "read your writes"), ((1, 2), "stale read")], ids=["of its own", "of another"]
 )

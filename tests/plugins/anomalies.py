@@ -72,7 +72,8 @@ def anomalies(history: Sequence[Transaction], *, replicated: bool = False) -> li
     - All: no dirty, intermediate or foreign read, own writes are seen, no cycle of ww and wr (G0, G1).
     - ``snapshot`` and better: what was read stays as it was, no lost update, and no cycle but such as have two
       anti-dependencies in a row (Fekete et al., "Making snapshot isolation serializable", TODS 2005).
-    - ``serializable``, among themselves: no cycle at all.
+    - ``serializable``, among themselves: no cycle at all. What one of them read and another overwrote only behind one of
+      a lower level does not count: it was that one that overwrote it, and nobody looks out for it.
     - Whatever was told to anyone before a transaction began is seen by it.
 
     Where queries are ``replicated``, each sees one snapshot and what its own session has written; two of them, on two
@@ -87,7 +88,8 @@ def anomalies(history: Sequence[Transaction], *, replicated: bool = False) -> li
     isolated = [one for one in done if one.level != "read_committed"]
     found += versions.lost_updates(isolated)
     found += _cycles(versions.edges(isolated), against="once" if replicated else "apart")
-    found += _cycles(versions.edges([one for one in done if one.level == "serializable"]), against="any")
+    serializable = [one for one in done if one.level == "serializable"]
+    found += _cycles(versions.edges(serializable, direct=True), against="any")
     return list(dict.fromkeys(found))
 
 
@@ -116,16 +118,24 @@ class _Versions:
                         self.adder[key, member] = one
                         self._members[key][member] = one
 
-    def edges(self, among: Collection[Transaction]) -> list[_Edge]:
-        """Return the dependencies between these; where another stands between two of them, it is passed over."""
+    def edges(self, among: Collection[Transaction], *, direct: bool = False) -> list[_Edge]:
+        """Return the dependencies between these; where another stands between two of them, it is passed over.
+
+        ``direct``: not so in anti-dependencies.
+        """
         chosen = set(among)
         found: dict[_Edge, None] = {}
         for one in among:
             for verb, key, value in one.ops:
                 for edge in self._of(one, verb, key, value, chosen):
-                    if edge.source is not edge.target:
+                    passed = direct and verb == "read" and edge.against and not self._follows(edge, value)
+                    if edge.source is not edge.target and not passed:
                         found[edge] = None
         return list(found)
+
+    def _follows(self, edge: _Edge, version: Version) -> bool:
+        """Whether the target of an edge wrote the very next version."""
+        return any(self.writer[edge.key, each] is edge.target for each in self._next[edge.key, version])
 
     def _of(self, one: Transaction, verb: Verb, key: str, value: Version, among: set[Transaction]) -> Iterator[_Edge]:
         if verb == "write":
