@@ -72,8 +72,8 @@ def anomalies(history: Sequence[Transaction], *, replicated: bool = False) -> li
     - All: no dirty, intermediate or foreign read, own writes are seen, no cycle of ww and wr (G0, G1).
     - ``snapshot`` and better: what was read stays as it was, no lost update, and no cycle but such as have two
       anti-dependencies in a row (Fekete et al., "Making snapshot isolation serializable", TODS 2005).
-    - ``serializable``, among themselves: no cycle at all. What one of them read and another overwrote only behind one of
-      a lower level does not count: it was that one that overwrote it, and nobody looks out for it.
+    - ``serializable``, among themselves: no cycle at all. What one of them read and another overwrote only behind one
+      of a lower level does not count: it was that one that overwrote it, and nobody looks out for it.
     - Whatever was told to anyone before a transaction began is seen by it.
 
     Where queries are ``replicated``, each sees one snapshot and what its own session has written; two of them, on two
