@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from postgres_schemas import SchemaStore, drop_schemas, server_url
 
+from mainstay.adapters.sql.migrations.postgres_target import PostgresTarget
 from mainstay.adapters.sql.postgres.hosts import Hosts, urls_of
 from mainstay.adapters.sql.postgres_store import PostgresStore
 from mainstay.ports.store import Store
@@ -62,6 +63,11 @@ def test_a_url_is_parted_into_one_for_each_host() -> None:
         "postgresql://me:a%2Cb@three/shop?sslmode=require",
     ]
     assert list(urls_of("postgresql:///shop")) == ["postgresql:///shop"]
+
+
+def test_migrations_tell_all_hosts_and_no_secret() -> None:
+    assert str(PostgresTarget("postgresql://me:geheim@a:1,b:2/shop")) == "postgresql://a:1,b:2/shop"
+    assert str(PostgresTarget("postgresql:///shop", "s")) == "postgresql://localhost/shop (schema s)"
 
 
 async def test_the_first_that_is_fit_is_taken_and_asked_first_from_then_on() -> None:
