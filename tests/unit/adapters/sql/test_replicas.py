@@ -20,6 +20,7 @@ from mainstay.adapters.local.recent_writes import MappedRecentWrites
 from mainstay.adapters.sql.mysql_store import MysqlStore
 from mainstay.adapters.sql.postgres_store import PostgresStore
 from mainstay.kernel.call import Reply
+from mainstay.model.problem import SerializationConflict
 from mainstay.ports.store import Store
 
 store = Module("store")
@@ -302,3 +303,27 @@ async def test_a_read_that_the_replica_ends_is_asked_of_the_primary(service: Ser
     assert await read(process, BOB) == "1"
     await service.servers.cut()
     assert [await read(process, BOB, name) for name in ("count", "twice")] == ["1", "[1,1]"]
+
+
+async def test_a_read_that_holds_up_the_replica_is_asked_of_the_primary(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL tells a conflict with recovery as one that could not be serialised."""
+    process = await service.process()
+    await write(process, ANN)
+    await until(caught_up(process))
+    pool = process.store.engine.replica.pool
+    link = await pool.take()
+    fetch = type(link).fetch
+    pool.give(link)
+    ended: list[str] = []
+
+    async def fetch_or_end(self: Any, statement: str, *more: Any, **named: Any) -> Any:
+        if self in pool._lent and "store_piece" in statement:
+            ended.append(statement)
+            raise SerializationConflict
+        return await fetch(self, statement, *more, **named)
+
+    monkeypatch.setattr(type(link), "fetch", fetch_or_end)
+    assert [await read(process, BOB, name) for name in ("count", "twice")] == ["1", "[1,1]"]
+    assert len(ended) == 2
