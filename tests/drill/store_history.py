@@ -34,7 +34,7 @@ from mainstay.kernel.call import Call
 from mainstay.kernel.dispatch import dispatch
 from mainstay.model.conditions import all_of
 from mainstay.model.operation import Isolation
-from mainstay.model.problem import NotFound, Problem, SerializationConflict
+from mainstay.model.problem import Internal, NotFound, Problem, SerializationConflict
 from mainstay.ports.recent_writes import RecentWrites
 from mainstay.ports.store import Store
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
@@ -235,6 +235,7 @@ class Process:
     def __init__(self, store: Store, history: Callable[[], History], recent: RecentWrites | None) -> None:
         self.store = store
         self._history = history
+        self._recorder = Recorder()
         self._ports = Ports(
             store=store,
             limiter=MemoryLimiter(SystemClock()),
@@ -242,7 +243,7 @@ class Process:
             ids=SystemIds(),
             entropy=SystemEntropy(),
             sealer=ClearSealer(),
-            observer=Recorder(),
+            observer=self._recorder,
             recent=recent,
         )
         self.bound: Bound = bind(Service("history", modules=[_module(history)]), self._ports)
@@ -261,6 +262,8 @@ class Process:
         attempts = [one for one in history.transactions[before:] if one.session == plan.session]
         if isinstance(told, Problem):
             history.answers[told.code] += 1
+            if isinstance(told, Internal):
+                raise RuntimeError(f"{operation.name} failed") from self._recorder.unexpected
         else:
             history.committed(attempts[-1])
 

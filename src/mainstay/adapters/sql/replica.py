@@ -57,6 +57,10 @@ class Replica(ABC, Generic[L]):
             return f"the replica is more than {self.seconds:g} s behind: queries go to the primary"
         return None
 
+    def forget(self) -> None:
+        """Ask it nothing until it has what was committed before now: tables that were made, for example."""
+        self._has, self._goal = -1.0, None
+
     async def start(self) -> None:
         """Begin to look at it. A replica that is away is looked for; nobody waits for it."""
         with suppress(Unavailable):

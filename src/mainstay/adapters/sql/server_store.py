@@ -48,6 +48,8 @@ class ServerStore(Store, Server[L]):
             if self._create:
                 await self._create_tables(tables)
                 await self.engine.learn()
+                if self.engine.replica is not None:
+                    self.engine.replica.forget()
         except BaseException:
             await self.engine.stop()
             raise

@@ -88,6 +88,18 @@ async def test_a_query_goes_to_a_replica_that_is_known_to_be_near() -> None:
     assert "cannot be reached" in (replica.degraded() or "")
 
 
+async def test_a_replica_is_not_asked_before_it_has_the_tables_that_were_made() -> None:
+    clock, pool, primary = Clock(), Pool(True, False, True), Pool("77", "88")
+    replica = made(pool, primary, clock)
+    await replica._try()
+    replica.forget()
+    await replica._try()
+    assert replica.choose(latest=False) is primary  # type: ignore[comparison-overlap]
+    await replica._try()
+    assert replica.choose(latest=False) is pool  # type: ignore[comparison-overlap]
+    assert [values[0] for _, *values in pool.asked] == ["77", "88", "88"]
+
+
 async def test_a_place_is_asked_for_until_the_replica_has_come_to_it() -> None:
     clock, pool, primary = Clock(), Pool(False, False, True), Pool("77")
     replica = made(pool, primary, clock)
