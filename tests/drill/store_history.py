@@ -263,7 +263,7 @@ class Process:
         if isinstance(told, Problem):
             history.answers[told.code] += 1
             if isinstance(told, Internal):
-                raise RuntimeError(f"{operation.name} failed") from self._recorder.unexpected
+                raise RuntimeError(f"{operation.name} failed") from self._recorder.unexpected()
         else:
             history.committed(attempts[-1])
 

@@ -31,6 +31,7 @@ class Replica(ABC, Generic[L]):
         self.seconds = seconds
         self._clock = clock
         self._has = -1.0  # nothing is known yet
+        self._since = -1.0
         self._goal: tuple[float, object] | None = None
         self._looking: asyncio.Task[None] | None = None
 
@@ -59,7 +60,7 @@ class Replica(ABC, Generic[L]):
 
     def forget(self) -> None:
         """Ask it nothing until it has what was committed before now: tables that were made, for example."""
-        self._has, self._goal = -1.0, None
+        self._since, self._has, self._goal = self._clock(), -1.0, None
 
     async def start(self) -> None:
         """Begin to look at it. A replica that is away is looked for; nobody waits for it."""
@@ -93,7 +94,7 @@ class Replica(ABC, Generic[L]):
                 self._goal = (begun, await self._committed())
             begun, place = self._goal
             if await self._applied(place):
-                self._has, self._goal = begun, None
+                self._has, self._goal = begun if begun >= self._since else -1.0, None
 
     @abstractmethod
     async def _committed(self) -> object:
