@@ -247,8 +247,7 @@ class Process:
             recent=recent,
         )
         self.bound: Bound = bind(Service("history", modules=[_module(history)]), self._ports)
-        if self.bound.faults:
-            raise RuntimeError(str(self.bound.faults))
+        assert not self.bound.faults, self.bound.faults
         self._operations = {each.name: each for each in self.bound.operations}
 
     async def call(self, plan: Plan) -> None:
