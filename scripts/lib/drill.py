@@ -2,7 +2,7 @@
 
 scripts/drill                                  list the drills
 scripts/drill NAME [--count N] [--seed S]      run one; what it needs beside these follows `--`
-scripts/drill NAME ... --save                  also keep what it says in docs/drills/NAME.txt
+scripts/drill NAME ... --save [AS]             also keep what it says in docs/drills/NAME.txt, or in AS.txt
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("name", nargs="?")
     parser.add_argument("--count", type=int, default=20, help="how many times (20)")
     parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same moments")
-    parser.add_argument("--save", action="store_true", help=f"keep the output in {RECORDS}")
+    parser.add_argument("--save", nargs="?", const="", metavar="AS", help=f"keep the output in {RECORDS}")
     end = arguments.index("--") if "--" in arguments else len(arguments)
     wanted = parser.parse_args(arguments[:end])
     drills = {path.stem.removeprefix("drill_"): path for path in sorted(DRILLS.glob("drill_*.py"))}
@@ -44,7 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2 if wanted.name else 0
     seed = secrets.randbelow(2**32) if wanted.seed is None else wanted.seed
     options = ["--count", str(wanted.count), "--seed", str(seed), *arguments[end + 1 :]]
-    return _run(wanted.name, drills[wanted.name], options, save=wanted.save)
+    record = None if wanted.save is None else RECORDS / f"{wanted.save or wanted.name}.txt"
+    return _run(wanted.name, drills[wanted.name], options, record)
 
 
 def _list(drills: dict[str, Path]) -> None:
@@ -55,8 +56,9 @@ def _list(drills: dict[str, Path]) -> None:
         print(f"there is no drill yet: a drill is a file {DRILLS}/drill_NAME.py with main(arguments)")
 
 
-def _run(name: str, path: Path, options: list[str], *, save: bool) -> int:
-    heading = f"$ scripts/drill {name} {' '.join(options)}\n"
+def _run(name: str, path: Path, options: list[str], record: Path | None) -> int:
+    numbers, own = options[:4], options[4:]
+    heading = f"$ scripts/drill {' '.join((name, *numbers, *(('--', *own) if own else ())))}\n"
     print(heading, end="", flush=True)
     command = [sys.executable, "-u", "-c", LAUNCH, str(path.parent), path.stem, *options]
     said = [heading]
@@ -64,9 +66,9 @@ def _run(name: str, path: Path, options: list[str], *, save: bool) -> int:
         for line in process.stdout or ():
             print(line, end="", flush=True)
             said.append(line)
-    if save:
+    if record is not None:
         RECORDS.mkdir(parents=True, exist_ok=True)
-        (RECORDS / f"{name}.txt").write_text("".join(said), encoding="utf-8")
+        record.write_text("".join(said), encoding="utf-8")
     return process.returncode
 
 

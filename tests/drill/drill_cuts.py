@@ -22,11 +22,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
-from own_postgres import OwnServer, own_server
 from served import HERE, Broken, Connection, Lost, Service, parse, serving, verdict
 
 sys.path.insert(0, str(HERE.parent / "plugins"))
 
+from own_postgres import OwnServer, own_server
 from postgres_proxy import Proxy
 
 CLIENTS = 10

@@ -1,10 +1,15 @@
-"""Record what concurrent calls over HTTP saw and did in three workers, and look for an order that explains it.
+"""Record what concurrent calls saw and did, over HTTP or in a store, and look for what no promise explains.
 
-Commands read lists, append to them and move money, some to be refused at the end; queries read two lists and all
-accounts, with pauses between. Their history, timed by the clients, must be strictly serialisable (see
-``sqlite_history``). Beside them counters are read and then changed in the version that was read: no change may be lost.
+Over HTTP, with three workers, commands read lists, append to them and move money, some to be refused; queries
+read two lists and all accounts, with pauses between. Their history, timed by the clients, must be strictly serialisable
+(see ``sqlite_history``). Beside them counters are read and then changed in the version that was read: no change may be
+lost.
+
+With ``--store`` so many small random histories are made of one store, through its port and through the kernel, and each
+is searched for anomalies beyond the isolation that every transaction asked for (see ``anomalies``, ``store_history``).
 
     scripts/drill history --count 3000 --seed 7
+    scripts/drill history --count 1000 --seed 7 -- --store postgresql
 """
 
 from __future__ import annotations
@@ -13,16 +18,20 @@ import asyncio
 import random
 import sqlite3
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from served import Connection, Lost, Service, parse, serving, verdict
+from served import HERE, Connection, Lost, Service, parse, serving, verdict
 from sqlite_history import ACCOUNTS, KEYS, Call, check
 
 CLIENTS, COUNTERS = 18, 2
+SHOWN = 3  # anomalies of a history
 
 
 class Recorder:
@@ -120,9 +129,47 @@ def judge(recorder: Recorder, service: Service) -> dict[str, Any]:
     return faults
 
 
+async def search(wanted: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Make histories of a store; return the faults and the figures."""
+    from anomalies import anomalies, dependencies
+    from history_stores import STORES
+    from store_history import MET, Maker
+
+    chance, begun = random.Random(wanted.seed), time.monotonic()
+    faults: dict[str, Any] = {}
+    answers: Counter[str] = Counter()
+    levels: Counter[str] = Counter()
+    edges = number = 0
+    with tempfile.TemporaryDirectory(prefix="drill-history-") as folder:
+        replicated = wanted.store == "replicated"
+        maker_of = partial(Maker, chance=chance, replicated=replicated)
+        async with STORES[wanted.store](Path(folder)) as stores, maker_of(stores) as maker:
+            while number < wanted.count and not (wanted.until_found and faults):
+                number += 1
+                history = await maker.make(number, wanted.transactions)
+                answers += history.answers
+                levels.update(one.level for one in history.transactions if not one.undone)
+                edges += dependencies(history.transactions)
+                found = anomalies(history.transactions, replicated=replicated)
+                if found:
+                    faults[f"history {number}"] = [f"{name}: {where}" for name, where in found[:SHOWN]]
+                if number % 100 == 0:
+                    print(f"{number} histories, {levels.total()} transactions committed", flush=True)
+    strange = answers.keys() - {"committed", *MET}
+    if strange:
+        faults["answers"] = {code: answers[code] for code in strange}
+    figures = {"committed": dict(sorted(levels.items())), "answers": dict(sorted(answers.items()))}
+    seconds = round(time.monotonic() - begun, 1)
+    return faults, {"histories": number, "seconds": seconds, "dependencies": edges, **figures}
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Make ``--count`` calls."""
-    wanted = parse(arguments, __doc__, workers=3)
+    """Make ``--count`` calls, or with ``--store`` so many histories."""
+    wanted = parse(arguments, __doc__, workers=3, transactions=30, store="", until_found=0)
+    if wanted.store:
+        sys.path[:0] = [*([str(wanted.package)] if wanted.package else []), str(HERE.parent / "plugins")]
+        faults, figures = asyncio.run(search(wanted))
+        return verdict(faults, seed=wanted.seed, store=wanted.store, **figures)
     with serving(workers=wanted.workers, package=wanted.package) as service:
         recorder = Recorder(service.port, wanted.count, random.Random(wanted.seed))
         begun = time.monotonic()

@@ -357,14 +357,14 @@ class Options(argparse.Namespace):
     package: Path | None
 
 
-def parse(arguments: Sequence[str], description: str | None, **more: int) -> Options:
-    """Read a drill's arguments; ``more`` are numbers of its own with their defaults."""
+def parse(arguments: Sequence[str], description: str | None, **more: int | str) -> Options:
+    """Read a drill's arguments; ``more`` are numbers and words of its own with their defaults."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=20, help="how many times")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--package", type=Path, help="a folder with a changed copy of the package")
     for name, default in more.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     return parser.parse_args(list(arguments), namespace=Options())
 
 

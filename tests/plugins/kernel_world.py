@@ -92,7 +92,7 @@ async def build() -> AsyncIterator[Build]:
 
     async def make(*modules: Module, limits: Any = (), provide: Any = None, known: Any = None, **more: Any) -> World:
         clock, ear, tokens = FixedClock(), Ear(), Names()
-        store = MemoryStore()
+        store = more.pop("store", None) or MemoryStore()
         service = Service("sample", modules=modules, limits=limits)
         if provide is not None:
             provide(service)
@@ -105,6 +105,7 @@ async def build() -> AsyncIterator[Build]:
             sealer=ClearSealer(),
             observer=ear,
             tokens=tokens,
+            recent=more.pop("recent", None),
             held_seconds=more.pop("held_seconds", None),
         )
         bound = bind(service, ports, known=known, **more)

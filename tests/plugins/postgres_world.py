@@ -27,6 +27,7 @@ from mainstay.kernel.dispatch import dispatch
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Problem, Unauthenticated
 from mainstay.ports.observer import CallEnded, Observation, Observer
+from mainstay.ports.recent_writes import RecentWrites
 from mainstay.ports.tokens import TokenVerifier
 from mainstay.testing.fixed import ClearSealer
 
@@ -54,7 +55,7 @@ class NoTokens(TokenVerifier):
 class Replica:
     """One process of a service."""
 
-    def __init__(self, module: Module, store: PostgresStore) -> None:
+    def __init__(self, module: Module, store: Any, recent: RecentWrites | None = None) -> None:
         clock = SystemClock()
         self.store = store
         self.ear = Ear()
@@ -67,6 +68,7 @@ class Replica:
             sealer=ClearSealer(),
             observer=self.ear,
             tokens=NoTokens(),
+            recent=recent,
         )
         self.bound: Bound = bind(Service("sample", modules=[module]), ports)
         assert not self.bound.faults

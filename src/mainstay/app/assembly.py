@@ -43,6 +43,7 @@ from mainstay.ports.blobs import Blobs
 from mainstay.ports.cache import Cache
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
+from mainstay.ports.recent_writes import RecentWrites
 from mainstay.ports.store import StoreUnusable
 from mainstay.ports.tokens import TokenVerifier
 
@@ -209,6 +210,7 @@ def assemble(
         sealer=sealer,
         observer=observer,
         tokens=_verifier(settings, credentials, clock),
+        recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
     bound = bind(
@@ -244,6 +246,15 @@ def _limiter(settings: Settings, clock: Clock, place: Place) -> Limiter:
         engine = "shared" if several or settings.limits.path else "memory"
     made: Limiter = find("limiter", engine)(settings, clock, place.run)
     return made
+
+
+def _recent(settings: Settings, clock: Clock, place: Place) -> RecentWrites | None:
+    """Return what remembers who has written lately, in the run directory for all workers; None without a replica."""
+    if not settings.database.replica_url.reveal():
+        return None
+    from mainstay.adapters.local.recent_writes import MappedRecentWrites
+
+    return MappedRecentWrites(clock.monotonic, None if place.run is None else place.run / "recent-writes")
 
 
 def _sealer(credentials: Credentials) -> Any:

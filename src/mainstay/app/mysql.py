@@ -30,6 +30,7 @@ def make(settings: Settings, clock: Clock) -> Store:
             create=database.create,
             clock=clock.monotonic,
             replica_url=database.replica_url.reveal() or None,
+            replica_seconds=database.replica_seconds,
             pool=database.pool,
             durable=database.synchronous == "full",
             wait_seconds=database.busy_seconds,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from mainstay.adapters.sql.postgres_store import PostgresStore
+from mainstay.app.refusal import Refusal
 from mainstay.app.settings import Settings
 from mainstay.ports.clock import Clock
 from mainstay.ports.store import Store, Table
@@ -21,11 +23,17 @@ _COMMIT: Mapping[str, str] = MappingProxyType({"full": "on", "normal": "off", "o
 def make(settings: Settings, clock: Clock) -> Store:
     """Rows in a PostgreSQL database."""
     database = settings.database
+    if "," in urlsplit(database.replica_url.reveal()).netloc.rpartition("@")[2]:
+        raise Refusal(
+            f"database.replica_url ({settings.source('database.replica_url')}) names several hosts",
+            "name the one whose progress is to be followed",
+        )
     return PostgresStore(
         database.url.reveal(),
         create=database.create,
         clock=clock.monotonic,
         replica_url=database.replica_url.reveal() or None,
+        replica_seconds=database.replica_seconds,
         direct_url=database.direct_url.reveal() or None,
         synchronous=_COMMIT[database.synchronous],
         pool=database.pool,

@@ -43,8 +43,12 @@ def _process(application: Application) -> Check:
 
 
 def _store(application: Application) -> Check:
-    reason = application.ports.store.health()
-    return Check("database", "ok") if reason is None else Check("database", "failed", reason)
+    store = application.ports.store
+    reason = store.health()
+    if reason is not None:
+        return Check("database", "failed", reason)
+    lacking = store.degraded()
+    return Check("database", "ok") if lacking is None else Check("database", "degraded", lacking)
 
 
 def _workers(application: Application) -> Check | None:

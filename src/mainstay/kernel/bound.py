@@ -15,6 +15,7 @@ from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Entropy, Ids
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Observer
+from mainstay.ports.recent_writes import RecentWrites
 from mainstay.ports.sealer import Sealer
 from mainstay.ports.store import Store
 from mainstay.ports.tokens import TokenVerifier
@@ -44,6 +45,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     sealer: Sealer
     observer: Observer
     tokens: TokenVerifier | None = None
+    recent: RecentWrites | None = None  # where queries may go to a replica, which lags
     held_seconds: float | None = None  # in development: warn of a transaction held open over a longer wait
 
 

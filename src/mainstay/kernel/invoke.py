@@ -19,9 +19,11 @@ from mainstay.kernel.providers import Make, Resolver, resolve
 from mainstay.kernel.scope import Scope
 from mainstay.kernel.streamed import Item, awaitable, items_of
 from mainstay.model.operation import OperationKind
+from mainstay.model.principal import Principal
 from mainstay.model.problem import CommitUnknown, DeadlineExceeded, Kind, Problem, SerializationConflict, Unavailable
 from mainstay.ports.auditing import AuditRow, audited
 from mainstay.ports.observer import Notice
+from mainstay.ports.recent_writes import RecentWrites
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
 
 MAX_ATTEMPTS = 5
@@ -86,10 +88,12 @@ def _query(plan: Plan) -> Invoke:
     function, render = awaitable(plan.bound.operation.function), plan.render
     at_once, waiting = _split(plan.resolvers)
     single = plan.single and not streams
+    behind = _behind(plan.bound.ports)
 
     async def invoke(call: Call) -> Reply:
         deadline = None if streams else call.deadline  # a stream has bounds of its own
-        unit = UnitOfWork(frame_of(call), write=False, single=single, deadline=deadline)
+        latest = behind is not None and behind(call.principal)
+        unit = UnitOfWork(frame_of(call), write=False, single=single, deadline=deadline, latest=latest)
         scope = Scope(call, unit)
         try:
             arguments = call.inputs
@@ -110,6 +114,12 @@ def _query(plan: Plan) -> Invoke:
         return reply
 
     return invoke
+
+
+def _behind(ports: Ports) -> Callable[[Principal], bool] | None:
+    """Return what says whether a replica may not have yet what a caller has changed; None where there is none."""
+    recent, current = ports.recent, ports.store.current
+    return None if recent is None else lambda who: recent.last(who) >= current()
 
 
 async def _end(unit: UnitOfWork, scope: Scope) -> None:
@@ -194,7 +204,20 @@ def _command(plan: Plan) -> Invoke:
                         return settled
             await clock.sleep(BASE_DELAY * 2 ** (call.attempts - 1) * (0.5 + entropy.uniform()))
 
-    return invoke
+    return invoke if ports.recent is None else _noted(invoke, ports.recent)
+
+
+def _noted(invoke: Invoke, recent: RecentWrites) -> Invoke:
+    """Have it noted whose command was committed, or may have been: who is told that nobody knows shall look and see."""
+
+    async def invoke_and_note(call: Call) -> Reply:
+        try:
+            return await invoke(call)
+        finally:
+            if call.committing:
+                recent.note(call.principal)
+
+    return invoke_and_note
 
 
 async def _settled(call: Call, error: Problem, ports: Ports, *, doubt: bool, last: bool) -> Reply | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
@@ -152,6 +153,17 @@ class Store(ABC):
     @abstractmethod
     def health(self) -> str | None:
         """Return why the store cannot be used, or None where it can."""
+
+    def current(self) -> float:
+        """Return the monotonic moment up to which a query sees all that was committed, whatever it asks for.
+
+        Infinite where no query is answered by a replica.
+        """
+        return inf
+
+    def degraded(self) -> str | None:
+        """Return what does not work as it should, though calls are taken, or None."""
+        return None
 
     def delay(self, *, write: bool) -> float:  # noqa: ARG002 - a store where nobody waits
         """Return for how many seconds the call that has waited longest for the store has been passed over.

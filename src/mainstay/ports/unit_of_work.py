@@ -107,7 +107,7 @@ class Frame(msgspec.Struct, frozen=True):
 class UnitOfWork:
     """One transaction of one call. A use case asks for it only to ``flush()`` before its end, or to ``refresh()``."""
 
-    __slots__ = ("_filters", "_met", "_single", "_transaction", "deadline", "frame", "isolation", "write")
+    __slots__ = ("_filters", "_latest", "_met", "_single", "_transaction", "deadline", "frame", "isolation", "write")
 
     def __init__(
         self,
@@ -117,12 +117,14 @@ class UnitOfWork:
         single: bool = False,
         deadline: float | None = None,
         isolation: Isolation = "serializable",
+        latest: bool = False,
     ) -> None:
         self.frame: Frame = frame
         self.write: bool = write
         self.deadline: float | None = deadline
         self.isolation: Isolation = isolation
         self._single = single
+        self._latest = latest
         self._transaction: Transaction | None = None
         self._filters: dict[Any, Condition] | None = None
         self._met: set[UUID] | None = None
@@ -138,7 +140,11 @@ class UnitOfWork:
         if transaction is None:
             frame = self.frame
             transaction = frame.store.begin(
-                write=self.write, single=self._single, deadline=self.deadline, isolation=self.isolation
+                write=self.write,
+                single=self._single,
+                deadline=self.deadline,
+                latest=self._latest,
+                isolation=self.isolation,
             )
             if frame.wrap is not None and self.write:
                 transaction = frame.wrap(transaction)

@@ -66,6 +66,38 @@ def assembled(folder: Path, service: Service | None = None, **environ: str) -> A
     return assemble(service or service_of(), settings_of(folder, **environ), observer=Heard())
 
 
+async def test_a_replica_that_is_not_asked_degrades_and_stops_no_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = assembled(tmp_path)
+    await application.start()
+    try:
+        assert ("database", "ok", "") in [(one.name, one.state, one.reason) for one in application.ready().checks]
+        monkeypatch.setattr(application.ports.store, "degraded", lambda: "the replica is away")
+        told = [(one.name, one.state, one.reason) for one in application.ready().checks]
+        assert ("database", "degraded", "the replica is away") in told
+        assert application.ready().ready
+    finally:
+        await application.stop()
+
+
+def test_who_has_written_is_remembered_where_there_is_a_replica(tmp_path: Path) -> None:
+    url = {"MAINSTAY_DATABASE_URL": "postgresql://one.example/shop"}
+    assert assembled(tmp_path, **url).ports.recent is None
+    application = assembled(tmp_path, **url, MAINSTAY_DATABASE_REPLICA_URL="postgresql://two.example/shop")
+    assert application.ports.recent is not None
+
+
+def test_a_replica_of_several_hosts_is_refused(tmp_path: Path) -> None:
+    urls = {
+        "MAINSTAY_DATABASE_URL": "postgresql://one.example,two.example/shop",
+        "MAINSTAY_DATABASE_REPLICA_URL": "postgresql://me:geheim@three.example,four.example/shop",
+    }
+    with pytest.raises(Refusal, match=r"replica_url .* names several hosts") as raised:
+        assembled(tmp_path, **urls)
+    assert "geheim" not in str(raised.value)
+
+
 async def test_it_is_ready_between_start_and_stop(tmp_path: Path) -> None:
     application = assembled(tmp_path)
     assert next(check.reason for check in application.ready().checks if check.state == "failed") == "it is starting"

@@ -32,7 +32,7 @@ class MysqlStore(ServerStore[Link]):
     def __init__(
         self, url: str, *, create: bool = False, clock: Callable[[], float] = monotonic, **options: Any
     ) -> None:
-        self._own = MysqlEngine(Options(url, **options))
+        self._own = MysqlEngine(Options(url, **options), clock)
         super().__init__(self._own, MysqlDialect(), create=create, clock=clock)
 
     def text(self, statement: str) -> str:

@@ -34,7 +34,7 @@ class PostgresStore(ServerStore[Link]):
     def __init__(
         self, url: str, *, create: bool = False, clock: Callable[[], float] = monotonic, **options: Any
     ) -> None:
-        self._own = PostgresEngine(Options(url, **options))
+        self._own = PostgresEngine(Options(url, **options), clock)
         super().__init__(self._own, PostgresDialect(), create=create, clock=clock)
         self._texts = Texts()
         limits = self._own.options

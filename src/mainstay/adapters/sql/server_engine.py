@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import Generic, Protocol
 
 from mainstay.adapters.sql.pooling import L, Pool
+from mainstay.adapters.sql.replica import Replica
 from mainstay.adapters.sql.session_claims import HeldClaims, Locks, SessionClaims
 from mainstay.model.operation import Isolation
 
@@ -19,6 +21,10 @@ class PoolOptions(Protocol):
     @property
     def replica_url(self) -> str | None:
         """Another server, for queries."""
+
+    @property
+    def replica_seconds(self) -> float:
+        """How far it may be behind."""
 
     @property
     def pool(self) -> int:
@@ -56,23 +62,27 @@ class ServerEngine(ABC, Generic[L]):
     begin_query: str
     """What begins the snapshot of a query."""
 
-    def __init__(self, options: PoolOptions, locks: Locks[L]) -> None:
+    def __init__(self, options: PoolOptions, locks: Locks[L], clock: Callable[[], float] = monotonic) -> None:
         self._pooled = options
+        self._clock = clock
         self._locks = locks
         self._make()
 
     def _make(self) -> None:
-        self.writers: Pool[L] = self._pool(write=True)
-        self.readers: Pool[L] = self._pool(write=False)
+        self.writers: Pool[L] = self._pool(self._open_writer)
+        self.readers: Pool[L] = self._pool(self._open_reader)
+        self.replica: Replica[L] | None = None
+        if self._pooled.replica_url is not None:
+            self.replica = self._replica_of(self._pool(self._open_replica), self.readers, self._pooled.replica_seconds)
         self.claims: HeldClaims = self._claims()
 
     def _claims(self) -> HeldClaims:
         return SessionClaims(self._open_session, self._locks)
 
-    def _pool(self, *, write: bool) -> Pool[L]:
+    def _pool(self, open_link: Callable[[], Awaitable[L]]) -> Pool[L]:
         options = self._pooled
         return Pool(
-            self._open_writer if write else self._open_reader,
+            open_link,
             size=options.pool,
             queue_limit=options.queue_limit,
             wait_seconds=options.wait_seconds,
@@ -86,6 +96,14 @@ class ServerEngine(ABC, Generic[L]):
     @abstractmethod
     async def _open_reader(self) -> L:
         """Open a connection for queries."""
+
+    @abstractmethod
+    async def _open_replica(self) -> L:
+        """Open a connection for queries to the replica."""
+
+    @abstractmethod
+    def _replica_of(self, pool: Pool[L], primary: Pool[L], seconds: float) -> Replica[L]:
+        """Return what looks after the replica."""
 
     async def _open_session(self) -> L:
         """Open a connection whose session is ours as long as it lasts."""
@@ -113,6 +131,8 @@ class ServerEngine(ABC, Generic[L]):
             await self.writers.start()
             await self.readers.start()
             await self._look()
+            if self.replica is not None:
+                await self.replica.start()
         except BaseException:
             await self.stop()
             raise
@@ -121,11 +141,13 @@ class ServerEngine(ABC, Generic[L]):
         """End all connections; what is under way is given some seconds."""
         await self.claims.stop()
         await self.writers.stop(STOP_SECONDS)
+        if self.replica is not None:
+            await self.replica.stop(STOP_SECONDS)
         await self.readers.stop(STOP_SECONDS)
 
     def query_pool(self, *, latest: bool) -> Pool[L]:
-        """Return where queries read; ``latest``: all that was committed before, which a replica may not have yet."""
-        return self.writers if latest and self._pooled.replica_url else self.readers
+        """Return where a query reads; ``latest``: all that was committed before, which a replica may not have yet."""
+        return self.readers if self.replica is None else self.replica.choose(latest=latest)
 
     def health(self) -> str | None:
         """Return why the database cannot be used, or None."""
@@ -134,7 +156,11 @@ class ServerEngine(ABC, Generic[L]):
     def statistics(self) -> Mapping[str, float]:
         """Return counters for metrics."""
         told: dict[str, float] = {}
-        for name, pool in (("writer", self.writers), ("reader", self.readers)):
+        pools = {"writer": self.writers, "reader": self.readers}
+        if self.replica is not None:
+            pools["replica"] = self.replica.pool
+            told["replica_behind_seconds"] = self.replica.behind
+        for name, pool in pools.items():
             told[f"{name}_queue"] = pool.waiting
             told[f"{name}_connections"] = pool.opened
             told[f"{name}_connections_in_use"] = pool.lent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from time import monotonic
 
 from mainstay.adapters.sql.catalog import catalog_of
@@ -47,6 +48,8 @@ class ServerStore(Store, Server[L]):
             if self._create:
                 await self._create_tables(tables)
                 await self.engine.learn()
+                if self.engine.replica is not None:
+                    self.engine.replica.forget()
         except BaseException:
             await self.engine.stop()
             raise
@@ -78,6 +81,12 @@ class ServerStore(Store, Server[L]):
 
     def health(self) -> str | None:
         return self.engine.health()
+
+    def current(self) -> float:
+        return inf if self.engine.replica is None else self.engine.replica.current
+
+    def degraded(self) -> str | None:
+        return None if self.engine.replica is None else self.engine.replica.degraded()
 
     def delay(self, *, write: bool) -> float:
         return (self.engine.writers if write else self.engine.readers).delay

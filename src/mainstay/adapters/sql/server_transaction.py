@@ -15,6 +15,7 @@ from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.outages import ConnectionLost, StaleStatement, away, commit_unknown, in_doubt, rolled_back
 from mainstay.adapters.sql.pooling import L
 from mainstay.adapters.sql.read_only import ReadOnly
+from mainstay.adapters.sql.replica import GIVEN_UP, lent, told
 from mainstay.adapters.sql.rows import Found, SqlRows
 from mainstay.adapters.sql.server_engine import ServerEngine
 from mainstay.adapters.sql.server_writing import Group, Writer
@@ -138,14 +139,14 @@ class QueryTransaction(ReadOnly, _ServerTransaction[L]):
 
     async def _read_alone(self, text: str, bindings: Sequence[Any]) -> list[Row]:
         """Run the one read of a query; once more on another connection where the first one was of no use."""
-        pool = self._pool
         for last in (False, True):
-            link = await pool.take(self._left())
+            link, pool = await lent(self._pool, self._engine.readers, self._left())
             try:
                 return await link.fetch(text, bindings, self._left())
-            except (ConnectionLost, StaleStatement) as error:
+            except GIVEN_UP as error:
                 if last:
-                    raise away(error) from error
+                    raise told(error) from error
+                self._pool = self._engine.readers
             finally:
                 pool.give(link)
         raise AssertionError("unreachable")
@@ -157,17 +158,18 @@ class QueryTransaction(ReadOnly, _ServerTransaction[L]):
                 try:
                     link = await self._ready()
                     return await link.fetch(text, bindings, self._left())
-                except (ConnectionLost, StaleStatement) as error:
+                except GIVEN_UP as error:
                     if begun or last:  # another connection would see another snapshot
-                        raise away(error) from error
+                        raise told(error) from error
                     await self._let_go()
+                    self._pool = self._engine.readers
         raise AssertionError("unreachable")
 
     async def _ready(self) -> L:
         if self._ended:
             raise ended()
         if self._link is None:
-            self._link = await self._pool.take(self._left())
+            self._link, self._pool = await lent(self._pool, self._engine.readers, self._left())
             await self._link.execute(self._engine.begin_query, self._left())
         return self._link
 

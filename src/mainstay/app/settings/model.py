@@ -132,6 +132,7 @@ class Database(Section, frozen=True):
     create: bool = False  # make the tables that are missing, without migrations: for throw-away files
     readers: Annotated[int, Meta(ge=1, le=64)] = 4
     replica_url: Secret[str] = Secret("")  # of a server that queries are sent to
+    replica_seconds: Seconds = 5.0  # how far behind it may be
     pool: Annotated[int, Meta(ge=1, le=1000)] = 10  # connections of a worker for commands, and as many for queries
     pooler: bool = False  # a transaction pooler (PgBouncer) stands before the server
     direct_url: Secret[str] = Secret("")  # of the server behind the pooler, for what needs a session

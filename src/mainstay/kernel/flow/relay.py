@@ -141,7 +141,8 @@ class Relay:
         alive: Condition = Compare("dead", "eq", False)
         due, later = alive & Compare("due_at", "le", now), alive & Compare("due_at", "gt", now)
         by_id = (Sort("id"),)
-        transaction = self._ports.store.begin(write=False)
+        # A replica that is behind shows what was delivered since, and not what failed.
+        transaction = self._ports.store.begin(write=False, latest=True)
         try:
             rows = transaction.rows(OutboxMessage)
             delayed = await rows.fetch(Query(where=later & ~Compare("key", "eq", None), sort=by_id, limit=DELAYED))

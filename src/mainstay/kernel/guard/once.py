@@ -98,6 +98,8 @@ async def _once(call: Call, key: str, ports: Ports) -> None:
         raise IdempotencyKeyReused
     call.replayed = True
     call.reply = _reply(found, replayed=True)
+    if ports.recent is not None:
+        ports.recent.note(call.principal)  # it was committed a moment ago, maybe by another host
 
 
 async def _look_up(scope: bytes, ports: Ports, deadline: float | None = None) -> IdempotencyRecord | None:

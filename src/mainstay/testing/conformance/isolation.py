@@ -44,6 +44,20 @@ class IsolationConformance(StoreSuite):
         kept = await world.get(Reader, row.id)
         assert (kept.name, kept.version) == ("10", 11)
 
+    @pytest.mark.parametrize("isolation", ["serializable", "repeatable_read"])
+    async def test_what_was_read_is_not_written_over(self, world: World, isolation: Isolation) -> None:
+        """As before, by statements over sets: they ask for no version."""
+        (row,) = await world.add(Reader(name="0"))
+
+        async def increment(hands: Hands) -> None:
+            now = await hands.rows(Reader).get(row.id)
+            await asyncio.sleep(0)
+            assert await hands.bulk(Reader).update(id=row.id, set={"name": str(int(now.name) + 1)}) == 1
+            assert (await hands.rows(Reader).get(row.id)).name == str(int(now.name) + 1)
+
+        await asyncio.gather(*(world.run(increment, isolation=isolation) for _ in range(10)))
+        assert (await world.get(Reader, row.id)).name == "10"
+
     async def test_a_lock_of_what_is_not_there_and_in_a_query_is_refused(self, world: World) -> None:
         (row,) = await world.add(Reader(name="0"))
         async with world.abandoned() as hands:

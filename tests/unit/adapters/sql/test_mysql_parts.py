@@ -16,7 +16,7 @@ from mainstay.adapters.sql.catalog import catalog_of
 from mainstay.adapters.sql.dialect import TableFault
 from mainstay.adapters.sql.dialects import MysqlDialect
 from mainstay.adapters.sql.faults import ConstraintFailed, StatementFailed
-from mainstay.adapters.sql.mysql.engine import check_version
+from mainstay.adapters.sql.mysql.engine import MysqlEngine, check_version
 from mainstay.adapters.sql.mysql.errors import Columns, translate
 from mainstay.adapters.sql.mysql.options import Options, address
 from mainstay.adapters.sql.mysql_writing import MOST_BYTES, compound, grouped, portions, stands_alone
@@ -247,3 +247,12 @@ def test_values_are_encoded_for_the_driver() -> None:
     assert (stored["at"], stored["flag"], repr(stored["price"]), repr(stored["ratio"])) == (
         FIRST, True, "Decimal('1.50')", "2.0",
     )  # fmt: skip
+
+
+def test_a_repeatable_read_that_would_lose_updates_is_serialisable() -> None:
+    engine = MysqlEngine(Options("mysql://user@db.example/shop"))
+    begun = engine.begin_command("serializable")
+    assert engine.begin_command("repeatable_read") == begun
+    assert "READ COMMITTED" in engine.begin_command("read_committed")
+    engine.keeps_snapshots = True
+    assert "REPEATABLE READ" in engine.begin_command("repeatable_read")

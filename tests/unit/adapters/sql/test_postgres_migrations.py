@@ -185,7 +185,7 @@ def test_options_of_entities_come_and_go(shop: Shop) -> None:
         return Table(shape=shape_of(Thing), name="thing", module="shop")
 
     where = "schemaname = current_schema() AND tablename = 'thing'"
-    names = f"SELECT indexname, indexdef FROM pg_indexes WHERE {where} ORDER BY indexname"  # noqa: S608 - constants
+    names = f"SELECT indexname, indexdef FROM pg_indexes WHERE {where} ORDER BY indexname"
     shop.change(made())
     shop.insert(name="a", rank=1)
     before = shop.sql(names)

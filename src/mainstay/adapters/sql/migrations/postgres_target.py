@@ -57,8 +57,8 @@ class PostgresTarget(Target):
 
     def __str__(self) -> str:
         parts = urlsplit(self._url)
-        where = f"{parts.hostname or 'localhost'}{f':{parts.port}' if parts.port else ''}{parts.path}"
-        return f"postgresql://{where}" + (f" (schema {self._schema})" if self._schema else "")
+        hosts = parts.netloc.rpartition("@")[2] or "localhost"  # several, where a standby may take over
+        return f"postgresql://{hosts}{parts.path}" + (f" (schema {self._schema})" if self._schema else "")
 
     def exists(self) -> bool:
         return bool(self.schema())

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 
 from asyncmy.errors import MySQLError
 
 from mainstay.adapters.sql.mysql.claims import UserLocks
 from mainstay.adapters.sql.mysql.errors import Columns
+from mainstay.adapters.sql.mysql.follower import Follower
 from mainstay.adapters.sql.mysql.link import Link, connect, kill
 from mainstay.adapters.sql.mysql.options import Options
 from mainstay.adapters.sql.outages import ServerUnfit
+from mainstay.adapters.sql.pooling import Pool
+from mainstay.adapters.sql.replica import Replica
 from mainstay.adapters.sql.server_engine import ServerEngine
 from mainstay.model.operation import Isolation
 
@@ -31,26 +36,39 @@ class MysqlEngine(ServerEngine[Link]):
 
     begin_query = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, clock: Callable[[], float] = monotonic) -> None:
         self.options = options
         self.columns: Columns = Columns()
         self.mariadb = True
         self.collation = "utf8mb4_nopad_bin"
+        self.keeps_snapshots = False
         self._killing: set[asyncio.Task[None]] = set()
-        super().__init__(options, UserLocks(options.database))
+        super().__init__(options, UserLocks(options.database), clock)
 
     def begin_command(self, isolation: Isolation = "serializable") -> str:
-        """Return what begins the transaction of a command: sessions are serialisable."""
-        if isolation == "serializable":
+        """Return what begins the transaction of a command: sessions are serialisable.
+
+        InnoDB's own repeatable read reads a snapshot and writes to what is there: updates are lost by it. Where the
+        server cannot be told to refuse that, such a command is serialisable.
+        """
+        if isolation == "serializable" or (isolation == "repeatable_read" and not self.keeps_snapshots):
             return "START TRANSACTION"
         return f"SET TRANSACTION ISOLATION LEVEL {isolation.replace('_', ' ').upper()}; START TRANSACTION"
 
     async def _open_writer(self) -> Link:
-        return await connect(self.options, self.columns, partial(self._abandon, self.options.url), write=True)
+        return await self._open(self.options.url, write=True)
 
     async def _open_reader(self) -> Link:
-        url = self.options.replica_url or self.options.url
-        return await connect(self.options, self.columns, partial(self._abandon, url), write=False)
+        return await self._open(self.options.url, write=False)
+
+    async def _open_replica(self) -> Link:
+        return await self._open(self.options.replica_url or self.options.url, write=False)
+
+    async def _open(self, url: str, *, write: bool) -> Link:
+        return await connect(self.options, url, self.columns, partial(self._abandon, url), write=write)
+
+    def _replica_of(self, pool: Pool[Link], primary: Pool[Link], seconds: float) -> Replica[Link]:
+        return Follower(pool, primary, seconds, self._clock, lambda: self.mariadb)
 
     def _abandon(self, url: str, number: int) -> None:
         """Have the server end what a connection runs that nobody waits for any more."""
@@ -75,7 +93,7 @@ class MysqlEngine(ServerEngine[Link]):
             )
         finally:
             self.writers.give(link)
-        self.mariadb, self.collation = link.mariadb, link.collation
+        self.mariadb, self.collation, self.keeps_snapshots = link.mariadb, link.collation, link.keeps_snapshots
         check_version(str(told), mariadb=link.mariadb)
         if read_only:
             raise ServerUnfit("database.url names a server that takes no changes (read_only)", "name the primary")

@@ -32,9 +32,23 @@ _INTACT = (ConstraintFailed, StatementFailed, StaleStatement, SerializationConfl
 
 
 class Link:
-    """One connection, used by one call at a time. ``broken`` says that it must not be used again."""
+    """One connection, used by one call at a time. ``broken`` says that it must not be used again.
 
-    __slots__ = ("_abandon", "_cache", "_columns", "_late", "_prepared", "_raw", "broken", "cut", "used")
+    ``keeps_snapshots``: a repeatable read refuses to write over what was committed since its snapshot.
+    """
+
+    __slots__ = (
+        "_abandon",
+        "_cache",
+        "_columns",
+        "_late",
+        "_prepared",
+        "_raw",
+        "broken",
+        "cut",
+        "keeps_snapshots",
+        "used",
+    )
 
     def __init__(self, raw: Any, columns: Columns, cache: int, abandon: Callable[[int], None]) -> None:
         self._raw = raw
@@ -43,6 +57,7 @@ class Link:
         self._cache = cache
         self._prepared: dict[str, Any] = {}
         self._late = False
+        self.keeps_snapshots: bool = False
         self.broken: bool = False
         self.cut: bool = False  # what is given up ends with its connection
         self.used: float = 0.0
@@ -182,12 +197,11 @@ def session(link: Link, options: Options, *, write: bool) -> Iterator[str]:
     )
 
 
-async def connect(options: Options, columns: Columns, abandon: Callable[[int], None], *, write: bool) -> Link:
+async def connect(options: Options, url: str, columns: Columns, abandon: Callable[[int], None], *, write: bool) -> Link:
     """Open a connection. ``abandon`` is told its number when a statement is left to the server.
 
     Raises what the driver raises.
     """
-    url = options.url if write or options.replica_url is None else options.replica_url
     raw = await asyncmy.connect(
         **address(url),
         charset="utf8mb4",
@@ -199,6 +213,9 @@ async def connect(options: Options, columns: Columns, abandon: Callable[[int], N
     link = Link(raw, columns, options.statement_cache, abandon)
     for statement in session(link, options, write=write):
         await link.execute(statement, options.connect_seconds)
+    if write and await link.fetch("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'", (), kept=False):
+        await link.execute("SET SESSION innodb_snapshot_isolation=1", options.connect_seconds)
+        link.keeps_snapshots = True
     return link
 
 

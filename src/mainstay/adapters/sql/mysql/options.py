@@ -20,7 +20,8 @@ class Options:
 
     - ``url``: ``mysql://user:password@host:port/database``, or ``mariadb://``. Parameters: ``ssl-mode`` (``disabled``,
       ``required``, ``verify-ca``, ``verify-identity``), ``ssl-ca`` (a file), ``socket`` (instead of host and port).
-    - ``replica_url``: another server for queries.
+    - ``replica_url``: one other server for queries, a replica of the first by global transaction ids.
+    - ``replica_seconds``: how far it may be behind; queries go to the primary while it is further.
     - ``pool``: connections for commands, and as many for queries.
     - ``queue_limit``: how many calls may wait for a connection of a kind; one more is refused at once.
     - ``wait_seconds``: how long a call waits for a connection, if its deadline is not sooner.
@@ -37,6 +38,7 @@ class Options:
 
     url: str
     replica_url: str | None = None
+    replica_seconds: float = 5.0
     pool: int = 10
     queue_limit: int = 1024
     wait_seconds: float = 5.0
@@ -52,7 +54,14 @@ class Options:
         check_options(
             self,
             counts=("pool", "queue_limit", "statement_cache", "lock_seconds"),
-            seconds=("wait_seconds", "connect_seconds", "statement_seconds", "idle_seconds", "check_seconds"),
+            seconds=(
+                "replica_seconds",
+                "wait_seconds",
+                "connect_seconds",
+                "statement_seconds",
+                "idle_seconds",
+                "check_seconds",
+            ),
         )
         for url in (self.url, self.replica_url):
             if url is not None:

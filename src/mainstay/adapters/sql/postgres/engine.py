@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -13,9 +14,12 @@ from mainstay.adapters.sql.outages import DatabaseAway, ServerUnfit
 from mainstay.adapters.sql.pooling import Pool
 from mainstay.adapters.sql.postgres.claims import AdvisoryLocks, TransactionClaims
 from mainstay.adapters.sql.postgres.errors import Columns
+from mainstay.adapters.sql.postgres.hosts import Hosts
 from mainstay.adapters.sql.postgres.link import Link, begin, connect
 from mainstay.adapters.sql.postgres.options import Options
+from mainstay.adapters.sql.postgres.standby import Standby
 from mainstay.adapters.sql.postgres.wire import Wire
+from mainstay.adapters.sql.replica import Replica
 from mainstay.adapters.sql.server_engine import STOP_SECONDS, ServerEngine
 from mainstay.adapters.sql.session_claims import HeldClaims
 from mainstay.model.operation import Isolation
@@ -30,17 +34,20 @@ _STANDBY = ("database.url names a standby, which takes no changes", "name the pr
 class PostgresEngine(ServerEngine[Link]):
     """Connections for commands, connections for queries, and the claims. It knows nothing of entities."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, clock: Callable[[], float] = monotonic) -> None:
         self.options = options
         self.columns: Columns = Columns()
         self.statements_commit = not options.pooler
         self.begin_query = begin(options, None)
         self._begins: dict[Isolation, str] = {}
-        super().__init__(options, AdvisoryLocks(options.schema or ""))
+        self._primary = Hosts(options.url)
+        self._direct = Hosts(options.direct_url or options.url)
+        self._replica = Hosts(options.replica_url or options.url)
+        super().__init__(options, AdvisoryLocks(options.schema or ""), clock)
 
     def _make(self) -> None:
         super()._make()
-        self.holders: Pool[Link] = self._pool(write=True)  # of claims, behind a pooler
+        self.holders: Pool[Link] = self._pool(self._open_writer)  # of claims, behind a pooler
         self.wire: Wire | None = self._wire()
 
     def _claims(self) -> HeldClaims:
@@ -63,15 +70,21 @@ class PostgresEngine(ServerEngine[Link]):
         return found
 
     async def _open_writer(self) -> Link:
-        return await connect(self.options, self.columns, write=True)
+        return await connect(self.options, self.columns, self._primary, write=True, primary=True)
 
     async def _open_session(self) -> Link:
-        options = self.options
-        direct = replace(options, url=options.direct_url or options.url, pooler=False)
-        return await connect(direct, self.columns, write=True)
+        direct = replace(self.options, pooler=False)
+        return await connect(direct, self.columns, self._direct, write=True, primary=True)
 
     async def _open_reader(self) -> Link:
-        return await connect(self.options, self.columns, write=False)
+        return await connect(self.options, self.columns, self._primary, write=False, primary=True)
+
+    async def _open_replica(self) -> Link:
+        return await connect(self.options, self.columns, self._replica, write=False, primary=False)
+
+    def _replica_of(self, pool: Pool[Link], primary: Pool[Link], seconds: float) -> Replica[Link]:
+        flushed = self.options.synchronous != "off"
+        return Standby(pool, primary, seconds, self._clock, flushed=flushed)
 
     async def start(self) -> None:
         try:

@@ -14,6 +14,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from mainstay.adapters.sql.outages import ConnectionLost, StaleStatement
 from mainstay.adapters.sql.postgres import moments
 from mainstay.adapters.sql.postgres.errors import Columns, translate
+from mainstay.adapters.sql.postgres.hosts import Hosts
 from mainstay.adapters.sql.postgres.options import Options
 from mainstay.model.operation import Isolation
 
@@ -194,24 +195,29 @@ def begin(options: Options, isolation: Isolation | None) -> str:
     return opening + kept + ("" if path is None else f"; SET LOCAL search_path = {path}")
 
 
-async def connect(options: Options, columns: Columns, *, write: bool) -> Link:
-    """Open a connection. Raises what the driver raises."""
-    raw = await asyncpg.connect(
-        options.url if write or options.replica_url is None else options.replica_url,
-        timeout=options.connect_seconds,
-        command_timeout=None,
-        statement_cache_size=0,  # the link has its own
-        server_settings=None if options.pooler else {"application_name": "mainstay", **session(options, write=write)},
-        # After a fail-over the address may lead to what is a standby now: no writer is to be had there.
-        target_session_attrs="primary" if write and not options.pooler else None,
-    )
-    try:
-        async with asyncio.timeout(options.connect_seconds):
-            await _learn_moments(raw)
-    except BaseException:
-        raw.terminate()
-        raise
-    return Link(raw, columns, 0 if options.pooler else options.statement_cache)
+async def connect(options: Options, columns: Columns, hosts: Hosts, *, write: bool, primary: bool) -> Link:
+    """Open a connection for commands or for queries; ``primary``: to no standby. Raises what the driver raises."""
+
+    async def open_raw(url: str) -> asyncpg.Connection:
+        settings = None if options.pooler else {"application_name": "mainstay", **session(options, write=write)}
+        raw = await asyncpg.connect(
+            url,
+            timeout=options.connect_seconds,
+            command_timeout=None,
+            statement_cache_size=0,  # the link has its own
+            server_settings=settings,
+            # After a fail-over an address may lead to what is a standby now. What a pooler leads to, it does not tell.
+            target_session_attrs="primary" if primary and not options.pooler else None,
+        )
+        try:
+            async with asyncio.timeout(options.connect_seconds):
+                await _learn_moments(raw)
+        except BaseException:
+            raw.terminate()
+            raise
+        return raw
+
+    return Link(await hosts.connect(open_raw), columns, 0 if options.pooler else options.statement_cache)
 
 
 async def _learn_moments(raw: asyncpg.Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mainstay.adapters.sql.postgres.hosts import urls_of
 from mainstay.adapters.sql.server_engine import check_options
 
 SynchronousCommit = Literal["on", "local", "remote_write", "remote_apply", "off"]
@@ -15,7 +16,8 @@ class Options:
     """How the connections of one process are opened and shared. Seconds are real time.
 
     - ``url``: ``postgresql://user:password@host:port/database``, with libpq's parameters (``sslmode`` and the like).
-    - ``replica_url``: another server for queries.
+    - ``replica_url``: one other server for queries, a standby of the first.
+    - ``replica_seconds``: how far it may be behind; queries go to the primary while it is further.
     - ``direct_url``: the server itself, where ``url`` is of a pooler: claims are then locks of one session, not of as
       many open transactions.
     - ``pool``: connections for commands, and as many for queries.
@@ -33,6 +35,7 @@ class Options:
 
     url: str
     replica_url: str | None = None
+    replica_seconds: float = 5.0
     direct_url: str | None = None
     pool: int = 10
     queue_limit: int = 1024
@@ -50,5 +53,14 @@ class Options:
         check_options(
             self,
             counts=("pool", "queue_limit", "statement_cache"),
-            seconds=("wait_seconds", "connect_seconds", "statement_seconds", "idle_seconds", "check_seconds"),
+            seconds=(
+                "replica_seconds",
+                "wait_seconds",
+                "connect_seconds",
+                "statement_seconds",
+                "idle_seconds",
+                "check_seconds",
+            ),
         )
+        if self.replica_url is not None and len([*urls_of(self.replica_url)]) > 1:
+            raise ValueError("replica_url names several hosts: name the one whose progress is to be followed")
