@@ -10,8 +10,9 @@ from time import monotonic
 from mainstay.adapters.sql.catalog import catalog_of
 from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.pooling import L
+from mainstay.adapters.sql.server import Server
 from mainstay.adapters.sql.server_engine import ServerEngine
-from mainstay.adapters.sql.server_transaction import CommandTransaction, QueryTransaction, Server
+from mainstay.adapters.sql.server_transaction import CommandTransaction, QueryTransaction
 from mainstay.model.operation import Isolation
 from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
 

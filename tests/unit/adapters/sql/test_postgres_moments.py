@@ -11,6 +11,7 @@ from postgres_schemas import server_url
 
 from mainstay.adapters.sql.postgres import moments
 from mainstay.adapters.sql.postgres.errors import Columns
+from mainstay.adapters.sql.postgres.hosts import Hosts
 from mainstay.adapters.sql.postgres.link import connect
 from mainstay.adapters.sql.postgres.options import Options
 
@@ -54,7 +55,8 @@ def test_what_no_datetime_holds_is_its_first_or_last(number: int, moment: dateti
 
 
 async def test_the_server_reads_and_writes_the_same() -> None:
-    link = await connect(Options(url=server_url()), Columns(), write=True)
+    url = server_url()
+    link = await connect(Options(url=url), Columns(), Hosts(url), write=True, primary=True)
     try:
         for moment in (FIRST, datetime(1999, 12, 31, 23, 59, 59, 999_999, UTC), LAST):
             rows = await link.fetch("SELECT $1::timestamptz, $1::timestamptz::text, ARRAY[$1::timestamptz]", (moment,))
