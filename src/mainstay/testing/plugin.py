@@ -12,6 +12,7 @@ both), and ``clock``, the time of all of them. They need pytest-asyncio.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,10 +21,11 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-pytest.register_assert_rewrite("mainstay.testing.conformance")
+if "mainstay.testing.conformance" not in sys.modules:  # whoever has imported it has done without
+    pytest.register_assert_rewrite("mainstay.testing.conformance")
 
-from mainstay.testing.client import Client  # noqa: E402 - behind the line above
-from mainstay.testing.fixed import FixedClock  # noqa: E402 - as above
+from mainstay.testing.client import Client
+from mainstay.testing.fixed import FixedClock
 
 if TYPE_CHECKING:
     from mainstay.model.service import Service

@@ -108,12 +108,12 @@ async def test_it_knows_the_mean_too_though_the_doorway_makes_it_itself() -> Non
 async def test_a_fault_that_is_no_problem_leaves_nothing_to_commit_either() -> None:
     async with opened(MemoryStore()) as world:
         unit = world.unit()
-        rows = unit.transaction().rows(Reader)
-        rows.insert([Reader(name="a", id=UNASSIGNED)])
+        rows = unit.transaction().rows(Item)
+        rows.insert([Item(name="a", id=UNASSIGNED)])
         rows.insert([object()])  # what no doorway lets through
         with pytest.raises(AttributeError):
             await unit.flush()
         with pytest.raises(AttributeError):
             await unit.commit()
         await unit.rollback()
-        assert await world.all(Reader, all_of()) == []
+        assert await world.all(Item, all_of()) == []

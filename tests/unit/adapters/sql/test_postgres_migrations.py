@@ -136,9 +136,9 @@ def test_a_runner_that_waits_too_long_says_so(shop: Shop) -> None:
     plan(shop.files, [thing(name=(str, ""))])
 
     async def held() -> None:
-        connection = await asyncpg.connect(shop.url)
+        connection = await asyncpg.connect(shop.url, server_settings={"search_path": shop.schema})
         try:
-            await connection.fetch("SELECT pg_advisory_lock($1)", LOCK)
+            await connection.fetch(f"SELECT pg_advisory_lock({LOCK})")
             with pytest.raises(MigrationFault, match="nothing was changed: another migration"):
                 await asyncio.to_thread(migrate, shop.target, shop.files, wait_seconds=0.1)
         finally:

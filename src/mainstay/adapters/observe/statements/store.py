@@ -47,6 +47,12 @@ class WatchedStore(Store):
     def health(self) -> str | None:
         return self.store.health()
 
+    def current(self) -> float:
+        return self.store.current()
+
+    def degraded(self) -> str | None:
+        return self.store.degraded()
+
     def delay(self, *, write: bool) -> float:
         return self.store.delay(write=write)
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-LOCK = 0x6D61696E73746179
-"""The advisory lock of whoever migrates: "mainstay" in ASCII."""
+LOCK = "hashtextextended('mainstay migrate ' || coalesce(current_schema(), ''), 0)"
+"""The advisory lock of whoever migrates: one for each schema, since advisory locks are a database's."""
 
 LOCK_SECONDS = 1.0
 """How long a statement waits for a table: behind one that waits, all others wait too. Then they go first."""
