@@ -305,7 +305,7 @@ def _cycles(edges: Sequence[_Edge], against: Literal["none", "once", "apart", "a
 def _way_back(ways: dict[Transaction, list[_Edge]], first: _Edge, fits: Callable[[_Edge, _Edge], bool]) -> list[_Edge]:
     """Return the shortest cycle that begins with an edge and in which each edge fits the one behind it, or nothing."""
     came: dict[tuple[Transaction, bool], tuple[_Edge, ...]] = {(first.target, first.against): (first,)}
-    ahead = [(first,)]
+    ahead: list[tuple[_Edge, ...]] = [(first,)]
     while ahead:
         following: list[tuple[_Edge, ...]] = []
         for way in ahead:

@@ -200,14 +200,13 @@ def assemble(
     place = place or Place()
     clock = clock or SystemClock()
     credentials = resolve(settings)
-    sealer = _sealer(credentials)
     ports = Ports(
         store=watched_store(settings, clock, observer),
         limiter=_limiter(settings, clock, place),
         clock=clock,
         ids=SystemIds(),
         entropy=SystemEntropy(),
-        sealer=sealer,
+        sealer=(sealer := _sealer(credentials)),
         observer=observer,
         tokens=_verifier(settings, credentials, clock),
         recent=_recent(settings, clock, place),

@@ -76,6 +76,15 @@ class AuditConformance(StoreSuite):
         gone = {**opened, "balance": "2.00", "colour": "red"}
         assert last == ("delete", 3, {name: (value, None) for name, value in gone.items()} | {"remark": (MASK, None)})
 
+    async def test_an_upsert_has_an_entry_of_what_it_did(self, world: World) -> None:
+        for balance in ("1.00", "2.00"):
+            async with world.command(ALICE) as hands:
+                wanted = Account(name="a", balance=Decimal(balance))
+                done = await hands.rows(Account).upsert(wanted, on="name", change=["balance"])
+        changed, added = told(await self._of(world, Account, done.row.id, ALICE))
+        assert changed == ("update", 2, {"balance": ("1.00", "2.00")})
+        assert (added[:2], added[2]["balance"]) == (("add", 1), (None, "1.00"))
+
     async def test_a_delete_by_id_has_the_values_too(self, world: World) -> None:
         (account,) = await world.add(Account(name="a"), who=ALICE)
         async with world.command(ALICE) as hands:

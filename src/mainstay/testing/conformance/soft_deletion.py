@@ -79,6 +79,22 @@ class SoftDeletionConformance(StoreSuite):
         assert (found.id, found.version, found.name) == (gone.id, 2, "gone")
         assert found.deleted_at == found.updated_at == world.clock.now() != found.created_at
 
+    async def test_an_upsert_leaves_deleted_rows_alone(self, world: World) -> None:
+        (gone,) = await world.add(Folder(name="a", size=1))
+        await self._delete(world, gone)
+        async with world.command() as hands:
+            added = await hands.rows(Folder).upsert(Folder(name="a", size=2), on="name")
+        async with world.command() as hands:
+            changed = await hands.rows(Folder).upsert(Folder(name="a", size=3), on="name")
+        assert (added.created, changed.created) == (True, False)
+        assert await world.all(Folder) == [changed.row]
+        assert (changed.row.size, changed.row.deleted_at) == (3, None)  # type: ignore[attr-defined]  # by the option
+        with pytest.raises(UniqueConflict):
+            async with world.command() as hands:
+                await hands.rows(Folder).upsert(Folder(id=gone.id, name="b"), on="id")
+        (found,) = await self._gone(world, Folder)
+        assert (found.id, found.size) == (gone.id, 1)
+
     @pytest.mark.parametrize("delete", ["by id", "the row"])
     async def test_what_is_deleted_cannot_be_changed_or_deleted_again(self, world: World, delete: str) -> None:
         (row,) = await world.add(Folder(name="a"))

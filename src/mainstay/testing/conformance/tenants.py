@@ -85,6 +85,24 @@ class TenantsConformance(StoreSuite):
         assert [row.tenant_id for row in found] == ["acme", "acme"]
         assert other.id in {row.id for row in found}
 
+    async def test_an_upsert_changes_a_row_of_the_tenant_and_adds_one_beside_those_of_others(
+        self, world: World
+    ) -> None:
+        (foreign,) = await world.add(Branch(name="north", rank=7), who=GLOBEX)
+        async with world.command(ACME) as hands:
+            added = await hands.rows(Branch).upsert(Branch(name="north", rank=1), on="name")
+        async with world.command(ACME) as hands:
+            many = await hands.bulk(Branch).upsert([Branch(name="north", rank=2), Branch(name="south")], on="name")
+            with pytest.raises(TypeError, match="tenant_id"):
+                await hands.rows(Branch).upsert(Branch(name="north"), on="name", change=["tenant_id"])
+        assert (added.created, [one.created for one in many]) == (True, [False, True])
+        assert (many[0].row.id, many[0].row.rank, many[0].row.version) == (added.row.id, 2, 2)
+        assert await world.all(Branch, who=GLOBEX) == [foreign]
+        with pytest.raises(UniqueConflict):
+            async with world.command(ACME) as hands:
+                await hands.rows(Branch).upsert(Branch(id=foreign.id, name="x"), on="id")
+        assert await world.all(Branch, who=GLOBEX) == [foreign]
+
     async def test_a_row_of_another_tenant_is_refused(self, world: World) -> None:
         foreign = Branch(name="a", tenant_id="globex")
         for who in (ACME, BOUND):
