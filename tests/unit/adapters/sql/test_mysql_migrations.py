@@ -17,7 +17,16 @@ from mysql_databases import drop_database, make_database
 from sql_samples import TABLES, Colour, Rank
 from sql_shop import entity, thing
 
-from mainstay.adapters.sql.migrations import MigrationFault, check_compatible, migrate, plan, rollback, status
+from mainstay.adapters.sql.migrations import (
+    MigrationFault,
+    check,
+    check_compatible,
+    migrate,
+    plan,
+    rollback,
+    status,
+)
+from mainstay.adapters.sql.migrations.forecast import forecast
 from mainstay.adapters.sql.migrations.mysql_target import MysqlTarget
 from mainstay.adapters.sql.mysql.options import address
 from mainstay.adapters.sql.mysql_store import MysqlStore
@@ -176,8 +185,13 @@ def test_a_value_that_is_none_of_the_new_type_is_found_before_anything_is_change
     shop.insert(it="no Tuesday at all")
     shop.insert(it="Zither")
     before = shop.layout()
-    with pytest.raises(MigrationFault, match=r"2 values of thing.it are not what its new type reads"):
+    with pytest.raises(MigrationFault, match=r"change the type of thing.it: 2 rows: their value is no \w+: \w+, \w+$"):
         shop.change(thing(it=(then, field())))
+    assert shop.layout() == before
+    [file] = shop.files.glob("0002*.py")
+    file.write_text(file.read_text("utf-8").replace('phase = "contract"\n', ""), "utf-8")
+    with pytest.raises(MigrationFault, match=r"2 values of thing.it are not what its new type reads"):
+        shop.migrate(thing(it=(then, field())))
     assert shop.layout().pop("thing") == before["thing"]
     assert sorted(shop.sql("SELECT it FROM thing")) == [("Zither",), ("no Tuesday at all",)]
 
@@ -246,6 +260,75 @@ def test_a_column_that_holds_less_than_the_model_allows_is_told(shop: Shop) -> N
     assert narrower.unfit() == []
 
 
+def test_two_versions_serve_between_the_phases(shop: Shop, tmp_path: Path) -> None:
+    old = [thing(title=(str, field(default="", unique=True, max_length=40)), note=(str | None, None), gone=(int, 3))]
+    text = "it's 5% of :a \\ {}"
+    new = [thing(name=(str, field(default="", max_length=20, index=True)), note=(str, text), size=(int, 7))]
+    shop.change(*old)
+    shop.insert(title="first", note=None)
+    planned = plan(shop.files, new, renames=["thing.title=name"])
+    assert planned is not None
+    expand, contract = planned.revisions
+    target = MysqlTarget(shop.url, new)
+    assert migrate(target, shop.files, phase="expand") == [expand.name]
+    assert status(target, shop.files, new).held == (contract.name,)
+    check_compatible(target, shop.files, new)
+    for version in (old, new):
+        assert migrate(MysqlTarget(shop.url, version), shop.files, phase="expand") == []
+
+    shop.insert(title="a title of the old version", note=None)
+    shop.insert(name="new", note="n", size=1)
+    shop.sql("UPDATE thing SET title = 'First' WHERE title = 'first'")
+    rows = "SELECT name, note, size FROM thing ORDER BY name"
+    between = [("First", text, 7), ("a title of the old version", text, 7), ("new", "n", 1)]
+    assert shop.sql(rows) == between
+    assert shop.sql("SELECT title, gone FROM thing WHERE name = 'new'") == [("new", 3)]
+
+    shop.sql("UPDATE thing SET name = 'second' WHERE name LIKE 'a title%%'")
+    assert migrate(target, shop.files, phase="contract") == [contract.name]
+    assert shop.layout() == created(tmp_path / "own", new)
+    assert shop.sql("SHOW TRIGGERS") == []
+    assert status(target, shop.files, new).drift == ()
+    assert rollback(target, shop.files) == [contract.name]
+    shop.insert(title="third", note=None)
+    assert ("third", text, 7) in shop.sql(rows)
+    assert rollback(MysqlTarget(shop.url, old), shop.files) == [expand.name]
+    assert shop.layout() == created(tmp_path / "other", old)
+
+
+def test_rows_in_the_way_are_told_by_the_plan_and_before_anything_is_done(shop: Shop) -> None:
+    shop.change(thing(code=(str, "")))
+    for code in ("a", "a", "b"):
+        shop.insert(code=code)
+    new = [thing(code=(str, field(default="", unique=True)))]
+    planned = plan(shop.files, new)
+    assert planned is not None
+    target = MysqlTarget(shop.url, new)
+    outlook = forecast(target, shop.files, [(each.name, each.text) for each in planned.revisions], new)
+    assert outlook.unseen == ""
+    [effect] = [each for told in outlook.forecasts for each in told.effects if each.kind == "add unique"]
+    assert (effect.breach and effect.breach.rows, effect.size and effect.size.rows) == (2, 3)
+    with pytest.raises(MigrationFault, match=r"of which nothing was done:\n.*2 rows: they hold a value that another"):
+        migrate(target, shop.files)
+    shop.sql("UPDATE thing SET code = uuid() WHERE code = 'a'")
+    assert migrate(target, shop.files) == [each.name for each in planned.revisions]
+    assert check(target, shop.files, new).agree
+
+
+def test_what_was_changed_by_hand_is_told(shop: Shop) -> None:
+    shop.change(*TABLES)
+    assert check(shop.target, shop.files, TABLES).agree
+    shop.change(thing(name=(str, field(default="", unique=True)), size=(int, 1)))
+    shop.sql("ALTER TABLE thing MODIFY size DOUBLE, ADD other INT, DROP INDEX uq_thing_name")
+    found = check(shop.target, shop.files, [thing(name=(str, field(default="", unique=True)), size=(int, 1))])
+    assert found.schema == (
+        "the column thing.other is made by no file",
+        "the column thing.size is of another type",
+        "the column thing.size may be null",
+        "the constraint of thing, uq_thing_name, is missing",
+    )
+
+
 def test_a_reference_and_its_index_come_and_go(shop: Shop) -> None:
     maker = entity("Maker")
     plain = thing(maker_id=(UUID | None, None))
@@ -255,7 +338,7 @@ def test_a_reference_and_its_index_come_and_go(shop: Shop) -> None:
     assert any("FOREIGN KEY" in line for line in shop.layout()["thing"])
     shop.change(maker, plain)
     assert shop.layout() == before
-    rollback(shop.target, shop.files)
+    rollback(shop.target, shop.files, 2)
     assert any("FOREIGN KEY" in line for line in shop.layout()["thing"])
 
 
