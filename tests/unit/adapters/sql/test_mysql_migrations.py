@@ -5,106 +5,37 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncmy
 import pytest
-from mysql_databases import drop_database, make_database
+from mysql_databases import drop_database
+from mysql_shop import BARE, NOW, Shop, created
 from sql_samples import TABLES, Colour, Rank
 from sql_shop import entity, thing
 
 from mainstay.adapters.sql.migrations import (
     MigrationFault,
-    check,
     check_compatible,
     migrate,
     plan,
     rollback,
     status,
 )
-from mainstay.adapters.sql.migrations.forecast import forecast
 from mainstay.adapters.sql.migrations.mysql_target import MysqlTarget
 from mainstay.adapters.sql.mysql.options import address
-from mainstay.adapters.sql.mysql_store import MysqlStore
 from mainstay.app.importing import import_service
 from mainstay.model.fields import field
-from mainstay.ports.store import Table
-
-NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
-BARE = NOW.replace(tzinfo=None)
-
-
-class Shop:
-    """A folder of migrations, and the database that they are run on."""
-
-    def __init__(self, folder: Path) -> None:
-        self.files = folder / "migrations"
-        self.url = make_database(folder)
-        self.target = MysqlTarget(self.url)
-
-    def change(self, *tables: Table) -> Any:
-        planned = plan(self.files, tables)
-        assert planned is not None
-        self.migrate(*tables)
-        return planned
-
-    def migrate(self, *tables: Table) -> list[str]:
-        self.target = MysqlTarget(self.url, tables)
-        done = migrate(self.target, self.files)
-        assert status(self.target, self.files, tables).drift == ()
-        assert self.target.unfit() == []
-        return done
-
-    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        async def run() -> list[tuple[Any, ...]]:
-            connection: Any = await asyncmy.connect(**address(self.url), autocommit=True)
-            try:
-                cursor = connection.cursor()
-                await cursor.execute(statement, values or None)
-                return [tuple(row) for row in await cursor.fetchall()] if cursor.description else []
-            finally:
-                await connection.ensure_closed()
-
-        return asyncio.run(run())
-
-    def insert(self, **values: Any) -> None:
-        given = {"id": uuid4().bytes, "version": 1, "created_at": BARE, "updated_at": BARE, **values}
-        signs = ", ".join(["%s"] * len(given))
-        self.sql(f"INSERT INTO thing ({', '.join(given)}) VALUES ({signs})", *given.values())
-
-    def layout(self) -> dict[str, list[str]]:
-        """Return the lines of each table as the server tells them, without their order."""
-        names = [name for (name,) in self.sql("SHOW TABLES") if name != "mainstay_migration"]
-        return {
-            name: sorted(line.strip(" ,") for line in self.sql(f"SHOW CREATE TABLE `{name}`")[0][1].splitlines())
-            for name in names
-        }
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
     yield Shop(tmp_path)
     drop_database(tmp_path)
-
-
-async def made_by_the_store(url: str, tables: Any) -> None:
-    store = MysqlStore(url, create=True, durable=False, pool=1)
-    await store.start(tables)
-    await store.stop()
-
-
-def created(folder: Path, tables: Any) -> dict[str, list[str]]:
-    """Return the layout that the store makes of entities by itself."""
-    other = Shop(folder)
-    try:
-        asyncio.run(made_by_the_store(other.url, tables))
-        return other.layout()
-    finally:
-        drop_database(folder)
 
 
 def test_the_schema_of_every_kind_of_field_is_what_the_store_makes(shop: Shop, tmp_path: Path) -> None:
@@ -258,75 +189,6 @@ def test_a_column_that_holds_less_than_the_model_allows_is_told(shop: Shop) -> N
     assert MysqlTarget(shop.url, wider).unfit() == ["room in thing.name (it holds 40 of 60)"]
     narrower = MysqlTarget(shop.url, [thing(name=(str, field(default="", unique=True, max_length=20)))])
     assert narrower.unfit() == []
-
-
-def test_two_versions_serve_between_the_phases(shop: Shop, tmp_path: Path) -> None:
-    old = [thing(title=(str, field(default="", unique=True, max_length=40)), note=(str | None, None), gone=(int, 3))]
-    text = "it's 5% of :a \\ {}"
-    new = [thing(name=(str, field(default="", max_length=20, index=True)), note=(str, text), size=(int, 7))]
-    shop.change(*old)
-    shop.insert(title="first", note=None)
-    planned = plan(shop.files, new, renames=["thing.title=name"])
-    assert planned is not None
-    expand, contract = planned.revisions
-    target = MysqlTarget(shop.url, new)
-    assert migrate(target, shop.files, phase="expand") == [expand.name]
-    assert status(target, shop.files, new).held == (contract.name,)
-    check_compatible(target, shop.files, new)
-    for version in (old, new):
-        assert migrate(MysqlTarget(shop.url, version), shop.files, phase="expand") == []
-
-    shop.insert(title="a title of the old version", note=None)
-    shop.insert(name="new", note="n", size=1)
-    shop.sql("UPDATE thing SET title = 'First' WHERE title = 'first'")
-    rows = "SELECT name, note, size FROM thing ORDER BY name"
-    between = [("First", text, 7), ("a title of the old version", text, 7), ("new", "n", 1)]
-    assert shop.sql(rows) == between
-    assert shop.sql("SELECT title, gone FROM thing WHERE name = 'new'") == [("new", 3)]
-
-    shop.sql("UPDATE thing SET name = 'second' WHERE name LIKE 'a title%%'")
-    assert migrate(target, shop.files, phase="contract") == [contract.name]
-    assert shop.layout() == created(tmp_path / "own", new)
-    assert shop.sql("SHOW TRIGGERS") == []
-    assert status(target, shop.files, new).drift == ()
-    assert rollback(target, shop.files) == [contract.name]
-    shop.insert(title="third", note=None)
-    assert ("third", text, 7) in shop.sql(rows)
-    assert rollback(MysqlTarget(shop.url, old), shop.files) == [expand.name]
-    assert shop.layout() == created(tmp_path / "other", old)
-
-
-def test_rows_in_the_way_are_told_by_the_plan_and_before_anything_is_done(shop: Shop) -> None:
-    shop.change(thing(code=(str, "")))
-    for code in ("a", "a", "b"):
-        shop.insert(code=code)
-    new = [thing(code=(str, field(default="", unique=True)))]
-    planned = plan(shop.files, new)
-    assert planned is not None
-    target = MysqlTarget(shop.url, new)
-    outlook = forecast(target, shop.files, [(each.name, each.text) for each in planned.revisions], new)
-    assert outlook.unseen == ""
-    [effect] = [each for told in outlook.forecasts for each in told.effects if each.kind == "add unique"]
-    assert (effect.breach and effect.breach.rows, effect.size and effect.size.rows) == (2, 3)
-    with pytest.raises(MigrationFault, match=r"of which nothing was done:\n.*2 rows: they hold a value that another"):
-        migrate(target, shop.files)
-    shop.sql("UPDATE thing SET code = uuid() WHERE code = 'a'")
-    assert migrate(target, shop.files) == [each.name for each in planned.revisions]
-    assert check(target, shop.files, new).agree
-
-
-def test_what_was_changed_by_hand_is_told(shop: Shop) -> None:
-    shop.change(*TABLES)
-    assert check(shop.target, shop.files, TABLES).agree
-    shop.change(thing(name=(str, field(default="", unique=True)), size=(int, 1)))
-    shop.sql("ALTER TABLE thing MODIFY size DOUBLE, ADD other INT, DROP INDEX uq_thing_name")
-    found = check(shop.target, shop.files, [thing(name=(str, field(default="", unique=True)), size=(int, 1))])
-    assert found.schema == (
-        "the column thing.other is made by no file",
-        "the column thing.size is of another type",
-        "the column thing.size may be null",
-        "the constraint of thing, uq_thing_name, is missing",
-    )
 
 
 def test_a_reference_and_its_index_come_and_go(shop: Shop) -> None:

@@ -122,8 +122,8 @@ def migrate(
             raise MigrationFault(unknown_revision(current, directory))
         names = left if phase == "contract" or fresh else before_contract(chain, left)
         if not names:
-            if phase == "contract" and not left and current is not None:
-                database.settle(wait_seconds)
+            if current is not None:
+                database.settle(wait_seconds, shared=phase == "expand")
             return done
         revision = _named(chain, names[0])
         if _carry_out(database, directory, revision, wait_seconds, up=True, fresh=fresh):
@@ -157,7 +157,7 @@ def rollback(database: Target, directory: Path, steps: int = 1, *, wait_seconds:
         raise MigrationFault(f"there are {len(run)} migrations to take back, not {steps}")
     going = list(reversed(run[-steps:]))
     done = [each.name for each in going if _carry_out(database, directory, each, wait_seconds, up=False, fresh=False)]
-    database.settle(wait_seconds)
+    database.settle(wait_seconds, shared=False)
     return done
 
 

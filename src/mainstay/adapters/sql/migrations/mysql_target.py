@@ -102,12 +102,12 @@ class MysqlTarget(Target):
 
         return self._run(alone, lambda words, number: self._stopped(words, number, journal.told))
 
-    def settle(self, wait_seconds: float) -> None:
+    def settle(self, wait_seconds: float, *, shared: bool) -> None:
         from mainstay.adapters.sql.migrations.mysql_bounds import Bounds
 
         def alone(connection: sa.Connection) -> None:
             self._await_turn(connection, wait_seconds)
-            Bounds(self._tables).fit(connection)
+            Bounds(self._tables).fit(connection, longer=shared)
 
         self._run(alone, lambda words, _: f"{self}: {words}: run this again")
 

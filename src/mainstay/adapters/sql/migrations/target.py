@@ -51,8 +51,8 @@ class Target(ABC):
     def reading(self, work: Callable[[sa.Connection], T]) -> T:
         """Do work that changes nothing."""
 
-    def settle(self, wait_seconds: float) -> None:  # noqa: B027 - most databases have nothing of the kind
-        """Bring to the schema what the model says and no file does, when only services of this model are left."""
+    def settle(self, wait_seconds: float, *, shared: bool) -> None:  # noqa: B027 - most have nothing of the kind
+        """Bring to the schema what the model says and no file does; ``shared``: what an older version can live with."""
 
     def stepping(self, work: Callable[[sa.Connection, Stepper | None], T], wait_seconds: float) -> T:
         """Do work alone that commits each of its steps, on a connection that is in no transaction.
