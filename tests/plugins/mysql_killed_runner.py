@@ -26,6 +26,8 @@ from mainstay.adapters.sql.migrations.mysql_journal import TABLE
 from mainstay.adapters.sql.migrations.mysql_target import MysqlTarget
 from mainstay.adapters.sql.mysql.options import address
 
+READING = ("SHOW", "SELECT", "SET", "DESCRIBE", "SAVEPOINT", "ROLLBACK TO")
+
 Act = Callable[[MysqlTarget, Path], list[str]]
 
 
@@ -42,7 +44,7 @@ def counted(left: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def told(self: Any, operation: Any, parameters: Any = None) -> Any:
-        if operation.lstrip().upper().startswith(("SHOW", "SELECT", "SET", "DESCRIBE")):
+        if operation.lstrip().upper().startswith(READING):
             return execute(self, operation, parameters)
         step()
         result = execute(self, operation, parameters)

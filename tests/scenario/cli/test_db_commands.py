@@ -295,7 +295,7 @@ def test_rows_from_before_a_field_was_searchable_get_their_words(project: Path, 
     assert db("index") == {"indexed": {}}
     code = project / "team_service.py"
     code.write_text(code.read_text().replace(FIELD, FIELD.replace("unique", "searchable=True, unique")))
-    assert "notes_note_words" in db("plan", "words")["text"]
+    assert "notes_note_words" in db("plan", "words")["planned"][0]["text"]
     assert "mainstay db migrate" in db("index", code=1)
     db("migrate")
     for _ in range(2):

@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 from market_service import Customer, Item, Mood, Order, Profile, Street
 
-from mainstay import Bulk, Entity, Module, Principal, Secret, Service, field, in_
+from mainstay import UNASSIGNED, Bulk, Entity, Module, Principal, Secret, Service, field, in_
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.app.refusal import Refusal
@@ -321,3 +321,45 @@ def test_mimesis_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Refusal) as refused:
         Texts(1)
     assert refused.value.remedies == ("pip install 'mainstay[seed]'",)
+
+
+class Firm(Entity, tenant="tenant_id", soft_delete=True):
+    code: str = field(unique=True, max_length=20)
+    motto: str = field(searchable=True, max_length=80)
+
+
+class Desk(Entity, tenant="tenant_id"):
+    firm_id: UUID = field(references=Firm)
+
+
+class Site(Entity, tenant="org_id"):
+    org_id: UUID = UNASSIGNED
+    name: str = ""
+
+
+@pytest.mark.parametrize("own", [MemoryStore, None])
+async def test_rows_of_tenants_are_made_for_one(own: Any, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "t", create=True, synchronous="off") if own is None else own()
+    async with Client(service(Firm, Desk), store=store) as client:
+        for tenant in ("acme", "globex"):
+            made = await fill(client.bound, Wanted(rows=30, tenant=tenant))
+            assert {one.entity: (one.there, one.added) for one in made} == {"Firm": (0, 30), "Desk": (0, 30)}
+            made = await fill(client.bound, Wanted(rows=40, tenant=tenant, entities=("Firm",)))
+            assert [(one.there, one.added) for one in made] == [(30, 10)]
+        firms, desks = await client.stored(Firm), await client.stored(Desk)
+        tenants: dict[UUID, Any] = {row.id: row.tenant_id for row in firms}  # type: ignore[attr-defined]  # the option's
+        assert Counter(tenants.values()) == {"acme": 40, "globex": 40}
+        assert all(tenants[desk.firm_id] == desk.tenant_id for desk in desks)  # type: ignore[attr-defined]
+        assert {row.deleted_at for row in firms} == {None}  # type: ignore[attr-defined]
+
+
+async def test_rows_of_a_tenant_that_is_not_named_are_refused() -> None:
+    async with Client(service(Firm)) as client:
+        with pytest.raises(Refusal, match="Firm belongs to tenants"):
+            await fill(client.bound, Wanted(rows=3))
+    async with Client(service(Site)) as client:
+        with pytest.raises(Refusal) as refused:
+            await fill(client.bound, Wanted(rows=3, tenant="acme"))
+        assert "where NAME is a UUID" in refused.value.remedies[0]
+        (made,) = await fill(client.bound, Wanted(rows=3, tenant=str(UUID(int=7))))
+        assert made.added == 3

@@ -81,8 +81,9 @@ def _bridge(table: str, columns: tuple[str, ...], bridge: Bridge, *, made: bool)
     connection = op.get_bind()
 
     def carry_out() -> None:
+        doubled = connection.dialect.name == "mysql"  # its driver takes a single % for a place of a value
         for statement in bridge.make if made else bridge.drop:
-            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement.replace("%", "%%") if doubled else statement)
 
     if recorder is not None:
         recorder.note("bridge" if made else "no bridge", table, *columns)

@@ -15,11 +15,12 @@ from mainstay.app.volume.texts import Texts
 from mainstay.app.volume.values import LATEST, Column, Columns, NoValues
 from mainstay.kernel.bind import Bound
 from mainstay.model.checks import KERNEL
-from mainstay.model.conditions import TRUE, Among
+from mainstay.model.conditions import TRUE, Among, Compare, Condition
 from mainstay.model.inputs import Sort
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Invalid, Problem
 from mainstay.model.schema import FieldKind
+from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.rows import Query
@@ -38,11 +39,15 @@ _SKEW = 3  # a few rows are referred to by many: three quarters of all refer to 
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows each entity is to have, with those that it has. Without ``entities`` (names) it is for all."""
+    """How many rows each entity is to have, with those that it has. Without ``entities`` (names) it is for all.
+
+    Rows that belong to tenants are made for one ``tenant``, of which each entity is then to have so many.
+    """
 
     rows: int
     seed: int = 0
     entities: tuple[str, ...] = ()
+    tenant: str | None = None
 
 
 class Filled(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,14 +63,17 @@ class Filled(msgspec.Struct, frozen=True, kw_only=True):
 async def fill(bound: Bound, wanted: Wanted) -> list[Filled]:
     """Add rows until every entity has as many as are wanted. The same seed on the same rows adds the same.
 
-    Raises ``Refusal`` where values of a field cannot be made up.
+    Raises ``Refusal`` where values of a field cannot be made up, or no tenant is named for rows that belong to one.
     """
-    filler = _Filler(bound, wanted.seed)
-    return [await filler.fill(plan, wanted.rows) for plan in _ordered(_chosen(bound, wanted.entities))]
+    plans = _ordered(_chosen(bound, wanted.entities))
+    filler = _Filler(bound, wanted)
+    for plan in plans:
+        filler.check(plan)
+    return [await filler.fill(plan, wanted.rows) for plan in plans]
 
 
 def _chosen(bound: Bound, names: Sequence[str]) -> list[EntityPlan]:
-    own = [plan for plan in bound.plans.values() if plan.module != KERNEL]
+    own = [plan for entity, plan in bound.plans.items() if entity in bound.blueprint.owners and plan.module != KERNEL]
     if not names:
         return own
     found: dict[type[Entity], EntityPlan] = {}
@@ -108,18 +116,32 @@ class _Exhausted(Exception):
 
 
 class _Filler:
-    def __init__(self, bound: Bound, seed: int) -> None:
+    def __init__(self, bound: Bound, wanted: Wanted) -> None:
         self._bound = bound
-        self._seed = seed
-        self._columns = Columns(Texts(seed), bound.blueprint.shapes)
+        self._seed = str(wanted.seed) if wanted.tenant is None else f"{wanted.seed}/{wanted.tenant}"
+        self._who = Principal.system if wanted.tenant is None else Principal.system.acting_for(wanted.tenant)
+        self._columns = Columns(Texts(wanted.seed), bound.blueprint.shapes)
         self._people = [uuid5(NAMESPACE_URL, f"principal:person {n}") for n in range(_PEOPLE)]
         small = bound.ports.store.capabilities.max_writes is not None
         self._batch = _SMALL if small else BATCH
 
     def _unit(self, *, write: bool) -> UnitOfWork:
         ports = self._bound.ports
-        frame = Frame(Principal.system, "seed", ports.clock, ports.ids, ports.sealer, self._bound.plans, ports.store)
+        frame = Frame(self._who, "seed", ports.clock, ports.ids, ports.sealer, self._bound.plans, ports.store)
         return UnitOfWork(frame, write=write)
+
+    def check(self, plan: EntityPlan) -> None:
+        """Raise ``Refusal`` for rows of a tenant that is not named, or whose name does not fit."""
+        if plan.tenancy is not None and plan.tenancy.of(self._who) is None:
+            raise Refusal(
+                f"{plan.shape.name} belongs to tenants: say for which one rows are to be made up",
+                "mainstay db seed --rows N --tenant NAME"
+                + (", where NAME is a UUID" if plan.tenancy.kind is UUID else ""),
+            )
+
+    def _within(self, plan: EntityPlan) -> Condition:
+        """Return the condition of the rows of the tenant."""
+        return TRUE if plan.tenancy is None else Compare(plan.tenancy.field, "eq", plan.tenancy.of(self._who))
 
     async def fill(self, plan: EntityPlan, rows: int) -> Filled:
         clock = self._bound.ports.clock
@@ -132,7 +154,7 @@ class _Filler:
     async def _count(self, plan: EntityPlan) -> int:
         unit = self._unit(write=False)
         try:
-            return await unit.transaction().rows(plan.shape.type).count(TRUE)
+            return await unit.transaction().rows(plan.shape.type).count(self._within(plan))
         finally:
             await unit.rollback()
 
@@ -169,7 +191,8 @@ class _Filler:
         try:
             for name in unique:
                 values = tuple(value for row in rows if (value := getattr(row, name)) is not None)
-                found = await unit.transaction().rows(plan.shape.type).fetch(Query(where=Among(name, values)))
+                where = Among(name, values) if name == "id" else Among(name, values) & self._within(plan)
+                found = await unit.transaction().rows(plan.shape.type).fetch(Query(where=where))
                 taken = {getattr(row, name) for row in found}
                 rows = [row for row in rows if getattr(row, name) not in taken]
         finally:
@@ -195,9 +218,11 @@ class _Filler:
         referred = {reference.field: reference.entity for reference in plan.references}
         for attribute in plan.shape.attributes:
             name = attribute.name
-            if name in STANDARD_FIELDS:
+            if name in STANDARD_FIELDS or (plan.soft_delete and name == DELETED_AT):
                 continue
-            if name in referred:
+            if plan.tenancy is not None and name == plan.tenancy.field:
+                made[name] = _constant(plan.tenancy.of(self._who))
+            elif name in referred:
                 made[name] = await self._references(plan, name, referred[name])
             elif name in plan.owners and attribute.kind is FieldKind.UUID and not attribute.spec.unique:
                 made[name] = _skewed(self._people)
@@ -212,7 +237,7 @@ class _Filler:
         attribute = plan.shape.by_name[name]
         ids = await self._ids_of(target)
         if not ids and attribute.optional:
-            return lambda _, __, count: [None] * count
+            return _constant(None)
         if not ids:
             other = self._bound.plans[target].shape.name
             raise _refused(plan, name, f"refers to a {other}, of which there is none", f"--entity {other} as well")
@@ -221,7 +246,7 @@ class _Filler:
     async def _ids_of(self, entity: type[Entity]) -> list[UUID]:
         unit = self._unit(write=False)
         try:
-            query = Query(sort=(Sort("id"),), limit=REFERRED)
+            query = Query(where=self._within(self._bound.plans[entity]), sort=(Sort("id"),), limit=REFERRED)
             return [row.id async for row in unit.transaction().rows(entity).stream(query)]
         finally:
             await unit.rollback()
@@ -252,6 +277,10 @@ def _one_each(ids: Sequence[UUID], *, optional: bool) -> Column:
         return taken + [None] * (count - len(taken)) if optional else taken
 
     return each
+
+
+def _constant(value: Any) -> Column:
+    return lambda _, __, count: [value] * count
 
 
 def _skewed(values: Sequence[Any]) -> Column:

@@ -21,6 +21,7 @@ def configure(actions: Any) -> None:
         "--entity", action="append", default=[], metavar="NAME", help="make up rows of this one; may be given again"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="which rows: the same seed, the same rows (0)")
+    parser.add_argument("--tenant", default=None, metavar="NAME", help="whose rows, where they belong to tenants")
     parser.add_argument("--yes", action="store_true", default=False, help="make rows up in production too")
 
 
@@ -57,7 +58,9 @@ def _fill(application: Any, arguments: Any) -> Sequence[Any]:
     filled: list[Filled] = []
 
     async def run() -> int:
-        wanted = Wanted(rows=arguments.rows, seed=arguments.seed, entities=tuple(arguments.entity))
+        wanted = Wanted(
+            rows=arguments.rows, seed=arguments.seed, entities=tuple(arguments.entity), tenant=arguments.tenant
+        )
         await application.start(deliver=False)
         try:
             filled.extend(await fill(application.bound, wanted))

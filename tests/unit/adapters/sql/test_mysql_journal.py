@@ -69,8 +69,8 @@ class Shop:
         return [json.loads(line) for line in ended.stdout.splitlines()]
 
     def own(self, body: str) -> None:
-        """Put a revision of the team's own in the place of the second one."""
-        for each in self.files.glob("0002*.py"):
+        """Put a revision of the team's own in the place of those behind the first one."""
+        for each in self.files.glob("000[23]*.py"):
             each.unlink()
         lines = "".join(f"    {line}\n" for line in body.splitlines())
         head = 'from alembic import op\n\nrevision = "0002_own"\ndown_revision = "0001_initial_schema"\n'
@@ -87,7 +87,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def test_runners_that_are_killed_anywhere_are_taken_up_and_the_end_is_the_same(shop: Shop) -> None:
     whole, *others = shop.killed("migrate", 0, 3)
     assert (whole.pop("kills"), whole["journal"]) == (0, False)
-    assert whole["rows"]["mainstay_migration"] == ["('0002_change_other_thing',)"]
+    assert whole["rows"]["mainstay_migration"] == ["('0003_change_thing_code_note_gone',)"]
     assert len(whole["rows"]["thing"]) == 3
     assert sum(each.pop("kills") for each in others) > 18
     assert others == [whole] * len(others)
@@ -115,7 +115,7 @@ def test_a_statement_that_fails_is_told_mended_and_run_again_and_those_before_it
     ):
         migrate(shop.target, shop.files)
     assert shop.target.revision() == "0001_initial_schema"
-    with pytest.raises(MigrationFault, match="a migration was stopped behind UPDATE thing SET"):
+    with pytest.raises(MigrationFault, match="0002_own was begun and has not come to its end: run mainstay db migrate"):
         rollback(shop.target, shop.files)
     shop.own(f'op.execute("{COUNTS}")\nop.execute("CREATE TABLE half (id INT)")\nop.execute("{COUNTS}")')
     assert migrate(shop.target, shop.files) == ["0002_own"]
@@ -132,7 +132,7 @@ def test_a_revision_that_became_another_one_is_not_taken_up(shop: Shop) -> None:
         migrate(shop.target, shop.files)
     for each in shop.files.glob("0002*.py"):
         each.unlink()
-    with pytest.raises(MigrationFault, match=r"stopped at UPDATE thing SET ..., and this is not the one"):
+    with pytest.raises(MigrationFault, match=r"run mainstay db migrate first, with the files that it had"):
         migrate(shop.target, shop.files)
     assert sql(shop.work, "SELECT count(*) FROM thing") == [[(3,)]]
 

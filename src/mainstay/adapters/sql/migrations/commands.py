@@ -113,7 +113,7 @@ def migrate(
     from mainstay.adapters.sql.migrations.runner import unknown_revision
 
     chain = read_chain(directory)
-    current = _current(database, up=True)
+    current = _current(database, chain, up=True)
     fresh = current is None
     done: list[str] = []
     while True:
@@ -122,16 +122,19 @@ def migrate(
             raise MigrationFault(unknown_revision(current, directory))
         names = left if phase == "contract" or fresh else before_contract(chain, left)
         if not names:
+            if current is not None:
+                database.settle(wait_seconds, shared=phase == "expand")
             return done
         revision = _named(chain, names[0])
         if _carry_out(database, directory, revision, wait_seconds, up=True, fresh=fresh):
             done.append(revision.name)
-        current = _current(database, up=True)
+        current = _current(database, chain, up=True)
 
 
 def pending(database: Target, directory: Path) -> list[str]:
     """Return the revisions that a database lacks. Raises ``MigrationFault``."""
-    return pending_of(read_chain(directory), _current(database)) or []
+    chain = read_chain(directory)
+    return pending_of(chain, _current(database, chain)) or []
 
 
 def rollback(database: Target, directory: Path, steps: int = 1, *, wait_seconds: float = WAIT_SECONDS) -> list[str]:
@@ -143,7 +146,7 @@ def rollback(database: Target, directory: Path, steps: int = 1, *, wait_seconds:
     if not database.exists():
         raise MigrationFault(f"{database}: there is nothing to take back")
     chain = read_chain(directory)
-    current = _current(database, up=False)
+    current = _current(database, chain, up=False)
     if current is None:
         raise MigrationFault("there is no migration to take back: the database is empty")
     left = pending_of(chain, current)
@@ -153,7 +156,9 @@ def rollback(database: Target, directory: Path, steps: int = 1, *, wait_seconds:
     if steps > len(run):
         raise MigrationFault(f"there are {len(run)} migrations to take back, not {steps}")
     going = list(reversed(run[-steps:]))
-    return [each.name for each in going if _carry_out(database, directory, each, wait_seconds, up=False, fresh=False)]
+    done = [each.name for each in going if _carry_out(database, directory, each, wait_seconds, up=False, fresh=False)]
+    database.settle(wait_seconds, shared=False)
+    return done
 
 
 def _carry_out(
@@ -161,12 +166,13 @@ def _carry_out(
 ) -> bool:
     """Run one revision: in steps where others may be at work, in one transaction where it wants one or is alone.
 
-    Before, it is looked whether rows are in its way: steps that are done stay done when a later one fails.
+    Before, it is looked whether rows are in its way: steps that are done stay done when a later one fails. Of one that
+    lies half done that is known, and some of its rows may be what they are to become.
     """
     from sqlalchemy.exc import IntegrityError
 
     from mainstay.adapters.sql.migrations.forecast import notes_alone, obstacles
-    from mainstay.adapters.sql.migrations.runner import is_next, read_script, run_down, run_up
+    from mainstay.adapters.sql.migrations.runner import begun, is_next, read_script, run_down, run_up
 
     # All that can be done before the database is held is done before: others wait for it, on SQLite every writer.
     script = read_script(directory)
@@ -175,7 +181,8 @@ def _carry_out(
     def work(connection: sa.Connection, stepper: Stepper | None) -> bool:
         if not is_next(connection, directory, revision.name, up=up):
             return False  # another runner was quicker
-        found = obstacles(connection, notes)
+        taken_up = begun(connection) is not None  # rows are half changed then
+        found = [] if taken_up else obstacles(connection, notes)
         if found:
             lines = [f"{database}: rows are in the way of {revision.name}, of which nothing was done:", *found]
             raise MigrationFault("\n  ".join(lines))
@@ -183,7 +190,7 @@ def _carry_out(
         return True
 
     try:
-        if database.undoes_schema and (fresh or revision.phase is None):
+        if fresh or revision.phase is None:
             return database.held(lambda connection: work(connection, None), wait_seconds)
         return database.stepping(work, wait_seconds)
     except IntegrityError as error:
@@ -193,15 +200,17 @@ def _carry_out(
         ) from error
 
 
-def _current(database: Target, *, up: bool | None = None) -> str | None:
+def _current(database: Target, chain: Sequence[Revision], *, up: bool | None = None) -> str | None:
     """Return the revision of a database, read by the driver that carries migrations out (decision 43).
 
-    Raises ``MigrationFault`` where a revision lies half done the other way than it is to go now.
+    Raises ``MigrationFault`` where a revision lies half done the other way than it is to go now, or is in no file.
     """
     from mainstay.adapters.sql.migrations.runner import begun, current_revision, half_done
 
     def look(connection: sa.Connection) -> str | None:
         half = None if up is None else begun(connection)
+        if half is not None and half.name not in [revision.name for revision in chain]:
+            raise MigrationFault(f"{database}: {half_done(half)}, with the files that it had: it is in none of these")
         if half is not None and half.up is not up:
             raise MigrationFault(f"{database}: {half_done(half)}")
         return current_revision(connection)
@@ -261,7 +270,7 @@ def check(database: Target, directory: Path, tables: Sequence[Table]) -> Checked
 
     chain = read_chain(directory)
     names = [revision.name for revision in chain]
-    current = _current(database)
+    current = _current(database, chain)
     left = pending_of(chain, current)
     if left is None:
         raise MigrationFault(unknown_revision(current, directory))

@@ -31,8 +31,9 @@ def _outline(inspector: sa.Inspector, table: str) -> _Outline:
         str(each["name"]): f"unique ({', '.join(each['column_names'])})"
         for each in inspector.get_unique_constraints(table)
     }
+    usual = "RESTRICT" if inspector.dialect.name == "mysql" else ""  # which it does not tell
     for each in inspector.get_foreign_keys(table):
-        on_delete = each.get("options", {}).get("ondelete", "")
+        on_delete = each.get("options", {}).get("ondelete") or usual
         columns = ", ".join(each["constrained_columns"])
         constraints[str(each["name"])] = f"({columns}) to {each['referred_table']} {on_delete}".rstrip()
     indexes = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from mainstay.adapters.sql.types import ColumnType, Decimal, Enum, same_storage
+from mainstay.adapters.sql.types import Bytes, ColumnType, Decimal, Enum, Text, same_storage
 
 _TEXTS = frozenset({"text", "uuid", "datetime", "date", "time"})
 
@@ -44,8 +44,33 @@ def has_type(dialect: Any, there: Any, wanted: ColumnType) -> bool:
     """Say whether a column of a type that was read from a database is stored as another type is."""
     if isinstance(there, ColumnType):
         return same_storage(there, wanted)
+    if dialect.name == "mysql":
+        bounded = isinstance(wanted, Text | Bytes) and wanted.length is None  # by the model: it is in no file
+        return mysql_holds(dialect, there, type(wanted)(1) if bounded else wanted)
     text = str(wanted.compile(dialect=dialect))  # of a database that tells the types of its columns itself
     return str(there.compile(dialect=dialect)) in (text, f"{text} WITHOUT TIME ZONE")
+
+
+COLLATIONS = frozenset({"utf8mb4_nopad_bin", "utf8mb4_0900_bin"})
+"""Those of MariaDB and MySQL in which texts are in the order of their code points."""
+_UNBOUNDED = {"VARCHAR": "LONGTEXT", "VARBINARY": "LONGBLOB"}
+
+
+def mysql_holds(dialect: Any, there: Any, wanted: Any) -> bool:
+    """Say whether a column of MariaDB or MySQL holds what one of another type does: in longer texts too."""
+    if getattr(there, "collation", None) not in (None, *COLLATIONS):
+        return False
+    word, length = _parsed(str(there.compile(dialect=dialect)))
+    wanted_word, wanted_length = _parsed(str(wanted.compile(dialect=dialect)))
+    if wanted_word not in _UNBOUNDED:
+        return (word, length) == (wanted_word, wanted_length)
+    return word == _UNBOUNDED[wanted_word] or (word == wanted_word and int(length) >= int(wanted_length))
+
+
+def _parsed(text: str) -> tuple[str, str]:
+    """Return the word of a type and what stands in its brackets; how wide integers are shown is no part of them."""
+    word, _, rest = text.partition(" CHARACTER SET ")[0].partition(" COLLATE ")[0].partition("(")
+    return word, "" if word == "BIGINT" else rest.rstrip(")")
 
 
 _MOMENT = "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"

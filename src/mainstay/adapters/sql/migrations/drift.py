@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -53,10 +53,12 @@ def _told(op: Any, known: Known) -> Drift:
         case ops.CreateIndexOp():
             return Drift(f"the index {op.index_name} of {op.table_name} is missing", not op.unique)
         case ops.DropIndexOp():
-            unique = bool(op.to_index().unique)
-            return Drift(f"the index {op.index_name} of {op.table_name} is in no model", not unique)
+            index = op.to_index()
+            harmless = not index.unique or known.are_left_null(str(op.table_name), index.columns)
+            return Drift(f"the index {op.index_name} of {op.table_name} is in no model", harmless)
         case ops.DropConstraintOp():
-            return _extra_constraint(op, known)
+            harmless = known.are_left_null(op.table_name, op.to_constraint().columns)  # type: ignore[attr-defined]
+            return Drift(f"the constraint {op.constraint_name} of {op.table_name} is in no model", harmless)
         case ops.CreateUniqueConstraintOp() | ops.CreateForeignKeyOp():
             name = getattr(op, "table_name", None) or getattr(op, "source_table", "")
             return Drift(f"the constraint {op.constraint_name} of {name} is missing", True)
@@ -78,13 +80,6 @@ def _extra_column(op: ops.DropColumnOp, known: Known) -> Drift:
     return Drift(text if free else f"{text}, and must be given a value", free)
 
 
-def _extra_constraint(op: ops.DropConstraintOp, known: Known) -> Drift:
-    """One that a write of this model cannot break is on columns that it never writes, and that hold nothing then."""
-    columns = [column.name for column in op.to_constraint().columns]  # type: ignore[attr-defined]
-    harmless = bool(columns) and all(known.is_left_null(op.table_name, name) for name in columns)
-    return Drift(f"the constraint {op.constraint_name} of {op.table_name} is in no model", harmless)
-
-
 class Known:
     """What the database says of columns that the model may not have."""
 
@@ -100,7 +95,15 @@ class Known:
         column = self._column(table, name)
         return bool(column["nullable"]) or column["default"] is not None
 
-    def is_left_null(self, table: str, name: str) -> bool:
+    def are_left_null(self, table: str, columns: Iterable[Any]) -> bool:
+        """Whether a write of the model cannot break what is on these columns: it never writes them, and they are null.
+
+        MariaDB and MySQL tell what is unique as an index, the others as a constraint.
+        """
+        names = [column.name for column in columns]
+        return bool(names) and all(self._is_left_null(table, name) for name in names)
+
+    def _is_left_null(self, table: str, name: str) -> bool:
         """Whether a column is none of the model's, and null in the rows that the model adds."""
         column = self._column(table, name)
         return name not in self._metadata.tables[table].columns and column["nullable"] and column["default"] is None

@@ -48,13 +48,14 @@ _POSTGRES: Mapping[str, Manner] = {
 _META, _SHARED = "the metadata of {0} for an instant", "{0} for writers"
 _MYSQL: Mapping[str, Manner] = {
     "create index": Manner(f"{_META}: reads and writes go on", "index build"),
-    "add unique": Manner(f"{_META}: reads and writes go on", "index build"),
+    "add unique": Manner(f"{_META}: reads and writes go on; {_SHARED} where a text gets a bound", "index build"),
     "add reference": Manner(f"{_SHARED}; the metadata of {{1}} for an instant", "rewrite"),
     "add check": Manner(_SHARED, "rewrite"),
     "forbid null": Manner(f"{_META}: reads and writes go on", "rewrite"),
     "allow null": Manner(f"{_META}: reads and writes go on", "rewrite"),
     "change type": Manner(_SHARED, "rewrite"),
-    "rows": Manner(_ROWS, "batches"),
+    "rows": Manner("the rows of {0} that it writes, until all are written", "scan"),
+    "convert": Manner("nothing: it is done as the type is changed", "instant"),
     "statement": Manner("what it says", "unknown"),
 }
 _FILE = "the whole file for writers"

@@ -86,11 +86,16 @@ class Bounds:
                 if found.length != bound and (found.length is None or bound is None or found.length < bound):
                     yield found, bound
 
-    def fit(self, connection: sa.Connection) -> None:
-        """Give the columns that are there the model's bounds. Nothing is made shorter than it was declared."""
+    def fit(self, connection: sa.Connection, *, longer: bool = False) -> None:
+        """Give the columns that are there the model's bounds. Nothing is made shorter than it was declared.
+
+        With ``longer`` only those that hold too little get more room: others may be written by an older version yet.
+        """
         rows = connection.exec_driver_sql(self.QUERY.replace("%", "%%")).fetchall()
         unique = {(table, column) for table, column in connection.exec_driver_sql(_UNIQUE).fetchall()}
         for found, bound in self._differing(rows):
+            if longer and found.length is None:
+                continue
             if bound is not None or (found.table, found.column) not in unique:
                 connection.exec_driver_sql(self._statement(connection, found, bound).replace("%", "%%"))
 

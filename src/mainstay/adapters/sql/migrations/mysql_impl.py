@@ -12,13 +12,12 @@ import sqlalchemy as sa
 from alembic.ddl.mysql import MySQLImpl
 
 from mainstay.adapters.sql.dialects.mysql import BOUND, MysqlDialect
-from mainstay.adapters.sql.migrations.conversions import Way, mysql_way
+from mainstay.adapters.sql.migrations.conversions import COLLATIONS, Way, mysql_holds, mysql_way
 from mainstay.adapters.sql.migrations.files import MigrationFault
 from mainstay.adapters.sql.migrations.mysql_bounds import Bounds
 from mainstay.adapters.sql.types import Bytes, ColumnType, Text
 
 _UNBOUNDED = ("LONGTEXT", "LONGBLOB")
-_COLLATIONS = frozenset({"utf8mb4_nopad_bin", "utf8mb4_0900_bin"})
 
 
 class MainstayImpl(MySQLImpl):
@@ -178,30 +177,14 @@ class MainstayImpl(MySQLImpl):
 
     def compare_type(self, inspector_column: sa.Column[Any], metadata_column: sa.Column[Any]) -> bool:
         """Whether a column is of another type than the model's. One that holds longer texts will do."""
-        there: Any = inspector_column.type
-        collation = getattr(there, "collation", None)
-        if collation is not None and collation not in _COLLATIONS:
-            return True
-        wanted: Any = metadata_column.type
-        text = str(wanted.compile(dialect=self.dialect))
-        word, length = _parsed(str(there.compile(dialect=self.dialect)))
-        wanted_word, wanted_length = _parsed(text)
-        if word in ("VARCHAR", "VARBINARY") and word == wanted_word:
-            return int(length) < int(wanted_length)
-        return (word, length) != (wanted_word, wanted_length)
+        return not mysql_holds(self.dialect, inspector_column.type, metadata_column.type)
 
 
 def _plain(there: Any) -> Any:
     """Return a type of the catalog without the collation, where it is that of our tables."""
-    if getattr(there, "collation", None) not in _COLLATIONS:
+    if getattr(there, "collation", None) not in COLLATIONS:
         return there
     return Text(there.length if isinstance(there, sa.VARCHAR) else None)
-
-
-def _parsed(text: str) -> tuple[str, str]:
-    """Return the word of a type and what stands in its brackets; how wide integers are shown is no part of them."""
-    word, _, rest = text.partition(" CHARACTER SET ")[0].partition(" COLLATE ")[0].partition("(")
-    return word, "" if word == "BIGINT" else rest.rstrip(")")
 
 
 def _verbatim(statement: str) -> sa.TextClause:

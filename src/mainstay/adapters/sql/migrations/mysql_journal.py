@@ -31,8 +31,10 @@ _MAKE = f"""
         done TINYINT NOT NULL
     ) ENGINE=InnoDB CHARACTER SET utf8mb4
 """
+_REVISION = 0
+"""The number under which the revision stands, before those of its statements."""
 _READING = re.compile(
-    r"[\s(]*(?:(?:SELECT|SHOW|DESC|DESCRIBE|EXPLAIN|VALUES|TABLE|SET)\b|WITH\b(?!.*\b(?:UPDATE|DELETE)\b))",
+    r"[\s(]*(?:(?:SELECT|SHOW|DESC|DESCRIBE|EXPLAIN|VALUES|TABLE|SET|SAVEPOINT|RELEASE|ROLLBACK)\b|WITH\b(?!.*\b(?:UPDATE|DELETE)\b))",
     re.IGNORECASE | re.DOTALL,
 )
 _VERSION = re.compile(rf"\s*(?P<verb>CREATE TABLE|INSERT INTO|UPDATE|DELETE FROM) `?{VERSION_TABLE}\b", re.IGNORECASE)
@@ -43,10 +45,29 @@ _ROUTINES = """
 """
 
 
+def revision_in_journal(connection: sa.Connection) -> str:
+    """Return the revision that was stopped, and which way, as it was told to the journal; empty where there is none."""
+    if not _is_there(connection):
+        return ""
+    statement = f"SELECT statement FROM {TABLE} WHERE number = {_REVISION}"
+    return str(connection.exec_driver_sql(statement).scalar() or "")
+
+
+def _is_there(connection: sa.Connection) -> bool:
+    found = connection.exec_driver_sql(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s", (TABLE,)
+    )
+    return found.fetchone() is not None
+
+
 class Journal:
-    """The journal of one run: it stands between SQLAlchemy and the driver, and sees every statement."""
+    """The journal of one run: it stands between SQLAlchemy and the driver, and sees every statement.
+
+    ``revision`` is the one that is run, and which way.
+    """
 
     def __init__(self) -> None:
+        self.revision = ""
         self._number = 0
         self._stored: dict[int, tuple[str, str, bool]] = {}
         self._made = False
@@ -54,19 +75,23 @@ class Journal:
     @property
     def told(self) -> str:
         """How much is done of the revision that was stopped."""
-        done = sum(done for _, _, done in self._stored.values())
+        done = sum(done for number, (_, _, done) in self._stored.items() if number != _REVISION)
         return (
             f"{done} statements of the revision are done, and will not be run again"
             if done
             else "nothing of it is done"
         )
 
+    @property
+    def lies_open(self) -> bool:
+        """Whether a revision was stopped half-way."""
+        return bool(self._stored)
+
     @contextmanager
     def kept(self, connection: sa.Connection) -> Iterator[None]:
         """Keep the journal of what a connection runs. It is gone behind a run that came to its end."""
         from sqlalchemy import event
 
-        self._read(connection)
         engine = connection.engine
         heard = {"do_execute": self._execute, "do_executemany": self._execute_many}
         for name, function in heard.items():
@@ -76,20 +101,13 @@ class Journal:
         finally:
             for name, function in heard.items():
                 event.remove(engine, name, function)
-        if self._stored:
-            raise MigrationFault(
-                f"a migration was stopped at {_name(self._stored[min(self._stored)][0])} ..., and this is not the one: "
-                "run again what was stopped (mainstay db migrate, or rollback), with the files that it had"
-            )
-        if self._made:
+        if self._made and not self._stored:
             connection.exec_driver_sql(f"DROP TABLE {TABLE}")
 
-    def _read(self, connection: sa.Connection) -> None:
-        there = connection.exec_driver_sql(
-            "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s", (TABLE,)
-        ).fetchall()
-        self._made = bool(there)
-        if there:
+    def read(self, connection: sa.Connection) -> None:
+        """Look at what a run before has left."""
+        self._made = _is_there(connection)
+        if self._made:
             rows = connection.exec_driver_sql(f"SELECT number, statement, schema_before, done FROM {TABLE}").fetchall()
             self._stored = {number: (statement, before, bool(done)) for number, statement, before, done in rows}
 
@@ -144,7 +162,10 @@ class Journal:
             wire.change(_MAKE)
             self._made = True
         before = wire.fingerprint()
-        wire.change(f"REPLACE INTO {TABLE} VALUES (%s, %s, %s, 0)", (self._number, statement, before))
+        wire.change(
+            f"REPLACE INTO {TABLE} VALUES ({_REVISION}, %s, '', 1), (%s, %s, %s, 0)",
+            (self.revision, self._number, statement, before),
+        )
         wire.commit()
         self._stored[self._number] = (statement, before, False)
         run()

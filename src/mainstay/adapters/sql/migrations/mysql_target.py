@@ -28,6 +28,9 @@ R = TypeVar("R")
 LOCK_SECONDS = 3
 """How long a statement waits for a table (whole seconds): behind one that waits, all others wait too."""
 
+LOOK_SECONDS = 30
+"""How long one statement may look at the rows that are there."""
+
 CONNECT_SECONDS = 10.0
 
 _NO_SUCH_TABLE = 1146
@@ -88,20 +91,32 @@ class MysqlTarget(Target):
         journal = Journal()
 
         def alone(connection: sa.Connection) -> T:
-            taken = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (self.lock, wait_seconds)).scalar()
-            if taken != 1:
-                raise MigrationFault(
-                    f"{self}: nothing was changed: another migration has run for {wait_seconds:g} s: run this again"
-                )
+            self._await_turn(connection, wait_seconds)
             bounds = Bounds(self._tables)
-            connection.info[Bounds] = bounds
-            bounds.fit(connection)
+            connection.info[Bounds], connection.info[Journal] = bounds, journal
+            journal.read(connection)
+            if not journal.lies_open:  # what is not in the journal must not change the schema that it goes by
+                bounds.fit(connection, longer=True)
             with journal.kept(connection):
-                done = work(connection)
-            bounds.fit(connection)
-            return done
+                return work(connection)
 
         return self._run(alone, lambda words, number: self._stopped(words, number, journal.told))
+
+    def settle(self, wait_seconds: float, *, shared: bool) -> None:
+        from mainstay.adapters.sql.migrations.mysql_bounds import Bounds
+
+        def alone(connection: sa.Connection) -> None:
+            self._await_turn(connection, wait_seconds)
+            Bounds(self._tables).fit(connection, longer=shared)
+
+        self._run(alone, lambda words, _: f"{self}: {words}: run this again")
+
+    def _await_turn(self, connection: sa.Connection, wait_seconds: float) -> None:
+        taken = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (self.lock, wait_seconds)).scalar()
+        if taken != 1:
+            raise MigrationFault(
+                f"{self}: nothing was changed: another migration has run for {wait_seconds:g} s: run this again"
+            )
 
     def _stopped(self, words: str, number: object, progress: str) -> str:
         if number == _LOCK_WAIT:
@@ -111,6 +126,9 @@ class MysqlTarget(Target):
     def reading(self, work: Callable[[sa.Connection], T]) -> T:
         def looking(connection: sa.Connection) -> T:
             connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+            mariadb = getattr(connection.dialect, "is_mariadb", True)
+            bound = f"max_statement_time={LOOK_SECONDS}" if mariadb else f"max_execution_time={LOOK_SECONDS * 1000}"
+            connection.exec_driver_sql(f"SET SESSION {bound}")
             return work(connection)
 
         return self._run(looking, lambda words, _: f"{self}: {words}")

@@ -15,6 +15,7 @@ from alembic.util import CommandError
 
 from mainstay.adapters.sql.migrations.conversions import has_type
 from mainstay.adapters.sql.migrations.files import MigrationFault, read_chain
+from mainstay.adapters.sql.migrations.mysql_journal import Journal, revision_in_journal
 from mainstay.adapters.sql.migrations.recording import Note, Recorder, recording, recording_options
 from mainstay.adapters.sql.migrations.state import VERSION_TABLE, pending_of
 from mainstay.adapters.sql.migrations.stepping import Stepper, stepping_options
@@ -69,11 +70,17 @@ class Begun(NamedTuple):
 
 
 def begun(connection: sa.Connection) -> Begun | None:
-    """Return the revision that lies half done: it stands in the comment on the table of the revision."""
-    inspector = sa.inspect(connection)
-    if not connection.dialect.supports_comments or not inspector.has_table(VERSION_TABLE):
-        return None
-    way, _, name = (inspector.get_table_comment(VERSION_TABLE)["text"] or "").partition(" ")
+    """Return the revision that lies half done.
+
+    It stands in the comment on the table of the revision; on MariaDB and MySQL in the journal.
+    """
+    if connection.dialect.name == "mysql":
+        text = revision_in_journal(connection)
+    else:
+        inspector = sa.inspect(connection)
+        told = connection.dialect.supports_comments and inspector.has_table(VERSION_TABLE)
+        text = (inspector.get_table_comment(VERSION_TABLE)["text"] or "") if told else ""
+    way, _, name = text.partition(" ")
     return Begun(name, way == "up") if name else None
 
 
@@ -135,8 +142,11 @@ def run_down(
 @contextmanager
 def _marked(connection: sa.Connection, text: str, stepper: Stepper | None) -> Iterator[None]:
     """Have it known that a revision was begun, until the step that says that the database is at it."""
+    journal: Journal | None = connection.info.get(Journal)
     if stepper is not None:
         stepper.step(lambda: _mark(connection, text))
+    elif journal is not None:
+        journal.revision = text
     yield
     if stepper is not None:
         _mark(connection, None)

@@ -15,15 +15,10 @@ T = TypeVar("T")
 
 
 class Target(ABC):
-    """One database. Its text names it for people, without any secret. Every method raises ``MigrationFault``.
-
-    ``undoes_schema`` says that a transaction takes back changes of the schema too. Where it does not, no revision is
-    carried out in one: each is carried out in steps.
-    """
+    """One database. Its text names it for people, without any secret. Every method raises ``MigrationFault``."""
 
     dialect: ClassVar[str]
     """The name that SQLAlchemy has for its kind."""
-    undoes_schema: ClassVar[bool] = True
 
     @abstractmethod
     def __str__(self) -> str:
@@ -47,16 +42,22 @@ class Target(ABC):
 
     @abstractmethod
     def held(self, work: Callable[[sa.Connection], T], wait_seconds: float) -> T:
-        """Do work in one transaction that nobody else migrates in, and commit it where all is well."""
+        """Do work in one transaction that nobody else migrates in, and commit it where all is well.
+
+        Where a change of the schema commits, it is taken up again instead, behind what is done.
+        """
 
     @abstractmethod
     def reading(self, work: Callable[[sa.Connection], T]) -> T:
         """Do work that changes nothing."""
 
+    def settle(self, wait_seconds: float, *, shared: bool) -> None:  # noqa: B027 - most have nothing of the kind
+        """Bring to the schema what the model says and no file does; ``shared``: what an older version can live with."""
+
     def stepping(self, work: Callable[[sa.Connection, Stepper | None], T], wait_seconds: float) -> T:
         """Do work alone that commits each of its steps, on a connection that is in no transaction.
 
-        A step waits for locks in turns so short that nobody behind it notices, for ``wait_seconds`` in all. Here, where
-        there is one writer anyway, it is one transaction, and there is no stepper.
+        A step waits for locks in turns so short that nobody behind it notices, for ``wait_seconds`` in all. Where
+        ``held`` has nothing to add for others that are at work meanwhile, it is that, and there is no stepper.
         """
         return self.held(lambda connection: work(connection, None), wait_seconds)
