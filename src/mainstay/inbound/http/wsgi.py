@@ -28,9 +28,16 @@ class _Pool:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = 0
         self._busy = 0
+        self._closed = False
+
+    def open(self) -> None:
+        """Take jobs, again if need be."""
+        self._closed = False
 
     def run(self, job: Callable[[], None], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        """Run a job on a thread. Raises ``Unavailable`` where as many wait already as may."""
+        """Run a job on a thread. Raises ``Unavailable`` where as many wait already as may, and behind the end."""
+        if self._closed:
+            raise Unavailable("this application has ended", retry_after=1)
         if self._busy >= self._most:
             raise Unavailable("all threads of this application are busy", retry_after=1)
         self._busy += 1
@@ -46,7 +53,8 @@ class _Pool:
             job()
 
     def close(self) -> None:
-        """Let the threads end, each behind what it is at."""
+        """Let the threads end, each behind what it is at. No job is taken any more: a thread for it would never end."""
+        self._closed = True
         for _ in range(self._threads):
             self._jobs.put(None)
         self._threads = 0
@@ -94,6 +102,7 @@ class WsgiApp:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        self._pool.open()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._pool.close()
