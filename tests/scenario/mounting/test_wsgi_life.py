@@ -13,11 +13,30 @@ from mainstay.inbound.http.wsgi import WsgiApp
 from mainstay.model.problem import Unavailable
 
 
-async def test_behind_its_end_no_thread_is_begun_and_a_new_start_takes_requests_again() -> None:
-    def answer(_: dict[str, Any], start: Any) -> list[bytes]:
-        start("200 OK", [])
-        return [b"x"]
+SCOPE = {
+    "type": "http",
+    "method": "GET",
+    "path": "/",
+    "query_string": b"",
+    "headers": [],
+    "root_path": "",
+    "scheme": "http",
+    "http_version": "1.1",
+    "server": ("h", 1),
+    "client": ("c", 1),
+}
 
+
+def answer(_: dict[str, Any], start: Any) -> list[bytes]:
+    start("200 OK", [])
+    return [b"x"]
+
+
+async def body() -> Any:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def test_behind_its_end_no_thread_is_begun_and_a_new_start_takes_requests_again() -> None:
     app = WsgiApp(answer)
     told: list[str] = []
 
