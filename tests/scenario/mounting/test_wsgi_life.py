@@ -12,7 +12,6 @@ import pytest
 from mainstay.inbound.http.wsgi import WsgiApp
 from mainstay.model.problem import Unavailable
 
-
 SCOPE = {
     "type": "http",
     "method": "GET",
