@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -41,6 +42,7 @@ def codec(columns: Columns, unread: Collection[str] = ()) -> Codec:
         "convert": msgspec.convert,
         "multiply": values.EXACT.multiply,
         "UUID": UUID,
+        "Decimal": Decimal,
         "moment": datetime.fromisoformat,
         "day": date.fromisoformat,
         "clock": time.fromisoformat,

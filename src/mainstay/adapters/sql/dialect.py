@@ -119,6 +119,10 @@ class Dialect(ABC):
     def total(self, column: str, attribute: Attribute, decode: Callable[[Any], Any]) -> tuple[list[str], Take]:
         """Return what is selected for an exact sum, and what makes it of the cells."""
 
+    def selected(self, column: str, attribute: Attribute) -> str:  # noqa: ARG002 - as it is
+        """Return what is selected of a column to read its values, by a name that nothing is ordered by."""
+        return column
+
     def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:  # noqa: ARG002 - none
         """Return the insertion of any number of rows that takes a list of each column, or None where there is none."""
         return None

@@ -51,6 +51,7 @@ class Statements:
         self._partial: dict[tuple[str, ...], Codec] = {}
         self.source = dialect.quoted(table.name)
         self._all = ", ".join(column.sql for column in self.columns.by_name.values())
+        self._read = self._selected(())
         places = ", ".join("?" * len(self.columns.by_name))
         self.insert = f"INSERT INTO {self.source} ({self._all}) VALUES ({places})"
         storages = [column.storage for column in self.columns.by_name.values()]
@@ -199,13 +200,13 @@ class Statements:
     def _get(self, shape: Outline) -> str:
         def make() -> str:
             by_id = where_clause(f"{self._key} = ?", predicate(shape, self.columns))
-            return f"SELECT {self._all} FROM {self.source}{by_id}"
+            return f"SELECT {self._read} FROM {self.source}{by_id}"
 
         return self._cache.get(("get", shape), make)
 
     def _selected(self, unread: tuple[str, ...]) -> str:
-        read = (column.sql for column in self.columns.by_name.values() if column.name not in unread)
-        return ", ".join(read) if unread else self._all
+        read = (column for column in self.columns.by_name.values() if column.name not in unread)
+        return ", ".join(self.columns.dialect.selected(column.sql, column.attribute) for column in read)
 
     def _select_per(self, shape: Outline, sort: tuple[Sort, ...], limited: bool, per: str) -> str:
         """Number the rows of each value of ``per`` in their order, and take the first of each."""
@@ -214,7 +215,7 @@ class Statements:
         numbered = f"{self._all}, row_number() OVER ({over}) AS mainstay_row"
         inner = f"SELECT {numbered} FROM {self.source}{where_clause(led_by(per, shape, self.columns))}"
         within = " WHERE mainstay_row <= ?" if limited else ""
-        return f"SELECT {self._all} FROM ({inner}) AS numbered{within}{order}"
+        return f"SELECT {self._read} FROM ({inner}) AS numbered{within}{order}"
 
     def _order(self, sort: tuple[Sort, ...]) -> str:
         named = [self._ordered(by.field, by.descending) for by in sort]
