@@ -51,7 +51,7 @@ def counted(left: int) -> None:
         step()
         return result
 
-    AsyncAdapt_dbapi_cursor.execute = told  # type: ignore[method-assign]
+    AsyncAdapt_dbapi_cursor.execute = told  # type: ignore[method-assign]  # each statement is told before it is sent
 
 
 def run_killed(target: MysqlTarget, files: Path, act: Act, left: int) -> bool:

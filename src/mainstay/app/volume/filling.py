@@ -178,7 +178,8 @@ class _Filler:
         made = []
         for name, column in columns.items():
             try:
-                made.append(column(Random(f"{self._seed}/{plan.table}/{name}/{number}"), first, count))  # noqa: S311
+                chance = Random(f"{self._seed}/{plan.table}/{name}/{number}")  # noqa: S311 - to be the same again
+                made.append(column(chance, first, count))
             except NoValues as fault:
                 raise _Exhausted(f"{plan.shape.name}.{name}: {fault}") from None
         entity, names = plan.shape.type, tuple(columns)

@@ -160,7 +160,7 @@ class Deployment:
         process = self._process
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(END_SECONDS):
@@ -186,13 +186,13 @@ class Deployment:
     def _lines(path: Path) -> list[dict[str, Any]]:
         found = []
         for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError):  # what a team prints besides, or a line that was cut by a kill
                 value = json.loads(line)
                 found += [value] if isinstance(value, dict) else []
         return found
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError):  # it has ended by itself
         if process.returncode is None:
             process.kill()

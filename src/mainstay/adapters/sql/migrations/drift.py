@@ -57,7 +57,8 @@ def _told(op: Any, known: Known) -> Drift:
             harmless = not index.unique or known.are_left_null(str(op.table_name), index.columns)
             return Drift(f"the index {op.index_name} of {op.table_name} is in no model", harmless)
         case ops.DropConstraintOp():
-            harmless = known.are_left_null(op.table_name, op.to_constraint().columns)  # type: ignore[attr-defined]
+            made = op.to_constraint()
+            harmless = known.are_left_null(op.table_name, made.columns)  # type: ignore[attr-defined]  # of a unique rule
             return Drift(f"the constraint {op.constraint_name} of {op.table_name} is in no model", harmless)
         case ops.CreateUniqueConstraintOp() | ops.CreateForeignKeyOp():
             name = getattr(op, "table_name", None) or getattr(op, "source_table", "")

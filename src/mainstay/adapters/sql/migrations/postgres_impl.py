@@ -158,7 +158,8 @@ class MainstayImpl(SteppingImpl, PostgresqlImpl):
 
     def _has_rows(self, table: str) -> bool:
         """Whether an operation could hold somebody up, so that the longer way is worth it."""
-        return bool(self._scalar(sa.text(f"SELECT EXISTS (SELECT FROM {self._quoted(table)})")))  # noqa: S608
+        rows = f"SELECT EXISTS (SELECT FROM {self._quoted(table)})"  # noqa: S608 - a quoted name
+        return bool(self._scalar(sa.text(rows)))
 
     def _scalar(self, statement: sa.TextClause, **values: Any) -> Any:
         assert self.connection is not None

@@ -122,6 +122,7 @@ def recording(context: MigrationContext, recorder: Recorder) -> Iterator[None]:
         """Have no table copied: whether that is needed is the dialect's part."""
         return batched(table_name, **{**given, "recreate": "never"})
 
+    # Of this object alone: a file that is recorded finds its own form of batches there, and nobody else does.
     operations.batch_alter_table = altered  # type: ignore[method-assign,assignment]
     operations._install_proxy()
     try:
