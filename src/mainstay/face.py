@@ -1,5 +1,6 @@
 """The public face: every name that a team imports from ``mainstay``, and where it comes from."""
 
+from mainstay.identity import Identity
 from mainstay.model.caching import Caching, cache
 from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, search, starts_with
 from mainstay.model.fields import field, header, related
@@ -37,8 +38,10 @@ from mainstay.ports.cache import Cache
 from mainstay.ports.clock import Clock
 from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
+from mainstay.ports.http import HttpClient
 from mainstay.ports.ids import Ids
 from mainstay.ports.log import Log
+from mainstay.ports.mail import Letter, Mailer
 from mainstay.ports.repository import Repository
 from mainstay.ports.unit_of_work import UnitOfWork
 from mainstay.ports.upserts import Upserted
@@ -69,10 +72,14 @@ __all__ = [
     "Find",
     "Forbidden",
     "Gone",
+    "HttpClient",
+    "Identity",
     "Ids",
     "Invalid",
+    "Letter",
     "Limit",
     "Log",
+    "Mailer",
     "Many",
     "Module",
     "NotFound",

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar, get_args, overload
 
 import msgspec
 
+from mainstay.model.builtin import BuiltIn
 from mainstay.model.limits import Limit
 from mainstay.model.module import Module
 from mainstay.model.mounted import Mounted, MountKind
@@ -51,7 +52,8 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
 class Service:
     """A backend: its modules, its limits, what it provides, and what its seeds put into a fresh database.
 
-    ``versions=["1", "2"]`` names those of its contract, the oldest first: paths begin with ``/v1``, ``/v2`` then.
+    ``identity=Identity(...)`` gives it accounts. ``versions=["1", "2"]`` names those of its contract, the oldest first:
+    paths begin with ``/v1``, ``/v2`` then.
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class Service:
         limits: Sequence[Limit] = (),
         case: Case = "snake",
         versions: Sequence[str | Version] = (),
+        identity: BuiltIn | None = None,
     ) -> None:
         self.name = name
         self.version = version
         self.title: str = title or name.replace("_", " ").replace("-", " ").capitalize()
         self.description = description
-        self.modules: tuple[Module, ...] = tuple(modules)
+        self.identity = identity
+        self.modules: tuple[Module, ...] = (*modules, *(() if identity is None else identity.modules()))
         self.limits: tuple[Limit, ...] = tuple(limits)
         self.case: Case = case
         self.versions: tuple[Version, ...] = versions_of(versions)  # the oldest first; none: paths without a prefix

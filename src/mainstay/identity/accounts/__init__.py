@@ -1,0 +1,1 @@
+"""Accounts: signing up, passwords, second factors, roles, and what was done to them."""

@@ -1,0 +1,38 @@
+"""What a team says of identity: ``Service("shop", identity=Identity(...))``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mainstay.identity.accounts.entities import Account
+from mainstay.model.builtin import BuiltIn
+from mainstay.model.module import Module
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity(BuiltIn):
+    """Accounts for a service. All times are in seconds.
+
+    ``path`` is where the doors begin. ``sign_up`` "open" lets anybody make an account, "closed" leaves that to
+    administrators, which are the callers with the role ``administrator``. ``default_roles`` are those of a new account.
+    With ``second_factor`` "required" an account that has none can do nothing but set one up.
+    """
+
+    path: str = "/auth"
+    sign_up: Literal["open", "closed"] = "open"
+    verify_email: bool = True
+    administrator: str = "admin"
+    default_roles: Sequence[str] = ()
+    second_factor: Literal["optional", "required"] = "optional"
+    access_seconds: int = 600  # of an access token
+    refresh_seconds: int = 14 * 86_400  # of a refresh token that is not used
+    session_seconds: int = 90 * 86_400  # of a log-in, however much it is used
+    idle_seconds: int = 12 * 3600  # of a browser's session that is not used
+
+    def modules(self) -> Sequence[Module]:
+        """Return the modules of this declaration."""
+        module = Module("identity", title="Identity")
+        module.entity(Account)
+        return (module,)

@@ -1,0 +1,40 @@
+"""The book of sessions: where a log-in that was proven becomes something that a client can call with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+from mainstay.identity.accounts.entities import Account
+from mainstay.model.fields import field
+from mainstay.model.structs import Dto
+
+Means = Literal["tokens", "cookie"]
+"""What a client wants to call with: an access and a refresh token, or a session cookie."""
+
+
+class Opened(Dto):
+    """A session, as its client is told of it. For a cookie the tokens are left out: it travels by itself."""
+
+    session_id: UUID
+    token_type: str = "Bearer"  # noqa: S105 - RFC 6750's word, no secret
+    expires_in: int = 0  # seconds, of the access token
+    access_token: str | None = field(default=None)
+    refresh_token: str | None = field(default=None)
+
+
+class SessionBook(ABC):
+    """Open and end the sessions of accounts, in the transaction of the command that asks."""
+
+    @abstractmethod
+    async def open(self, account: Account, *, roles: Sequence[str], proofs: Sequence[str], means: Means) -> Opened:
+        """Open a session for an account whose log-in was proven; ``proofs`` are RFC 8176's (``pwd``, ``otp``)."""
+
+    @abstractmethod
+    async def end_all(self, account_id: UUID, *, reason: str, but: UUID | None = None) -> int:
+        """End all sessions and refresh tokens of an account, ``but`` one, within a second on every replica.
+
+        Access tokens that were issued before this moment hold no more. Returns how many sessions ended.
+        """
