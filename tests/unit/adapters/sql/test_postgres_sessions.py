@@ -156,6 +156,17 @@ async def test_statements_that_were_prepared_for_an_older_schema_are_prepared_an
     await clean(here.store)
 
 
+async def test_a_statement_is_parsed_once_and_then_run_by_its_name(here: Replica) -> None:
+    """The driver names none by itself, once its own cache is off: the server would plan each of them anew."""
+    link = await here.store.engine.readers.take()
+    asked = "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement = 'SELECT $1::bigint + 1'"
+    for _ in range(7):
+        assert [tuple(row) for row in await link.fetch("SELECT $1::bigint + 1", (1,))] == [(2,)]
+    assert [row[0] for row in await link.fetch(asked, ())] == [7]
+    here.store.engine.readers.give(link)
+    await clean(here.store)
+
+
 async def test_a_value_that_cannot_be_sent_is_a_fault_of_ours_and_no_lost_connection(here: Replica) -> None:
     link = await writer(here)
     with pytest.raises(StatementFailed):

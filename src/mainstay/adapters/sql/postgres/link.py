@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from itertools import count
 from typing import Any
 
 import asyncpg
@@ -28,12 +29,13 @@ class Link:
     is told so, and may take a moment.
     """
 
-    __slots__ = ("_cache", "_columns", "_prepared", "_raw", "broken", "cut", "used")
+    __slots__ = ("_cache", "_columns", "_names", "_prepared", "_raw", "broken", "cut", "used")
 
     def __init__(self, raw: asyncpg.Connection, columns: Columns, cache: int) -> None:
         self._raw = raw
         self._columns = columns
         self._cache = cache  # 0: what is prepared may be lost at the end of a transaction
+        self._names = map("mainstay_{}".format, count())
         self._prepared: dict[str, PreparedStatement] = {}
         self.broken: bool = False
         self.cut: bool = False
@@ -113,13 +115,13 @@ class Link:
             raise self._failed(error, statement) from error
 
     async def _prepare(self, statement: str, timeout: float | None, *, kept: bool = True) -> PreparedStatement:
-        if self._cache == 0:
+        if self._cache == 0 or not kept:
             return await self._raw.prepare(statement, name="", timeout=timeout)
-        prepared = await self._raw.prepare(statement, timeout=timeout)
-        if kept:
-            if len(self._prepared) >= self._cache:
-                del self._prepared[next(iter(self._prepared))]
-            self._prepared[statement] = prepared
+        # Without a name the driver, whose own cache is off, has it parsed and planned anew each time that it is run.
+        prepared = await self._raw.prepare(statement, name=next(self._names), timeout=timeout)
+        if len(self._prepared) >= self._cache:
+            del self._prepared[next(iter(self._prepared))]
+        self._prepared[statement] = prepared
         return prepared
 
     def _failed(self, error: BaseException, statement: str, *, sent: bool = True) -> BaseException:
