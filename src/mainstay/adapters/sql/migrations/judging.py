@@ -29,6 +29,8 @@ class Verdict(NamedTuple):
 
 _BRIEFLY = "ACCESS EXCLUSIVE on {0} for an instant"
 _OPEN = "SHARE UPDATE EXCLUSIVE on {0}: reads and writes go on"
+_ALONE = "ACCESS EXCLUSIVE on {0}: nobody reads or writes it meanwhile"
+_UNSEEN = "a transaction with a snapshot from before that reads it only afterwards finds it empty"
 _ROWS = f"the rows of a batch ({BATCH}) in {{0}}"
 _POSTGRES: Mapping[str, Manner] = {
     "create table": Manner("the new table; SHARE ROW EXCLUSIVE on those it refers to, for an instant", "instant"),
@@ -38,7 +40,7 @@ _POSTGRES: Mapping[str, Manner] = {
     "add reference": Manner(f"SHARE ROW EXCLUSIVE on {{0}} and {{1}} for an instant; then {_OPEN}", "scan"),
     "add check": Manner(f"{_BRIEFLY}; then {_OPEN}", "scan"),
     "forbid null": Manner(f"{_BRIEFLY}; then {_OPEN}; then {_BRIEFLY}", "scan"),
-    "change type": Manner("ACCESS EXCLUSIVE on {0}: nobody reads or writes it meanwhile", "rewrite"),
+    "change type": Manner(f"{_ALONE}; {_UNSEEN}", "rewrite"),
     "bridge": Manner("SHARE ROW EXCLUSIVE on {0} for an instant", "instant"),
     "no bridge": Manner(_BRIEFLY, "instant"),
     "rows": Manner(_ROWS, "batches"),
