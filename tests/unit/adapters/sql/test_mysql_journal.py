@@ -17,6 +17,7 @@ from mysql_killed_runner import held, sql
 from sql_shop import entity, thing
 
 from mainstay.adapters.sql.migrations import MigrationFault, migrate, plan, rollback
+from mainstay.adapters.sql.migrations.mysql_journal import TABLE
 from mainstay.adapters.sql.migrations.mysql_target import MysqlTarget
 from mainstay.model.fields import field
 
@@ -160,3 +161,10 @@ def test_rows_are_put_in_many_at_once_just_once(shop: Shop) -> None:
         with pytest.raises(MigrationFault, match="2 statements of the revision are done"):
             migrate(shop.target, shop.files)
     assert sql(shop.work, "SELECT name FROM plain ORDER BY 1") == [[("b",), ("c",)]]
+
+
+def test_an_empty_journal_that_a_killed_runner_left_is_taken_away(shop: Shop) -> None:
+    migrate(shop.target, shop.files)
+    sql(shop.work, f"CREATE TABLE {TABLE} (number INT, statement LONGTEXT, schema_before CHAR(32), done TINYINT)")
+    assert migrate(shop.target, shop.files) == []
+    assert not held(shop.work)["journal"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mysql_databases import drop_database
@@ -22,6 +24,7 @@ from mainstay.adapters.sql.migrations import (
     status,
 )
 from mainstay.adapters.sql.migrations.forecast import forecast
+from mainstay.adapters.sql.migrations.mysql_journal import Journal
 from mainstay.adapters.sql.migrations.mysql_target import MysqlTarget
 from mainstay.model.fields import field
 
@@ -106,3 +109,28 @@ def test_what_was_changed_by_hand_is_told(shop: Shop) -> None:
         "the column thing.size may be null",
         "the constraint of thing, uq_thing_name, is missing",
     )
+
+
+def test_rows_are_changed_in_batches_that_stay_done(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stops one batch takes nothing away from those before."""
+    monkeypatch.setattr("mainstay.adapters.sql.migrations.stepping.BATCH", 10)
+    shop.change(thing(note=(str | None, None)))
+    for _ in range(35):
+        shop.insert(note=None)
+    new = [thing(note=(str, "5% of :a"))]
+    assert plan(shop.files, new) is not None
+    beside, begun = Journal.beside, count()
+
+    def stopped(journal: Journal, work: Callable[[], Any]) -> None:
+        if next(begun) == 2:
+            raise RuntimeError("stopped in the third batch")
+        beside(journal, work)
+
+    target = MysqlTarget(shop.url, new)
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="third batch"):
+        patched.setattr(Journal, "beside", stopped)
+        migrate(target, shop.files)
+    assert shop.sql("SELECT count(*) FROM thing WHERE note IS NULL") == [(15,)]
+    migrate(target, shop.files)
+    assert shop.sql("SELECT DISTINCT note FROM thing") == [("5% of :a",)]
+    assert status(target, shop.files, new).drift == ()

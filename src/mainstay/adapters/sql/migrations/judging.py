@@ -56,7 +56,7 @@ _MYSQL: Mapping[str, Manner] = {
     "forbid null": Manner(f"{_META}: reads and writes go on", "rewrite"),
     "allow null": Manner(f"{_META}: reads and writes go on", "rewrite"),
     "change type": Manner(_SHARED, "rewrite"),
-    "rows": Manner("the rows of {0} that it writes, until all are written", "scan"),
+    "rows": Manner(_ROWS, "batches"),
     "convert": Manner("nothing: it is done as the type is changed", "instant"),
     "statement": Manner("what it says", "unknown"),
 }

@@ -11,7 +11,7 @@ has been made where the schema is not as it was: these servers make each one who
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,20 @@ class Journal:
         self._number = 0
         self._stored: dict[int, tuple[str, str, bool]] = {}
         self._made = False
+        self._beside = False
+
+    def beside(self, work: Callable[[], Any]) -> None:
+        """Do what prepares the next statement: changes of rows that can be done twice, each committed by itself.
+
+        They have no numbers. Where that statement is done, there is nothing to prepare.
+        """
+        if self._stored.get(self._number + 1, ("", "", False))[2]:
+            return
+        self._beside = True
+        try:
+            work()
+        finally:
+            self._beside = False
 
     @property
     def told(self) -> str:
@@ -101,6 +115,10 @@ class Journal:
         finally:
             for name, function in heard.items():
                 event.remove(engine, name, function)
+        self.sweep(connection)
+
+    def sweep(self, connection: sa.Connection) -> None:
+        """Take the table away, where nothing stands in it any more."""
         if self._made and not self._stored:
             connection.exec_driver_sql(f"DROP TABLE {TABLE}")
 
@@ -131,6 +149,9 @@ class Journal:
                 self._end_revision(wire)
         elif _READING.match(statement):
             run()
+        elif self._beside:
+            run()
+            wire.commit()
         else:
             self._number += 1
             if not self._is_done(wire, statement):

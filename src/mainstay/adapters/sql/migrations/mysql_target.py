@@ -87,13 +87,14 @@ class MysqlTarget(Target):
     def held(self, work: Callable[[sa.Connection], T], wait_seconds: float) -> T:
         from mainstay.adapters.sql.migrations.mysql_bounds import Bounds
         from mainstay.adapters.sql.migrations.mysql_journal import Journal
+        from mainstay.adapters.sql.migrations.stepping import BESIDE
 
         journal = Journal()
 
         def alone(connection: sa.Connection) -> T:
             self._await_turn(connection, wait_seconds)
             bounds = Bounds(self._tables)
-            connection.info[Bounds], connection.info[Journal] = bounds, journal
+            connection.info.update({Bounds: bounds, Journal: journal, BESIDE: journal.beside})
             journal.read(connection)
             if not journal.lies_open:  # what is not in the journal must not change the schema that it goes by
                 bounds.fit(connection, longer=True)
@@ -104,9 +105,13 @@ class MysqlTarget(Target):
 
     def settle(self, wait_seconds: float, *, shared: bool) -> None:
         from mainstay.adapters.sql.migrations.mysql_bounds import Bounds
+        from mainstay.adapters.sql.migrations.mysql_journal import Journal
 
         def alone(connection: sa.Connection) -> None:
             self._await_turn(connection, wait_seconds)
+            journal = Journal()
+            journal.read(connection)
+            journal.sweep(connection)  # of a runner that was killed behind its last statement
             Bounds(self._tables).fit(connection, longer=shared)
 
         self._run(alone, lambda words, _: f"{self}: {words}: run this again")

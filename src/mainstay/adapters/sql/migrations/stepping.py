@@ -122,27 +122,46 @@ def stepping_options(stepper: Stepper | None) -> dict[str, Any]:
     return {} if stepper is None else {_OPTION: stepper}
 
 
+Stepping = Callable[[Work], None]
+"""Carries out a part of a change of rows, and commits it."""
+
+BESIDE = "mainstay_beside"
+"""Where a connection tells how it does so beside what it notes of the statements of a revision."""
+
+
 def change_rows(
     connection: sa.Connection, stepper: Stepper | None, table: str, values: Mapping[str, str], where: str
 ) -> None:
-    """Set columns to SQL expressions in the rows that a condition names: with a stepper in batches, by their ids."""
+    """Set columns to SQL expressions in the rows that a condition names: in batches, where these can be committed.
+
+    With a stepper the batches are the change. Where they are committed beside a journal, what they have left to do is
+    done by one statement, which the journal knows.
+    """
     keys = sa.inspect(connection).get_pk_constraint(table)["constrained_columns"]
     changed = sa.table(table, *(sa.column(name) for name in values))
     update = sa.update(changed).values({name: sa.literal_column(text) for name, text in values.items()})
     update = update.where(sa.literal_column(f"({where})"))
-    if stepper is None or len(keys) != 1:
-        connection.execute(update)
+    beside: Stepping | None = connection.info.get(BESIDE)
+    if len(keys) == 1 and stepper is not None:
+        connection.commit()
+        _in_batches(connection, keys[0], update, stepper.step)
         return
-    kind = next(each["type"] for each in sa.inspect(connection).get_columns(table) if each["name"] == keys[0])
-    connection.commit()
-    key: sa.ColumnElement[Any] = sa.column(keys[0], kind)
-    ids = sa.select(key).select_from(changed).order_by(key).offset(BATCH - 1).limit(1)
+    if len(keys) == 1 and beside is not None:
+        _in_batches(connection, keys[0], update, beside)
+    connection.execute(update)
+
+
+def _in_batches(connection: sa.Connection, name: str, update: sa.Update, step: Stepping) -> None:
+    table = str(update.table.description)
+    kind = next(each["type"] for each in sa.inspect(connection).get_columns(table) if each["name"] == name)
+    key: sa.ColumnElement[Any] = sa.column(name, kind)
+    ids = sa.select(key).select_from(update.table).order_by(key).offset(BATCH - 1).limit(1)
     last: Any = None
     while True:
         behind = [] if last is None else [key > last]
         bound = connection.execute(ids.where(*behind)).scalar()
         within = behind if bound is None else [*behind, key <= bound]
-        stepper.step(partial(connection.execute, update.where(*within)))
+        step(partial(connection.execute, update.where(*within)))
         if bound is None:
             return
         last = bound
