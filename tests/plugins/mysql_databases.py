@@ -68,3 +68,14 @@ async def execute(*statements: str) -> None:
 async def drop_databases(names: Iterable[str]) -> None:
     """Take databases away with all that is in them."""
     await execute(*(f"DROP DATABASE IF EXISTS {name}" for name in names))
+
+
+async def databases_like(prefix: str) -> list[str]:
+    """Return the names of the databases that begin so."""
+    connection: Any = await asyncmy.connect(**address(server_url()))
+    try:
+        cursor = connection.cursor()
+        await cursor.execute("SELECT schema_name FROM information_schema.schemata")
+        return [name for (name,) in await cursor.fetchall() if name.startswith(prefix)]
+    finally:
+        await connection.ensure_closed()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import mysql_databases
 import pytest
 from postgres_schemas import server_url
 
@@ -118,11 +119,16 @@ async def own_schemas() -> list[str]:
         await connection.close()
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def address_of(database: str) -> list[str]:
+    urls = {"postgres": server_url, "mariadb": mysql_databases.server_url}
+    return ["--url", urls[database]()] if database in urls else []
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres", "mariadb"])
 def test_a_change_that_expands_and_contracts_is_proven(repository: Path, tmp_path: Path, database: str) -> None:
     change(repository, BLURB, CHANGED)
     assert commands("db", "plan", cwd=repository).returncode == 0
-    code, told = prove(repository, *(["--url", server_url()] if database == "postgres" else []))
+    code, told = prove(repository, *address_of(database))
     assert code == 0, told
     assert (told["failed"], told["drift"], told["stopped"]) == (0, [], "")
     assert [step["step"] for step in told["steps"]] == ["old", "expand", "restart old", "beside", "move", "contract"]
@@ -133,8 +139,7 @@ def test_a_change_that_expands_and_contracts_is_proven(repository: Path, tmp_pat
     assert told["never_done"] == []
     assert git(tmp_path, "worktree", "list").count("\n") == 1
     assert not (repository / "shelf.db").exists()
-    if database == "postgres":
-        assert asyncio.run(own_schemas()) == []
+    assert asyncio.run(own_schemas()) == asyncio.run(mysql_databases.databases_like(LIKE.strip("%"))) == []
 
 
 def test_what_the_old_version_still_needs_may_not_go_before_it(repository: Path) -> None:
@@ -199,5 +204,5 @@ def test_a_new_version_that_does_not_start_ends_the_proof(repository: Path) -> N
 def test_what_is_no_old_version_is_refused(repository: Path, tmp_path: Path) -> None:
     assert "neither a folder nor a revision" in prove(repository, "--old", "nowhere")[1]
     assert "there is no mainstay.toml" in prove(repository, "--old", str(tmp_path))[1]
-    assert "not on mysql" in prove(repository, "--url", "mysql://127.0.0.1/shelf")[1]
+    assert "not on mongodb" in prove(repository, "--url", "mongodb://127.0.0.1/shelf")[1]
     assert prove(repository, "--rate", "0")[0] == 2
