@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
+from mainstay.adapters.mail.memory import MemoryMailer
 from mainstay.adapters.memory.blobs import MemoryBlobs
 from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
@@ -34,6 +35,7 @@ from mainstay.model.service import Provision, Service
 from mainstay.model.structs import Entity
 from mainstay.ports.ids import Ids
 from mainstay.ports.store import Store
+from mainstay.testing.accounts import with_quick_accounts
 from mainstay.testing.answer import Answer
 from mainstay.testing.backstage import Backstage
 from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
@@ -63,8 +65,9 @@ class Client:
             assert answer.status == 201
 
     A ``store`` is one that was not started, and whose deadlines go by the same ``clock``. ``replace`` stands in for
-    what the service is provided with, by type. Events wait until ``deliver()``. Mounted applications live as long as
-    the client. An exception that would be answered by 500 is raised in the test, unless ``raise_errors`` is false.
+    what the service is provided with, by type. Events wait until ``deliver()``, and letters to accounts are in
+    ``letters`` after it. Mounted applications live as long as the client. An exception that would be answered by 500 is
+    raised in the test, unless ``raise_errors`` is false.
     """
 
     __test__: ClassVar[bool] = False
@@ -96,7 +99,9 @@ class Client:
             tokens=self._people,
         )
         known = dependencies(self.clock, MemoryBlobs(self.clock))
-        self.bound: Bound = bind(_with(service, replace or {}), ports, known=known, secrets=secrets)
+        self.letters: MemoryMailer = MemoryMailer()
+        tested = with_quick_accounts(_with(service, replace or {}), self.letters)
+        self.bound: Bound = bind(tested, ports, known=known, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
