@@ -10,7 +10,7 @@ from uuid import UUID
 from mainstay import Identity, Module, Principal, Service, authenticated
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.accounts.totp import code_of, step_at
-from mainstay.identity.sessions.book import Means, Opened, SessionBook
+from mainstay.identity.book import Means, Opened, SessionBook
 from mainstay.ports.passwords import PasswordHasher
 from mainstay.testing import Client, as_principal
 from mainstay.testing.answer import Answer
@@ -45,6 +45,8 @@ class NotedSessions(SessionBook):
     def __init__(self) -> None:
         self.opened: list[OpenedSession] = []
         self.ended: list[EndedSessions] = []
+        self.outdated: list[UUID] = []
+        self.renewed = 0
 
     async def open(self, account: Account, *, roles: Sequence[str], proofs: Sequence[str], means: Means) -> Opened:
         self.opened.append(OpenedSession(account.id, tuple(roles), tuple(proofs), means))
@@ -54,6 +56,12 @@ class NotedSessions(SessionBook):
     async def end_all(self, account_id: UUID, *, reason: str, but: UUID | None = None) -> int:
         self.ended.append(EndedSessions(account_id, reason, but))
         return sum(session.account == account_id for session in self.opened)
+
+    async def outdate(self, account_id: UUID) -> None:
+        self.outdated.append(account_id)
+
+    async def renew(self) -> None:
+        self.renewed += 1
 
 
 class CountedHasher(PasswordHasher):

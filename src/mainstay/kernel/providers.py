@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from mainstay.kernel.bound import Ports
-from mainstay.kernel.guard.notes import CallNotes
+from mainstay.kernel.guard.notes import notes_of
 from mainstay.kernel.scope import Scope
 from mainstay.model.principal import Principal
 from mainstay.model.service import Provision
@@ -73,6 +73,7 @@ class Providers:
         self._provisions = {p.type: p for p in provisions}
         self._known = {**_BUILT_IN, **known}
         self._plans = plans
+        self._resolved: dict[Any, Resolver] = {}
         self._values: dict[Any, Any] = {}
         self._stack = AsyncExitStack()
 
@@ -86,11 +87,14 @@ class Providers:
         if doorway is not None:
             return self._doorway(doorway, entity)
         if type_ in self._provisions:
-            return self._provided(self._provisions[type_], (*path, type_))
+            found = self._resolved.get(type_)
+            if found is None:
+                found = self._resolved[type_] = self._provided(self._provisions[type_], (*path, type_))
+            return found
+        if type_ is SecurityLog and SecurityRecord not in self._plans:
+            raise Unresolved("nothing keeps security events: give the service an identity, Service(..., identity=...)")
         if type_ in self._known:
             return self._known[type_]
-        if type_ is SecurityLog:
-            return self._security_log()
         raise Unresolved(f"nothing provides {_name(type_)}: service.provide({_name(type_)}, factory)")
 
     def _doorway(self, doorway: Any, entity: Any) -> Resolver:
@@ -102,12 +106,6 @@ class Providers:
         if doorway is AuditTrail and plan.trail is None:
             raise Unresolved(f"{plan.shape.name} has no audit trail: declare it with audit=True")
         return Resolver(make=lambda scope: doorway(scope.unit, plan), writes=doorway is Bulk)
-
-    def _security_log(self) -> Resolver:
-        plan = self._plans.get(SecurityRecord)
-        if plan is None:
-            raise Unresolved("nothing keeps security events: give the service an identity, Service(..., identity=...)")
-        return Resolver(make=lambda scope: CallNotes(scope, plan), notes=True)
 
     def _provided(self, provision: Provision, path: tuple[Any, ...]) -> Resolver:
         needs = {name: self.resolver(type_, path) for name, type_ in _needs(provision).items()}
@@ -243,6 +241,7 @@ _BUILT_IN: Mapping[Any, Resolver] = {
     Events: Resolver(make=lambda scope: Events(scope.emit), writes=True),
     Log: Resolver(make=_log),
     Origin: Resolver(make=_origin),
+    SecurityLog: Resolver(make=notes_of, notes=True),
     Clock: Resolver(make=lambda scope: scope.unit.frame.clock),
     Ids: Resolver(make=lambda scope: scope.unit.frame.ids),
     Entropy: Resolver(make=lambda scope: scope.call.operation.ports.entropy),

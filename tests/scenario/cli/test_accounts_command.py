@@ -16,7 +16,7 @@ import pytest
 
 SERVICE = '''"""The team's service."""
 from mainstay import Identity, Service
-from mainstay.identity.sessions.book import Opened, SessionBook
+from mainstay.identity.book import Opened, SessionBook
 
 
 class Book(SessionBook):
@@ -25,6 +25,12 @@ class Book(SessionBook):
 
     async def end_all(self, account_id, *, reason, but=None):
         return 0
+
+    async def outdate(self, account_id):
+        return None
+
+    async def renew(self):
+        return None
 
 
 team = Service("team", modules=[], identity=Identity())

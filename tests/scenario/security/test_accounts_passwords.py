@@ -31,6 +31,7 @@ async def test_a_password_is_changed_with_the_present_one(client: Client, sessio
     assert (await ann.log_in(PASSWORD)).status == 401
     assert (await ann.log_in(OTHER_PASSWORD)).status == 200
     assert sessions.ended == [((await ann.row()).id, "password_changed", session)]
+    assert sessions.renewed == 1
     await client.deliver()
     assert "was changed" in client.letters.to(ANN)[-1].subject
 

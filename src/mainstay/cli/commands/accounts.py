@@ -103,7 +103,7 @@ async def _revoke(application: Application, arguments: Any) -> tuple[Any, str]:
     account = await _found(application, arguments.account)
     await operate(application, "revoke_role", arguments={"account_id": account["id"], "role": arguments.role})
     left = await operate(application, "get_account", arguments={"account_id": account["id"]})
-    return left, f"{left['email']}{_with(left['roles'])}; its sessions have ended"
+    return left, f"{left['email']}{_with(left['roles'])}"
 
 
 async def _lock(application: Application, arguments: Any) -> tuple[Any, str]:

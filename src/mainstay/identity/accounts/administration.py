@@ -15,7 +15,7 @@ from mainstay.identity.accounts.inputs import Ended, NewAccount, OwnAccount, Rea
 from mainstay.identity.accounts.looking import found
 from mainstay.identity.accounts.problems import AddressTaken, RolePresent
 from mainstay.identity.accounts.proof import PasswordProof
-from mainstay.identity.sessions.book import SessionBook
+from mainstay.identity.book import SessionBook
 from mainstay.model.conditions import TRUE, Compare, Condition
 from mainstay.model.inputs import Find, Page
 from mainstay.model.principal import Principal
@@ -73,13 +73,15 @@ async def grant_role(
     accounts: Repository[Account],
     grants: Repository[RoleGrant],
     facts: AccountFacts,
+    book: SessionBook,
     log: SecurityLog,
 ) -> OwnAccount:
-    """Give an account a role: it counts from its next access token on."""
+    """Give an account a role. Its sessions go on, with the roles of now."""
     account = await accounts.one(_reach(who), id=account_id)
     if await grants.count(account_id=account.id, role=wanted.role):
         raise RolePresent
     await grants.add(RoleGrant(account_id=account.id, role=wanted.role, granted_by=who.id))
+    await book.outdate(account.id)
     log.note(_event("role.granted", account, who, role=wanted.role))
     return await facts.of(account)
 
@@ -93,14 +95,14 @@ async def revoke_role(
     book: SessionBook,
     log: SecurityLog,
 ) -> None:
-    """Take a role from an account. Its sessions end, so that nothing that says otherwise is left."""
+    """Take a role from an account. Its sessions go on without it, within a second on every replica."""
     account = await accounts.one(_reach(who), id=account_id)
     page = await grants.page(account_id=account.id, role=role)
     if not page.items:
         raise NotFound("the account does not have this role")
     for grant in page.items:
         await grants.delete(grant)
-    await book.end_all(account.id, reason="role_revoked")
+    await book.outdate(account.id)
     log.note(_event("role.revoked", account, who, role=role))
 
 
@@ -135,7 +137,7 @@ async def end_sessions(
     """End all sessions of an account."""
     account = await accounts.one(_reach(who), id=account_id)
     ended = await book.end_all(account.id, reason="administrator")
-    log.note(_event("session.all_ended", account, who, sessions=str(ended)))
+    log.note(_event("session.ended_all", account, who, sessions=str(ended)))
     return Ended(sessions=ended)
 
 

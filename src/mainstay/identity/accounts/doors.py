@@ -39,7 +39,7 @@ from mainstay.identity.accounts.second_factor import Setting
 from mainstay.model.limits import limit
 from mainstay.model.module import Module
 from mainstay.model.policy import anyone, authenticated, role
-from mainstay.model.problem import Forbidden, TooMany, Unavailable
+from mainstay.model.problem import Problem, TooMany, Unavailable
 from mainstay.ports.security_log import SecurityRecord
 
 ENTITIES = (Account, RoleGrant, OneTimeCode, SecondFactor, RecoveryCode, KnownPlace, SecurityRecord)
@@ -61,98 +61,114 @@ STRANGERS = (limit("60/minute", by="address"),)
 """How often a door that anybody may come to is tried by one address, on top of the brakes of each account."""
 
 _BUSY = (TooMany, Unavailable)
+_PROVING = (PasswordWrong, *_BUSY)
+_Raises = Sequence[type[Problem]]
 
 
 def open_doors(module: Module, path: str, *, sign_up: bool, administrator: str) -> None:
     """Declare the use cases of accounts below ``path``."""
     module.entity(*ENTITIES)
+    doors = _Doors(module, path)
     if sign_up:
-        _doors_of_strangers(module, path)
-    _doors_of_log_in(module, path)
-    _doors_of_passwords(module, path)
-    _doors_of_second_factors(module, path)
-    _doors_of_owners(module, path)
+        doors.to_all("/sign-up", signing_up.sign_up, [PasswordRefused, *_BUSY], status=202)
+    _doors_of_log_in(doors)
+    _doors_of_letters(doors)
+    _doors_of_owners(doors)
     _doors_of_administrators(module, path, administrator)
     module.on(CodeAsked)(letters.make_code)
     module.on(LetterDue)(letters.send_letter)
 
 
-def _doors_of_strangers(module: Module, path: str) -> None:
-    open_to = {"allow": anyone, "limits": STRANGERS, "status": 202}
-    module.command(f"POST {path}/sign-up", raises=[PasswordRefused, *_BUSY], **open_to)(signing_up.sign_up)
+class _Doors:
+    """Declares commands that anybody may come to, and those of owners of accounts.
+
+    What is ``shown`` once is stored nowhere: such a command takes no idempotency key.
+    """
+
+    def __init__(self, module: Module, path: str) -> None:
+        self.module = module
+        self.path = path
+
+    def to_all(self, path: str, function: Any, raises: _Raises = (), *, status: int = 200, shown: bool = False) -> None:
+        """Declare a command that needs no credentials."""
+        self.module.command(
+            f"POST {self.path}{path}",
+            status=status,
+            allow=anyone,
+            limits=STRANGERS,
+            raises=raises,
+            idempotency="none" if shown else "optional",
+        )(function)
+
+    def to_owners(
+        self, route: str, function: Any, raises: _Raises = (), *, status: int = 200, shown: bool = False
+    ) -> None:
+        """Declare a command of callers that are logged in; the route is a method and a path below ours."""
+        method, _, path = route.partition(" ")
+        self.module.command(
+            f"{method} {self.path}{path}",
+            status=status,
+            allow=authenticated,
+            raises=raises,
+            idempotency="none" if shown else "optional",
+        )(function)
 
 
-def _doors_of_log_in(module: Module, path: str) -> None:
-    refused = [LogInRefused, SecondStepRefused, *_BUSY]
-    shown = {"allow": anyone, "limits": STRANGERS, "idempotency": "none"}  # what is shown once is stored nowhere
-    module.command(f"POST {path}/log-in", raises=refused, **shown)(logging_in.log_in)
-    module.command(
-        f"POST {path}/log-in/second-step",
-        raises=[SecondStepRefused, ChallengeRefused, SecondFactorAbsent, TooMany],
-        **shown,
-    )(logging_in.log_in_second_step)
-
-
-def _doors_of_passwords(module: Module, path: str) -> None:
-    open_to = {"allow": anyone, "limits": STRANGERS}
-    module.command(f"POST {path}/verify", raises=[CodeRefused], **open_to)(signing_up.verify_address)
-    module.command(f"POST {path}/verify/letter", status=202, **open_to)(signing_up.send_again)
-    module.command(f"POST {path}/password/forgotten", status=202, **open_to)(passwords.forget_password)
-    module.command(f"POST {path}/password/reset", raises=[CodeRefused, PasswordRefused, Unavailable], **open_to)(
-        passwords.reset_password
+def _doors_of_log_in(doors: _Doors) -> None:
+    doors.to_all("/log-in", logging_in.log_in, [LogInRefused, SecondStepRefused, *_BUSY], shown=True)
+    doors.to_all(
+        "/log-in/second-step",
+        logging_in.log_in_second_step,
+        [SecondStepRefused, ChallengeRefused, SecondFactorAbsent, TooMany],
+        shown=True,
     )
-    module.command(
-        f"POST {path}/account/password",
-        allow=authenticated,
-        raises=[PasswordWrong, PasswordRefused, *_BUSY],
-    )(passwords.change_password)
-
-
-def _doors_of_second_factors(module: Module, path: str) -> None:
-    base = f"{path}/second-factor"
-    shown = {"idempotency": "none"}
-    proving = [PasswordWrong, ChallengeRefused, *_BUSY]
-    module.command(f"POST {base}", allow=anyone, limits=STRANGERS, raises=[SecondFactorPresent, *proving], **shown)(
-        second_factor.set_up_second_factor
+    doors.to_all(
+        "/second-factor",
+        second_factor.set_up_second_factor,
+        [SecondFactorPresent, ChallengeRefused, *_PROVING],
+        shown=True,
     )
-    module.command(
-        f"POST {base}/confirm",
-        allow=anyone,
-        limits=STRANGERS,
-        raises=[SecondStepRefused, SecondFactorAbsent, ChallengeRefused, TooMany],
-        **shown,
-    )(second_factor.confirm_second_factor)
-    module.command(
-        f"POST {base}/remove",
-        allow=authenticated,
-        raises=[PasswordWrong, SecondStepRefused, SecondFactorAbsent, SecondFactorKept, *_BUSY],
-    )(second_factor.remove_second_factor)
-    module.command(
-        f"POST {base}/recovery-codes",
-        allow=authenticated,
-        raises=[PasswordWrong, SecondFactorAbsent, *_BUSY],
-        **shown,
-    )(second_factor.new_recovery_codes)
-
-
-def _doors_of_owners(module: Module, path: str) -> None:
-    base = f"{path}/account"
-    module.query(f"GET {base}", allow=authenticated)(own.get_own_account)
-    module.command(f"PATCH {base}", allow=authenticated)(own.change_own_account)
-    module.command(f"POST {base}/deletion", status=202, allow=authenticated, raises=[PasswordWrong, Forbidden, *_BUSY])(
-        own.request_deletion
+    doors.to_all(
+        "/second-factor/confirm",
+        second_factor.confirm_second_factor,
+        [SecondStepRefused, SecondFactorAbsent, ChallengeRefused, TooMany],
+        shown=True,
     )
-    module.command(f"DELETE {base}/deletion", allow=authenticated)(own.withdraw_deletion)
+
+
+def _doors_of_letters(doors: _Doors) -> None:
+    doors.to_all("/verify", signing_up.verify_address, [CodeRefused])
+    doors.to_all("/verify/letter", signing_up.send_again, status=202)
+    doors.to_all("/password/forgotten", passwords.forget_password, status=202)
+    doors.to_all("/password/reset", passwords.reset_password, [CodeRefused, PasswordRefused, Unavailable])
+
+
+def _doors_of_owners(doors: _Doors) -> None:
+    doors.module.query(f"GET {doors.path}/account", allow=authenticated)(own.get_own_account)
+    doors.to_owners("PATCH /account", own.change_own_account)
+    doors.to_owners("POST /account/password", passwords.change_password, [PasswordRefused, *_PROVING])
+    doors.to_owners("POST /account/deletion", own.request_deletion, _PROVING, status=202)
+    doors.to_owners("DELETE /account/deletion", own.withdraw_deletion)
+    doors.to_owners(
+        "POST /second-factor/remove",
+        second_factor.remove_second_factor,
+        [SecondStepRefused, SecondFactorAbsent, SecondFactorKept, *_PROVING],
+    )
+    doors.to_owners(
+        "POST /second-factor/recovery-codes",
+        second_factor.new_recovery_codes,
+        [SecondFactorAbsent, *_PROVING],
+        shown=True,
+    )
 
 
 def _doors_of_administrators(module: Module, path: str, administrator: str) -> None:
     allow = role(administrator)
     base, one = f"{path}/accounts", f"{path}/accounts/{{account_id}}"
+    making = [AddressTaken, PasswordRefused, Unavailable]
     module.query(f"GET {base}", allow=allow)(administration.list_accounts)
     module.query(f"GET {one}", allow=allow)(administration.get_account)
-    module.command(f"POST {base}", status=201, allow=allow, raises=[AddressTaken, PasswordRefused, Unavailable])(
-        administration.create_account
-    )
+    module.command(f"POST {base}", status=201, allow=allow, raises=making)(administration.create_account)
     module.command(f"POST {one}/roles", allow=allow, raises=[RolePresent])(administration.grant_role)
     module.command(f"DELETE {one}/roles/{{role}}", allow=allow)(administration.revoke_role)
     module.command(f"POST {one}/lock", allow=allow)(administration.lock_account)

@@ -14,7 +14,7 @@ from mainstay.identity.accounts.looking import found
 from mainstay.identity.accounts.problems import SecondStepRefused
 from mainstay.identity.accounts.proof import BEARER, PasswordProof, Proven, too_many
 from mainstay.identity.accounts.rules import AccountRules
-from mainstay.identity.sessions.book import Means, Opened, SessionBook
+from mainstay.identity.book import Means, Opened, SessionBook
 from mainstay.ports.clock import Clock
 from mainstay.ports.repository import Repository
 from mainstay.ports.security_log import SecurityEvent, SecurityLog

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from mainstay.identity.sessions.book import Opened
+from mainstay.identity.book import Opened
 from mainstay.model.fields import field
 from mainstay.model.structs import Dto
 from mainstay.model.values import Email, Secret

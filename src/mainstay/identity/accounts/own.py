@@ -7,7 +7,7 @@ from mainstay.identity.accounts.events import DeletionRequested
 from mainstay.identity.accounts.facts import AccountFacts
 from mainstay.identity.accounts.inputs import AccountChange, Confirmation, OwnAccount
 from mainstay.identity.accounts.proof import PasswordProof
-from mainstay.identity.sessions.book import SessionBook
+from mainstay.identity.book import SessionBook
 from mainstay.model.principal import Principal
 from mainstay.ports.clock import Clock
 from mainstay.ports.events import Events

@@ -11,7 +11,7 @@ from mainstay.identity.accounts.inputs import Address, NewPassword, PasswordChan
 from mainstay.identity.accounts.looking import session_of
 from mainstay.identity.accounts.problems import CodeRefused, PasswordWrong
 from mainstay.identity.accounts.proof import PasswordProof
-from mainstay.identity.sessions.book import SessionBook
+from mainstay.identity.book import SessionBook
 from mainstay.model.principal import Principal
 from mainstay.ports.clock import Clock
 from mainstay.ports.events import Events
@@ -37,6 +37,7 @@ async def change_password(
         raise PasswordWrong  # it was changed while it was looked at
     await accounts.update(account, password=hashed)
     await book.end_all(account.id, reason="password_changed", but=session_of(who))
+    await book.renew()
     events.emit(LetterDue(to=account.email, kind="password_changed"))
     log.note(SecurityEvent(kind="password.changed", subject=account.id, actor=who.id))
 

@@ -23,6 +23,7 @@ from mainstay.identity.accounts.looking import found
 from mainstay.identity.accounts.problems import SecondFactorKept, SecondFactorPresent, SecondStepRefused
 from mainstay.identity.accounts.proof import BEARER, PasswordProof
 from mainstay.identity.accounts.rules import AccountRules
+from mainstay.identity.book import SessionBook
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Unauthenticated
 from mainstay.model.values import Secret
@@ -72,6 +73,7 @@ async def confirm_second_factor(
     setting: Setting,
     factors: SecondFactors,
     entry: Entry,
+    book: SessionBook,
     events: Events,
     log: SecurityLog,
 ) -> RecoveryCodes:
@@ -87,6 +89,8 @@ async def confirm_second_factor(
     session = None
     if wanted.challenge is not None:
         session = await entry.open(account, ["pwd", "otp", "mfa"], wanted.means)
+    else:
+        await book.renew()
     return RecoveryCodes(recovery_codes=list(codes), session=session)
 
 

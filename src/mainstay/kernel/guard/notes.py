@@ -20,16 +20,24 @@ KEEP_SECONDS = 5.0
 """How long it may take to keep the notes of a refused call."""
 
 
+def notes_of(scope: Scope) -> SecurityLog:
+    """Return the security log of an attempt of a call: the same to whoever asks. Its service keeps security events."""
+    found: SecurityLog | None = scope.made.get(SecurityLog)
+    if found is None:
+        found = scope.made[SecurityLog] = CallNotes(scope, scope.unit.frame.plans[SecurityRecord])
+    return found
+
+
 class CallNotes(SecurityLog):
     """The security log of one attempt of one call."""
 
-    __slots__ = ("_call", "_plan", "_unit")
+    __slots__ = ("_call", "_notes", "_plan", "_unit")
 
     def __init__(self, scope: Scope, plan: EntityPlan) -> None:
         self._call = scope.call
         self._unit = scope.unit
         self._plan = plan
-        scope.call.notes = []
+        self._notes = scope.call.notes = list[SecurityRecord]()
 
     def note(self, event: SecurityEvent) -> None:
         call, unit = self._call, self._unit
@@ -45,8 +53,7 @@ class CallNotes(SecurityLog):
             facts={name: str(value) for name, value in event.facts.items()},
         )
         row = prepared(unit, self._plan, record)
-        if call.notes is not None:
-            call.notes.append(row)
+        self._notes.append(row)
         if unit.write:
             unit.transaction().rows(SecurityRecord).insert([row])
         call.operation.ports.observer.observe(_notice(event, record))
