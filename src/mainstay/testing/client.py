@@ -52,6 +52,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI 3 application: called with scope, receive and send."""
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
+_NOT_OPEN = "the client is not open: async with Client(service) as client"
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -107,7 +108,7 @@ class Client:
             raise StartupFailed(self.bound.faults)
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
         self._backstage = Backstage(own, self.bound.plans, ports.clock, ports.ids, ports.sealer)
-        self._relay: Relay = self.bound.relay("test")
+        self._relay: Relay | None = None
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
 
@@ -118,6 +119,7 @@ class Client:
             store = self.bound.ports.store
             await store.start(self.bound.tables)
             stack.push_async_callback(store.stop)
+            self._relay = self.bound.relay("test")  # it listens to the store, which is open now
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             await stack.enter_async_context(living(self._mounts, self.recorder))
@@ -175,7 +177,7 @@ class Client:
         several of one name as a list of pairs; ``fields`` stand beside them.
         """
         if self._http is None:
-            raise RuntimeError("the client is not open: async with Client(service) as client")
+            raise RuntimeError(_NOT_OPEN)
         sent = {"accept": "application/json", **{name.lower(): value for name, value in (headers or {}).items()}}
         if who is not None:
             sent.setdefault("authorization", f"Bearer {self.token(who)}")
@@ -237,6 +239,8 @@ class Client:
         A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
         come by the client's clock.
         """
+        if self._relay is None:
+            raise RuntimeError(_NOT_OPEN)
         before = self._relay.counters.delivered
         for _ in range(_ROUNDS):
             done = self._relay.counters.delivered
