@@ -42,7 +42,10 @@ from mainstay.ports.http import HttpClient
 from mainstay.ports.ids import Ids
 from mainstay.ports.log import Log
 from mainstay.ports.mail import Letter, Mailer
+from mainstay.ports.origin import Origin
+from mainstay.ports.read_ahead import ReadAhead
 from mainstay.ports.repository import Repository
+from mainstay.ports.security_log import SecurityEvent, SecurityLog
 from mainstay.ports.unit_of_work import UnitOfWork
 from mainstay.ports.upserts import Upserted
 
@@ -84,6 +87,7 @@ __all__ = [
     "Module",
     "NotFound",
     "One",
+    "Origin",
     "Page",
     "Patch",
     "Policy",
@@ -91,8 +95,11 @@ __all__ = [
     "Principal",
     "Problem",
     "RawBody",
+    "ReadAhead",
     "Repository",
     "Secret",
+    "SecurityEvent",
+    "SecurityLog",
     "Service",
     "Sort",
     "Stream",

@@ -19,6 +19,7 @@ from mainstay.adapters.local.entropy import SystemEntropy
 from mainstay.adapters.local.ids import SystemIds
 from mainstay.app import readiness
 from mainstay.app.credentials import Credentials, resolve
+from mainstay.app.identity_accounts import with_accounts
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.objects import make_blobs
 from mainstay.app.readiness import Readiness
@@ -213,7 +214,7 @@ def assemble(
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
     bound = bind(
-        service,
+        with_accounts(service, settings, clock),
         ports if adapt is None else adapt(ports),
         known=dependencies(clock, make_blobs(settings, clock)),
         secrets=settings.secrets,

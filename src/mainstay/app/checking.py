@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from mainstay.app.identity_accounts import with_accounts
 from mainstay.app.mounting import note_mounts
 from mainstay.app.reserved import note_reserved
-from mainstay.app.settings import DEVELOPMENT_MARK
+from mainstay.app.settings import DEVELOPMENT_MARK, Settings
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.model.service import Service
@@ -54,6 +55,7 @@ def inspect(service: Service) -> Bound:
         sealer=AeadSealer([DEVELOPMENT_MARK * 2]),
         observer=_Nobody(),
     )
+    service = with_accounts(service, Settings(profile="test"), clock)
     bound = bind(service, ports, known=dependencies(clock, MemoryBlobs(clock)), secrets=_AnySecret())
     note_reserved(bound)
     note_mounts(bound)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from mainstay.identity.accounts.entities import Account
 from mainstay.model.builtin import BuiltIn
 from mainstay.model.module import Module
+
+if TYPE_CHECKING:
+    from mainstay.identity.accounts.rules import AccountRules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,9 @@ class Identity(BuiltIn):
 
     ``path`` is where the doors begin. ``sign_up`` "open" lets anybody make an account, "closed" leaves that to
     administrators, which are the callers with the role ``administrator``. ``default_roles`` are those of a new account.
-    With ``second_factor`` "required" an account that has none can do nothing but set one up.
+    With ``second_factor`` "required" an account that has none can do nothing but set one up. ``verify_link`` and
+    ``reset_link`` are pages of the service's own that letters lead to, with ``{code}`` where the code is to stand; a
+    letter shows the code itself where there is none.
     """
 
     path: str = "/auth"
@@ -26,13 +30,30 @@ class Identity(BuiltIn):
     administrator: str = "admin"
     default_roles: Sequence[str] = ()
     second_factor: Literal["optional", "required"] = "optional"
+    verify_link: str = ""
+    reset_link: str = ""
     access_seconds: int = 600  # of an access token
     refresh_seconds: int = 14 * 86_400  # of a refresh token that is not used
     session_seconds: int = 90 * 86_400  # of a log-in, however much it is used
     idle_seconds: int = 12 * 3600  # of a browser's session that is not used
 
     def modules(self) -> Sequence[Module]:
-        """Return the modules of this declaration."""
+        """Return the modules of this declaration: imported now, for who has none pays nothing."""
+        from mainstay.identity.accounts.doors import open_doors
+
         module = Module("identity", title="Identity")
-        module.entity(Account)
+        open_doors(module, self.path, sign_up=self.sign_up == "open", administrator=self.administrator)
         return (module,)
+
+    def account_rules(self, service: str) -> AccountRules:
+        """Return what is said here of accounts, for a service with this title."""
+        from mainstay.identity.accounts.rules import AccountRules
+
+        return AccountRules(
+            service=service,
+            verify_email=self.verify_email,
+            default_roles=tuple(self.default_roles),
+            second_factor=self.second_factor,
+            verify_link=self.verify_link,
+            reset_link=self.reset_link,
+        )

@@ -11,9 +11,10 @@ from mainstay.kernel.ask import Directory, LocalAsk
 from mainstay.kernel.bound import BoundOperation, Ports, Stage
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.bell import Bell
-from mainstay.kernel.flow.inbox import bind_inbox
+from mainstay.kernel.flow.inbox import After, Before, bind_inbox, bind_late_inbox
 from mainstay.kernel.flow.outbox import bind_outbox
 from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.guard.notes import keeping_notes
 from mainstay.kernel.guard.once import once
 from mainstay.kernel.guard.signed import signature_stage
 from mainstay.kernel.invoke import Plan, bind_invoke
@@ -159,6 +160,7 @@ class _Binder:
         self._inputs = inputs
         self._outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock)
         self._inbox = bind_inbox(ports)
+        self._late_inbox = bind_late_inbox(ports)
         self.bell = Bell()
 
     def bind(self, planned: Planned, index: int, name: str) -> BoundOperation:
@@ -181,6 +183,7 @@ class _Binder:
         )
         bound.stages = tuple(self._stages(planned))
         render = bind_render(planned, self._plans, self._blueprint)
+        before, after = self._marks(operation, resolvers)
         bound.invoke = bind_invoke(
             Plan(
                 bound=bound,
@@ -190,12 +193,21 @@ class _Binder:
                 bell=self.bell,
                 single=reads_once(operation.function),
                 repeatable=not operation.external,
-                before=self._inbox if operation.kind is OperationKind.CONSUMER else None,
+                before=before,
+                after=after,
             )
         )
+        if any(r.notes for r in resolvers.values()):
+            bound.invoke = keeping_notes(bound.invoke)
         if self._blueprint.service.case == "camel":
             bound.invoke = in_camel_case(bound.invoke)
         return bound
+
+    def _marks(self, operation: Operation, resolvers: Mapping[str, Resolver]) -> tuple[Before | None, After | None]:
+        """Return what marks a message as taken, before the consumer runs or, where it reaches outside, behind it."""
+        if operation.kind is not OperationKind.CONSUMER:
+            return None, None
+        return self._late_inbox if any(r.outside for r in resolvers.values()) else (self._inbox, None)
 
     def _resolvers(self, planned: Planned) -> dict[str, Resolver]:
         operation = planned.operation

@@ -61,6 +61,7 @@ class Call(msgspec.Struct, kw_only=True):
     attempts: int = 0
     committing: bool = False  # from here on nothing cancels the call: its outcome is the store's to tell
     depth: int = 0  # how many calls of this process it was asked through
+    notes: list[Any] | None = None  # of security events in this attempt, as rows
     result: Any = None  # what the use case returned, for who asked in the same process
     reply: Reply | None = None
 

@@ -13,6 +13,7 @@ from mainstay.kernel.bound import BoundOperation, Invoke, Ports, Render
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.contention import Contention
+from mainstay.kernel.flow.inbox import After, Before
 from mainstay.kernel.guard.once import recall, settle, store_reply
 from mainstay.kernel.held import runner
 from mainstay.kernel.providers import Make, Resolver, resolve
@@ -33,7 +34,6 @@ RETRY_AFTER = 1.0  # seconds; told of a commit that ended unknown to who has a k
 _NOTHING_DONE = (Kind.UNAVAILABLE, Kind.DEADLINE)  # problems that rest on nothing that was read
 
 Outbox = Callable[[Scope], None]
-Before = Callable[[Call, UnitOfWork], Awaitable[bool]]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +47,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     single: bool = False
     repeatable: bool = True
     before: Before | None = None  # of a consumer: its mark, False where it was set before
+    after: After | None = None  # of a consumer that reaches outside: its mark, once it has done so
 
 
 def bind_invoke(plan: Plan) -> Invoke:
@@ -244,7 +245,7 @@ async def _settled(call: Call, error: Problem, ports: Ports, *, doubt: bool, las
 
 
 def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
-    render, outbox, before = plan.render, plan.outbox, plan.before
+    render, before, leave, marks_behind = plan.render, plan.before, _leaving(plan), plan.after is not None
     ring, isolation = plan.bell.ring, plan.bound.operation.isolation
     ports = plan.bound.ports
     run = runner(plan.bound.operation, ports.clock, ports.observer, ports.held_seconds)
@@ -264,10 +265,8 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
                 arguments[name] = await resolve(resolver, scope)
             result = await run(unit, arguments)
             reply = render(call, result)
-            if scope.emitted:
-                outbox(scope)
-            if call.claim is not None:
-                store_reply(call, reply, unit.transaction(), ports)
+            if scope.emitted or call.claim is not None or marks_behind:
+                leave(scope, reply)
             call.committing = True
             await unit.commit()
         except BaseException:
@@ -281,6 +280,22 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
         return reply
 
     return attempt
+
+
+def _leaving(plan: Plan) -> Callable[[Scope, Reply], None]:
+    """Return what queues that which commits with a command beside its rows: events, its reply, a consumer's mark."""
+    outbox, after, ports = plan.outbox, plan.after, plan.bound.ports
+
+    def leave(scope: Scope, reply: Reply) -> None:
+        call = scope.call
+        if after is not None:
+            after(call, scope.unit)
+        if scope.emitted:
+            outbox(scope)
+        if call.claim is not None:
+            store_reply(call, reply, scope.unit.transaction(), ports)
+
+    return leave
 
 
 def _split(resolvers: Mapping[str, Resolver]) -> tuple[list[tuple[str, Make]], list[tuple[str, Resolver]]]:

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from mainstay.kernel.bound import Ports
+from mainstay.kernel.guard.notes import notes_of
 from mainstay.kernel.scope import Scope
 from mainstay.model.principal import Principal
 from mainstay.model.service import Provision
@@ -22,8 +23,13 @@ from mainstay.ports.clock import Clock
 from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
 from mainstay.ports.ids import Entropy, Ids
+from mainstay.ports.limiter import Limiter
 from mainstay.ports.log import Log
+from mainstay.ports.origin import Origin
+from mainstay.ports.read_ahead import ReadAhead
 from mainstay.ports.repository import Repository
+from mainstay.ports.sealer import Sealer
+from mainstay.ports.security_log import SecurityLog, SecurityRecord
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
 
 Make = Callable[[Scope], Any]
@@ -35,7 +41,7 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
 
     ``outside`` says that it reaches beyond the service's database; ``writes`` that it can change rows or emit;
     ``tasks`` that it may need the call to run in a Task, for a time-out of its own; ``shared`` that it is the same for
-    every call, so that what is made once for the service may need it.
+    every call, so that what is made once for the service may need it; ``notes`` that it may note security events.
     """
 
     make: Make | None = None
@@ -44,6 +50,7 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     writes: bool = False
     tasks: bool = False
     shared: bool = False
+    notes: bool = False
 
 
 class Unresolved(Exception):
@@ -66,6 +73,7 @@ class Providers:
         self._provisions = {p.type: p for p in provisions}
         self._known = {**_BUILT_IN, **known}
         self._plans = plans
+        self._resolved: dict[Any, Resolver] = {}
         self._values: dict[Any, Any] = {}
         self._stack = AsyncExitStack()
 
@@ -79,7 +87,12 @@ class Providers:
         if doorway is not None:
             return self._doorway(doorway, entity)
         if type_ in self._provisions:
-            return self._provided(self._provisions[type_], (*path, type_))
+            found = self._resolved.get(type_)
+            if found is None:
+                found = self._resolved[type_] = self._provided(self._provisions[type_], (*path, type_))
+            return found
+        if type_ is SecurityLog and SecurityRecord not in self._plans:
+            raise Unresolved("nothing keeps security events: give the service an identity, Service(..., identity=...)")
         if type_ in self._known:
             return self._known[type_]
         raise Unresolved(f"nothing provides {_name(type_)}: service.provide({_name(type_)}, factory)")
@@ -115,7 +128,8 @@ class Providers:
                 scope.made[provision.type] = await _produce(provision.factory, arguments, scope.stack)
             return scope.made[provision.type]
 
-        return Resolver(make_async=make, outside=provision.outside or any(r.outside for r in needs.values()))
+        outside = provision.outside or any(r.outside for r in needs.values())
+        return Resolver(make_async=make, outside=outside, notes=any(r.notes for r in needs.values()))
 
     def faults(self) -> list[tuple[Provision, str]]:
         """Return what is wrong with provisions, whether an operation needs them or not."""
@@ -202,20 +216,32 @@ def _log(scope: Scope) -> Log:
 
 def port_resolvers(ports: Ports) -> dict[Any, Resolver]:
     """Return how ports are handed over that are the same for every call: what is made for the service may need them."""
-    shared = {Clock: ports.clock, Ids: ports.ids, Entropy: ports.entropy}
+    shared = {
+        Clock: ports.clock,
+        Ids: ports.ids,
+        Entropy: ports.entropy,
+        Limiter: ports.limiter,
+        Sealer: ports.sealer,
+    }
     return {port: Resolver(make=partial(_always, adapter), shared=True) for port, adapter in shared.items()}
+
+
+def _origin(scope: Scope) -> Origin:
+    return Origin(address=scope.call.peer, request_id=scope.call.request_id)
 
 
 def _always(value: Any, _scope: Scope) -> Any:
     return value
 
 
-_DOORWAYS: Mapping[Any, Any] = {port: port for port in (Repository, Bulk, Aggregates, Deleted, AuditTrail)}
+_DOORWAYS: Mapping[Any, Any] = {port: port for port in (Repository, ReadAhead, Bulk, Aggregates, Deleted, AuditTrail)}
 _BUILT_IN: Mapping[Any, Resolver] = {
     Principal: Resolver(make=lambda scope: scope.call.principal),
     UnitOfWork: Resolver(make=lambda scope: scope.unit),
     Events: Resolver(make=lambda scope: Events(scope.emit), writes=True),
     Log: Resolver(make=_log),
+    Origin: Resolver(make=_origin),
+    SecurityLog: Resolver(make=notes_of, notes=True),
     Clock: Resolver(make=lambda scope: scope.unit.frame.clock),
     Ids: Resolver(make=lambda scope: scope.unit.frame.ids),
     Entropy: Resolver(make=lambda scope: scope.call.operation.ports.entropy),

@@ -10,13 +10,18 @@ from uuid import UUID
 
 import msgspec
 
+from mainstay.model.fields import field
+from mainstay.model.structs import Entity
+from mainstay.ports.security_kinds import KINDS
+
 Outcome = Literal["success", "failure", "denied"]
 
 
 class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One event. ``kind`` is stable and dotted (``log_in.password``, ``role.granted``); ``facts`` hold no secret.
+    """One event. ``kind`` is stable, dotted, and one of ``KINDS``; ``facts`` hold no secret.
 
-    ``subject`` is whom it concerns, ``actor`` who did it; either may be unknown.
+    ``subject`` is whom it concerns, ``actor`` who did it; either may be unknown. Raises ``ValueError`` for a kind that
+    is not in the list.
     """
 
     kind: str
@@ -24,6 +29,24 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
     subject: UUID | None = None
     actor: UUID | None = None
     facts: Mapping[str, str | int] = MappingProxyType({})
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind} is no kind of security event: ports/security_kinds.py lists them")
+
+
+class SecurityRecord(Entity):
+    """A security event as it is kept, for good: no use case changes or deletes one."""
+
+    kind: str = field(max_length=60, index=True, immutable=True)
+    outcome: str = field(max_length=10, immutable=True)  # success, failure, denied
+    subject: UUID | None = field(default=None, index=True, immutable=True)
+    actor: UUID | None = field(default=None, index=True, immutable=True)
+    tenant: str | None = field(default=None, max_length=200, immutable=True)
+    address: str = field(default="", max_length=100, immutable=True)
+    operation: str = field(default="", max_length=200, immutable=True)
+    request_id: str = field(default="", max_length=64, immutable=True)
+    facts: dict[str, str] = field(default_factory=dict, immutable=True)
 
 
 class SecurityLog(ABC):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
+from mainstay.adapters.mail.memory import MemoryMailer
 from mainstay.adapters.memory.blobs import MemoryBlobs
 from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
@@ -34,6 +35,7 @@ from mainstay.model.service import Provision, Service
 from mainstay.model.structs import Entity
 from mainstay.ports.ids import Ids
 from mainstay.ports.store import Store
+from mainstay.testing.accounts import with_quick_accounts
 from mainstay.testing.answer import Answer
 from mainstay.testing.backstage import Backstage
 from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
@@ -50,6 +52,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI 3 application: called with scope, receive and send."""
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
+_NOT_OPEN = "the client is not open: async with Client(service) as client"
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -63,8 +66,9 @@ class Client:
             assert answer.status == 201
 
     A ``store`` is one that was not started, and whose deadlines go by the same ``clock``. ``replace`` stands in for
-    what the service is provided with, by type. Events wait until ``deliver()``. Mounted applications live as long as
-    the client. An exception that would be answered by 500 is raised in the test, unless ``raise_errors`` is false.
+    what the service is provided with, by type. Events wait until ``deliver()``, and letters to accounts are in
+    ``letters`` after it. Mounted applications live as long as the client. An exception that would be answered by 500 is
+    raised in the test, unless ``raise_errors`` is false.
     """
 
     __test__: ClassVar[bool] = False
@@ -96,13 +100,15 @@ class Client:
             tokens=self._people,
         )
         known = dependencies(self.clock, MemoryBlobs(self.clock))
-        self.bound: Bound = bind(_with(service, replace or {}), ports, known=known, secrets=secrets)
+        self.letters: MemoryMailer = MemoryMailer()
+        tested = with_quick_accounts(_with(service, replace or {}), self.letters)
+        self.bound: Bound = bind(tested, ports, known=known, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
         self._backstage = Backstage(own, self.bound.plans, ports.clock, ports.ids, ports.sealer)
-        self._relay: Relay = self.bound.relay("test")
+        self._relay: Relay | None = None
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
 
@@ -113,6 +119,7 @@ class Client:
             store = self.bound.ports.store
             await store.start(self.bound.tables)
             stack.push_async_callback(store.stop)
+            self._relay = self.bound.relay("test")  # it listens to the store, which is open now
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             await stack.enter_async_context(living(self._mounts, self.recorder))
@@ -170,7 +177,7 @@ class Client:
         several of one name as a list of pairs; ``fields`` stand beside them.
         """
         if self._http is None:
-            raise RuntimeError("the client is not open: async with Client(service) as client")
+            raise RuntimeError(_NOT_OPEN)
         sent = {"accept": "application/json", **{name.lower(): value for name, value in (headers or {}).items()}}
         if who is not None:
             sent.setdefault("authorization", f"Bearer {self.token(who)}")
@@ -232,6 +239,8 @@ class Client:
         A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
         come by the client's clock.
         """
+        if self._relay is None:
+            raise RuntimeError(_NOT_OPEN)
         before = self._relay.counters.delivered
         for _ in range(_ROUNDS):
             done = self._relay.counters.delivered

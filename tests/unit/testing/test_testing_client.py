@@ -153,6 +153,8 @@ async def test_a_service_that_cannot_run_says_so() -> None:
 async def test_a_client_that_is_not_open_says_so() -> None:
     with pytest.raises(RuntimeError, match="not open"):
         await Client(shop).get("/products")
+    with pytest.raises(RuntimeError, match="not open"):
+        await Client(shop).deliver()
 
 
 def test_a_principal_has_the_same_id_for_the_same_name() -> None:

@@ -169,6 +169,42 @@ class Auth(Section, frozen=True):
     cache_size: Annotated[int, Meta(ge=0, le=10**7)] = 4096
 
 
+class Passwords(Section, frozen=True):
+    """How passwords are hashed (Argon2id, with the parameters that OWASP recommends), and which may be chosen.
+
+    ``memory_kib`` is taken by each of ``threads`` hashes of a worker; ``waiting`` more wait for their turn: 503 beyond.
+    """
+
+    memory_kib: Annotated[int, Meta(ge=7_168, le=4_194_304)] = 19_456
+    iterations: Annotated[int, Meta(ge=1, le=20)] = 2
+    lanes: Annotated[int, Meta(ge=1, le=16)] = 1
+    threads: Annotated[int, Meta(ge=1, le=64)] = 1
+    waiting: Annotated[int, Meta(ge=0, le=10_000)] = 64
+    least: Annotated[int, Meta(ge=8, le=64)] = 8  # characters
+    most: Annotated[int, Meta(ge=64, le=4_096)] = 256
+    list_file: str = ""  # of passwords that are not taken, beside the common ones: lines, or sorted SHA-1 digests
+
+
+class Mail(Section, frozen=True):
+    """How letters are sent. ``auto`` is by SMTP where a host is named, else to the terminal; not in production."""
+
+    engine: Literal["auto", "console", "memory", "smtp"] = "auto"
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password: Secret[str] = Secret("")
+    sender: str = ""  # accounts@shop.example, or Shop <accounts@shop.example>
+    seconds: Annotated[float, Meta(gt=0, le=300)] = 20.0  # for one letter
+
+    @property
+    def chosen(self) -> str:
+        """The engine that counts."""
+        if self.engine != "auto":
+            return self.engine
+        return "smtp" if self.host else "console"
+
+
 class Sealing(Section, frozen=True):
     """What page cursors are sealed with: the secret of now, and those before it that still open."""
 
@@ -235,6 +271,8 @@ class Settings(Section, frozen=True):
     database: Database = Database()
     blobs: Blobs = Blobs()
     auth: Auth = Auth()
+    passwords: Passwords = Passwords()
+    mail: Mail = Mail()
     sealing: Sealing = Sealing()
     limits: Limits = Limits()
     log: Log = Log()

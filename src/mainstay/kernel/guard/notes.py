@@ -1,0 +1,108 @@
+"""Security events noted in a call: committed with what it did, and kept where it did nothing but be refused.
+
+A note of a command is a row of its transaction. Where that comes to nothing, the notes of the last attempt are written
+in a transaction of their own before the caller is told; those of attempts that were run again are forgotten with them.
+"""
+
+from __future__ import annotations
+
+from mainstay.kernel.bound import Invoke
+from mainstay.kernel.call import Call, Reply
+from mainstay.kernel.scope import Scope
+from mainstay.model.operation import OperationKind
+from mainstay.model.problem import UniqueConflict
+from mainstay.ports.observer import Notice
+from mainstay.ports.security_log import SecurityEvent, SecurityLog, SecurityRecord
+from mainstay.ports.unit_of_work import EntityPlan
+from mainstay.ports.writing import prepared
+
+KEEP_SECONDS = 5.0
+"""How long it may take to keep the notes of a refused call."""
+
+
+def notes_of(scope: Scope) -> SecurityLog:
+    """Return the security log of an attempt of a call: the same to whoever asks. Its service keeps security events."""
+    found: SecurityLog | None = scope.made.get(SecurityLog)
+    if found is None:
+        found = scope.made[SecurityLog] = CallNotes(scope, scope.unit.frame.plans[SecurityRecord])
+    return found
+
+
+class CallNotes(SecurityLog):
+    """The security log of one attempt of one call."""
+
+    __slots__ = ("_call", "_notes", "_plan", "_unit")
+
+    def __init__(self, scope: Scope, plan: EntityPlan) -> None:
+        self._call = scope.call
+        self._unit = scope.unit
+        self._plan = plan
+        self._notes = scope.call.notes = list[SecurityRecord]()
+
+    def note(self, event: SecurityEvent) -> None:
+        call, unit = self._call, self._unit
+        record = SecurityRecord(
+            kind=event.kind,
+            outcome=event.outcome,
+            subject=event.subject,
+            actor=event.actor,
+            tenant=call.principal.tenant,
+            address=call.peer,
+            operation=call.operation.name,
+            request_id=call.request_id,
+            facts={name: str(value) for name, value in event.facts.items()},
+        )
+        row = prepared(unit, self._plan, record)
+        self._notes.append(row)
+        if unit.write:
+            unit.transaction().rows(SecurityRecord).insert([row])
+        call.operation.ports.observer.observe(_notice(event, record))
+
+
+def _notice(event: SecurityEvent, record: SecurityRecord) -> Notice:
+    facts = {
+        **record.facts,
+        "kind": record.kind,
+        "outcome": record.outcome,
+        "subject": str(record.subject) if record.subject else None,
+        "actor": str(record.actor) if record.actor else None,
+        "address": record.address,
+        "operation": record.operation,
+        "request_id": record.request_id,
+    }
+    level = "info" if event.outcome == "success" else "warning"
+    return Notice(level, "security", f"{record.kind}: {record.outcome}", facts)
+
+
+def keeping_notes(invoke: Invoke) -> Invoke:
+    """Return ``invoke`` with the notes of a call kept, however it ends."""
+
+    async def invoke_and_keep(call: Call) -> Reply:
+        try:
+            reply = await invoke(call)
+        except Exception:
+            await _keep(call)
+            raise
+        if call.operation.operation.kind is OperationKind.QUERY:
+            await _keep(call)
+        return reply
+
+    return invoke_and_keep
+
+
+async def _keep(call: Call) -> None:
+    """Write the notes of a call whose own transaction has not kept them. Where that fails its outcome stands."""
+    notes, ports = call.notes, call.operation.ports
+    if not notes:
+        return
+    transaction = ports.store.begin(write=True, deadline=ports.clock.monotonic() + KEEP_SECONDS)
+    try:
+        transaction.rows(SecurityRecord).insert(notes)
+        await transaction.commit()
+    except UniqueConflict:
+        await transaction.rollback()  # it was committed with the call after all, of which nobody knew
+    except Exception as error:
+        await transaction.rollback()
+        facts = {"kinds": [note.kind for note in notes], "request_id": call.request_id}
+        lost = Notice("error", "security_record_lost", "security events of a refused call were not kept", facts, error)
+        ports.observer.observe(lost)
