@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mainstay.identity.accounts.entities import Account
+from mainstay.identity.accounts.entities import Account, RoleGrant
+from mainstay.identity.sessions.doors import declare_sessions
 from mainstay.model.builtin import BuiltIn
 from mainstay.model.module import Module
 
@@ -17,7 +18,8 @@ class Identity(BuiltIn):
 
     ``path`` is where the doors begin. ``sign_up`` "open" lets anybody make an account, "closed" leaves that to
     administrators, which are the callers with the role ``administrator``. ``default_roles`` are those of a new account.
-    With ``second_factor`` "required" an account that has none can do nothing but set one up.
+    With ``second_factor`` "required" an account that has none can do nothing but set one up. ``api_key_scopes`` are
+    those that any account may give to its API keys.
     """
 
     path: str = "/auth"
@@ -30,9 +32,11 @@ class Identity(BuiltIn):
     refresh_seconds: int = 14 * 86_400  # of a refresh token that is not used
     session_seconds: int = 90 * 86_400  # of a log-in, however much it is used
     idle_seconds: int = 12 * 3600  # of a browser's session that is not used
+    api_key_scopes: Sequence[str] = ()
 
     def modules(self) -> Sequence[Module]:
         """Return the modules of this declaration."""
         module = Module("identity", title="Identity")
-        module.entity(Account)
+        module.entity(Account, RoleGrant)
+        declare_sessions(module, self.path)
         return (module,)

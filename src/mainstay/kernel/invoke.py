@@ -264,6 +264,8 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
                 arguments[name] = await resolve(resolver, scope)
             result = await run(unit, arguments)
             reply = render(call, result)
+            if scope.said is not None:
+                scope.tell(reply)
             if scope.emitted:
                 outbox(scope)
             if call.claim is not None:

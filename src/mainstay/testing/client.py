@@ -15,8 +15,10 @@ from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.app.assembly import dependencies
 from mainstay.app.documents import documents_of
+from mainstay.app.identity_tokens import make_sessions
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.seeding import seed
+from mainstay.app.settings import Settings
 from mainstay.inbound.http.asgi import AsgiApp
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.lifespan import living
@@ -50,6 +52,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI 3 application: called with scope, receive and send."""
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
+_SETTINGS = Settings(profile="test")
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -96,6 +99,12 @@ class Client:
             tokens=self._people,
         )
         known = dependencies(self.clock, MemoryBlobs(self.clock))
+        self._sessions = make_sessions(
+            service, _SETTINGS, clock=self.clock, observer=self.recorder, others=self._people
+        )
+        if self._sessions is not None:
+            ports = msgspec.structs.replace(ports, tokens=self._sessions.verifier)
+            known.update(self._sessions.dependencies(known))
         self.bound: Bound = bind(_with(service, replace or {}), ports, known=known, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
@@ -115,6 +124,8 @@ class Client:
             stack.push_async_callback(store.stop)
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
+            if self._sessions is not None:
+                await self._sessions.open(self.bound)
             await stack.enter_async_context(living(self._mounts, self.recorder))
             transport = httpx2.ASGITransport(self.app())
             http = httpx2.AsyncClient(transport=transport, base_url="http://testserver")
@@ -142,6 +153,7 @@ class Client:
                 documents=documents,
                 mounts=self._mounts,
                 versions=self.bound.service.versions,
+                options=None if self._sessions is None else HttpOptions(session=self._sessions.cookie),
             )
         )
 

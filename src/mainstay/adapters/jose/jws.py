@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mainstay.adapters.jose.algorithms import ALGORITHMS, Verify
 from mainstay.adapters.jose.encoding import decode_object, decode_segment
 from mainstay.adapters.jose.keys import MAX_KEYS, Key, KeyRefused, check_key_ids
-from mainstay.adapters.jose.problems import (
+from mainstay.ports.refused_tokens import (
     TokenAlgorithmRefused,
     TokenBadSignature,
     TokenHeaderRefused,

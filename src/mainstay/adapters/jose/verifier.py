@@ -13,7 +13,9 @@ from cachebox import LRUCache
 from mainstay.adapters.jose.encoding import decode_object
 from mainstay.adapters.jose.jws import JwsVerifier
 from mainstay.adapters.jose.keys import Key
-from mainstay.adapters.jose.problems import (
+from mainstay.model.principal import Principal
+from mainstay.ports.clock import Clock
+from mainstay.ports.refused_tokens import (
     TokenClaimsRefused,
     TokenExpired,
     TokenMalformed,
@@ -21,8 +23,6 @@ from mainstay.adapters.jose.problems import (
     TokenWrongAudience,
     TokenWrongIssuer,
 )
-from mainstay.model.principal import Principal
-from mainstay.ports.clock import Clock
 from mainstay.ports.tokens import TokenVerifier
 
 MAX_LEEWAY = 300  # seconds

@@ -169,6 +169,22 @@ class Auth(Section, frozen=True):
     cache_size: Annotated[int, Meta(ge=0, le=10**7)] = 4096
 
 
+class Sessions(Section, frozen=True):
+    """In whose name a service with accounts signs, and how browsers keep its sessions.
+
+    ``issuer`` is what tokens say they are from (where it is empty ``urn:service:`` and the service's name), an https
+    URL where others are to trust them; ``audience`` is this service itself (its name). ``cookie`` "secure" is for TLS
+    only, "plain" for http on this machine; ``auto`` is plain in development and test, unless the door speaks TLS.
+    """
+
+    issuer: str = ""
+    audience: str = ""
+    algorithm: Literal["EdDSA", "ES256"] = "EdDSA"  # of new signing keys
+    grace_seconds: Annotated[int, Meta(ge=0, le=60)] = 10  # in which a spent refresh token may come again
+    cookie: Literal["auto", "secure", "plain"] = "auto"
+    same_site: Literal["lax", "strict"] = "lax"
+
+
 class Sealing(Section, frozen=True):
     """What page cursors are sealed with: the secret of now, and those before it that still open."""
 
@@ -235,6 +251,7 @@ class Settings(Section, frozen=True):
     database: Database = Database()
     blobs: Blobs = Blobs()
     auth: Auth = Auth()
+    sessions: Sessions = Sessions()
     sealing: Sealing = Sealing()
     limits: Limits = Limits()
     log: Log = Log()
