@@ -28,6 +28,7 @@ from mainstay.model.problem import CommitUnknown, Kind, NotCommitted, Problem
 from mainstay.model.service import Service
 from mainstay.ports import cursor, relations
 from mainstay.ports import refused_tokens as token_problems
+from mainstay.ports.tokens import CrossSiteRefused
 
 _SOURCES: tuple[ModuleType, ...] = (
     door_problems,
@@ -96,6 +97,8 @@ def _contract(bound: Bound, operations: list[BoundOperation], edition: str, spel
 def _codes(service: Service) -> Mapping[Kind, Sequence[str]]:
     """Return the codes that doors and adapters answer with, by kind, in a stable order."""
     found: dict[Kind, set[str]] = {Kind.UNAVAILABLE: {NotCommitted.code, CommitUnknown.code}}
+    if service.identity is not None:
+        found[Kind.FORBIDDEN] = {CrossSiteRefused.code}
     for source in (*_SOURCES, *_of_sessions(service)):
         for value in vars(source).values():
             if isinstance(value, type) and issubclass(value, Problem) and value.kind in _OPEN:

@@ -139,12 +139,16 @@ class SessionParts:
         assert self._records is not None  # it is opened before calls come
         return self._records
 
-    async def open(self, bound: Bound) -> None:
-        """Learn the keys and the epochs, and make the first key. Raises ``Refusal`` where no key can be used."""
+    async def attach(self, bound: Bound) -> None:
+        """Learn the keys, and make the first where there is none."""
         records = self._records = Records(system_frame(bound))
         self.verifier.open(CredentialRows(records, self.rules))
         self.epochs.open(records, self.keys.load)
         await self.keys.open(records)
+
+    async def open(self, bound: Bound) -> None:
+        """Learn the keys and the epochs. Raises ``Refusal`` where no key can be used."""
+        await self.attach(bound)
         try:
             self.keys.current()
         except NoSigningKey as missing:

@@ -264,10 +264,8 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
                 arguments[name] = await resolve(resolver, scope)
             result = await run(unit, arguments)
             reply = render(call, result)
-            if scope.said is not None:
-                scope.tell(reply)
-            if scope.emitted:
-                outbox(scope)
+            if scope.emitted or scope.said is not None:
+                _conclude(scope, reply, outbox)
             if call.claim is not None:
                 store_reply(call, reply, unit.transaction(), ports)
             call.committing = True
@@ -283,6 +281,14 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
         return reply
 
     return attempt
+
+
+def _conclude(scope: Scope, reply: Reply, outbox: Outbox) -> None:
+    """Put what a run has left into its reply and into the store."""
+    if scope.said is not None:
+        scope.tell(reply)
+    if scope.emitted:
+        outbox(scope)
 
 
 def _split(resolvers: Mapping[str, Resolver]) -> tuple[list[tuple[str, Make]], list[tuple[str, Resolver]]]:

@@ -7,9 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 
 from mainstay.model.principal import Principal
+from mainstay.model.problem import Forbidden
 
 SESSION_MARK = b"mst_"
 """What the secret of a browser's session begins with: nothing else counts that a client sends by itself."""
+
+
+class CrossSiteRefused(
+    Forbidden, hint="Call from a page of this origin, or send the session's csrf_token as X-CSRF-Token."
+):
+    """What a browser sends by itself counts for pages of this site only."""
 
 
 class TokenVerifier(ABC):

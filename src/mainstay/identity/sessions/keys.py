@@ -35,7 +35,7 @@ class NoSigningKey(Unavailable):
 
 
 class KnownKey(msgspec.Struct, frozen=True):
-    """A key that tokens are checked with: until when, and its public part. The signer is None where it cannot be had."""
+    """A key that tokens are checked with. The signer is None where its private part cannot be opened."""
 
     row: SigningKey
     signer: Signer | None
@@ -53,7 +53,7 @@ class KnownKey(msgspec.Struct, frozen=True):
 
 
 class SigningKeys:
-    """The keys of a service. ``life`` is how long a token may hold: so long an old key outlives its successor's begin."""
+    """The keys of a service. ``life`` is how long a token may hold: so long a key outlives its successor's begin."""
 
     def __init__(self, signers: Signers, observer: Observer, *, algorithm: SigningAlgorithm, life: timedelta) -> None:
         self._signers = signers

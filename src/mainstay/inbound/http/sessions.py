@@ -13,17 +13,10 @@ from mainstay.inbound.http.cors import CorsPolicy
 from mainstay.inbound.http.exchange import Exchange
 from mainstay.inbound.http.options import SessionCookie
 from mainstay.kernel.call import Call
-from mainstay.model.problem import Forbidden
 from mainstay.ports.answering import Keep
-from mainstay.ports.tokens import SESSION_MARK, forgery_token
+from mainstay.ports.tokens import SESSION_MARK, CrossSiteRefused, forgery_token
 
 FORGERY_FIELD = b"x-csrf-token"
-
-
-class CrossSiteRefused(
-    Forbidden, hint="Call from a page of this origin, or send the session's csrf_token as X-CSRF-Token."
-):
-    """What a browser sends by itself counts for pages of this site only."""
 
 
 class Sessions:
