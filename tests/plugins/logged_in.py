@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from mainstay import (
@@ -23,6 +25,10 @@ from mainstay import (
 from mainstay.identity.accounts.entities import Account, RoleGrant
 from mainstay.identity.declaration import Identity
 from mainstay.identity.sessions.book import Means, Opened, SessionBook
+
+if TYPE_CHECKING:
+    from mainstay.testing import Client
+    from mainstay.testing.answer import Answer
 
 
 class By(StrEnum):
@@ -117,6 +123,10 @@ def make_service(identity: Identity | None = None) -> Service:
     async def me(who: Principal) -> Me:
         return Me(id=who.id, subject=who.subject, roles=sorted(who.roles), scopes=sorted(who.scopes), tenant=who.tenant)
 
+    @notes.query("GET /pid", allow=anyone)
+    async def get_pid() -> int:
+        return os.getpid()
+
     @notes.query("GET /open", allow=anyone)
     async def open_to_all(who: Principal) -> Me:
         return Me(id=who.id, subject=who.subject, roles=sorted(who.roles), scopes=sorted(who.scopes), tenant=who.tenant)
@@ -137,3 +147,29 @@ def make_service(identity: Identity | None = None) -> Service:
 
 
 notebook = make_service()
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+async def signed_up(client: Client, email: str = "ann@shop.example", role: str = "") -> UUID:
+    answer = await client.post("/auth/test/sign-up", json={"email": email, "role": role})
+    assert answer.status == 201, answer.body
+    return UUID(answer.json["id"])
+
+
+async def logged_in(client: Client, email: str = "ann@shop.example", **more: Any) -> dict[str, Any]:
+    answer = await client.post("/auth/test/log-in", json={"email": email, **more})
+    assert answer.status == 200, answer.body
+    opened: dict[str, Any] = answer.json
+    return opened
+
+
+async def refreshed(client: Client, token: str) -> Answer:
+    return await client.post("/auth/refresh", json={"refresh_token": token})
+
+
+def cookie_of(answer: Answer) -> str:
+    """Return name and value of the one cookie that an answer sets."""
+    return answer.headers["set-cookie"].partition(";")[0]

@@ -18,8 +18,8 @@ Means = Literal["tokens", "cookie"]
 class Opened(Dto):
     """A session, as its client is told of it. For a cookie the tokens are left out: it travels by itself.
 
-    ``csrf_token`` goes with a cookie. A client that sends neither ``Sec-Fetch-Site`` nor ``Origin``, as every browser of
-    today does, sends it as ``X-CSRF-Token`` with whatever changes something.
+    ``csrf_token`` goes with a cookie: a client that sends neither ``Sec-Fetch-Site`` nor ``Origin`` sends it as
+    ``X-CSRF-Token`` with whatever changes something.
     """
 
     session_id: UUID
