@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import logged_in
 
-PATIENCE = 30.0  # seconds; the machine may be busy
+PATIENCE = 60.0  # seconds; the machine may be busy
 TOML = """service = "logged_in:notebook"
 [database]
 url = "{url}"
@@ -45,7 +45,10 @@ class Wired:
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        self.pid: int = self.ask("GET", "/pid").body
+        heard = self.ask("GET", "/pid")
+        self.pid: int = heard.body
+        if heard.status != 200:
+            raise ConnectionError(f"not ready: {heard.body}")
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Heard:
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -111,7 +114,8 @@ class Processes:
             assert time.monotonic() < deadline, self.said()
             try:
                 wire = Wired(self.port)
-            except OSError:
+            except OSError as error:
+                assert "not ready" not in str(error) or "unavailable" in str(error), error
                 time.sleep(0.05)
                 continue
             self._wires.append(wire)

@@ -13,7 +13,7 @@ def has_session(who: Principal) -> bool:
 
     The verifier of sessions gives their ids as UUIDs, which no claim of a token can be.
     """
-    return type(who.claims.get("sid")) is UUID
+    return isinstance(who.claims.get("sid"), UUID)
 
 
 in_session: Policy = authenticated & check(has_session)

@@ -49,7 +49,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def session_id(self) -> UUID | None:
         """The session that the caller calls in."""
         sid = self.principal.claims.get("sid")
-        return sid if type(sid) is UUID else None
+        return sid if isinstance(sid, UUID) else None
 
     @property
     def by_cookie(self) -> bool:
@@ -208,7 +208,7 @@ class StoredSessionBook(SessionBook):
                 await self._close(session, reason)
                 ended += 1
         await self._raise(account_id)
-        facts = {"reason": reason, "sessions": ended}
+        facts: dict[str, str | int] = {"reason": reason, "sessions": ended}
         self._log.note(
             SecurityEvent(kind="session.ended_all", subject=account_id, actor=self.caller.principal.id, facts=facts)
         )
