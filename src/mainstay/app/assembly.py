@@ -300,6 +300,7 @@ def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> Tok
             roles_claim=auth.roles_claim,
             tenant_claim=auth.tenant_claim,
             cache_size=auth.cache_size,
+            types=auth.types,
         )
     except (KeyRefused, ValueError) as error:
         fault = SettingFault("auth", settings.source("auth.keys"), str(error))

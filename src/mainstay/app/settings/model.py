@@ -163,6 +163,7 @@ class Auth(Section, frozen=True):
     keys: list[TokenKey] = []
     issuer: str = ""
     audience: list[str] = []
+    types: list[str] = []  # that the issuer gives its tokens, as at+jwt; none: JWT, at+jwt, or not said
     leeway: Annotated[float, Meta(ge=0, le=300)] = 30.0
     roles_claim: Name = "roles"
     tenant_claim: Name = "tenant"
