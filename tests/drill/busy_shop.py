@@ -54,7 +54,7 @@ class Shop(Service):
     def prepare(self, *arguments: str) -> None:
         """Run a command of the command line in its folder."""
         command = [sys.executable, "-m", "mainstay", *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=self._environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Broken(f"mainstay {' '.join(arguments)}: {done.stderr or done.stdout}")
 

@@ -72,7 +72,7 @@ class Service:
         kept |= {"XDG_RUNTIME_DIR": str(folder), **(PRODUCTION if production else THROW_AWAY), **environ}
         if package is not None:
             kept["PYTHONPATH"] = str(package)
-        self._environ = kept
+        self.environ = kept
         self._kept: socket.socket | None = None
         shutil.copy(HERE / "ledger.py", folder)
         (folder / "mainstay.toml").write_text(SETTINGS.format(port=self.port))
@@ -90,7 +90,7 @@ class Service:
                 self._command(),
                 pass_fds=() if self._kept is None else (self._kept.fileno(),),
                 cwd=self.folder,
-                env=self._environ,
+                env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -117,7 +117,7 @@ class Service:
             done = subprocess.run(
                 [sys.executable, "-m", "mainstay", "db", action],
                 cwd=self.folder,
-                env={**self._environ, **environ},
+                env={**self.environ, **environ},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -49,6 +49,7 @@ from mainstay.ports.store import StoreUnusable
 from mainstay.ports.tokens import TokenVerifier
 
 if TYPE_CHECKING:
+    from mainstay.app.identity_tokens import SessionParts
     from mainstay.ports.clock import Clock
 
 RELAY_SECONDS = 5.0
@@ -72,8 +73,9 @@ class Application:
     Entering opens the store, makes what the service provides and begins to deliver events; leaving ends it in reverse.
     """
 
-    def __init__(self, settings: Settings, bound: Bound, place: Place) -> None:
+    def __init__(self, settings: Settings, bound: Bound, place: Place, sessions: SessionParts | None = None) -> None:
         self.settings = settings
+        self.sessions = sessions  # of a service with identity
         self.bound = bound
         self.place = place
         self.stopping: bool = False
@@ -115,6 +117,8 @@ class Application:
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             if deliver:
+                if self.sessions is not None:
+                    await stack.enter_async_context(self.sessions.running(self.bound))
                 await stack.enter_async_context(self._relaying())
                 await stack.enter_async_context(self._mounted())
             self._stack = stack.pop_all()
@@ -201,6 +205,8 @@ def assemble(
     place = place or Place()
     clock = clock or SystemClock()
     credentials = resolve(settings)
+    tokens = _verifier(settings, credentials, clock)
+    sessions = _sessions(service, settings, clock, observer, tokens)
     ports = Ports(
         store=watched_store(settings, clock, observer),
         limiter=_limiter(settings, clock, place),
@@ -209,14 +215,14 @@ def assemble(
         entropy=SystemEntropy(),
         sealer=(sealer := _sealer(credentials)),
         observer=observer,
-        tokens=_verifier(settings, credentials, clock),
+        tokens=tokens if sessions is None else sessions.verifier,
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
     bound = bind(
         with_accounts(service, settings, clock),
         ports if adapt is None else adapt(ports),
-        known=dependencies(clock, make_blobs(settings, clock)),
+        known=_known(dependencies(clock, make_blobs(settings, clock)), sessions),
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
@@ -228,7 +234,22 @@ def assemble(
     _check_workers(bound, settings)
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
-    return Application(settings, bound, place)
+    return Application(settings, bound, place, sessions)
+
+
+def _sessions(
+    service: Service, settings: Settings, clock: Clock, observer: Observer, others: TokenVerifier | None
+) -> SessionParts | None:
+    if service.identity is None:
+        return None
+    from mainstay.app.identity_tokens import make_sessions
+
+    return make_sessions(service, settings, clock=clock, observer=observer, others=others)
+
+
+def _known(known: dict[Any, Resolver], sessions: SessionParts | None) -> dict[Any, Resolver]:
+    """Return the dependencies by type, with those of sessions where the service has accounts."""
+    return known if sessions is None else {**known, **sessions.dependencies(known)}
 
 
 def _inputs(settings: Settings) -> InputLimits:
@@ -280,6 +301,7 @@ def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> Tok
             roles_claim=auth.roles_claim,
             tenant_claim=auth.tenant_claim,
             cache_size=auth.cache_size,
+            types=auth.types,
         )
     except (KeyRefused, ValueError) as error:
         fault = SettingFault("auth", settings.source("auth.keys"), str(error))

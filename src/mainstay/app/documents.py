@@ -9,7 +9,6 @@ from types import ModuleType
 
 import msgspec
 
-from mainstay.adapters.jose import problems as token_problems
 from mainstay.adapters.sql.sqlite import errors as store_problems
 from mainstay.app.served import served
 from mainstay.deliver.docs import docs_files
@@ -26,7 +25,10 @@ from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.guard import once, signed
 from mainstay.kernel.validate import problems as input_problems
 from mainstay.model.problem import CommitUnknown, Kind, NotCommitted, Problem
+from mainstay.model.service import Service
 from mainstay.ports import cursor, relations
+from mainstay.ports import refused_tokens as token_problems
+from mainstay.ports.tokens import CrossSiteRefused
 
 _SOURCES: tuple[ModuleType, ...] = (
     door_problems,
@@ -83,21 +85,35 @@ def _contract(bound: Bound, operations: list[BoundOperation], edition: str, spel
     shown = msgspec.structs.replace(bound, operations=operations)
 
     def made(servers: Sequence[str]) -> Document:
-        body = openapi(shown, STATUS, codes=_codes(), servers=servers, edition=edition, spellings=spellings)
+        body = openapi(
+            shown, STATUS, codes=_codes(bound.service), servers=servers, edition=edition, spellings=spellings
+        )
         return _document(body, "application/json", ())
 
     rooted = lru_cache(_ROOTS)(lambda root: made([root]))
     return msgspec.structs.replace(made(()), rooted=rooted)
 
 
-def _codes() -> Mapping[Kind, Sequence[str]]:
+def _codes(service: Service) -> Mapping[Kind, Sequence[str]]:
     """Return the codes that doors and adapters answer with, by kind, in a stable order."""
     found: dict[Kind, set[str]] = {Kind.UNAVAILABLE: {NotCommitted.code, CommitUnknown.code}}
-    for source in _SOURCES:
+    if service.identity is not None:
+        found[Kind.FORBIDDEN] = {CrossSiteRefused.code}
+    for source in (*_SOURCES, *_of_sessions(service)):
         for value in vars(source).values():
             if isinstance(value, type) and issubclass(value, Problem) and value.kind in _OPEN:
                 found.setdefault(value.kind, set()).add(value.code)
     return {kind: sorted(codes) for kind, codes in found.items()}
+
+
+def _of_sessions(service: Service) -> tuple[ModuleType, ...]:
+    """Return where the problems of sessions are, for a service that has them."""
+    if service.identity is None:
+        return ()
+    from mainstay.identity.sessions import problems
+    from mainstay.ports import epochs
+
+    return problems, epochs
 
 
 def _document(body: bytes, media_type: str, headers: tuple[tuple[str, str], ...]) -> Document:

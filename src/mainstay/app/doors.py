@@ -45,6 +45,8 @@ def make_doors(
     settings = application.settings
     operations = served(application.bound)
     options = options_of(settings)
+    if application.sessions is not None:
+        options = msgspec.structs.replace(options, session=application.sessions.cookie)
     admission = make_admission(application, observing.metrics)
     observing.admission = admission
 
@@ -198,7 +200,9 @@ def admin_options(settings: Settings, options: HttpOptions) -> HttpOptions:
     """
     local = is_loopback(settings.admin.host)
     hosts = LOCAL if local else ()
-    return msgspec.structs.replace(options, hosts=hosts, host_addresses=local, cors=None, proxy_protocol=False)
+    return msgspec.structs.replace(
+        options, hosts=hosts, host_addresses=local, cors=None, session=None, proxy_protocol=False
+    )
 
 
 def _codings(settings: Settings) -> tuple[str, ...] | None:

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "db": Command("plan, migrate, roll back and seed the database", "mainstay.cli.commands.db"),
         "prove": Command("show what is promised on this service: a rollout", "mainstay.cli.commands.prove"),
         "accounts": Command("make accounts and look after them", "mainstay.cli.commands.accounts"),
+        "keys": Command("list, rotate and retire the keys that tokens are signed with", "mainstay.cli.commands.keys"),
         "token": Command("print a token for development", "mainstay.cli.commands.token"),
     }
 )

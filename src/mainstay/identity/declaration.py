@@ -21,7 +21,8 @@ class Identity(BuiltIn):
     administrators, which are the callers with the role ``administrator``. ``default_roles`` are those of a new account.
     With ``second_factor`` "required" an account that has none can do nothing but set one up. ``verify_link`` and
     ``reset_link`` are pages of the service's own that letters lead to, with ``{code}`` where the code is to stand; a
-    letter shows the code itself where there is none.
+    letter shows the code itself where there is none. ``api_key_scopes`` are
+    those that any account may give to its API keys.
     """
 
     path: str = "/auth"
@@ -36,13 +37,16 @@ class Identity(BuiltIn):
     refresh_seconds: int = 14 * 86_400  # of a refresh token that is not used
     session_seconds: int = 90 * 86_400  # of a log-in, however much it is used
     idle_seconds: int = 12 * 3600  # of a browser's session that is not used
+    api_key_scopes: Sequence[str] = ()
 
     def modules(self) -> Sequence[Module]:
         """Return the modules of this declaration: imported now, for who has none pays nothing."""
         from mainstay.identity.accounts.doors import open_doors
+        from mainstay.identity.sessions.doors import declare_sessions
 
         module = Module("identity", title="Identity")
         open_doors(module, self.path, sign_up=self.sign_up == "open", administrator=self.administrator)
+        declare_sessions(module, self.path)
         return (module,)
 
     def account_rules(self, service: str) -> AccountRules:

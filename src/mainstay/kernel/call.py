@@ -12,6 +12,7 @@ import msgspec
 from mainstay.kernel.received import Received
 from mainstay.model.inputs import File
 from mainstay.model.principal import Principal
+from mainstay.ports.answering import Keep
 from mainstay.ports.limiter import Verdict
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Call(msgspec.Struct, kw_only=True):
 class Reply(msgspec.Struct, kw_only=True):
     """What comes back: the answer as JSON text, and the facts that a protocol makes its own headers of.
 
-    It is stored for idempotent replays, so all must survive that but ``stream``, ``file`` and what only queries have.
+    It is stored for idempotent replays, so all must survive that but ``stream``, ``file``, ``keep`` and what only
+    queries have.
     """
 
     body: bytes = b""
@@ -80,6 +82,7 @@ class Reply(msgspec.Struct, kw_only=True):
     next: str | None = None  # the cursor of the next page
     headers: tuple[tuple[str, str], ...] = ()
     secret: bool = False  # the answer shows a secret once: it is not stored and not cached
+    keep: Keep | None = None  # what the client is to keep or to let go of; never given again
     replayed: bool = False
     file: File | None = None
     stream: AsyncIterator[Any] | None = None  # of Item, until a protocol makes bytes of them

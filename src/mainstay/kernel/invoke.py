@@ -265,7 +265,7 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
                 arguments[name] = await resolve(resolver, scope)
             result = await run(unit, arguments)
             reply = render(call, result)
-            if scope.emitted or call.claim is not None or marks_behind:
+            if scope.emitted or scope.said is not None or call.claim is not None or marks_behind:
                 leave(scope, reply)
             call.committing = True
             await unit.commit()
@@ -288,6 +288,8 @@ def _leaving(plan: Plan) -> Callable[[Scope, Reply], None]:
 
     def leave(scope: Scope, reply: Reply) -> None:
         call = scope.call
+        if scope.said is not None:
+            scope.tell(reply)
         if after is not None:
             after(call, scope.unit)
         if scope.emitted:

@@ -17,6 +17,7 @@ from mainstay.model.principal import Principal
 from mainstay.model.service import Provision
 from mainstay.model.structs import Entity
 from mainstay.ports.aggregates import Aggregates
+from mainstay.ports.answering import Answering
 from mainstay.ports.audit import AuditTrail
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.clock import Clock
@@ -239,6 +240,7 @@ _BUILT_IN: Mapping[Any, Resolver] = {
     Principal: Resolver(make=lambda scope: scope.call.principal),
     UnitOfWork: Resolver(make=lambda scope: scope.unit),
     Events: Resolver(make=lambda scope: Events(scope.emit), writes=True),
+    Answering: Resolver(make=lambda scope: scope, writes=True),
     Log: Resolver(make=_log),
     Origin: Resolver(make=_origin),
     SecurityLog: Resolver(make=notes_of, notes=True),

@@ -181,7 +181,7 @@ class Store(ABC):
         return
 
     def listen(self, heard: Callable[[], None]) -> None:  # noqa: ARG002 - of a store whose processes cannot ring
-        """Have ``heard`` called whenever another process rings, until the store is stopped."""
+        """Have ``heard`` called too whenever another process rings, until the store is stopped."""
         return
 
     @abstractmethod

@@ -16,8 +16,10 @@ from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.app.assembly import dependencies
 from mainstay.app.documents import documents_of
+from mainstay.app.identity_tokens import make_sessions
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.seeding import seed
+from mainstay.app.settings import Settings
 from mainstay.inbound.http.asgi import AsgiApp
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.lifespan import living
@@ -53,6 +55,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
 _NOT_OPEN = "the client is not open: async with Client(service) as client"
+_SETTINGS = Settings(profile="test")
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -102,6 +105,12 @@ class Client:
         known = dependencies(self.clock, MemoryBlobs(self.clock))
         self.letters: MemoryMailer = MemoryMailer()
         tested = with_quick_accounts(_with(service, replace or {}), self.letters)
+        self._sessions = make_sessions(
+            service, _SETTINGS, clock=self.clock, observer=self.recorder, others=self._people
+        )
+        if self._sessions is not None:
+            ports = msgspec.structs.replace(ports, tokens=self._sessions.verifier)
+            known.update(self._sessions.dependencies(known))
         self.bound: Bound = bind(tested, ports, known=known, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
@@ -122,6 +131,8 @@ class Client:
             self._relay = self.bound.relay("test")  # it listens to the store, which is open now
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
+            if self._sessions is not None:
+                await self._sessions.open(self.bound)
             await stack.enter_async_context(living(self._mounts, self.recorder))
             transport = httpx2.ASGITransport(self.app())
             http = httpx2.AsyncClient(transport=transport, base_url="http://testserver")
@@ -149,6 +160,7 @@ class Client:
                 documents=documents,
                 mounts=self._mounts,
                 versions=self.bound.service.versions,
+                options=None if self._sessions is None else HttpOptions(session=self._sessions.cookie),
             )
         )
 

@@ -13,7 +13,9 @@ from cachebox import LRUCache
 from mainstay.adapters.jose.encoding import decode_object
 from mainstay.adapters.jose.jws import JwsVerifier
 from mainstay.adapters.jose.keys import Key
-from mainstay.adapters.jose.problems import (
+from mainstay.model.principal import Principal
+from mainstay.ports.clock import Clock
+from mainstay.ports.refused_tokens import (
     TokenClaimsRefused,
     TokenExpired,
     TokenMalformed,
@@ -21,8 +23,6 @@ from mainstay.adapters.jose.problems import (
     TokenWrongAudience,
     TokenWrongIssuer,
 )
-from mainstay.model.principal import Principal
-from mainstay.ports.clock import Clock
 from mainstay.ports.tokens import TokenVerifier
 
 MAX_LEEWAY = 300  # seconds
@@ -39,7 +39,8 @@ class JwtVerifier(TokenVerifier):
     difference that is forgiven, in seconds (0 to 300). ``roles_claim`` names a list of strings or one string separated
     by spaces; a name with dots that is no claim itself is followed inwards (``realm_access.roles``). Of
     ``scopes_claims`` the first that is there counts. ``cache_size`` tokens are remembered (0: none), keyed by the whole
-    token; each use of one asks the clock anew. Tokens over ``max_bytes`` are refused unread.
+    token; each use of one asks the clock anew. Tokens over ``max_bytes`` are refused unread. ``types`` are those that the
+    issuer gives its tokens; where there are none, a token without a type passes too.
 
     Raises ``ValueError`` for settings that make no sense.
     """
@@ -57,6 +58,7 @@ class JwtVerifier(TokenVerifier):
         tenant_claim: str = "tenant",
         cache_size: int = 4096,
         max_bytes: int = 8192,
+        types: Sequence[str] = (),
     ) -> None:
         audiences = frozenset([audience] if isinstance(audience, str) else audience)
         if not issuer:
@@ -67,7 +69,7 @@ class JwtVerifier(TokenVerifier):
             raise ValueError(f"tokens: leeway is {leeway} seconds, expected 0 to {MAX_LEEWAY}")
         if cache_size < 0 or max_bytes < 1:
             raise ValueError("tokens: cache_size and max_bytes must not be negative")
-        self._payload_of = JwsVerifier(keys).verify
+        self._payload_of = JwsVerifier(keys, types).verify
         self._issuer = issuer
         self._namespace = uuid5(NAMESPACE_URL, issuer)
         self._audiences = audiences

@@ -163,6 +163,7 @@ class Auth(Section, frozen=True):
     keys: list[TokenKey] = []
     issuer: str = ""
     audience: list[str] = []
+    types: list[str] = []  # that the issuer gives its tokens, as at+jwt; none: JWT, at+jwt, or not said
     leeway: Annotated[float, Meta(ge=0, le=300)] = 30.0
     roles_claim: Name = "roles"
     tenant_claim: Name = "tenant"
@@ -203,6 +204,22 @@ class Mail(Section, frozen=True):
         if self.engine != "auto":
             return self.engine
         return "smtp" if self.host else "console"
+
+
+class Sessions(Section, frozen=True):
+    """In whose name a service with accounts signs, and how browsers keep its sessions.
+
+    ``issuer`` is what tokens say they are from (where it is empty ``urn:service:`` and the service's name), an https
+    URL where others are to trust them; ``audience`` is this service itself (its name). ``cookie`` "secure" is for TLS
+    only, "plain" for http on this machine; ``auto`` is plain in development and test, unless the door speaks TLS.
+    """
+
+    issuer: str = ""
+    audience: str = ""
+    algorithm: Literal["EdDSA", "ES256"] = "EdDSA"  # of new signing keys
+    grace_seconds: Annotated[int, Meta(ge=0, le=60)] = 10  # in which a spent refresh token may come again
+    cookie: Literal["auto", "secure", "plain"] = "auto"
+    same_site: Literal["lax", "strict"] = "lax"
 
 
 class Sealing(Section, frozen=True):
@@ -273,6 +290,7 @@ class Settings(Section, frozen=True):
     auth: Auth = Auth()
     passwords: Passwords = Passwords()
     mail: Mail = Mail()
+    sessions: Sessions = Sessions()
     sealing: Sealing = Sealing()
     limits: Limits = Limits()
     log: Log = Log()

@@ -150,6 +150,16 @@ def _production_switches(settings: Settings) -> Iterator[SettingFault]:
         )
 
 
+def _production_sessions(settings: Settings) -> Iterator[SettingFault]:
+    if settings.sessions.cookie == "plain":
+        yield _fault(
+            settings,
+            "sessions.cookie",
+            "a session would travel in the clear, and other hosts of the domain could set one",
+            "remove it: production is secure",
+        )
+
+
 def _production_database(settings: Settings) -> Iterator[SettingFault]:
     url = settings.database.url.reveal()
     if not url:
@@ -210,5 +220,5 @@ def _elsewhere_secret(settings: Settings) -> Iterator[SettingFault]:
 
 
 _ALWAYS: tuple[Rule, ...] = (_service, edge_rules, _queue, _ports, _server, _key_forms, _sealing, account_rules)
-_PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_database, _production_secrets)
+_PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_sessions, _production_database, _production_secrets)
 _ELSEWHERE: tuple[Rule, ...] = (_elsewhere_is_local, _elsewhere_secret)

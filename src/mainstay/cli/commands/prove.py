@@ -19,9 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         actions, "rollout", "roll this version out under load, beside the old one on one database: nothing may fail"
     )
     rollout.add_argument("--old", default="HEAD", metavar="WHAT", help="a git revision, or the old one's folder (HEAD)")
-    rollout.add_argument(
-        "--url", default=None, help="of a PostgreSQL or MariaDB database (a SQLite file)"
-    )
+    rollout.add_argument("--url", default=None, help="of a PostgreSQL or MariaDB database (a SQLite file)")
     rollout.add_argument("--rate", type=float, default=50.0, metavar="N", help="requests a second (50)")
     rollout.add_argument("--seconds", type=float, default=5.0, metavar="N", help="that each step is watched for (5)")
     rollout.add_argument("--seed", type=int, default=1, metavar="N", help="what chooses the requests (1)")

@@ -169,6 +169,8 @@ def _state(bound: BoundOperation) -> Iterator[type[Problem]]:
 
 def responses(bound: BoundOperation, statuses: Mapping[Kind, int], further: Codes) -> dict[str, Schema]:
     """Return the responses that are problems, in the order of their statuses, with their codes as an enum."""
+    if bound.operation.kind is not OperationKind.COMMAND:
+        further = {kind: codes for kind, codes in further.items() if kind is not Kind.FORBIDDEN}
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in problems_of(bound):
         by_status.setdefault(statuses[problem.kind], []).append(problem)
@@ -179,8 +181,10 @@ def responses(bound: BoundOperation, statuses: Mapping[Kind, int], further: Code
     return {str(status): made[status] for status in sorted(made)}
 
 
-# A door refuses these before it knows the operation: their codes are its own, and any operation may meet them.
+# A door refuses these before it runs the operation: their codes are its own, and any operation may meet them, of those
+# that are forbidden any command.
 _OF_THE_DOOR = {
+    Kind.FORBIDDEN: "The request was made by a page of another site",
     Kind.TIMED_OUT_READING: "The request did not arrive in time",
     Kind.URI_TOO_LONG: "The path and query are longer than is accepted",
     Kind.HEADERS_TOO_LARGE: "The header fields are larger or more than is accepted",

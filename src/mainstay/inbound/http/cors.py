@@ -62,6 +62,10 @@ class CorsPolicy:
             return known
         return self._block(origin.decode()) if self._fits(origin) else self._other
 
+    def trusts(self, origin: bytes) -> bool:
+        """Whether pages of an origin may call with what their browser sends by itself."""
+        return self._cors.credentials and (origin in self._blocks or self._fits(origin))
+
     def _fits(self, origin: bytes) -> bool:
         """Whether an origin is one label before what a pattern names."""
         if not self._patterns:

@@ -23,6 +23,7 @@ from mainstay.inbound.http.problems import MethodNotAllowed, NoRoute, TargetTooL
 from mainstay.inbound.http.reception import Reception
 from mainstay.inbound.http.request import decode_query, split_target
 from mainstay.inbound.http.routes import Declared, Match, Routes
+from mainstay.inbound.http.sessions import Sessions
 from mainstay.inbound.http.targets import (
     Document,
     Documents,
@@ -84,6 +85,11 @@ class Door:
         self._careful = self._reception.careful or bool(self.mounts)
         self._common = self._reception.common
         self._answers = Answers(self.options)
+        self._sessions: Sessions | None = None
+        self._telling = TELLING
+        if self.options.session is not None:
+            self._sessions = self._answers.sessions = Sessions(self.options.session, self._reception.cors)
+            self._telling = TELLING | {b"cookie"}
         self.parting = self._answers.parting
         self._shelf = Shelf(self._answers)
         targets = targets_of(operations, versions, self.options, self._answers)
@@ -128,7 +134,7 @@ class Door:
         """
         at = self._static.get(target)
         match = None if at is None else at.get(method)
-        if streaming or secure or self._careful or not TELLING.isdisjoint(headers):
+        if streaming or secure or self._careful or not self._telling.isdisjoint(headers):
             exchange = self._reception.identify(method, headers, address, peer, root, secure=secure)
         else:
             exchange = Exchange(method, headers, peer, self._token(), self._common, target, root)
@@ -189,6 +195,8 @@ class Door:
             call.traceparent = trace(exchange)
         if query:
             call.query = decode_query(query)
+        if self._sessions is not None and b"cookie" in headers and b"authorization" not in headers:
+            self._sessions.present(exchange, call, changes=not found.query)
         length = body_length(exchange)
         describe(exchange, found, call, CHUNKED if streaming and length is None else length)
 

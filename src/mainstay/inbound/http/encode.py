@@ -25,6 +25,7 @@ from mainstay.inbound.http.parting import Parting
 from mainstay.inbound.http.problems import document, status_of
 from mainstay.inbound.http.ratelimit import RateLimitFields
 from mainstay.inbound.http.security import viewed, without
+from mainstay.inbound.http.sessions import Sessions
 from mainstay.kernel.call import Call, Reply
 from mainstay.model.inputs import File
 from mainstay.model.operation import OperationKind
@@ -47,6 +48,7 @@ class Answers:
         self.options = options
         self.parting = Parting()
         self.packing = Packing(options)
+        self.sessions: Sessions | None = None  # where browsers keep sessions
         self._base = options.problem_base
         self._limits = RateLimitFields()
 
@@ -122,6 +124,7 @@ class ReplyEncoder:
             and reply.file is None
             and not reply.headers
             and not reply.replayed
+            and reply.keep is None
             and not call.verdicts
             and reply.body
         ):
@@ -210,6 +213,8 @@ class ReplyEncoder:
             parts.append(line("Location", f"{exchange.root}{prefix}/{quote(reply.location, safe='')}"))
         if reply.next is not None:
             parts.append(line("Link", _next_link(exchange, call, reply.next)))
+        if reply.keep is not None and self._answers.sessions is not None:
+            parts.append(self._answers.sessions.line(reply.keep))
         if reply.replayed:
             parts.append(b"Idempotency-Replayed: true\r\n")
         if reply.headers:

@@ -82,6 +82,22 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"security: {name}: expected visible ASCII characters on one line")
 
 
+class SessionCookie(msgspec.Struct, frozen=True, kw_only=True):
+    """The cookie that a browser's session is kept in (RFC 6265bis).
+
+    With the prefix ``__Host-`` browsers take it over TLS only, for this host and all of its paths: no other host of the
+    domain can set it. Raises ``ValueError`` where name and ``secure`` do not go together.
+    """
+
+    name: str = "__Host-session"
+    secure: bool = True
+    same_site: Literal["Lax", "Strict"] = "Lax"
+
+    def __post_init__(self) -> None:
+        if self.secure != self.name.startswith("__Host-"):
+            raise ValueError("session cookie: a name with __Host- is for secure cookies, and they have it")
+
+
 class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of the door. Sizes are in bytes, times in seconds."""
 
@@ -125,6 +141,7 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     compress_types: tuple[str, ...] = ()  # media types that are packed beside the usual ones
     max_inflation: int = 100  # how many times its size a packed request body may become
     cache_keys: KeyField = "surrogate-key"  # the field that tells shared caches what an answer is purged by
+    session: SessionCookie | None = None  # None: cookies say nothing
     msgpack: bool = True  # what is taken and given as JSON is taken and given as MessagePack too
 
     def __post_init__(self) -> None:

@@ -100,7 +100,40 @@ def test_crypto_vector(group: dict[str, Any], test: dict[str, Any]) -> None:
     assert accepts(document, None, test.get("jws")) is (test["result"] == "valid")
 
 
-def test_what_is_not_run_is_named() -> None:
+def other_cases() -> list[Any]:
+    """The cases of what is not supported: other algorithms, and everything that is encrypted."""
+    in_scope = {
+        "signature": lambda group: algorithm_of(group) in SUPPORTED,
+        "key": is_signature_group,
+        "crypto": is_signature_group,
+    }
+    return [
+        pytest.param(group, test, id=f"{name}-{group['comment']}-{test['tcId']}-{number}")
+        for name, supported in in_scope.items()
+        for number, group in enumerate(groups(name))
+        if not supported(group)
+        for test in group["tests"]
+    ]
+
+
+@pytest.mark.parametrize(("group", "test"), other_cases())
+def test_what_is_not_supported_is_accepted_by_no_key(group: dict[str, Any], test: dict[str, Any]) -> None:
+    token = test.get("jws") or test.get("jwe") or ""
+
+    for document in filter(None, (group.get("public"), group.get("private"))):
+        assert not accepts(document, None, token)
+    for algorithm in SUPPORTED:
+        assert not accepts(group.get("public") or group["private"], algorithm, token)
+
+
+def test_every_case_of_the_three_files_is_run() -> None:
+    total = sum(len(group["tests"]) for name in ("signature", "key", "crypto") for group in groups(name))
+    run = signature_cases(), key_cases("key", is_signature_group), key_cases("crypto", is_signature_group)
+
+    assert sum(map(len, run)) + len(other_cases()) + len(DISPUTED) == total
+
+
+def test_what_is_not_supported_is_named() -> None:
     algorithms = {algorithm_of(group) for group in groups("signature")}
     every_id = {test["tcId"] for group in groups("signature") for test in group["tests"]}
 

@@ -23,15 +23,15 @@ class Wire:
     def __init__(self, open_link: Callable[[], Awaitable[Link]], channel: str) -> None:
         self._open = open_link
         self._channel = channel
-        self._heard: Callable[[], None] | None = None
+        self._heard: list[Callable[[], None]] = []
         self._link: Link | None = None
         self._rung = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self.lost: int = 0
 
     def listen(self, heard: Callable[[], None]) -> None:
-        """Have ``heard`` called at each ring of another process."""
-        self._heard = heard
+        """Have ``heard`` called too at each ring of another process."""
+        self._heard.append(heard)
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._run())
 
@@ -63,8 +63,9 @@ class Wire:
         raise ConnectionLost("the connection that listens has ended")
 
     def _hear(self, pid: int, own: int) -> None:
-        if pid != own and self._heard is not None:
-            self._heard()
+        if pid != own:
+            for heard in self._heard:
+                heard()
 
     def _end(self) -> None:
         link, self._link = self._link, None

@@ -1,0 +1,265 @@
+"""Sessions, tokens and signing keys of a service with identity, put together and kept going."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from mainstay.app.refusal import Refusal
+from mainstay.app.settings import Settings
+from mainstay.identity.book import SessionBook
+from mainstay.identity.declaration import Identity
+from mainstay.identity.sessions.credentials import CredentialRows
+from mainstay.identity.sessions.entities import ApiKey, Session, SubjectEpoch
+from mainstay.identity.sessions.epochs import StoredEpochs, raise_epoch
+from mainstay.identity.sessions.issuing import AccessTokens
+from mainstay.identity.sessions.keys import NoSigningKey, SigningKeys
+from mainstay.identity.sessions.records import Records, rows_of
+from mainstay.identity.sessions.rules import SessionRules
+from mainstay.identity.sessions.stored_book import Aftermath, Caller, StoredSessionBook
+from mainstay.identity.sessions.uses import Uses
+from mainstay.identity.sessions.verifier import IdentityVerifier
+from mainstay.inbound.http.options import SessionCookie
+from mainstay.kernel.bind import Bound
+from mainstay.kernel.bound import Ports
+from mainstay.kernel.providers import Resolver
+from mainstay.kernel.scope import Scope
+from mainstay.model.conditions import Compare
+from mainstay.model.principal import Principal
+from mainstay.model.service import Service
+from mainstay.ports.clock import Clock
+from mainstay.ports.observer import Notice, Observer
+from mainstay.ports.rows import Change
+from mainstay.ports.security_log import SecurityEvent, SecurityLog
+from mainstay.ports.signing import SigningAlgorithm
+from mainstay.ports.tokens import TokenVerifier
+from mainstay.ports.unit_of_work import Frame, UnitOfWork
+
+CHORES_SECONDS = 30.0
+"""How often uses are written, and what is of no use any more is deleted."""
+
+KEPT = timedelta(days=1)
+"""How long rows of sessions and keys stay that hold no more."""
+
+
+class SessionParts:
+    """What sessions are made of in one process: the rules, what is known of epochs and keys, and the verifier."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        service: Service,
+        settings: Settings,
+        *,
+        clock: Clock,
+        observer: Observer,
+        others: TokenVerifier | None,
+    ) -> None:
+        from mainstay.adapters.jose.own import OwnSigners
+
+        chosen = settings.sessions
+        self.rules = SessionRules(
+            issuer=chosen.issuer or f"urn:service:{service.name}",
+            audience=chosen.audience or service.name,
+            access=identity.access_seconds,
+            refresh=identity.refresh_seconds,
+            session=identity.session_seconds,
+            idle=identity.idle_seconds,
+            grace=chosen.grace_seconds,
+            key_scopes=tuple(identity.api_key_scopes),
+        )
+        self.cookie = session_cookie(settings)
+        self.observer = observer
+        self.epochs = StoredEpochs(clock, observer, retention=self.rules.retention)
+        algorithm: SigningAlgorithm = chosen.algorithm
+        self.keys = SigningKeys(OwnSigners(), observer, algorithm=algorithm, life=self.rules.life)
+        self.tokens = AccessTokens(self.keys, self.rules)
+        self.uses = Uses(clock)
+        self.verifier = IdentityVerifier(
+            epochs=self.epochs,
+            keys=self.keys,
+            rules=self.rules,
+            uses=self.uses,
+            clock=clock,
+            others=others,
+            leeway=settings.auth.leeway,
+            size=max(settings.auth.cache_size, 1),
+        )
+        self._records: Records | None = None
+
+    def dependencies(self, known: Mapping[Any, Resolver]) -> dict[Any, Resolver]:
+        """Return how use cases get what sessions are worked with; ``known`` is what they get from elsewhere."""
+        security = known.get(SecurityLog, _NOTICED)
+
+        def book(scope: Scope) -> StoredSessionBook:
+            made: StoredSessionBook | None = scope.made.get(StoredSessionBook)
+            return self._book(scope, security) if made is None else made
+
+        made = Resolver(make=book, writes=True)
+        return {
+            SessionBook: made,
+            StoredSessionBook: made,
+            Caller: Resolver(make=_caller),
+            SessionRules: Resolver(make=lambda _scope: self.rules, shared=True),
+            SigningKeys: Resolver(make=lambda _scope: self.keys, shared=True),
+            AccessTokens: Resolver(make=lambda _scope: self.tokens, shared=True),
+        }
+
+    def _book(self, scope: Scope, security: Resolver) -> StoredSessionBook:
+        assert security.make is not None  # noting an event waits for nothing
+        book = StoredSessionBook(
+            scope.unit,
+            rules=self.rules,
+            tokens=self.tokens,
+            caller=_caller(scope),
+            answering=scope,
+            log=security.make(scope),
+        )
+        scope.made[StoredSessionBook] = book
+        if scope.stack is None:
+            scope.stack = AsyncExitStack()
+        scope.stack.push_async_callback(self._after, book.aftermath)
+        return book
+
+    async def _after(self, aftermath: Aftermath) -> None:
+        """Do what a call has left to be done when its outcome stands: before it is answered, and on every replica."""
+        records, misused = self._opened, aftermath.reused
+        if misused is not None:
+            await records.change(lambda unit: end_family(unit, misused))
+        if aftermath.raised or misused is not None:
+            records.frame.store.ring()
+            await self.epochs.refresh()
+
+    @property
+    def _opened(self) -> Records:
+        assert self._records is not None  # it is opened before calls come
+        return self._records
+
+    async def attach(self, bound: Bound) -> None:
+        """Learn the keys, and make the first where there is none."""
+        records = self._records = Records(system_frame(bound))
+        self.verifier.open(CredentialRows(records, self.rules))
+        self.epochs.open(records, self.keys.load)
+        await self.keys.open(records)
+
+    async def open(self, bound: Bound) -> None:
+        """Learn the keys and the epochs. Raises ``Refusal`` where no key can be used."""
+        await self.attach(bound)
+        try:
+            self.keys.current()
+        except NoSigningKey as missing:
+            raise Refusal(
+                "no signing key of the database can be used",
+                "put the secret that they were sealed with under sealing.previous, or: mainstay keys rotate --lead 0",
+            ) from missing
+        await self.epochs.refresh()
+
+    @asynccontextmanager
+    async def running(self, bound: Bound) -> AsyncIterator[None]:
+        """Keep what is known young until the block ends."""
+        await self.open(bound)
+        bound.ports.store.listen(self.epochs.wake)
+        tasks = [
+            asyncio.create_task(self.epochs.run(), name="mainstay-epochs"),
+            asyncio.create_task(self._chores(bound.ports), name="mainstay-session-chores"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await self._do_chores(purge=False)
+
+    async def _chores(self, ports: Ports) -> None:
+        while True:
+            await ports.clock.sleep(CHORES_SECONDS * (0.5 + ports.entropy.uniform()))
+            await self._do_chores(purge=True)
+
+    async def _do_chores(self, *, purge: bool) -> None:
+        """Write what was noted of uses, and delete what is of no use. What fails is done the next time."""
+        try:
+            await self.uses.write(self._opened)
+            if purge:
+                await self._opened.change(self._purge)
+                self.epochs.forget()
+        except Exception as error:
+            text = "what is kept of sessions could not be brought up to date; it is tried again"
+            self.observer.observe(Notice("warning", "session_chores_failed", text, {}, error))
+
+    async def _purge(self, unit: UnitOfWork) -> None:
+        now = unit.frame.clock.now()
+        past = now - KEPT
+        for entity, field, moment in (
+            (SubjectEpoch, "raised_at", now - self.rules.retention),
+            (Session, "ended_at", past),
+            (Session, "expires_at", past),
+            (ApiKey, "revoked_at", past),
+            (ApiKey, "expires_at", past),
+        ):
+            await unit.transaction().rows(entity).apply(Change(where=Compare(field, "le", moment), changes=None))
+
+
+async def end_family(unit: UnitOfWork, session_id: UUID) -> None:
+    """End a session of which a spent refresh token came again."""
+    sessions = rows_of(unit, Session)
+    session = await sessions.get(session_id, lock=True)
+    if session.ended_at is None:
+        await sessions.update(session, ended_at=unit.frame.clock.now(), end_reason="refresh_token_reused")
+        await raise_epoch(unit, session.id)
+
+
+def system_frame(bound: Bound) -> Frame:
+    """Return what identity works on its own rows with, beside calls."""
+    ports = bound.ports
+    return Frame(Principal.system, "identity", ports.clock, ports.ids, ports.sealer, bound.plans, ports.store)
+
+
+def make_sessions(
+    service: Service, settings: Settings, *, clock: Clock, observer: Observer, others: TokenVerifier | None
+) -> SessionParts | None:
+    """Return the parts of sessions of a service with identity; None for one without."""
+    if not isinstance(service.identity, Identity):
+        return None
+    return SessionParts(service.identity, service, settings, clock=clock, observer=observer, others=others)
+
+
+def session_cookie(settings: Settings) -> SessionCookie:
+    """Return the cookie of sessions as the settings have it."""
+    chosen = settings.sessions
+    plain = chosen.cookie == "plain"
+    if chosen.cookie == "auto":
+        plain = not settings.is_production and not settings.http.tls.certificate
+    return SessionCookie(
+        name="session" if plain else "__Host-session",
+        secure=not plain,
+        same_site="Strict" if chosen.same_site == "strict" else "Lax",
+    )
+
+
+def _caller(scope: Scope) -> Caller:
+    call = scope.call
+    return Caller(
+        principal=call.principal,
+        address=call.peer,
+        agent=call.headers("user-agent") or "",
+        credentials=call.credentials,
+    )
+
+
+class _NoticedSecurityLog(SecurityLog):
+    """Security events as observations."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def note(self, event: SecurityEvent) -> None:
+        facts = {"outcome": event.outcome, "subject": str(event.subject), "actor": str(event.actor), **event.facts}
+        self._observer.observe(Notice("info", event.kind, "a security event", facts))
+
+
+_NOTICED = Resolver(make=lambda scope: _NoticedSecurityLog(scope.call.operation.ports.observer))
