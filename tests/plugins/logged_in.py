@@ -51,14 +51,14 @@ class Someone(Dto):
     id: UUID
 
 
-async def sign_up(who: Named, accounts: Repository[Account], grants: Repository[RoleGrant]) -> Someone:
+async def make_account(who: Named, accounts: Repository[Account], grants: Repository[RoleGrant]) -> Someone:
     account = await accounts.add(Account(email=who.email))
     if who.role:
         await grants.add(RoleGrant(account_id=account.id, role=who.role, granted_by=account.id))
     return Someone(id=account.id)
 
 
-async def log_in(
+async def open_session(
     given: LogIn, accounts: Repository[Account], grants: Repository[RoleGrant], book: SessionBook
 ) -> Opened:
     account = await accounts.one(email=given.email)
@@ -67,14 +67,16 @@ async def log_in(
     return await book.open(account, roles=roles, proofs=["pwd"], means=means)
 
 
-async def strip(who: Named, accounts: Repository[Account], grants: Repository[RoleGrant], book: SessionBook) -> None:
+async def strip_role(
+    who: Named, accounts: Repository[Account], grants: Repository[RoleGrant], book: SessionBook
+) -> None:
     account = await accounts.one(email=who.email)
     for grant in [one async for one in grants.stream(account_id=account.id, role=who.role)]:
         await grants.delete(grant)
     await book.outdate(account.id)
 
 
-async def lock(who: Named, accounts: Repository[Account], book: SessionBook) -> None:
+async def lock_out(who: Named, accounts: Repository[Account], book: SessionBook) -> None:
     account = await accounts.one(email=who.email)
     await accounts.update(account, locked_at=account.created_at)
     await book.end_all(account.id, reason="locked")
@@ -88,10 +90,10 @@ class Accounts(Identity):
     def modules(self) -> Sequence[Module]:
         (module,) = super().modules()
         path = self.path
-        module.command(f"POST {path}/test/sign-up", status=201, allow=anyone)(sign_up)
-        module.command(f"POST {path}/test/log-in", allow=anyone, idempotency="optional")(log_in)
-        module.command(f"POST {path}/test/strip", allow=anyone)(strip)
-        module.command(f"POST {path}/test/lock", allow=anyone)(lock)
+        module.command(f"POST {path}/test/sign-up", status=201, allow=anyone)(make_account)
+        module.command(f"POST {path}/test/log-in", allow=anyone, idempotency="optional")(open_session)
+        module.command(f"POST {path}/test/strip", allow=anyone)(strip_role)
+        module.command(f"POST {path}/test/lock", allow=anyone)(lock_out)
         module.command(f"POST {path}/test/prove-more", allow=authenticated)(prove_more)
         return (module,)
 
