@@ -201,6 +201,7 @@ class Client:
         params: list[tuple[str, Any]] = list(query.items() if isinstance(query, Mapping) else query or ())
         form: dict[str, Any] = {} if files is None and fields is None else {"files": files or {}, "data": fields or {}}
         got = await self._http.request(method, path, content=body, params=params or None, headers=sent, **form)
+        self._http.cookies.clear()  # each request is somebody's own: who has a cookie sends it
         unexpected = self.recorder.unexpected()
         if unexpected is not None and self.raise_errors:
             raise unexpected
