@@ -203,9 +203,8 @@ def code_of_outcome(outcome: Any) -> str:
 def undeclared(client: Client) -> set[tuple[str, str]]:
     """Return (operation, code) of each problem that was answered and does not stand in the contract."""
     listed = {one.name: {problem.code for problem in problems_of(one)} for one in client.bound.operations}
-    return {(call.operation, call.code) for call in client.recorder.calls if call.code} - {
-        (name, code) for name, codes in listed.items() for code in codes
-    }
+    answered = {(call.operation, call.code) for call in client.recorder.calls if call.code and call.operation in listed}
+    return answered - {(name, code) for name, codes in listed.items() for code in codes}
 
 
 def code_in(text: str) -> str:
