@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from mainstay import Identity, Module, Principal, Service, authenticated
+from mainstay.deliver.openapi.problems import problems_of
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.accounts.totp import code_of, step_at
 from mainstay.identity.book import Means, Opened, SessionBook
+from mainstay.kernel.call import Call
+from mainstay.kernel.dispatch import dispatch
 from mainstay.ports.passwords import PasswordHasher
 from mainstay.testing import Client, as_principal
 from mainstay.testing.answer import Answer
@@ -169,6 +174,37 @@ async def signed_up(client: Client, email: str = ANN, password: str = PASSWORD) 
     assert (await person.verify()).status == 204
     await client.deliver()
     return person
+
+
+class Elsewhere:
+    """Calls from other addresses, as a door hands them on."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def send(self, operation: str, address: str, body: Any) -> Any:
+        """Send a call from an address, and return what came of it."""
+        bound = next(one for one in self._client.bound.operations if one.name == operation)
+        return await dispatch(
+            Call(operation=bound, peer=address, request_id="elsewhere", body=msgspec.json.encode(body))
+        )
+
+    async def log_in(self, address: str, email: str, password: str, **more: Any) -> Any:
+        """Log in from an address."""
+        return await self.send("log_in", address, {"email": email, "password": password, **more})
+
+
+def code_of_outcome(outcome: Any) -> str:
+    """Return the code of a problem, and "in" for a reply."""
+    code: str = getattr(outcome, "code", "in")
+    return code
+
+
+def undeclared(client: Client) -> set[tuple[str, str]]:
+    """Return (operation, code) of each problem that was answered and does not stand in the contract."""
+    listed = {one.name: {problem.code for problem in problems_of(one)} for one in client.bound.operations}
+    answered = {(call.operation, call.code) for call in client.recorder.calls if call.code and call.operation in listed}
+    return answered - {(name, code) for name, codes in listed.items() for code in codes}
 
 
 def code_in(text: str) -> str:

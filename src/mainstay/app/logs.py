@@ -11,7 +11,7 @@ from mainstay.app.settings import Settings
 from mainstay.inbound.http.problems import STATUS
 from mainstay.ports.clock import Clock
 
-_STDOUT = 1
+_STDOUT, _STDERR = 1, 2
 
 
 def make_log(settings: Settings, clock: Clock) -> tuple[LogObserver, Sink]:
@@ -23,3 +23,10 @@ def make_log(settings: Settings, clock: Clock) -> tuple[LogObserver, Sink]:
     return LogObserver(
         sink, clock, STATUS, level="debug" if settings.debug else settings.log.level, pretty=pretty
     ), sink
+
+
+def make_operator_log(settings: Settings, clock: Clock) -> LogObserver:
+    """Return the log of a command that works on the database: warnings to standard error, all of it for debugging."""
+    sys.stderr.flush()
+    level = "debug" if settings.debug else "warning"
+    return LogObserver(Sink(_STDERR), clock, STATUS, level=level, pretty=os.isatty(_STDERR))

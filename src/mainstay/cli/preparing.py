@@ -14,6 +14,7 @@ from mainstay.app.serving import run_loop
 from mainstay.app.settings import Settings
 from mainstay.cli.console import Console
 from mainstay.model.service import Service
+from mainstay.ports.observer import Observer
 
 
 def prepare(settings: Settings, console: Console, *, module: str | None, demo: bool, reload: bool) -> None:
@@ -99,9 +100,13 @@ def _assemble(service: Service, settings: Settings) -> Application:
     return assemble(service, settings, observer=make_observing(settings).observer)
 
 
-def open_application(settings: Settings) -> Application:
-    """Return the project's application, not started. Raises what ``assemble`` raises."""
-    return _assemble(import_service(settings), settings)
+def open_application(settings: Settings, observer: Observer | None = None) -> Application:
+    """Return the project's application, not started. Raises what ``assemble`` raises.
+
+    Its log goes to standard output, unless another observer is given.
+    """
+    service = import_service(settings)
+    return _assemble(service, settings) if observer is None else assemble(service, settings, observer=observer)
 
 
 def migrations_needed(settings: Settings) -> Migrations:

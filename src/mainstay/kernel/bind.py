@@ -14,7 +14,7 @@ from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.inbox import After, Before, bind_inbox, bind_late_inbox
 from mainstay.kernel.flow.outbox import bind_outbox
 from mainstay.kernel.flow.relay import Relay
-from mainstay.kernel.guard.notes import keeping_notes
+from mainstay.kernel.guard.notes import keeping_notes, note_refusals
 from mainstay.kernel.guard.once import once
 from mainstay.kernel.guard.signed import signature_stage
 from mainstay.kernel.invoke import Plan, bind_invoke
@@ -39,6 +39,7 @@ from mainstay.model.signature import Source
 from mainstay.model.structs import Entity
 from mainstay.model.versions import labels
 from mainstay.ports.ask import Ask
+from mainstay.ports.security_log import SecurityRecord
 from mainstay.ports.store import Table
 from mainstay.ports.unit_of_work import EntityPlan
 
@@ -161,6 +162,7 @@ class _Binder:
         self._outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock)
         self._inbox = bind_inbox(ports)
         self._late_inbox = bind_late_inbox(ports)
+        self._refused = note_refusals(ports) if SecurityRecord in plans else None
         self.bell = Bell()
 
     def bind(self, planned: Planned, index: int, name: str) -> BoundOperation:
@@ -197,6 +199,7 @@ class _Binder:
                 after=after,
             )
         )
+        bound.refused = self._refused
         if any(r.notes for r in resolvers.values()):
             bound.invoke = keeping_notes(bound.invoke)
         if self._blueprint.service.case == "camel":

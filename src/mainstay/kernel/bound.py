@@ -9,6 +9,7 @@ import msgspec
 
 from mainstay.kernel.call import Call, Reply
 from mainstay.model.operation import Operation
+from mainstay.model.problem import Problem
 from mainstay.model.signature import Signature
 from mainstay.model.structs import Entity
 from mainstay.ports.clock import Clock
@@ -75,4 +76,5 @@ class BoundOperation(msgspec.Struct, kw_only=True, eq=False):
     plans: Mapping[type[Entity], EntityPlan]
     stages: tuple[Stage, ...] = ()
     invoke: Invoke = _unbound
+    refused: Callable[[Call, Problem], Awaitable[None]] | None = None  # told of calls that a policy has refused
     running: int = 0  # calls under way, read at scrape time

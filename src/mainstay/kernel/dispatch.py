@@ -37,6 +37,8 @@ async def dispatch(call: Call) -> Outcome:
         return await bound.invoke(call)
     except Problem as raised:
         problem, error = _told(raised, call)
+        if bound.refused is not None and raised.kind is Kind.FORBIDDEN:
+            await bound.refused(call, raised)
         return problem
     except Exception as unexpected:
         error = unexpected

@@ -39,6 +39,7 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
             policy=_reach(blueprint, entity, shape, KEPT_ROWS),
             tenancy=_tenancy(entity, shape),
             soft_delete=entity.__mainstay_options__.soft_delete,
+            append_only=entity.__mainstay_options__.append_only,
             owners=tuple(dict.fromkeys(owner_fields(policy))) if policy is not None else (),
             references=_references(blueprint, entity),
             followers=_followers(blueprint, entity),

@@ -19,7 +19,28 @@ def check_options(blueprint: Blueprint, entity: type[Entity], shape: Shape) -> N
     if entity.__mainstay_options__.soft_delete:
         for message, hint in _deletion_faults(shape):
             blueprint.fault(entity, f"{entity.__name__} soft_delete=", message, hint)
+    if entity.__mainstay_options__.append_only:
+        _check_append_only(blueprint, entity)
     _check_followers(blueprint, entity)
+
+
+def _check_append_only(blueprint: Blueprint, entity: type[Entity]) -> None:
+    """Nothing changes or deletes the rows of an entity that are only added: no resource, no reference, no mark."""
+    name = f"{entity.__name__} append_only="
+    if entity.__mainstay_options__.soft_delete:
+        blueprint.fault(
+            entity, name, "soft_delete= marks rows as deleted, and no row is changed", "leave one of them out"
+        )
+    for source, field in blueprint.references:
+        if source is entity and entity.__mainstay_fields__[field].on_delete != "restrict":
+            message = (
+                f'{field}: on_delete="{entity.__mainstay_fields__[field].on_delete}" would change or delete its rows'
+            )
+            blueprint.fault(entity, name, message, 'say on_delete="restrict", or keep the id without references=')
+    for _, resource in blueprint.resources:
+        if resource.entity is entity and (resource.update is not None or resource.delete is not None):
+            message = f"the resource {resource.path} has update= or delete="
+            blueprint.fault(resource.source, name, message, "its rows are added and read: create= and read=")
 
 
 def _check_followers(blueprint: Blueprint, entity: type[Entity]) -> None:

@@ -19,15 +19,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What an entity is besides its fields. A class has those of its base, unless it says otherwise.
 
     ``soft_delete``: a deleted row is kept, and left out of everything. ``audit``: each change is written down.
+    ``append_only``: rows are added and read; none is changed or deleted.
     """
 
     tenancy: Tenancy | None = None
     soft_delete: bool = False
     audit: bool = False
+    append_only: bool = False
 
 
 def options_of(
-    inherited: Options, *, tenant: str | Tenancy | None, soft_delete: bool | None, audit: bool | None
+    inherited: Options,
+    *,
+    tenant: str | Tenancy | None,
+    soft_delete: bool | None,
+    audit: bool | None,
+    append_only: bool | None = None,
 ) -> Options:
     """Return the options of a class: its own words, else those of its base."""
     said: dict[str, Any] = {}
@@ -39,6 +46,8 @@ def options_of(
         said["soft_delete"] = soft_delete
     if audit is not None:
         said["audit"] = audit
+    if append_only is not None:
+        said["append_only"] = append_only
     return msgspec.structs.replace(inherited, **said)
 
 

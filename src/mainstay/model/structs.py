@@ -136,6 +136,7 @@ class ModelMeta(msgspec.StructMeta):
         tenant: str | Tenancy | None = None,
         soft_delete: bool | None = None,
         audit: bool | None = None,
+        append_only: bool | None = None,
         unknown: Literal["refuse", "ignore"] | None = None,
         **config: Any,
     ) -> ModelMeta:
@@ -150,7 +151,9 @@ class ModelMeta(msgspec.StructMeta):
         bare = [n for n, v in namespace.items() if isinstance(v, FieldSpec | Relation) and n not in annotations]
         if bare:
             raise TypeError(f"{name}.{bare[0]} has no type: write {bare[0]}: str = field(...), for example")
-        options = options_of(_inherited(bases), tenant=tenant, soft_delete=soft_delete, audit=audit)
+        options = options_of(
+            _inherited(bases), tenant=tenant, soft_delete=soft_delete, audit=audit, append_only=append_only
+        )
         complete(options, specs, namespace, annotations, lambda a: _resolve(a, namespace["__module__"], namespace))
         for attribute, annotation in annotations.items():
             _declare(attribute, annotation, namespace, annotations, specs, relations)

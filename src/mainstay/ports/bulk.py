@@ -70,7 +70,7 @@ class Bulk(Generic[E]):
         where a row would be taken out of the caller's reach, ``UniqueConflict`` and ``ReferenceConflict``.
         """
         unit, plan = self._unit, self._plan
-        unit.changing()
+        unit.altering(plan)
         where = self._where(conditions, fields)
         changes = checked_changes(plan, None, set)
         if not changes:
@@ -89,7 +89,7 @@ class Bulk(Generic[E]):
     async def delete(self, *conditions: Condition, **fields: Any) -> int:
         """Delete all matching rows now, and return how many there were. Raises ``ReferenceConflict``."""
         unit, plan = self._unit, self._plan
-        unit.changing()
+        unit.altering(plan)
         where = self._where(conditions, fields)
         if plan.soft_delete:
             return await delete_matching(unit, plan, where)

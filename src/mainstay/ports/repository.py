@@ -168,7 +168,7 @@ class Repository(Generic[E]):
         changed meanwhile, ``StaleVersion`` surfaces at the flush.
         """
         unit, plan = self._unit, self._plan
-        unit.changing()
+        unit.altering(plan)
         if patch is not None:
             changes = {**applied(row, patch, unit.frame.who, plan.shape), **changes}
         wanted = checked_changes(plan, row, changes)
@@ -210,7 +210,7 @@ class Repository(Generic[E]):
         reference that restricts surfaces at the flush.
         """
         unit, plan = self._unit, self._plan
-        unit.changing()
+        unit.altering(plan)
         id_, known = (row, None) if isinstance(row, UUID) else (row.id, row)
         changes: dict[str, Any] | None = None
         if plan.followers or (known is None and (plan.soft_delete or plan.trail is not None)):

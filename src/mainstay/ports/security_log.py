@@ -35,18 +35,18 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"{self.kind} is no kind of security event: ports/security_kinds.py lists them")
 
 
-class SecurityRecord(Entity):
-    """A security event as it is kept, for good: no use case changes or deletes one."""
+class SecurityRecord(Entity, append_only=True):
+    """A security event as it is kept, for good: nothing changes or deletes one, in a SQL database no statement."""
 
-    kind: str = field(max_length=60, index=True, immutable=True)
-    outcome: str = field(max_length=10, immutable=True)  # success, failure, denied
-    subject: UUID | None = field(default=None, index=True, immutable=True)
-    actor: UUID | None = field(default=None, index=True, immutable=True)
-    tenant: str | None = field(default=None, max_length=200, immutable=True)
-    address: str = field(default="", max_length=100, immutable=True)
-    operation: str = field(default="", max_length=200, immutable=True)
-    request_id: str = field(default="", max_length=64, immutable=True)
-    facts: dict[str, str] = field(default_factory=dict, immutable=True)
+    kind: str = field(max_length=60, index=True)
+    outcome: str = field(max_length=10)  # success, failure, denied
+    subject: UUID | None = field(default=None, index=True)
+    actor: UUID | None = field(default=None, index=True)
+    tenant: str | None = field(default=None, max_length=200)
+    address: str = field(default="", max_length=100)
+    operation: str = field(default="", max_length=200)
+    request_id: str = field(default="", max_length=64)
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 class SecurityLog(ABC):

@@ -60,6 +60,7 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     owners: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     soft_delete: bool = False
+    append_only: bool = False
     deleted: EntityPlan | None = None
     followers: tuple[Follower, ...] = ()
     trail: EntityPlan | None = None
@@ -173,6 +174,12 @@ class UnitOfWork:
         """Refuse to change anything in a query."""
         if not self.write:
             raise TypeError(f"{self.frame.operation} is a query, which changes nothing: declare it as a command")
+
+    def altering(self, plan: EntityPlan) -> None:
+        """Refuse to change or delete rows in a query, and rows of an entity that are only added."""
+        self.changing()
+        if plan.append_only:
+            raise TypeError(f"{plan.shape.name} is append-only: its rows are added and read, and stay as they are")
 
     def conditional(self, id: UUID) -> tuple[int, ...]:
         """Return the versions that the call's precondition allows a row to have; none where it says nothing of it.

@@ -48,7 +48,7 @@ async def upsert(
 
     Raises what ``Repository.upsert`` says. With ``many`` the pointers of faults begin with the index of the row.
     """
-    unit.changing()
+    unit.altering(plan)
     named = _changed_fields(plan, on, change)
     unique = uniqueness(plan.shape)
     made = [_made(unit, plan, row, f"/{index}" if many else "") for index, row in enumerate(rows)]

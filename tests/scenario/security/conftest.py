@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from accounts_service import NotedSessions
+from accounts_service import NotedSessions, undeclared
 from accounts_service import shop as shop_with_accounts
 from postgres_schemas import drop_schema
 from shop_served import Client, Running, run_shop
@@ -55,3 +55,4 @@ async def accounts(
     service = shop_with_accounts(sessions, default_roles=["customer"])
     async with AccountsClient(service, clock=clock, store=store if request.param == "sqlite" else None) as opened:
         yield opened
+        assert undeclared(opened) == set()

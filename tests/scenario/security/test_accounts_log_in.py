@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,8 +11,10 @@ from accounts_service import (
     OTHER_PASSWORD,
     PASSWORD,
     CountedHasher,
+    Elsewhere,
     NotedSessions,
     Person,
+    code_of_outcome,
     shop,
     signed_up,
 )
@@ -152,35 +153,13 @@ async def test_only_failures_in_a_row_add_up(client: Client) -> None:
         assert (await ann.log_in()).status == 200
 
 
-class Elsewhere:
-    """Requests from other addresses: what a proxy would tell of them."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    async def log_in(self, address: str, email: str, password: str, **more: Any) -> Any:
-        """Log in from an address."""
-        import msgspec
-
-        from mainstay.kernel.call import Call
-        from mainstay.kernel.dispatch import dispatch
-
-        bound = next(one for one in self._client.bound.operations if one.name == "log_in")
-        body = msgspec.json.encode({"email": email, "password": password, **more})
-        return await dispatch(Call(operation=bound, peer=address, request_id="r", body=body))
-
-
-def status(outcome: Any) -> str:
-    return getattr(outcome, "code", "in")
-
-
 async def test_strangers_everywhere_do_not_keep_an_owner_out(client: Client) -> None:
     ann, elsewhere = await signed_up(client), Elsewhere(client)
-    assert status(await elsewhere.log_in("home", ANN, PASSWORD)) == "in"
-    tried = [status(await elsewhere.log_in(f"bot-{n}", ANN, "not the password")) for n in range(60)]
+    assert code_of_outcome(await elsewhere.log_in("home", ANN, PASSWORD)) == "in"
+    tried = [code_of_outcome(await elsewhere.log_in(f"bot-{n}", ANN, "not the password")) for n in range(60)]
     assert tried == ["log_in_refused"] * 49 + ["rate_limited"] * 11  # one is the owner's own first log-in
-    assert status(await elsewhere.log_in("home", ANN, PASSWORD)) == "in"
-    assert status(await elsewhere.log_in("a new place", ANN, PASSWORD)) == "rate_limited"
+    assert code_of_outcome(await elsewhere.log_in("home", ANN, PASSWORD)) == "in"
+    assert code_of_outcome(await elsewhere.log_in("a new place", ANN, PASSWORD)) == "rate_limited"
     await client.post("/auth/password/forgotten", json={"email": ANN})
     await client.deliver()
     wanted = {"code": ann.code(), "password": OTHER_PASSWORD}
@@ -202,16 +181,16 @@ async def test_whoever_brings_the_second_factor_along_comes_in_from_anywhere(cli
         await elsewhere.log_in("new-4", ANN, "not the password", code=wrong),
         await elsewhere.log_in("new-5", "nobody@shop.example", PASSWORD, code=wrong),
     ]
-    assert [status(outcome) for outcome in refused[:4]] == ["rate_limited"] * 4
+    assert [code_of_outcome(outcome) for outcome in refused[:4]] == ["rate_limited"] * 4
     assert len({(outcome.detail, outcome.retry_after) for outcome in refused[:4]}) == 1
-    assert status(await elsewhere.log_in("new-6", ANN, PASSWORD, code=right)) == "in"
+    assert code_of_outcome(await elsewhere.log_in("new-6", ANN, PASSWORD, code=right)) == "in"
 
 
 async def test_one_address_that_fails_on_many_accounts_is_braked(client: Client) -> None:
     elsewhere = Elsewhere(client)
     tried = []
     for n in range(110):
-        tried.append(status(await elsewhere.log_in("bot", f"person-{n}@shop.example", "a common guess")))
+        tried.append(code_of_outcome(await elsewhere.log_in("bot", f"person-{n}@shop.example", "a common guess")))
         client.clock.advance(2)
     assert tried.count("rate_limited") > 0
     assert tried.index("rate_limited") >= 100

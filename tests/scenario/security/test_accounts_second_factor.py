@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from accounts_service import ANN, BOB, OTHER_PASSWORD, PASSWORD, NotedSessions, Person, shop, signed_up
+from accounts_service import (
+    ADMIN,
+    ANN,
+    BOB,
+    OTHER_PASSWORD,
+    PASSWORD,
+    Elsewhere,
+    NotedSessions,
+    Person,
+    code_of_outcome,
+    shop,
+    signed_up,
+)
 
 from mainstay.identity.accounts.entities import RecoveryCode, SecondFactor
 from mainstay.identity.accounts.totp import step_at
@@ -89,6 +101,28 @@ async def test_codes_cannot_be_tried_for_long(client: Client) -> None:
     tried = [(await second_step(client, challenge, f"{n:06d}")).status for n in range(7)]
     assert tried == [401] * 5 + [429] * 2
     assert (await second_step(client, challenge, ann.code_now(secret))).status == 429
+
+
+async def test_codes_cannot_be_tried_from_everywhere(client: Client) -> None:
+    ann, secret, _ = await with_factor(client)
+    challenge, elsewhere = await challenged(ann), Elsewhere(client)
+    tried = [
+        code_of_outcome(
+            await elsewhere.send("log_in_second_step", f"bot-{n}", {"challenge": challenge, "code": f"{n:06d}"})
+        )
+        for n in range(30)
+    ]
+    assert tried.count("second_step_refused") == 19  # one is of the log-in that set it up
+    assert set(tried[-11:]) == {"rate_limited"}
+    wanted = {"challenge": challenge, "code": ann.code_now(secret)}
+    assert code_of_outcome(await elsewhere.send("log_in_second_step", "bot-99", wanted)) == "rate_limited"
+
+
+async def test_a_challenge_of_an_account_that_was_locked_holds_no_more(client: Client) -> None:
+    ann, secret, _ = await with_factor(client)
+    challenge = await challenged(ann)
+    await client.post(f"/auth/accounts/{(await ann.row()).id}/lock", who=ADMIN, json={})
+    assert (await second_step(client, challenge, ann.code_now(secret))).json["code"] == "challenge_refused"
 
 
 async def test_a_challenge_ends(client: Client) -> None:

@@ -220,3 +220,34 @@ def test_shared_caches_keep_nothing_of_tenants() -> None:
     module.resource(Own, path="/own", read=anyone, cache=cache(60, shared=60))
     found = [fault.message for fault in check_service(Service("s", modules=[module])).faults]
     assert any("Own belongs to tenants" in message for message in found)
+
+
+class Entry(Entity, append_only=True):
+    text: str = ""
+    own_id: UUID | None = field(references=Own, on_delete="cascade", default=None)
+    base_id: UUID | None = field(references=Derived, default=None)
+
+
+class Erased(Entity, append_only=True, soft_delete=True):
+    text: str = ""
+
+
+class Corrected(Entry, append_only=False):
+    note: str = ""
+
+
+def test_what_would_change_rows_that_are_only_added_is_told() -> None:
+    module = Module("m")
+    module.resource(Entry, path="/entries", read=anyone, create=anyone, delete=role("clerk"))
+    module.resource(Corrected, path="/corrected", read=anyone, update=anyone)
+    module.entity(Erased)
+    found = [
+        f"{fault.subject}: {fault.message}"
+        for fault in check_service(Service("s", modules=[module])).faults
+        if "append_only" in fault.subject
+    ]
+    assert sorted(found) == [
+        'Entry append_only=: own_id: on_delete="cascade" would change or delete its rows',
+        "Entry append_only=: the resource /entries has update= or delete=",
+        "Erased append_only=: soft_delete= marks rows as deleted, and no row is changed",
+    ]

@@ -23,10 +23,6 @@ NICENESS = 10
 """How far the threads give way to the event loop, of 19."""
 
 
-class TooManyHashes(Unavailable, hint="Try again in a moment."):
-    """Too many passwords are being looked at."""
-
-
 class ArgonHasher(PasswordHasher):
     """Hash with Argon2id.
 
@@ -70,7 +66,7 @@ class ArgonHasher(PasswordHasher):
 
     async def _beside(self, work: Callable[[], T]) -> T:
         if self._under_way >= self._room:
-            raise TooManyHashes("too many passwords are being looked at", retry_after=1.0)
+            raise Unavailable("too many passwords are being looked at", retry_after=1.0)
         self._under_way += 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         future.add_done_callback(self._ended)

@@ -6,10 +6,12 @@ at work meanwhile, rows are changed in batches that are committed one by one. Ea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from alembic import op
 
+from mainstay.adapters.sql.keeping import keeping
 from mainstay.adapters.sql.migrations.bridges import Bridge, filling, mirroring
 from mainstay.adapters.sql.migrations.conversions import conversion
 from mainstay.adapters.sql.migrations.recording import recorder_of
@@ -66,6 +68,18 @@ def stop_mirroring(table: str, old: str, new: str) -> None:
     _bridge(table, (old, new), mirroring(op.get_bind().dialect, table, old, new), made=False)
 
 
+def append_only(table: str) -> None:
+    """Have the database refuse every change and delete of the table's rows: see ``stop_append_only``."""
+    keep = keeping(op.get_bind().dialect, table)
+    _carry_out("keep", table, (), keep.make)
+
+
+def stop_append_only(table: str) -> None:
+    """Take away what ``append_only`` has made: before the rows themselves are changed by a migration, for example."""
+    keep = keeping(op.get_bind().dialect, table)
+    _carry_out("keep no more", table, (), keep.drop)
+
+
 def _change(table: str, column: str, expression: str, where: str, *, kind: str = "rows") -> None:
     context = op.get_context()
     recorder = recorder_of(context)
@@ -76,17 +90,22 @@ def _change(table: str, column: str, expression: str, where: str, *, kind: str =
 
 
 def _bridge(table: str, columns: tuple[str, ...], bridge: Bridge, *, made: bool) -> None:
+    _carry_out("bridge" if made else "no bridge", table, columns, bridge.make if made else bridge.drop)
+
+
+def _carry_out(kind: str, table: str, columns: tuple[str, ...], statements: Sequence[str]) -> None:
+    """Run the statements that make triggers or take them away, as one step; or have it noted."""
     context = op.get_context()
     recorder, stepper = recorder_of(context), stepper_of(context)
     connection = op.get_bind()
 
     def carry_out() -> None:
         doubled = connection.dialect.name == "mysql"  # its driver takes a single % for a place of a value
-        for statement in bridge.make if made else bridge.drop:
+        for statement in statements:
             connection.exec_driver_sql(statement.replace("%", "%%") if doubled else statement)
 
     if recorder is not None:
-        recorder.note("bridge" if made else "no bridge", table, *columns)
+        recorder.note(kind, table, *columns)
     elif stepper is None:
         carry_out()
     else:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from mainstay.cli.arguments import Usage, action_parser
 from mainstay.cli.console import Console, table
@@ -45,6 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: Any, console: Console) -> int:
     """Do it, as the system, on the database of the settings."""
+    from mainstay.adapters.local.clock import SystemClock
+    from mainstay.app.logs import make_operator_log
     from mainstay.app.refusal import Refusal
     from mainstay.app.serving import run_loop
     from mainstay.cli.preparing import migrations_needed, open_application
@@ -53,7 +56,7 @@ def execute(arguments: Any, console: Console) -> int:
     if arguments.action == "list" and arguments.limit < 1:
         raise Usage("mainstay accounts list: give --limit a number from 1")
     settings = settings_of(arguments)
-    application = open_application(settings)
+    application = open_application(settings, make_operator_log(settings, SystemClock()))
     if not isinstance(application.service.identity, Identity):
         raise Refusal("the service has no accounts", "declare them: Service(..., identity=Identity())")
     if not application.ports.store.capabilities.durable:
@@ -149,12 +152,21 @@ async def _found(application: Application, named: str) -> dict[str, Any]:
     from mainstay.app.operating import operate
     from mainstay.app.refusal import Refusal
 
-    by = "email" if "@" in named else "id"
-    page = await operate(application, "list_accounts", query=[(by, named.lower())])
-    if not page["items"]:
+    found: list[dict[str, Any]] = []
+    if "@" in named or _is_id(named):
+        by = "email" if "@" in named else "id"
+        found = (await operate(application, "list_accounts", query=[(by, named.lower())]))["items"]
+    if not found:
         raise Refusal(f"there is no account {named}", "mainstay accounts list shows those that there are")
-    account: dict[str, Any] = page["items"][0]
-    return account
+    return found[0]
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _state(row: Mapping[str, Any]) -> str:

@@ -5,13 +5,15 @@ An administrator that belongs to a tenant has the accounts of that tenant, and n
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from uuid import UUID
 
 from mainstay.identity.accounts.codes import CodeBook
 from mainstay.identity.accounts.entities import Account, RoleGrant
 from mainstay.identity.accounts.events import AccountLocked
 from mainstay.identity.accounts.facts import AccountFacts
-from mainstay.identity.accounts.inputs import Ended, NewAccount, OwnAccount, Reason, Role
+from mainstay.identity.accounts.inputs import ROLE_PATTERN, Ended, NewAccount, OwnAccount, Reason, Role
 from mainstay.identity.accounts.looking import found
 from mainstay.identity.accounts.problems import AddressTaken, RolePresent
 from mainstay.identity.accounts.proof import PasswordProof
@@ -19,7 +21,7 @@ from mainstay.identity.book import SessionBook
 from mainstay.model.conditions import TRUE, Compare, Condition
 from mainstay.model.inputs import Find, Page
 from mainstay.model.principal import Principal
-from mainstay.model.problem import NotFound
+from mainstay.model.problem import Fault, Invalid, NotFound
 from mainstay.ports.clock import Clock
 from mainstay.ports.events import Events
 from mainstay.ports.repository import Repository
@@ -50,14 +52,14 @@ async def create_account(
     clock: Clock,
 ) -> OwnAccount:
     """Make an account whose address is taken to be right. Without a password its owner gets a letter to set one."""
-    email = wanted.email.lower()
+    email, roles = wanted.email.lower(), _plain(wanted.roles)
     hashed = None if wanted.password is None else await proof.chosen(wanted.password, email, wanted.name)
     if await found(accounts.one(email=email)) is not None:
         raise AddressTaken
     account = await accounts.add(
         Account(email=email, name=wanted.name, tenant=who.tenant, password=hashed, verified_at=clock.now())
     )
-    for role in dict.fromkeys(wanted.roles):
+    for role in roles:
         await grants.add(RoleGrant(account_id=account.id, role=role, granted_by=who.id))
         log.note(_event("role.granted", account, who, role=role))
     if hashed is None:
@@ -146,6 +148,14 @@ async def list_security_events(
 ) -> Page[SecurityRecord]:
     """Look through what concerned security, the latest last unless told otherwise."""
     return await records.page(find, _reach(who))
+
+
+def _plain(roles: Sequence[str]) -> list[str]:
+    """Return roles, each once. Raises ``Invalid`` for one that is no plain word."""
+    wrong = [place for place, role in enumerate(roles) if re.fullmatch(ROLE_PATTERN, role, re.ASCII) is None]
+    if wrong:
+        raise Invalid(faults=[Fault("pattern", "is no plain word", pointer=f"/roles/{place}") for place in wrong])
+    return list(dict.fromkeys(roles))
 
 
 def _reach(who: Principal) -> Condition:

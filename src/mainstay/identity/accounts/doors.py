@@ -39,7 +39,7 @@ from mainstay.identity.accounts.second_factor import Setting
 from mainstay.model.limits import limit
 from mainstay.model.module import Module
 from mainstay.model.policy import anyone, authenticated, role
-from mainstay.model.problem import Problem, TooMany, Unavailable
+from mainstay.model.problem import Forbidden, Problem, StaleVersion
 from mainstay.ports.security_log import SecurityRecord
 
 ENTITIES = (Account, RoleGrant, OneTimeCode, SecondFactor, RecoveryCode, KnownPlace, SecurityRecord)
@@ -60,8 +60,7 @@ PARTS: Sequence[type[Any]] = (
 STRANGERS = (limit("60/minute", by="address"),)
 """How often a door that anybody may come to is tried by one address, on top of the brakes of each account."""
 
-_BUSY = (TooMany, Unavailable)
-_PROVING = (PasswordWrong, *_BUSY)
+_PROVING = (PasswordWrong, Forbidden, StaleVersion)
 _Raises = Sequence[type[Problem]]
 
 
@@ -70,7 +69,7 @@ def open_doors(module: Module, path: str, *, sign_up: bool, administrator: str) 
     module.entity(*ENTITIES)
     doors = _Doors(module, path)
     if sign_up:
-        doors.to_all("/sign-up", signing_up.sign_up, [PasswordRefused, *_BUSY], status=202)
+        doors.to_all("/sign-up", signing_up.sign_up, [PasswordRefused], status=202)
     _doors_of_log_in(doors)
     _doors_of_letters(doors)
     _doors_of_owners(doors)
@@ -115,11 +114,11 @@ class _Doors:
 
 
 def _doors_of_log_in(doors: _Doors) -> None:
-    doors.to_all("/log-in", logging_in.log_in, [LogInRefused, SecondStepRefused, *_BUSY], shown=True)
+    doors.to_all("/log-in", logging_in.log_in, [LogInRefused, SecondStepRefused, StaleVersion], shown=True)
     doors.to_all(
         "/log-in/second-step",
         logging_in.log_in_second_step,
-        [SecondStepRefused, ChallengeRefused, SecondFactorAbsent, TooMany],
+        [SecondStepRefused, ChallengeRefused, SecondFactorAbsent, StaleVersion],
         shown=True,
     )
     doors.to_all(
@@ -131,7 +130,7 @@ def _doors_of_log_in(doors: _Doors) -> None:
     doors.to_all(
         "/second-factor/confirm",
         second_factor.confirm_second_factor,
-        [SecondStepRefused, SecondFactorAbsent, ChallengeRefused, TooMany],
+        [SecondStepRefused, SecondFactorAbsent, ChallengeRefused, Forbidden, StaleVersion],
         shown=True,
     )
 
@@ -140,7 +139,7 @@ def _doors_of_letters(doors: _Doors) -> None:
     doors.to_all("/verify", signing_up.verify_address, [CodeRefused])
     doors.to_all("/verify/letter", signing_up.send_again, status=202)
     doors.to_all("/password/forgotten", passwords.forget_password, status=202)
-    doors.to_all("/password/reset", passwords.reset_password, [CodeRefused, PasswordRefused, Unavailable])
+    doors.to_all("/password/reset", passwords.reset_password, [CodeRefused, PasswordRefused])
 
 
 def _doors_of_owners(doors: _Doors) -> None:
@@ -165,7 +164,7 @@ def _doors_of_owners(doors: _Doors) -> None:
 def _doors_of_administrators(module: Module, path: str, administrator: str) -> None:
     allow = role(administrator)
     base, one = f"{path}/accounts", f"{path}/accounts/{{account_id}}"
-    making = [AddressTaken, PasswordRefused, Unavailable]
+    making = [AddressTaken, PasswordRefused]
     module.query(f"GET {base}", allow=allow)(administration.list_accounts)
     module.query(f"GET {one}", allow=allow)(administration.get_account)
     module.command(f"POST {base}", status=201, allow=allow, raises=making)(administration.create_account)

@@ -26,6 +26,9 @@ class Carrier(StrEnum):
     COOKIE = "cookie"
 
 
+ROLE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9:._-]*"
+"""A role: a plain word, as it stands in tokens and policies."""
+
 LONGEST_PASSWORD = 4096
 """Characters that are looked at of a password at all; the settings have the bound for those that are chosen."""
 
@@ -165,7 +168,7 @@ class NewAccount(Dto):
 class Role(Dto):
     """A role."""
 
-    role: str = field(min_length=1, max_length=100, pattern=r"[A-Za-z0-9][A-Za-z0-9:._-]*")
+    role: str = field(min_length=1, max_length=100, pattern=ROLE_PATTERN)
 
 
 class Reason(Dto):

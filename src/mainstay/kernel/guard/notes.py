@@ -6,15 +6,23 @@ in a transaction of their own before the caller is told; those of attempts that 
 
 from __future__ import annotations
 
-from mainstay.kernel.bound import Invoke
+from collections.abc import Awaitable, Callable
+
+from mainstay.kernel.bound import Invoke, Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.scope import Scope
+from mainstay.model.limits import Limit
 from mainstay.model.operation import OperationKind
-from mainstay.model.problem import UniqueConflict
+from mainstay.model.problem import Problem, UniqueConflict
 from mainstay.ports.observer import Notice
 from mainstay.ports.security_log import SecurityEvent, SecurityLog, SecurityRecord
 from mainstay.ports.unit_of_work import EntityPlan
 from mainstay.ports.writing import prepared
+
+NoteRefusal = Callable[[Call, Problem], Awaitable[None]]
+
+REFUSALS = Limit(name="refusal-records", quota=60, window=3600, burst=60)
+"""How many refusals of one caller are kept: the log has them all."""
 
 KEEP_SECONDS = 5.0
 """How long it may take to keep the notes of a refused call."""
@@ -90,11 +98,45 @@ def keeping_notes(invoke: Invoke) -> Invoke:
     return invoke_and_keep
 
 
+def note_refusals(ports: Ports) -> NoteRefusal:
+    """Return what keeps that a known caller was refused by a policy, so many times an hour at most."""
+
+    async def refused(call: Call, problem: Problem) -> None:
+        who, now = call.principal, ports.clock.now()
+        if not who.authenticated:
+            return
+        verdicts = ports.limiter.charge([(REFUSALS, f"{REFUSALS.name}:{who.tenant or ''}/{who.id}")])
+        told = await verdicts if isinstance(verdicts, Awaitable) else verdicts
+        if not told[0].allowed:
+            return
+        record = SecurityRecord(
+            id=ports.ids.next(),
+            version=1,
+            created_at=now,
+            updated_at=now,
+            kind="access.refused",
+            outcome="denied",
+            actor=who.id,
+            tenant=who.tenant,
+            address=call.peer,
+            operation=call.operation.name,
+            request_id=call.request_id,
+            facts={"code": problem.code},
+        )
+        await _write(call, [record])
+
+    return refused
+
+
 async def _keep(call: Call) -> None:
-    """Write the notes of a call whose own transaction has not kept them. Where that fails its outcome stands."""
-    notes, ports = call.notes, call.operation.ports
-    if not notes:
-        return
+    """Write the notes of a call whose own transaction has not kept them."""
+    if call.notes:
+        await _write(call, call.notes)
+
+
+async def _write(call: Call, notes: list[SecurityRecord]) -> None:
+    """Write records in a transaction of their own. Where that fails the outcome of the call stands."""
+    ports = call.operation.ports
     transaction = ports.store.begin(write=True, deadline=ports.clock.monotonic() + KEEP_SECONDS)
     try:
         transaction.rows(SecurityRecord).insert(notes)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from kernel_world import ANN, Build, World
 
-from mainstay import Conflict, Entity, Module, Repository, Service, anyone, authenticated, field
+from mainstay import Conflict, Entity, Forbidden, Module, Repository, Service, anyone, authenticated, field, role
 from mainstay.kernel.call import Reply
+from mainstay.kernel.guard.notes import REFUSALS
 from mainstay.model.conditions import TRUE
 from mainstay.model.problem import CommitUnknown, SerializationConflict, Unavailable
 from mainstay.ports.observer import Notice
@@ -203,3 +204,53 @@ async def test_without_a_place_for_records_there_is_no_security_log(build: Build
 
     world = await build(module)
     assert "nothing keeps security events" in str(world.bound.faults[0])
+
+
+def guarded(*, records: bool = True) -> Module:
+    module = Module("guarded")
+    if records:
+        module.entity(SecurityRecord)
+
+    @module.query("GET /safe", allow=role("manager"))
+    async def look_into_safe() -> int:
+        return 1
+
+    return module
+
+
+async def test_a_known_caller_that_a_policy_refuses_is_on_record(build: Build) -> None:
+    world = await build(guarded())
+    assert isinstance(await world.send("look_into_safe", credentials=b"ann"), Forbidden)
+    record = (await kept(world))[0]
+    assert (record.kind, record.outcome, record.actor) == ("access.refused", "denied", ANN.id)
+    assert (record.operation, record.address, record.facts) == ("look_into_safe", "192.0.2.1", {"code": "forbidden"})
+
+
+async def test_a_stranger_that_is_refused_is_not(build: Build) -> None:
+    world = await build(guarded())
+    await world.send("look_into_safe")
+    await world.send("look_into_safe", credentials=b"max")
+    assert await kept(world) == []
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_so_many_refusals_of_one_caller_are_kept(
+    build: Build, monkeypatch: pytest.MonkeyPatch, later: bool
+) -> None:
+    world = await build(guarded())
+    if later:
+        limiter = world.bound.ports.limiter
+        charge = limiter.charge
+
+        async def waited(charges: Any) -> Any:
+            return charge(charges)
+
+        monkeypatch.setattr(limiter, "charge", waited)
+    for _ in range(REFUSALS.quota + 3):
+        assert isinstance(await world.send("look_into_safe", credentials=b"ann"), Forbidden)
+    assert len(await kept(world)) == REFUSALS.quota
+
+
+async def test_where_nothing_is_kept_a_refusal_is_what_it_was(build: Build) -> None:
+    world = await build(guarded(records=False))
+    assert isinstance(await world.send("look_into_safe", credentials=b"ann"), Forbidden)

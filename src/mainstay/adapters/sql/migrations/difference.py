@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -73,6 +73,8 @@ def _part(phase: Phase, all_ops: list[Any], tables: Sequence[Table]) -> Differen
     warnings = [text for text in warnings if text not in {_dropped(*column) for column in mirrored}]
     words = _words(all_ops)
     up.ops, down.ops = _with_conversions(up), _with_conversions(down)
+    kept = {table.name for table in tables if table.shape.type.__mainstay_options__.append_only}
+    up.ops, down.ops = list(_with_keeping(up.ops, kept)), list(_with_keeping(down.ops, kept))
     return Difference(phase, up, down, warnings, words)
 
 
@@ -204,6 +206,20 @@ def _with_conversions(all_ops: Any) -> list[Any]:
             made.extend(_conversions(op))
         made.append(op)
     return made
+
+
+def _with_keeping(all_ops: Iterable[Any], kept: Collection[str]) -> Iterator[Any]:
+    """Have the rows of tables that are only added to be kept, but for the changes of a migration itself."""
+    for op in all_ops:
+        table = op.table if isinstance(op, Step) else getattr(op, "table_name", None)
+        if table not in kept or isinstance(op, ops.CreateIndexOp | ops.DropIndexOp):
+            yield op
+            continue
+        if not isinstance(op, ops.CreateTableOp):
+            yield Step("stop_append_only", table)
+        yield op
+        if not isinstance(op, ops.DropTableOp):
+            yield Step("append_only", table)
 
 
 def _conversions(table: ops.ModifyTableOps) -> Iterator[Step]:

@@ -41,8 +41,8 @@ _POSTGRES: Mapping[str, Manner] = {
     "add check": Manner(f"{_BRIEFLY}; then {_OPEN}", "scan"),
     "forbid null": Manner(f"{_BRIEFLY}; then {_OPEN}; then {_BRIEFLY}", "scan"),
     "change type": Manner(f"{_ALONE}; {_UNSEEN}", "rewrite"),
-    "bridge": Manner("SHARE ROW EXCLUSIVE on {0} for an instant", "instant"),
-    "no bridge": Manner(_BRIEFLY, "instant"),
+    **dict.fromkeys(("bridge", "keep"), Manner("SHARE ROW EXCLUSIVE on {0} for an instant", "instant")),
+    **dict.fromkeys(("no bridge", "keep no more"), Manner(_BRIEFLY, "instant")),
     "rows": Manner(_ROWS, "batches"),
     "convert": Manner("nothing: it is done as the type is changed", "instant"),
     "statement": Manner("what it says", "unknown"),
@@ -63,7 +63,8 @@ _MYSQL: Mapping[str, Manner] = {
 _FILE = "the whole file for writers"
 _SQLITE: Mapping[str, Manner] = {
     **dict.fromkeys(("create table", "add column", "drop index", "drop table"), Manner(_FILE, "instant")),
-    **dict.fromkeys(("bridge", "no bridge", "rename column", "rename table"), Manner(_FILE, "instant")),
+    **dict.fromkeys(("bridge", "no bridge", "keep", "keep no more"), Manner(_FILE, "instant")),
+    **dict.fromkeys(("rename column", "rename table"), Manner(_FILE, "instant")),
     "create index": Manner(_FILE, "index build"),
     "statement": Manner(_FILE, "unknown"),
 }
@@ -165,6 +166,8 @@ _SAID: Mapping[str, str] = {
     "convert": "bring the values of {table}.{column} over to another type",
     "bridge": "have {table}.{column} written by a trigger while both versions serve",
     "no bridge": "drop the trigger that writes {table}.{column}",
+    "keep": "have {table} refuse changes and deletes of its rows",
+    "keep no more": "let rows of {table} be changed and deleted",
     "statement": "run {text}",
 }
 
