@@ -111,7 +111,7 @@ class Client:
             raise StartupFailed(self.bound.faults)
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
         self._backstage = Backstage(own, self.bound.plans, ports.clock, ports.ids, ports.sealer)
-        self._relay: Relay = self.bound.relay("test")
+        self._relay: Relay
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
 
@@ -122,6 +122,7 @@ class Client:
             store = self.bound.ports.store
             await store.start(self.bound.tables)
             stack.push_async_callback(store.stop)
+            self._relay = self.bound.relay("test")  # it listens to a store that is open
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             if self._sessions is not None:
