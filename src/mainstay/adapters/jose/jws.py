@@ -27,8 +27,8 @@ class JwsVerifier:
     """Check signatures with a fixed set of keys.
 
     A key id picks its key. A token without one is tried with all keys of its algorithm; a token with an id that no key
-    has, with those that have no id of their own. ``types`` are those that an issuer gives its tokens ("at+jwt"): a token
-    of another, or of none, is not accepted then. Raises ``KeyRefused`` for no key, too many, or one id twice.
+    has, with those that have no id of their own. ``types`` are those that an issuer gives its tokens ("at+jwt"): one of
+    another, or of none, is not accepted then. Raises ``KeyRefused`` for no key, too many, or one id twice.
     """
 
     def __init__(self, keys: Sequence[Key], types: Sequence[str] = ()) -> None:

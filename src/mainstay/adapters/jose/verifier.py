@@ -39,8 +39,8 @@ class JwtVerifier(TokenVerifier):
     difference that is forgiven, in seconds (0 to 300). ``roles_claim`` names a list of strings or one string separated
     by spaces; a name with dots that is no claim itself is followed inwards (``realm_access.roles``). Of
     ``scopes_claims`` the first that is there counts. ``cache_size`` tokens are remembered (0: none), keyed by the whole
-    token; each use of one asks the clock anew. Tokens over ``max_bytes`` are refused unread. ``types`` are those that the
-    issuer gives its tokens; where there are none, a token without a type passes too.
+    token; each use of one asks the clock anew. Tokens over ``max_bytes`` are refused unread. ``types`` are those
+    that the issuer gives its tokens; where there are none, a token without a type passes too.
 
     Raises ``ValueError`` for settings that make no sense.
     """
