@@ -21,6 +21,7 @@ from mainstay.app import readiness
 from mainstay.app.credentials import Credentials, resolve
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.objects import make_blobs
+from mainstay.app.outgoing import http_resolvers, make_http
 from mainstay.app.readiness import Readiness
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
@@ -41,6 +42,7 @@ from mainstay.model.problem import Unavailable
 from mainstay.model.service import Service
 from mainstay.ports.blobs import Blobs
 from mainstay.ports.cache import Cache
+from mainstay.ports.http import HttpClient
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.recent_writes import RecentWrites
@@ -48,6 +50,7 @@ from mainstay.ports.store import StoreUnusable
 from mainstay.ports.tokens import TokenVerifier
 
 if TYPE_CHECKING:
+    from mainstay.adapters.outgoing.client import GuardedHttp
     from mainstay.ports.clock import Clock
 
 RELAY_SECONDS = 5.0
@@ -71,12 +74,13 @@ class Application:
     Entering opens the store, makes what the service provides and begins to deliver events; leaving ends it in reverse.
     """
 
-    def __init__(self, settings: Settings, bound: Bound, place: Place) -> None:
+    def __init__(self, settings: Settings, bound: Bound, place: Place, http: GuardedHttp | None = None) -> None:
         self.settings = settings
         self.bound = bound
         self.place = place
         self.stopping: bool = False
         self.relay: Relay | None = None
+        self.http = http  # calls to the outside
         self.mounts: list[Mount] = make_mounts(bound, max_body=settings.http.max_upload)
         self._stack = AsyncExitStack()
         self._started = False
@@ -108,6 +112,8 @@ class Application:
         async with AsyncExitStack() as stack:
             await self._open_store()
             stack.push_async_callback(self.ports.store.stop)
+            if self.http is not None:
+                stack.push_async_callback(self.http.aclose)
             close = getattr(self.ports.limiter, "close", None)
             if close is not None:
                 stack.callback(close)
@@ -212,22 +218,28 @@ def assemble(
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
+    http = make_http(service, settings, clock, observer)
     bound = bind(
         service,
         ports if adapt is None else adapt(ports),
-        known=dependencies(clock, make_blobs(settings, clock)),
+        known=dependencies(clock, make_blobs(settings, clock), http),
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
+    _check(bound, settings)
+    if any(one.signature.answer[0] == "page" for one in bound.operations):
+        sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
+    return Application(settings, bound, place, http)
+
+
+def _check(bound: Bound, settings: Settings) -> None:
+    """Refuse what cannot be served: all faults of the declarations, then what the settings lack for them."""
     note_reserved(bound)
     note_mounts(bound)
     if bound.faults:
         raise StartupFailed(bound.faults)
     _check_tokens(bound, settings)
     _check_workers(bound, settings)
-    if any(one.signature.answer[0] == "page" for one in bound.operations):
-        sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
-    return Application(settings, bound, place)
 
 
 def _inputs(settings: Settings) -> InputLimits:
@@ -285,7 +297,7 @@ def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> Tok
         raise SettingsRefused([fault], settings.profile) from None
 
 
-def dependencies(clock: Clock, blobs: Blobs | None = None) -> dict[Any, Resolver]:
+def dependencies(clock: Clock, blobs: Blobs | None = None, http: HttpClient | None = None) -> dict[Any, Resolver]:
     """Return the dependencies that a use case may ask for by type beside those that the kernel makes."""
     from mainstay.adapters.memory.cache import MemoryCache
 
@@ -293,6 +305,8 @@ def dependencies(clock: Clock, blobs: Blobs | None = None) -> dict[Any, Resolver
     known: dict[Any, Resolver] = {Cache: Resolver(make=lambda _scope: cache, shared=True)}
     if blobs is not None:
         known[Blobs] = Resolver(make=lambda _scope: blobs, outside=True, tasks=True, shared=True)
+    if http is not None:
+        known.update(http_resolvers(http))
     reading = sys.modules.get("mainstay.adapters.sql.reading")  # a use case that asks for Sql has imported it
     if reading is not None:
         known[reading.Sql] = Resolver(make=lambda scope: reading.Sql(scope.unit))

@@ -40,6 +40,7 @@ def inspect(service: Service) -> Bound:
     from mainstay.adapters.local.entropy import SystemEntropy
     from mainstay.adapters.local.ids import SystemIds
     from mainstay.adapters.memory.blobs import MemoryBlobs
+    from mainstay.adapters.memory.http import MemoryHttp
     from mainstay.adapters.memory.limiter import MemoryLimiter
     from mainstay.adapters.memory.store import MemoryStore
     from mainstay.app.assembly import dependencies
@@ -54,7 +55,8 @@ def inspect(service: Service) -> Bound:
         sealer=AeadSealer([DEVELOPMENT_MARK * 2]),
         observer=_Nobody(),
     )
-    bound = bind(service, ports, known=dependencies(clock, MemoryBlobs(clock)), secrets=_AnySecret())
+    known = dependencies(clock, MemoryBlobs(clock), MemoryHttp())
+    bound = bind(service, ports, known=known, secrets=_AnySecret())
     note_reserved(bound)
     note_mounts(bound)
     return bound

@@ -15,22 +15,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from mainstay.app.settings.outside import Outgoing, SecretsFrom
+from mainstay.app.settings.section import Bytes, Count, Name, Pause, Port, Seconds, Section
 from mainstay.model.values import Secret
 
 Profile = Literal["development", "test", "production"]
 PROFILES: tuple[Profile, ...] = ("development", "test", "production")
 
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Seconds = Annotated[float, Meta(gt=0, le=86400)]
-Pause = Annotated[float, Meta(ge=0, le=3600)]
-Bytes = Annotated[int, Meta(ge=1, le=2**40)]
-Count = Annotated[int, Meta(ge=1, le=10**9)]
-Name = Annotated[str, Meta(min_length=1)]
 Exposure = Literal["auto", "public", "admin", "off"]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """The base of what holds settings."""
 
 
 class Tls(Section, frozen=True):
@@ -240,6 +232,8 @@ class Settings(Section, frozen=True):
     log: Log = Log()
     expose: Expose = Expose()
     demo: Demo = Demo()
+    outgoing: Outgoing = Outgoing()
+    secrets_from: SecretsFrom = SecretsFrom()
     secrets: dict[str, Secret[str]] = {}
 
     profile: Profile = "production"

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import inspect
 
 from mainstay.app.settings.faults import SettingFault
-from mainstay.app.settings.model import Section
+from mainstay.app.settings.section import Section
 from mainstay.app.settings.sources import Sourced, Tree, closest, fields_of, is_secret, read_secret, section_of
 from mainstay.model.values import Secret
 
