@@ -25,6 +25,7 @@ from mainstay.app.outgoing import http_resolvers, make_http
 from mainstay.app.readiness import Readiness
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
+from mainstay.app.renewing import Renewal, make_renewal
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
 from mainstay.app.stores import watched_store
@@ -47,9 +48,10 @@ from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.recent_writes import RecentWrites
 from mainstay.ports.store import StoreUnusable
-from mainstay.ports.tokens import TokenVerifier
 
 if TYPE_CHECKING:
+    from mainstay.adapters.crypto.sealer import AeadSealer
+    from mainstay.adapters.jose.verifier import JwtVerifier
     from mainstay.adapters.outgoing.client import GuardedHttp
     from mainstay.ports.clock import Clock
 
@@ -74,13 +76,21 @@ class Application:
     Entering opens the store, makes what the service provides and begins to deliver events; leaving ends it in reverse.
     """
 
-    def __init__(self, settings: Settings, bound: Bound, place: Place, http: GuardedHttp | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bound: Bound,
+        place: Place,
+        http: GuardedHttp | None = None,
+        renewal: Renewal | None = None,
+    ) -> None:
         self.settings = settings
         self.bound = bound
         self.place = place
         self.stopping: bool = False
         self.relay: Relay | None = None
         self.http = http  # calls to the outside
+        self.renewal = renewal  # of secrets that are kept elsewhere
         self.mounts: list[Mount] = make_mounts(bound, max_body=settings.http.max_upload)
         self._stack = AsyncExitStack()
         self._started = False
@@ -120,6 +130,8 @@ class Application:
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             if deliver:
+                if self.renewal is not None:
+                    await stack.enter_async_context(self.renewal.running())
                 await stack.enter_async_context(self._relaying())
                 await stack.enter_async_context(self._mounted())
             self._stack = stack.pop_all()
@@ -214,7 +226,7 @@ def assemble(
         entropy=SystemEntropy(),
         sealer=(sealer := _sealer(credentials)),
         observer=observer,
-        tokens=_verifier(settings, credentials, clock),
+        tokens=(verifier := _verifier(settings, credentials, clock)),
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
@@ -229,7 +241,8 @@ def assemble(
     _check(bound, settings)
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
-    return Application(settings, bound, place, http)
+    renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)
+    return Application(settings, bound, place, http, renewal)
 
 
 def _check(bound: Bound, settings: Settings) -> None:
@@ -268,13 +281,13 @@ def _recent(settings: Settings, clock: Clock, place: Place) -> RecentWrites | No
     return MappedRecentWrites(clock.monotonic, None if place.run is None else place.run / "recent-writes")
 
 
-def _sealer(credentials: Credentials) -> Any:
+def _sealer(credentials: Credentials) -> AeadSealer:
     from mainstay.adapters.crypto.sealer import AeadSealer
 
     return AeadSealer(credentials.sealing)
 
 
-def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> TokenVerifier | None:
+def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> JwtVerifier | None:
     if not credentials.keys:
         return None
     from mainstay.adapters.jose import KeyRefused

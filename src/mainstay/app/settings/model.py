@@ -18,6 +18,7 @@ from msgspec import Meta
 from mainstay.app.settings.outside import Outgoing, SecretsFrom
 from mainstay.app.settings.section import Bytes, Count, Name, Pause, Port, Seconds, Section
 from mainstay.model.values import Secret
+from mainstay.ports.secrets import LivingSecret
 
 Profile = Literal["development", "test", "production"]
 PROFILES: tuple[Profile, ...] = ("development", "test", "production")
@@ -215,7 +216,10 @@ class Demo(Section, frozen=True):
 
 
 class Settings(Section, frozen=True):
-    """All settings of one service, checked. ``sources`` says for each key that was set where it was."""
+    """All settings of one service, checked. ``sources`` says for each key that was set where it was.
+
+    ``references`` are the secrets that are kept elsewhere, each of which stands in its place, too.
+    """
 
     service: str = ""
     path: list[str] = msgspec.field(default_factory=lambda: [".", "src"])
@@ -241,6 +245,7 @@ class Settings(Section, frozen=True):
     root: Path = Path()
     file: Path | None = None
     sources: Mapping[str, str] = MappingProxyType({})
+    references: tuple[LivingSecret, ...] = ()
 
     @property
     def is_production(self) -> bool:
@@ -274,7 +279,7 @@ class Settings(Section, frozen=True):
         return self.sources.get(key, f"the default of the {self.profile} profile")
 
 
-LOADED_FIELDS = frozenset({"profile", "profile_source", "root", "file", "sources"})
+LOADED_FIELDS = frozenset({"profile", "profile_source", "root", "file", "sources", "references"})
 """Fields of ``Settings`` that the loader fills in; they are no settings."""
 
 DEFAULTS: Mapping[Profile, Mapping[str, Any]] = MappingProxyType(

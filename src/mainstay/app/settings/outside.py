@@ -36,7 +36,7 @@ class Vault(Section, frozen=True):
     token_path: Name = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path, of Kubernetes
     mount: str = ""  # of the method of authentication, where it is not at its own name
     namespace: str = ""
-    certificates: str = ""  # a PEM file of authorities that are believed in place of the system's
+    certificates: str = ""  # a PEM file of authorities that are believed in place of the usual ones
 
 
 class Aws(Section, frozen=True):

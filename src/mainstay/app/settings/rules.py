@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from mainstay.app.settings.edge import edge_rules
 from mainstay.app.settings.faults import SettingFault
 from mainstay.app.settings.model import Settings, is_loopback
-from mainstay.app.settings.outside_rules import outgoing_rules
+from mainstay.app.settings.outside_rules import outgoing_rules, vault_rules
 from mainstay.model.values import Secret
 
 DEVELOPMENT_MARK = "development-only-"
@@ -210,5 +210,5 @@ def _elsewhere_secret(settings: Settings) -> Iterator[SettingFault]:
 
 
 _ALWAYS: tuple[Rule, ...] = (_service, edge_rules, outgoing_rules, _queue, _ports, _server, _key_forms, _sealing)
-_PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_database, _production_secrets)
+_PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_database, _production_secrets, vault_rules)
 _ELSEWHERE: tuple[Rule, ...] = (_elsewhere_is_local, _elsewhere_secret)
