@@ -21,7 +21,7 @@ from mainstay.app import readiness
 from mainstay.app.credentials import Credentials, resolve
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.objects import make_blobs
-from mainstay.app.outgoing import http_resolvers, make_http
+from mainstay.app.outgoing import http_resolvers, make_http, uses_http
 from mainstay.app.readiness import Readiness
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
@@ -124,6 +124,8 @@ class Application:
             stack.push_async_callback(self.ports.store.stop)
             if self.http is not None:
                 stack.push_async_callback(self.http.aclose)
+                if deliver and uses_http(self.bound):
+                    await self.http.prepare()
             close = getattr(self.ports.limiter, "close", None)
             if close is not None:
                 stack.callback(close)

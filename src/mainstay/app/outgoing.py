@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from mainstay.adapters.outgoing.allowances import allowances
 from mainstay.adapters.outgoing.client import Bounds, Cause, GuardedHttp
 from mainstay.adapters.outgoing.guard import Guard
-from mainstay.kernel.providers import Resolver
+from mainstay.kernel.providers import Resolver, needs
+from mainstay.model.signature import Source
 from mainstay.ports.http import HttpClient
 
 if TYPE_CHECKING:
     from mainstay.app.settings import Settings
+    from mainstay.kernel.bind import Bound
     from mainstay.kernel.scope import Scope
     from mainstay.model.service import Service
     from mainstay.ports.clock import Clock
@@ -32,6 +34,13 @@ def make_http(service: Service, settings: Settings, clock: Clock, observer: Obse
         certificates=str(settings.root / outgoing.certificates) if outgoing.certificates else None,
     )
     return GuardedHttp(guard, clock, observer, bounds)
+
+
+def uses_http(bound: Bound) -> bool:
+    """Whether an operation of a service, or what it is provided with, calls others."""
+    parameters = (one.target for operation in bound.operations for one in operation.signature.of(Source.DEPENDENCY))
+    provided = (type_ for provision in bound.service.provisions for type_ in needs(provision).values())
+    return any(type_ is HttpClient for type_ in (*parameters, *provided))
 
 
 def http_resolvers(client: HttpClient) -> Mapping[Any, Resolver]:

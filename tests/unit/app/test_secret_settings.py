@@ -25,46 +25,53 @@ def examined(
     return examine(folder, environ=environ or {}, profile=named.pop("profile", "test"), **named)
 
 
-def test_every_secret_may_be_a_reference_wherever_it_stands(tmp_path: Path) -> None:
+EVERYWHERE = """
+    [database]
+    url = "env://DATABASE"
+    [auth]
+    issuer = "i"
+    audience = ["a"]
+    [[auth.keys]]
+    value = "file://key"
+    [[auth.keys]]
+    value_file = "other"
+    [sealing]
+    secret = "file://{folder}/key"
+    previous = ["literal literal literal literal lit", "env://SEAL"]
+    [secrets]
+    bank = "env://BANK"
+    plain = "text"
+"""
+ENVIRON = {
+    "DATABASE": "sqlite:///x.sqlite",
+    "SEAL": "s" * 40,
+    "BANK": "b",
+    "MAINSTAY_SECRET_MAIL": "file://key",
+    "MAINSTAY_HTTP_TLS_KEY_PASSWORD_FILE": "key",
+}
+
+
+@pytest.fixture
+def everywhere(tmp_path: Path) -> Settings:
     (tmp_path / "key").write_text("of a file\n")
     (tmp_path / "other").write_text("of another\n")
-    toml = f"""
-        [database]
-        url = "env://DATABASE"
-        [auth]
-        issuer = "i"
-        audience = ["a"]
-        [[auth.keys]]
-        value = "file://key"
-        [[auth.keys]]
-        value_file = "other"
-        [sealing]
-        secret = "file://{tmp_path}/key"
-        previous = ["literal literal literal literal lit", "env://SEAL"]
-        [secrets]
-        bank = "env://BANK"
-        plain = "text"
-    """
-    environ = {
-        "DATABASE": "sqlite:///x.sqlite",
-        "SEAL": "s" * 40,
-        "BANK": "b",
-        "MAINSTAY_SECRET_MAIL": "file://key",
-        "MAINSTAY_HTTP_TLS_KEY_PASSWORD_FILE": "key",
-    }
-    settings, _ = examined(tmp_path, toml, environ)
+    return examined(tmp_path, EVERYWHERE.format(folder=tmp_path), ENVIRON)[0]
+
+
+def test_every_secret_may_be_a_reference_wherever_it_stands(everywhere: Settings) -> None:
+    settings = everywhere
     assert settings.database.url.reveal() == "sqlite:///x.sqlite"
     assert [key.value.reveal() for key in settings.auth.keys] == ["of a file", "of another"]
     assert settings.sealing.secret.reveal() == "of a file"
     assert [type(secret) for secret in settings.sealing.previous] == [Secret, LivingSecret]
     assert settings.sealing.previous[1].reveal() == "s" * 40
-    assert {name: secret.reveal() for name, secret in settings.secrets.items()} == {
-        "bank": "b",
-        "plain": "text",
-        "mail": "of a file",
-    }
+    given = {name: secret.reveal() for name, secret in settings.secrets.items()}
+    assert given == {"bank": "b", "plain": "text", "mail": "of a file"}
     assert settings.http.tls.key_password.reveal() == "of a file"
-    assert {f"{secret.setting} {secret.reference}" for secret in settings.references} == {
+
+
+def test_each_reference_knows_the_setting_that_it_is_of(everywhere: Settings, tmp_path: Path) -> None:
+    assert {f"{secret.setting} {secret.reference}" for secret in everywhere.references} == {
         "database.url env://DATABASE",
         "auth.keys[0].value file://key",
         "auth.keys[1].value file://other",
@@ -260,3 +267,23 @@ def test_settings_of_the_places_are_checked(tmp_path: Path) -> None:
     assert settings.secrets_from.refresh_seconds == 0
     _, faults = examined(tmp_path, 'secrets_from.vault.auth = "ldap"\nsecrets_from.refresh_seconds = -1')
     assert sorted(fault.key for fault in faults) == ["secrets_from.refresh_seconds", "secrets_from.vault.auth"]
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("postgresql://u:p@h:5432,[::1]:5433/d?sslmode=require", True),
+        ("postgresql://u:p%2Fq@h/d", True),
+        ("postgresql:///d?host=/run/postgresql", True),
+        ("sqlite:///desk.sqlite", True),
+        ("memory:", True),
+        (f"postgresql://u:{MARK}/x@h/d", False),
+        (f"postgresql://u:{MARK}#x@h/d", False),
+        (f"mysql://u:p@h:{MARK}/d", False),
+        (f"mysql://u:p@h:1:{MARK}/d", False),
+    ],
+)
+def test_a_url_whose_password_would_be_taken_for_a_port_is_refused(url: str, right: bool, tmp_path: Path) -> None:
+    _, faults = examined(tmp_path, "database.url = 'env://URL'\ndatabase.replica_url = 'env://URL'", {"URL": url})
+    assert [fault.key for fault in faults] == ([] if right else ["database.url", "database.replica_url"])
+    assert MARK not in repr(faults)

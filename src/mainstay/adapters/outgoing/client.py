@@ -118,8 +118,12 @@ class GuardedHttp(HttpClient):
             except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException) as error:
                 raise HttpFailed(f"{type(error).__name__}: {error}") from error
 
+    async def prepare(self) -> None:
+        """Load what calls need, so that the first one does not wait for it."""
+        await self._connected()
+
     async def _connected(self) -> httpcore2.AsyncConnectionPool:
-        """Make the pool. What it needs takes 50 ms to load, once, and no other call waits for that."""
+        """Make the pool. What it needs takes a while to load, once, and in a thread: no other call waits for that."""
         async with self._making:
             if self._pool is None:
                 self._pool = await asyncio.to_thread(_make_pool, self._guard, self._bounds)
