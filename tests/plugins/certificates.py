@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,9 +22,18 @@ class Pair(NamedTuple):
 
 
 def make_pair(
-    folder: Path, name: str = "server", *, days: tuple[float, float] = (-1, 30), password: str | None = None
+    folder: Path,
+    name: str = "server",
+    *,
+    days: tuple[float, float] = (-1, 30),
+    password: str | None = None,
+    hosts: Sequence[str] = (),
 ) -> Pair:
-    """Write a self-signed certificate for 127.0.0.1, good between two days from now, and its key (mode 0600)."""
+    """Write a self-signed certificate, good between two days from now, and its key (mode 0600).
+
+    It is of ``hosts``, or of 127.0.0.1 where there are none.
+    """
+    names = [x509.DNSName(host) for host in hosts] or [x509.IPAddress(ip_address("127.0.0.1"))]
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -35,7 +45,7 @@ def make_pair(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + timedelta(days=days[0]))
         .not_valid_after(now + timedelta(days=days[1]))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -82,7 +82,7 @@ class Troubles(Observer):
         if isinstance(observation, Notice):
             if observation.level in ("warning", "error"):
                 self.seen.append(f"{observation.event}: {observation.message} {observation.error!r}")
-        elif observation.kind is not None and STATUS[observation.kind] >= 500:
+        elif isinstance(observation, CallEnded) and observation.kind is not None and STATUS[observation.kind] >= 500:
             self._failed(observation)
 
     def _failed(self, call: CallEnded) -> None:

@@ -22,9 +22,11 @@ from mainstay.app.credentials import Credentials, resolve
 from mainstay.app.identity_accounts import with_accounts
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.objects import make_blobs
+from mainstay.app.outgoing import http_resolvers, make_http, uses_http
 from mainstay.app.readiness import Readiness
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
+from mainstay.app.renewing import Renewal, make_renewal
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
 from mainstay.app.stores import watched_store
@@ -42,15 +44,19 @@ from mainstay.model.problem import Unavailable
 from mainstay.model.service import Service
 from mainstay.ports.blobs import Blobs
 from mainstay.ports.cache import Cache
+from mainstay.ports.http import HttpClient
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.recent_writes import RecentWrites
 from mainstay.ports.store import StoreUnusable
-from mainstay.ports.tokens import TokenVerifier
 
 if TYPE_CHECKING:
+    from mainstay.adapters.crypto.sealer import AeadSealer
+    from mainstay.adapters.jose.verifier import JwtVerifier
+    from mainstay.adapters.outgoing.client import GuardedHttp
     from mainstay.app.identity_tokens import SessionParts
     from mainstay.ports.clock import Clock
+    from mainstay.ports.tokens import TokenVerifier
 
 RELAY_SECONDS = 5.0
 """How long the relay may take to end the delivery that it is at."""
@@ -73,13 +79,23 @@ class Application:
     Entering opens the store, makes what the service provides and begins to deliver events; leaving ends it in reverse.
     """
 
-    def __init__(self, settings: Settings, bound: Bound, place: Place, sessions: SessionParts | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bound: Bound,
+        place: Place,
+        http: GuardedHttp | None = None,
+        renewal: Renewal | None = None,
+        sessions: SessionParts | None = None,
+    ) -> None:
         self.settings = settings
         self.sessions = sessions  # of a service with identity
         self.bound = bound
         self.place = place
         self.stopping: bool = False
         self.relay: Relay | None = None
+        self.http = http  # calls to the outside
+        self.renewal = renewal  # of secrets that are kept elsewhere
         self.mounts: list[Mount] = make_mounts(bound, max_body=settings.http.max_upload)
         self._stack = AsyncExitStack()
         self._started = False
@@ -111,12 +127,18 @@ class Application:
         async with AsyncExitStack() as stack:
             await self._open_store()
             stack.push_async_callback(self.ports.store.stop)
+            if self.http is not None:
+                stack.push_async_callback(self.http.aclose)
+                if deliver and uses_http(self.bound):
+                    await self.http.prepare()
             close = getattr(self.ports.limiter, "close", None)
             if close is not None:
                 stack.callback(close)
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             if deliver:
+                if self.renewal is not None:
+                    await stack.enter_async_context(self.renewal.running())
                 if self.sessions is not None:
                     await stack.enter_async_context(self.sessions.running(self.bound))
                 await stack.enter_async_context(self._relaying())
@@ -205,8 +227,8 @@ def assemble(
     place = place or Place()
     clock = clock or SystemClock()
     credentials = resolve(settings)
-    tokens = _verifier(settings, credentials, clock)
-    sessions = _sessions(service, settings, clock, observer, tokens)
+    verifier = _verifier(settings, credentials, clock)
+    sessions = _sessions(service, settings, clock, observer, verifier)
     ports = Ports(
         store=watched_store(settings, clock, observer),
         limiter=_limiter(settings, clock, place),
@@ -215,26 +237,33 @@ def assemble(
         entropy=SystemEntropy(),
         sealer=(sealer := _sealer(credentials)),
         observer=observer,
-        tokens=tokens if sessions is None else sessions.verifier,
+        tokens=verifier if sessions is None else sessions.verifier,
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
+    http = make_http(service, settings, clock, observer)
     bound = bind(
         with_accounts(service, settings, clock),
         ports if adapt is None else adapt(ports),
-        known=_known(dependencies(clock, make_blobs(settings, clock)), sessions),
+        known=_known(dependencies(clock, make_blobs(settings, clock), http), sessions),
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
+    _check(bound, settings)
+    if any(one.signature.answer[0] == "page" for one in bound.operations):
+        sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
+    renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)
+    return Application(settings, bound, place, http, renewal, sessions)
+
+
+def _check(bound: Bound, settings: Settings) -> None:
+    """Refuse what cannot be served: all faults of the declarations, then what the settings lack for them."""
     note_reserved(bound)
     note_mounts(bound)
     if bound.faults:
         raise StartupFailed(bound.faults)
     _check_tokens(bound, settings)
     _check_workers(bound, settings)
-    if any(one.signature.answer[0] == "page" for one in bound.operations):
-        sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
-    return Application(settings, bound, place, sessions)
 
 
 def _sessions(
@@ -278,13 +307,13 @@ def _recent(settings: Settings, clock: Clock, place: Place) -> RecentWrites | No
     return MappedRecentWrites(clock.monotonic, None if place.run is None else place.run / "recent-writes")
 
 
-def _sealer(credentials: Credentials) -> Any:
+def _sealer(credentials: Credentials) -> AeadSealer:
     from mainstay.adapters.crypto.sealer import AeadSealer
 
     return AeadSealer(credentials.sealing)
 
 
-def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> TokenVerifier | None:
+def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> JwtVerifier | None:
     if not credentials.keys:
         return None
     from mainstay.adapters.jose import KeyRefused
@@ -308,7 +337,7 @@ def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> Tok
         raise SettingsRefused([fault], settings.profile) from None
 
 
-def dependencies(clock: Clock, blobs: Blobs | None = None) -> dict[Any, Resolver]:
+def dependencies(clock: Clock, blobs: Blobs | None = None, http: HttpClient | None = None) -> dict[Any, Resolver]:
     """Return the dependencies that a use case may ask for by type beside those that the kernel makes."""
     from mainstay.adapters.memory.cache import MemoryCache
 
@@ -316,6 +345,8 @@ def dependencies(clock: Clock, blobs: Blobs | None = None) -> dict[Any, Resolver
     known: dict[Any, Resolver] = {Cache: Resolver(make=lambda _scope: cache, shared=True)}
     if blobs is not None:
         known[Blobs] = Resolver(make=lambda _scope: blobs, outside=True, tasks=True, shared=True)
+    if http is not None:
+        known.update(http_resolvers(http))
     reading = sys.modules.get("mainstay.adapters.sql.reading")  # a use case that asks for Sql has imported it
     if reading is not None:
         known[reading.Sql] = Resolver(make=lambda scope: reading.Sql(scope.unit))

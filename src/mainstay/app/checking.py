@@ -41,6 +41,7 @@ def inspect(service: Service) -> Bound:
     from mainstay.adapters.local.entropy import SystemEntropy
     from mainstay.adapters.local.ids import SystemIds
     from mainstay.adapters.memory.blobs import MemoryBlobs
+    from mainstay.adapters.memory.http import MemoryHttp
     from mainstay.adapters.memory.limiter import MemoryLimiter
     from mainstay.adapters.memory.store import MemoryStore
     from mainstay.app.assembly import dependencies
@@ -56,7 +57,8 @@ def inspect(service: Service) -> Bound:
         observer=_Nobody(),
     )
     service = with_accounts(service, Settings(profile="test"), clock)
-    bound = bind(service, ports, known=dependencies(clock, MemoryBlobs(clock)), secrets=_AnySecret())
+    known = dependencies(clock, MemoryBlobs(clock), MemoryHttp())
+    bound = bind(service, ports, known=known, secrets=_AnySecret())
     note_reserved(bound)
     note_mounts(bound)
     return bound

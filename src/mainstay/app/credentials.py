@@ -11,9 +11,14 @@ import msgspec
 from mainstay.app import devkey
 from mainstay.app.refusal import Refusal
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
+from mainstay.ports.secrets import LivingSecret
 
 if TYPE_CHECKING:
     from mainstay.adapters.jose import Key
+    from mainstay.app.settings.model import Sealing
+
+MAX_SECRETS = 8
+"""As many as a sealer takes."""
 
 DEVELOPER = uuid5(NAMESPACE_URL, "mainstay:developer")
 """The subject of a development token that names none: the same in every clone, so that its rows stay its own."""
@@ -39,7 +44,7 @@ class TokenRefused(Refusal):
 def resolve(settings: Settings) -> Credentials:
     """Return the credentials that count. Raises ``SettingsRefused`` with every key that cannot be used."""
     auth, sealing = settings.auth, settings.sealing
-    secrets = tuple(secret.reveal() for secret in (sealing.secret, *sealing.previous) if secret.reveal())
+    secrets = _sealing(sealing)
     given = bool(auth.key.reveal() or auth.keys)
     if settings.is_production or (given and secrets):
         return Credentials(_keys(settings), auth.issuer, tuple(auth.audience), secrets, development=False)
@@ -53,6 +58,13 @@ def resolve(settings: Settings) -> Credentials:
     key = load_secret(own.signing, kid=devkey.KEY_ID)
     audience = tuple(auth.audience) or (devkey.AUDIENCE,)
     return Credentials((key,), auth.issuer or devkey.ISSUER, audience, secrets, development=True)
+
+
+def _sealing(sealing: Sealing) -> tuple[str, ...]:
+    """Return what seals, and what still opens: the values before the last change of those kept elsewhere among them."""
+    given = (sealing.secret, *sealing.previous)
+    former = [secret.former for secret in given if isinstance(secret, LivingSecret) and secret.former]
+    return tuple(dict.fromkeys([*filter(None, (secret.reveal() for secret in given)), *former]))[:MAX_SECRETS]
 
 
 def _keys(settings: Settings) -> tuple[Key, ...]:

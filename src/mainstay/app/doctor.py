@@ -6,6 +6,7 @@ import os
 import platform
 import stat
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from mainstay.app import devkey
 from mainstay.app.complaint import MENDABLE, lines
 from mainstay.app.settings import SettingFault, Settings, examine
 from mainstay.model.service import Service
+from mainstay.model.values import Secret
 
 OLDEST_PYTHON = (3, 11)
 _RENEW_DAYS = 14
@@ -94,11 +96,11 @@ def _settings(patient: Patient) -> Iterator[Finding]:
 
 def _holds_secret(settings: Settings, key: str) -> bool:
     if key.startswith("secrets."):
-        return True
+        return type(settings.secrets.get(key.removeprefix("secrets."))) is Secret
     value: Any = settings
     for part in key.split("."):
         value = getattr(value, part, None)
-    return type(value).__name__ == "Secret" and key not in ("database.url", "blobs.url")
+    return type(value) is Secret and key not in ("database.url", "blobs.url")
 
 
 def _files(patient: Patient) -> Iterator[Finding]:
@@ -148,6 +150,16 @@ def _keys(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "keys", "fine", f"{names}; issuer {credentials.issuer}, audience {', '.join(credentials.audience)}"
         )
+
+
+def _references(patient: Patient) -> Iterator[Finding]:
+    """What is kept elsewhere. That each was had, or why not, is among the settings."""
+    references, seconds = patient.settings.references, patient.settings.secrets_from.refresh_seconds
+    if references:
+        counts = Counter(secret.reference.scheme for secret in references)
+        said = ", ".join(f"{number} by {scheme}" for scheme, number in sorted(counts.items()))
+        again = f"every {seconds:g} s" if seconds else "at SIGHUP only"
+        yield Finding("secrets", "fine", f"{said}; looked up again {again}")
 
 
 def _hosts(patient: Patient) -> Iterator[Finding]:
@@ -240,6 +252,7 @@ _EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("settings", _settings),
     ("files", _files),
     ("files", _secret_files),
+    ("secrets", _references),
     ("keys", _keys),
     ("hosts", _hosts),
     ("service", _service),

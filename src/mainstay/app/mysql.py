@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mainstay.adapters.sql.mysql_store import MysqlStore
+from mainstay.app.database_urls import current_urls
 from mainstay.app.refusal import Refusal
 from mainstay.app.settings import Settings
 from mainstay.ports.clock import Clock
@@ -35,6 +36,7 @@ def make(settings: Settings, clock: Clock) -> Store:
             durable=database.synchronous == "full",
             wait_seconds=database.busy_seconds,
             idle_seconds=database.turn_seconds,
+            current=current_urls(settings),
         )
     except ValueError as error:
         raise _no_address(settings, error) from None

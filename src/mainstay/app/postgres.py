@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mainstay.adapters.sql.postgres_store import PostgresStore
+from mainstay.app.database_urls import current_urls
 from mainstay.app.refusal import Refusal
 from mainstay.app.settings import Settings
 from mainstay.ports.clock import Clock
@@ -41,6 +42,7 @@ def make(settings: Settings, clock: Clock) -> Store:
         schema=database.schema or None,
         wait_seconds=database.busy_seconds,
         idle_seconds=database.turn_seconds,
+        current=current_urls(settings),
     )
 
 

@@ -31,7 +31,13 @@ class Readiness(msgspec.Struct, frozen=True):
 
 def judge(application: Application) -> Readiness:
     """Ask every part of an application. Quick: nothing is waited for."""
-    checks = (_process(application), _store(application), _workers(application), _events(application))
+    checks = (
+        _process(application),
+        _store(application),
+        _workers(application),
+        _events(application),
+        _secrets(application),
+    )
     found = tuple(check for check in checks if check is not None)
     return Readiness(all(check.state != "failed" for check in found), found)
 
@@ -72,3 +78,11 @@ def _events(application: Application) -> Check | None:
     if relay is None or not relay.counters.dead:
         return None
     return Check("events", "degraded", f"{relay.counters.dead} messages went to the dead letters")
+
+
+def _secrets(application: Application) -> Check | None:
+    """What could not be looked up again: the values of before count on."""
+    failing = {} if application.renewal is None else application.renewal.failing
+    if not failing:
+        return None
+    return Check("secrets", "degraded", f"not renewed: {', '.join(sorted(failing))}; see the log")

@@ -109,28 +109,28 @@ class Providers:
         return Resolver(make=lambda scope: doorway(scope.unit, plan), writes=doorway is Bulk)
 
     def _provided(self, provision: Provision, path: tuple[Any, ...]) -> Resolver:
-        needs = {name: self.resolver(type_, path) for name, type_ in _needs(provision).items()}
+        resolvers = {name: self.resolver(type_, path) for name, type_ in needs(provision).items()}
         if provision.scope == "service":
-            for name, resolver in needs.items():
+            for name, resolver in resolvers.items():
                 if not resolver.shared:
                     raise Unresolved(
                         f"{_name(provision.type)} is made once for the service, and its {name} anew for each call: "
                         f'service.provide({_name(provision.type)}, ..., scope="call")'
                     )
             values, type_ = self._values, provision.type
-            outside = provision.outside or any(r.outside for r in needs.values())
+            outside = provision.outside or any(r.outside for r in resolvers.values())
             return Resolver(make=lambda _scope: values[type_], outside=outside, tasks=True, shared=True)
 
         async def make(scope: Scope) -> Any:
             if provision.type not in scope.made:
                 if scope.stack is None:
                     scope.stack = AsyncExitStack()
-                arguments = {name: await resolve(r, scope) for name, r in needs.items()}
+                arguments = {name: await resolve(r, scope) for name, r in resolvers.items()}
                 scope.made[provision.type] = await _produce(provision.factory, arguments, scope.stack)
             return scope.made[provision.type]
 
-        outside = provision.outside or any(r.outside for r in needs.values())
-        return Resolver(make_async=make, outside=outside, notes=any(r.notes for r in needs.values()))
+        outside = provision.outside or any(r.outside for r in resolvers.values())
+        return Resolver(make_async=make, outside=outside, notes=any(r.notes for r in resolvers.values()))
 
     def faults(self) -> list[tuple[Provision, str]]:
         """Return what is wrong with provisions, whether an operation needs them or not."""
@@ -155,7 +155,7 @@ class Providers:
         if provision.scope != "service" or provision.type in self._values:
             return
         arguments = {}
-        for name, type_ in _needs(provision).items():
+        for name, type_ in needs(provision).items():
             if type_ in self._provisions:
                 await self._make(self._provisions[type_])
             arguments[name] = await resolve(self.resolver(type_), _NO_SCOPE)
@@ -183,14 +183,14 @@ async def resolve(resolver: Resolver, scope: Scope) -> Any:
     return await resolver.make_async(scope)  # type: ignore[misc]  # a resolver has one of the two
 
 
-def _needs(provision: Provision) -> dict[str, Any]:
+def needs(provision: Provision) -> dict[str, Any]:
     """Return the types of a factory's parameters. Raises ``Unresolved`` where one has none that resolves."""
     target = provision.factory.__init__ if inspect.isclass(provision.factory) else provision.factory
     try:
         hints = get_type_hints(target, include_extras=True)
     except (NameError, TypeError) as error:
         raise Unresolved(f"the factory's annotations do not resolve: {error}") from error
-    needs = {}
+    found = {}
     for name, parameter in inspect.signature(provision.factory).parameters.items():
         if parameter.default is not parameter.empty or parameter.kind in (
             parameter.VAR_KEYWORD,
@@ -199,8 +199,8 @@ def _needs(provision: Provision) -> dict[str, Any]:
             continue
         if name not in hints:
             raise Unresolved(f"the factory's parameter {name} has no annotation")
-        needs[name] = hints[name]
-    return needs
+        found[name] = hints[name]
+    return found
 
 
 async def _produce(factory: Callable[..., Any], arguments: dict[str, Any], stack: AsyncExitStack) -> Any:

@@ -31,6 +31,23 @@ class CallEnded(msgspec.Struct, frozen=True):
     error: BaseException | None  # the unexpected exception of a 500, for the log only
 
 
+class OutgoingEnded(msgspec.Struct, frozen=True):
+    """One call of this service to another over HTTP, redirects included. Neither path nor query is kept: both may be
+    secrets.
+    """
+
+    method: str
+    origin: str  # scheme, host and port; "" of a URL that was none
+    status: int | None  # None: there was no answer
+    code: str | None  # of the problem, where there was none
+    reason: str  # why there was none
+    seconds: float
+    sent: int  # bytes of the body
+    received: int
+    request_id: str = ""  # of the call that it was made for
+    traceparent: str | None = None
+
+
 class Notice(msgspec.Struct, frozen=True):
     """Something that a person who runs the service should know: a start, a stop, a retry, a dead letter, a warning."""
 
@@ -41,7 +58,7 @@ class Notice(msgspec.Struct, frozen=True):
     error: BaseException | None = None
 
 
-Observation = CallEnded | Notice
+Observation = CallEnded | OutgoingEnded | Notice
 
 
 class Observer(ABC):

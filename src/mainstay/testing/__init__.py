@@ -6,6 +6,7 @@ The names are fetched at their first use: no part of pytest is imported here.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mainstay.adapters.memory.http import MemoryHttp
     from mainstay.testing.answer import Answer
     from mainstay.testing.client import Client
     from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
@@ -21,6 +22,7 @@ _PLACES = {
     "Client": "client",
     "ClearSealer": "fixed",
     "FixedClock": "fixed",
+    "MemoryHttp": "mainstay.adapters.memory.http",
     "MemoryUnit": "unit",
     "Recorder": "recorder",
     "Scenario": "scenario",
@@ -37,6 +39,7 @@ __all__ = [
     "ClearSealer",
     "Client",
     "FixedClock",
+    "MemoryHttp",
     "MemoryUnit",
     "Recorder",
     "Scenario",
@@ -54,7 +57,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    place = _PLACES[name]
+    value = globals()[name] = getattr(import_module(place if "." in place else f"{__name__}.{place}"), name)
     return value
 
 

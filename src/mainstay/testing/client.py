@@ -12,6 +12,7 @@ import msgspec
 
 from mainstay.adapters.mail.memory import MemoryMailer
 from mainstay.adapters.memory.blobs import MemoryBlobs
+from mainstay.adapters.memory.http import MemoryHttp
 from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.app.assembly import dependencies
@@ -35,6 +36,7 @@ from mainstay.model.operation import source_of
 from mainstay.model.principal import Principal
 from mainstay.model.service import Provision, Service
 from mainstay.model.structs import Entity
+from mainstay.ports.http import HttpClient
 from mainstay.ports.ids import Ids
 from mainstay.ports.store import Store
 from mainstay.testing.accounts import with_quick_accounts
@@ -69,9 +71,9 @@ class Client:
             assert answer.status == 201
 
     A ``store`` is one that was not started, and whose deadlines go by the same ``clock``. ``replace`` stands in for
-    what the service is provided with, by type. Events wait until ``deliver()``, and letters to accounts are in
-    ``letters`` after it. Mounted applications live as long as the client. An exception that would be answered by 500 is
-    raised in the test, unless ``raise_errors`` is false.
+    what the service is provided with, by type, and ``http`` (``MemoryHttp``) for other services that it calls. Events
+    wait until ``deliver()``, and letters to accounts are in ``letters`` after it. Mounted applications live as long as
+    the client. An exception that would be answered by 500 is raised in the test, unless ``raise_errors`` is false.
     """
 
     __test__: ClassVar[bool] = False
@@ -83,6 +85,7 @@ class Client:
         store: Store | None = None,
         clock: FixedClock | None = None,
         ids: Ids | None = None,
+        http: HttpClient | None = None,
         replace: Mapping[Any, Any] | None = None,
         secrets: Mapping[str, Any] | None = None,
         raise_errors: bool = True,
@@ -102,7 +105,7 @@ class Client:
             observer=self.recorder,
             tokens=self._people,
         )
-        known = dependencies(self.clock, MemoryBlobs(self.clock))
+        known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
         self.letters: MemoryMailer = MemoryMailer()
         tested = with_quick_accounts(_with(service, replace or {}), self.letters)
         self._sessions = make_sessions(

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from mainstay.model.problem import Kind
-from mainstay.ports.observer import CallEnded, Notice, Observation, Observer
+from mainstay.ports.observer import CallEnded, Notice, Observation, Observer, OutgoingEnded
 
 _KEPT = 10_000
 
@@ -20,13 +20,20 @@ class Recorder(Observer):
 
     def observe(self, observation: Observation) -> None:
         self.observed.append(observation)
-        if observation.error is not None and (isinstance(observation, Notice) or observation.kind is Kind.INTERNAL):
+        if isinstance(observation, OutgoingEnded) or observation.error is None:
+            return
+        if isinstance(observation, Notice) or observation.kind is Kind.INTERNAL:
             self._unexpected.append(observation.error)
 
     @property
     def calls(self) -> Sequence[CallEnded]:
         """The calls that have ended, in order."""
         return [each for each in self.observed if isinstance(each, CallEnded)]
+
+    @property
+    def outgoing(self) -> Sequence[OutgoingEnded]:
+        """The calls to other services that have ended, in order."""
+        return [each for each in self.observed if isinstance(each, OutgoingEnded)]
 
     @property
     def notices(self) -> Sequence[Notice]:

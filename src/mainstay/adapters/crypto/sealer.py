@@ -44,9 +44,7 @@ class AeadSealer(Sealer):
     """
 
     def __init__(self, secrets: Sequence[str | bytes], *, max_bytes: int = 4096) -> None:
-        if not 1 <= len(secrets) <= MAX_SECRETS:
-            raise ValueError(f"sealer: {len(secrets)} secrets were given, expected 1 to {MAX_SECRETS}")
-        self._keys = [_derive(secret) for secret in secrets]
+        self._keys = _derived(secrets)
         self._label = self._keys[0][0]
         self._ciphers: Mapping[bytes, AESGCMSIV] = {}
         self._unopened: type[Exception] = Exception  # what a cipher raises; known with the ciphers
@@ -66,6 +64,13 @@ class AeadSealer(Sealer):
             raise ValueError(
                 "sealer: this build of the cryptography package lacks AES-GCM-SIV (OpenSSL 3.2 has it)"
             ) from None
+
+    def use(self, secrets: Sequence[str | bytes]) -> None:
+        """Seal with the first of other secrets from now on, open with any of them. Raises ``ValueError``."""
+        self._keys = _derived(secrets)
+        self._label = self._keys[0][0]
+        self._ciphers = {}
+        self.prepare()
 
     def seal(self, data: bytes, context: bytes) -> str:
         """Return ``data`` as URL-safe text. Raises ``ValueError`` for more than ``max_bytes``."""
@@ -94,6 +99,12 @@ class AeadSealer(Sealer):
             return cipher.decrypt(raw[_LABEL_BYTES:_BODY_AT], raw[_BODY_AT:], context)
         except self._unopened:
             return None
+
+
+def _derived(secrets: Sequence[str | bytes]) -> list[tuple[bytes, bytes]]:
+    if not 1 <= len(secrets) <= MAX_SECRETS:
+        raise ValueError(f"sealer: {len(secrets)} secrets were given, expected 1 to {MAX_SECRETS}")
+    return [_derive(secret) for secret in secrets]
 
 
 def _derive(secret: str | bytes) -> tuple[bytes, bytes]:

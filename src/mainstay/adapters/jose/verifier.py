@@ -106,6 +106,11 @@ class JwtVerifier(TokenVerifier):
         self._remember(token, (principal, begins, ends))
         return principal
 
+    def use(self, keys: Sequence[Key]) -> None:
+        """Verify with these keys from now on, and forget what others have signed. Raises ``KeyRefused``."""
+        self._payload_of = JwsVerifier(keys).verify
+        self._cache.clear()
+
     def _period(self, claims: Mapping[str, Any]) -> tuple[float, float]:
         """Return the seconds since the epoch from and until which the token is good, leeway included."""
         now = self._time()

@@ -12,7 +12,7 @@ import msgspec
 from mainstay.adapters.observe.sink import Sink
 from mainstay.model.problem import Kind
 from mainstay.ports.clock import Clock
-from mainstay.ports.observer import CallEnded, Notice, Observation, Observer
+from mainstay.ports.observer import CallEnded, Notice, Observation, Observer, OutgoingEnded
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 MAX_TRACE = 8000  # characters of a traceback
@@ -40,6 +40,24 @@ class CallLine(msgspec.Struct, omit_defaults=True):
     attempts: int = 1
     error: str | None = None
     traceback: str | None = None
+
+
+class OutgoingLine(msgspec.Struct, omit_defaults=True):
+    """A call to another service as it stands in the log: neither path nor query, which may be secrets."""
+
+    time: str
+    level: str
+    event: str
+    method: str
+    origin: str
+    duration_ms: float
+    status: int | None = None
+    code: str | None = None
+    reason: str = ""
+    sent: int = 0
+    received: int = 0
+    request_id: str = ""
+    trace_id: str | None = None
 
 
 class _NoticeLine(msgspec.Struct, omit_defaults=True):
@@ -80,8 +98,10 @@ class LogObserver(Observer):
         """Write one line."""
         if type(observation) is CallEnded:
             self._call(observation)
+        elif type(observation) is OutgoingEnded:
+            self._outgoing(observation)
         else:
-            self._notice(observation)  # type: ignore[arg-type]  # the union has two members
+            self._notice(observation)  # type: ignore[arg-type]  # the union has three members
 
     def _json_line(self, line: Any) -> bytes:
         return self._encode(line) + b"\n"
@@ -128,6 +148,28 @@ class LogObserver(Observer):
         )
         self._write(self._format(line))
 
+    def _outgoing(self, call: OutgoingEnded) -> None:
+        level = "info" if call.code is None else "warning"
+        if LEVELS[level] < self._level:
+            return
+        trace = call.traceparent
+        line = OutgoingLine(
+            self._now(),
+            level,
+            "outgoing",
+            call.method,
+            call.origin,
+            int(call.seconds * 1e6) / 1000,
+            call.status,
+            call.code,
+            call.reason,
+            call.sent,
+            call.received,
+            call.request_id,
+            trace[3:35] if trace is not None else None,
+        )
+        self._write(self._format(line))
+
     def _notice(self, notice: Notice) -> None:
         if LEVELS.get(notice.level, 20) < self._level:
             return
@@ -166,10 +208,14 @@ def pretty_line(line: Any) -> bytes:
         who = f" by {_printable(line.principal)}" if line.principal else ""
         text = f"{line.status}{code} {line.method} {_printable(line.path)} \x1b[2m{line.operation}{who}"
         text += f" {line.duration_ms:.1f} ms {line.request_id}\x1b[0m"
+    elif isinstance(line, OutgoingLine):
+        outcome = f"{line.status or line.code} {line.method} {line.origin}"
+        text = f"-> {outcome} \x1b[2m{_printable(line.reason)} {line.duration_ms:.1f} ms {line.request_id}\x1b[0m"
     else:
         facts = " ".join(f"{name}={_printable(str(value))}" for name, value in line.facts.items())
         text = f"{_printable(line.message)} \x1b[2m{facts}\x1b[0m"
-    below = f"\n{line.traceback}" if line.traceback else ""
+    trace = getattr(line, "traceback", None)
+    below = f"\n{trace}" if trace else ""
     return f"{head}{text}{below}\n".encode("utf-8", "backslashreplace")
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from mainstay.adapters.observe.prometheus import Family, Labels, counter, gauge, histogram, text_of
 from mainstay.model.problem import Kind
-from mainstay.ports.observer import CallEnded, Observation, Observer
+from mainstay.ports.observer import CallEnded, Notice, Observation, Observer, OutgoingEnded
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the latency histogram, in seconds."""
 
 _TURNED_AWAY = "503"
+MAX_ORIGINS = 64
+"""How many places that are called are told apart; callers may name them, and so there could be any number."""
+_OTHERS = "others"
 
 
 class Latency(msgspec.Struct, array_like=True):
@@ -44,17 +47,33 @@ class Snapshot(msgspec.Struct, array_like=True):
     gauges: list[Gauge]
     turned_away: dict[str, int] = {}  # operation -> calls that were not begun
     workers: int = 1
+    outgoing: dict[str, dict[str, int]] = {}  # origin -> status or problem -> calls to it
+    outgoing_latencies: dict[str, Latency] = {}
 
 
 class _Figures:
-    """The counters of one operation."""
+    """The counters of one operation, or of one place that is called."""
 
     __slots__ = ("counts", "statuses", "total")
 
     def __init__(self) -> None:
-        self.statuses: dict[int, int] = {}
+        self.statuses: dict[int | str, int] = {}
         self.counts = [0] * (len(BUCKETS) + 1)
         self.total = 0.0
+
+    def count(self, status: int | str, seconds: float) -> None:
+        """Count one call."""
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.total += seconds
+
+    def told(self) -> dict[str, int]:
+        """Return how many calls had each status."""
+        return {str(status): count for status, count in self.statuses.items()}
+
+    def latency(self) -> Latency:
+        """Return how long they took."""
+        return Latency(list(self.counts), self.total)
 
 
 class Metrics(Observer):
@@ -77,13 +96,13 @@ class Metrics(Observer):
         self._running = running
         self._turned_away = turned_away
         self._operations: dict[str, _Figures] = {}
+        self._outgoing: dict[str, _Figures] = {}
         self._notices: dict[str, int] = {}
 
     def observe(self, observation: Observation) -> None:
         """Count one observation."""
         if type(observation) is not CallEnded:
-            level = observation.level  # type: ignore[union-attr]  # the union has two members
-            self._notices[level] = self._notices.get(level, 0) + 1
+            self._other(observation)  # type: ignore[arg-type]  # the union has three members
             return
         figures = self._operations.get(observation.operation)
         if figures is None:
@@ -94,6 +113,16 @@ class Metrics(Observer):
         figures.counts[bisect_left(BUCKETS, observation.seconds)] += 1
         figures.total += observation.seconds
 
+    def _other(self, observation: OutgoingEnded | Notice) -> None:
+        if isinstance(observation, Notice):
+            self._notices[observation.level] = self._notices.get(observation.level, 0) + 1
+            return
+        origin = observation.origin
+        if origin not in self._outgoing and len(self._outgoing) >= MAX_ORIGINS:
+            origin = _OTHERS
+        figures = self._outgoing.setdefault(origin, _Figures())
+        figures.count(observation.status or observation.code or "failed", observation.seconds)
+
     def count(self) -> int:
         """Return how many calls have ended. It may be asked from another thread."""
         return sum(sum(one.statuses.values()) for one in tuple(self._operations.values()))
@@ -102,17 +131,19 @@ class Metrics(Observer):
         """Return this worker's figures, for ``exposition``."""
         figures = self._operations
         turned_away = dict(self._turned_away())
-        calls = {name: {str(s): n for s, n in f.statuses.items()} for name, f in figures.items()}
+        calls = {name: f.told() for name, f in figures.items()}
         for name, count in turned_away.items():
             _add(calls.setdefault(name, {}), {_TURNED_AWAY: count})
         return msgspec.msgpack.encode(
             Snapshot(
                 calls,
-                {name: Latency(list(f.counts), f.total) for name, f in figures.items()},
+                {name: f.latency() for name, f in figures.items()},
                 dict(self._running()),
                 dict(self._notices),
                 list(self._gauges()),
                 turned_away,
+                outgoing={origin: f.told() for origin, f in self._outgoing.items()},
+                outgoing_latencies={origin: f.latency() for origin, f in self._outgoing.items()},
             )
         )
 
@@ -134,12 +165,10 @@ def _merge(snapshots: list[Snapshot]) -> Snapshot:
     merged = Snapshot({}, {}, {}, {}, [], {})
     gauges: dict[str, Gauge] = {}
     for snapshot in snapshots:
-        for operation, statuses in snapshot.calls.items():
-            _add(merged.calls.setdefault(operation, {}), statuses)
-        for operation, latency in snapshot.latencies.items():
-            held = merged.latencies.setdefault(operation, Latency([0] * len(latency.counts)))
-            held.counts = [a + b for a, b in zip(held.counts, latency.counts, strict=True)]
-            held.total += latency.total
+        _add_calls(merged.calls, snapshot.calls)
+        _add_calls(merged.outgoing, snapshot.outgoing)
+        _add_latencies(merged.latencies, snapshot.latencies)
+        _add_latencies(merged.outgoing_latencies, snapshot.outgoing_latencies)
         _add(merged.running, snapshot.running)
         _add(merged.notices, snapshot.notices)
         _add(merged.turned_away, snapshot.turned_away)
@@ -160,24 +189,26 @@ def _add(into: dict[str, int], figures: Mapping[str, int]) -> None:
         into[name] = into.get(name, 0) + value
 
 
+def _add_calls(into: dict[str, dict[str, int]], calls: Mapping[str, Mapping[str, int]]) -> None:
+    for name, statuses in calls.items():
+        _add(into.setdefault(name, {}), statuses)
+
+
+def _add_latencies(into: dict[str, Latency], latencies: Mapping[str, Latency]) -> None:
+    for name, latency in latencies.items():
+        held = into.setdefault(name, Latency([0] * len(latency.counts)))
+        held.counts = [a + b for a, b in zip(held.counts, latency.counts, strict=True)]
+        held.total += latency.total
+
+
 def _families(figures: Snapshot) -> Iterator[Family]:
-    yield counter(
-        "mainstay_calls",
-        "Calls by operation and status.",
-        (
-            ((("operation", operation), ("status", status)), count)
-            for operation, statuses in sorted(figures.calls.items())
-            for status, count in sorted(statuses.items())
-        ),
-    )
-    yield histogram(
-        "mainstay_call_seconds",
-        "Seconds a call took.",
-        (
-            ((("operation", operation),), _cumulative(latency), latency.total)
-            for operation, latency in sorted(figures.latencies.items())
-        ),
-    )
+    calls = _by_status("operation", "status", figures.calls)
+    yield counter("mainstay_calls", "Calls by operation and status.", calls)
+    yield histogram("mainstay_call_seconds", "Seconds a call took.", _timed("operation", figures.latencies))
+    outgoing = _by_status("origin", "outcome", figures.outgoing)
+    yield counter("mainstay_outgoing_calls", "Calls to other services, by status or problem.", outgoing)
+    seconds = _timed("origin", figures.outgoing_latencies)
+    yield histogram("mainstay_outgoing_call_seconds", "Seconds a call to another service took.", seconds)
     yield gauge("mainstay_calls_in_flight", "Calls under way.", _labelled("operation", figures.running))
     yield counter(
         "mainstay_calls_turned_away", "Calls not begun: overload.", _labelled("operation", figures.turned_away)
@@ -185,6 +216,17 @@ def _families(figures: Snapshot) -> Iterator[Family]:
     yield counter("mainstay_notices", "Notices logged, by level.", _labelled("level", figures.notices))
     for one in sorted(figures.gauges, key=lambda each: each.name):
         yield (counter if one.kind == "counter" else gauge)(one.name, one.help, [((), one.value)])
+
+
+def _by_status(label: str, outcome: str, figures: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[Labels, float]]:
+    for name, statuses in sorted(figures.items()):
+        for status, count in sorted(statuses.items()):
+            yield ((label, name), (outcome, status)), count
+
+
+def _timed(label: str, latencies: Mapping[str, Latency]) -> Iterator[tuple[Labels, Sequence[tuple[str, float]], float]]:
+    for name, latency in sorted(latencies.items()):
+        yield ((label, name),), _cumulative(latency), latency.total
 
 
 def _labelled(label: str, figures: Mapping[str, int]) -> Iterator[tuple[Labels, float]]:

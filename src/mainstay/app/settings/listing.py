@@ -9,6 +9,7 @@ import msgspec
 from mainstay.app.settings.model import Settings
 from mainstay.app.settings.sources import variables
 from mainstay.model.values import Secret
+from mainstay.ports.secrets import LivingSecret
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -28,8 +29,8 @@ def listing(settings: Settings) -> list[Listed]:
         if not _is_file(settings, key)
     ]
     secrets = (
-        Listed(f"secrets.{name}", f"MAINSTAY_SECRET_{name.upper()}", "***", settings.source(f"secrets.{name}"))
-        for name in sorted(settings.secrets)
+        Listed(f"secrets.{name}", f"MAINSTAY_SECRET_{name.upper()}", _shown(secret), settings.source(f"secrets.{name}"))
+        for name, secret in sorted(settings.secrets.items())
     )
     return [*found, *secrets]
 
@@ -47,9 +48,11 @@ def _is_file(settings: Settings, key: str) -> bool:
 
 def _shown(value: Any) -> str:
     if isinstance(value, Secret):
+        if isinstance(value, LivingSecret):
+            return f"*** ({value.reference})"
         return "***" if value.reveal() else "(not set)"
     if isinstance(value, list):
-        return ", ".join("***" if isinstance(item, Secret) else str(item) for item in value) or "(none)"
+        return ", ".join(_shown(item) if isinstance(item, Secret) else str(item) for item in value) or "(none)"
     if isinstance(value, bool):
         return "true" if value else "false"
     return "(not set)" if value in (None, "") else str(value)

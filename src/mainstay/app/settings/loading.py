@@ -12,6 +12,7 @@ from mainstay.app.settings import rules
 from mainstay.app.settings.faults import SettingFault, SettingsRefused
 from mainstay.app.settings.model import DEFAULTS, PROFILES, Profile, Settings
 from mainstay.app.settings.reading import Reader
+from mainstay.app.settings.references import look_up_all
 from mainstay.app.settings.sources import (
     FILE,
     Sourced,
@@ -50,8 +51,12 @@ def examine(
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
     profile: str | None = None,
+    secrets: bool = True,
 ) -> tuple[Settings, list[SettingFault]]:
-    """Return the settings as far as they can be read, and all that is wrong with them."""
+    """Return the settings as far as they can be read, and all that is wrong with them.
+
+    Without ``secrets`` references are not looked up: what is kept elsewhere is empty.
+    """
     environ = os.environ if environ is None else environ
     faults: list[SettingFault] = []
     root = find_root((directory or Path.cwd()).resolve())
@@ -71,9 +76,12 @@ def examine(
         root=root,
         file=file if file.is_file() else None,
         sources=MappingProxyType(reader.sources),
+        references=tuple(reader.references),
     )
     settings = Settings(**values)
-    wrong = {fault.key for fault in faults}
+    if secrets:
+        faults += look_up_all(settings, environ)
+    wrong = {key for fault in faults for key in (fault.key, fault.key.rpartition("[")[0])}  # and its list
     faults += [fault for fault in rules.check(settings) if fault.key not in wrong]
     return settings, faults
 

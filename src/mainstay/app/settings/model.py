@@ -15,22 +15,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from mainstay.app.settings.outside import Outgoing, SecretsFrom
+from mainstay.app.settings.section import Bytes, Count, Name, Pause, Port, Seconds, Section
 from mainstay.model.values import Secret
+from mainstay.ports.secrets import LivingSecret
 
 Profile = Literal["development", "test", "production"]
 PROFILES: tuple[Profile, ...] = ("development", "test", "production")
 
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Seconds = Annotated[float, Meta(gt=0, le=86400)]
-Pause = Annotated[float, Meta(ge=0, le=3600)]
-Bytes = Annotated[int, Meta(ge=1, le=2**40)]
-Count = Annotated[int, Meta(ge=1, le=10**9)]
-Name = Annotated[str, Meta(min_length=1)]
 Exposure = Literal["auto", "public", "admin", "off"]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """The base of what holds settings."""
 
 
 class Tls(Section, frozen=True):
@@ -276,7 +269,10 @@ class Demo(Section, frozen=True):
 
 
 class Settings(Section, frozen=True):
-    """All settings of one service, checked. ``sources`` says for each key that was set where it was."""
+    """All settings of one service, checked. ``sources`` says for each key that was set where it was.
+
+    ``references`` are the secrets that are kept elsewhere, each of which stands in its place, too.
+    """
 
     service: str = ""
     path: list[str] = msgspec.field(default_factory=lambda: [".", "src"])
@@ -296,6 +292,8 @@ class Settings(Section, frozen=True):
     log: Log = Log()
     expose: Expose = Expose()
     demo: Demo = Demo()
+    outgoing: Outgoing = Outgoing()
+    secrets_from: SecretsFrom = SecretsFrom()
     secrets: dict[str, Secret[str]] = {}
 
     profile: Profile = "production"
@@ -303,6 +301,7 @@ class Settings(Section, frozen=True):
     root: Path = Path()
     file: Path | None = None
     sources: Mapping[str, str] = MappingProxyType({})
+    references: tuple[LivingSecret, ...] = ()
 
     @property
     def is_production(self) -> bool:
@@ -336,7 +335,7 @@ class Settings(Section, frozen=True):
         return self.sources.get(key, f"the default of the {self.profile} profile")
 
 
-LOADED_FIELDS = frozenset({"profile", "profile_source", "root", "file", "sources"})
+LOADED_FIELDS = frozenset({"profile", "profile_source", "root", "file", "sources", "references"})
 """Fields of ``Settings`` that the loader fills in; they are no settings."""
 
 DEFAULTS: Mapping[Profile, Mapping[str, Any]] = MappingProxyType(

@@ -10,9 +10,13 @@ import msgspec
 from msgspec import inspect
 
 from mainstay.app.settings.faults import SettingFault
-from mainstay.app.settings.model import Section
+from mainstay.app.settings.section import Section
 from mainstay.app.settings.sources import Sourced, Tree, closest, fields_of, is_secret, read_secret, section_of
 from mainstay.model.values import Secret
+from mainstay.ports.secrets import LivingSecret, Reference, reference_of
+
+_OF_FILES = frozenset({"blobs.url"})
+"""Settings whose own values may be ``file://`` URLs: there it is no reference."""
 
 
 class Reader:
@@ -22,6 +26,7 @@ class Reader:
         self._root = root
         self._faults = faults
         self.sources: dict[str, str] = {}
+        self.references: list[LivingSecret] = []
 
     def section(self, cls: type[Section], tree: Tree, prefix: str = "") -> dict[str, Any]:
         """Return the values of a section that are set and right."""
@@ -106,7 +111,7 @@ class Reader:
         else:
             text = read_secret(self._root / value.value, f"{key}_file", value.source, self._faults)
             if text is not None:
-                values[name] = Secret(text)
+                values[name] = self._living(Reference("file", value.value), key, text)
                 self.sources[key] = value.source
 
     def _leaf(self, values: dict[str, Any], key: str, name: str, annotation: Any, value: Sourced) -> None:
@@ -116,12 +121,27 @@ class Reader:
         elif get_origin(annotation) is list and isinstance(raw, str):
             raw = [raw]  # one is as good as a list of one
         try:
-            values[name] = msgspec.convert(raw, annotation, strict=not value.textual, dec_hook=_secret)
+            made = msgspec.convert(raw, annotation, strict=not value.textual, dec_hook=_secret)
         except msgspec.ValidationError:
             how = " (separated by commas)" if value.textual and get_origin(annotation) is list else ""
             self._fault(key, value.source, f"expected {expected(annotation)}{how}", "")
         else:
+            values[name] = self._referred(key, made)
             self.sources[key] = value.source
+
+    def _referred(self, key: str, made: Any) -> Any:
+        """Return a setting's value with a living secret in place of each reference."""
+        if isinstance(made, list):
+            return [self._referred(f"{key}[{index}]", item) for index, item in enumerate(made)]
+        reference = reference_of(made.reveal()) if isinstance(made, Secret) else None
+        if reference is None or (key in _OF_FILES and reference.scheme == "file"):
+            return made
+        return self._living(reference, key)
+
+    def _living(self, reference: Reference, key: str, value: str = "") -> LivingSecret:
+        living = LivingSecret(reference, key, value)
+        self.references.append(living)
+        return living
 
     def _fault(self, key: str, source: str, problem: str, remedy: str) -> None:
         self._faults.append(SettingFault(key, source, problem, remedy))

@@ -9,6 +9,7 @@ from mainstay.app.settings.accounts import account_rules
 from mainstay.app.settings.edge import edge_rules
 from mainstay.app.settings.faults import SettingFault
 from mainstay.app.settings.model import Settings, is_loopback
+from mainstay.app.settings.outside_rules import outgoing_rules, vault_rules
 from mainstay.model.values import Secret
 
 DEVELOPMENT_MARK = "development-only-"
@@ -36,6 +37,8 @@ _KNOWN = frozenset(
     }
 )
 _SERVICE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%\w]*\]|[^\[\]:@]*)(?::[0-9]{0,5})?")
 _MAKE = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 Rule = Callable[[Settings], Iterator[SettingFault]]
@@ -160,6 +163,24 @@ def _production_sessions(settings: Settings) -> Iterator[SettingFault]:
         )
 
 
+def _database_urls(settings: Settings) -> Iterator[SettingFault]:
+    """Refuse a URL that some driver would show a part of its password of, where it says that this is no port."""
+    database = settings.database
+    for name, secret in (
+        ("url", database.url),
+        ("replica_url", database.replica_url),
+        ("direct_url", database.direct_url),
+    ):
+        authority = _AUTHORITY.match(secret.reveal())
+        if authority and any(not _HOST.fullmatch(host) for host in authority[1].rpartition("@")[2].split(",")):
+            yield _fault(
+                settings,
+                f"database.{name}",
+                "what stands for its host is none",
+                "in user and password write / as %2F, # as %23, ? as %3F, : as %3A and @ as %40",
+            )
+
+
 def _production_database(settings: Settings) -> Iterator[SettingFault]:
     url = settings.database.url.reveal()
     if not url:
@@ -219,6 +240,23 @@ def _elsewhere_secret(settings: Settings) -> Iterator[SettingFault]:
         yield _fault(settings, "sealing.secret", f"at least {MIN_SECRET_BYTES} bytes are needed", _MAKE)
 
 
-_ALWAYS: tuple[Rule, ...] = (_service, edge_rules, _queue, _ports, _server, _key_forms, _sealing, account_rules)
-_PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_sessions, _production_database, _production_secrets)
+_ALWAYS: tuple[Rule, ...] = (
+    _service,
+    edge_rules,
+    outgoing_rules,
+    _database_urls,
+    _queue,
+    _ports,
+    _server,
+    _key_forms,
+    _sealing,
+    account_rules,
+)
+_PRODUCTION: tuple[Rule, ...] = (
+    _production_switches,
+    _production_sessions,
+    _production_database,
+    _production_secrets,
+    vault_rules,
+)
 _ELSEWHERE: tuple[Rule, ...] = (_elsewhere_is_local, _elsewhere_secret)

@@ -12,7 +12,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from mainstay.app.settings.faults import SettingFault
-from mainstay.app.settings.model import LOADED_FIELDS, PROFILES, Demo, Section, Settings
+from mainstay.app.settings.model import LOADED_FIELDS, PROFILES, Demo, Settings
+from mainstay.app.settings.section import Section
 from mainstay.model.values import Secret
 
 FILE = "mainstay.toml"

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: Any, console: Console) -> int:
     """Print every fault of the declarations with its file and line."""
-    service = import_service(settings_of(arguments, strict=False))
+    service = import_service(settings_of(arguments, strict=False, secrets=False))
     bound = inspect(service)
     found = by_place(bound.faults)
     faults = [

@@ -38,7 +38,7 @@ def _text(findings: list[Finding], wrong: int) -> str:
 
 
 def _list_settings(arguments: Any, console: Console) -> int:
-    entries = listing(settings_of(arguments, strict=False))
+    entries = listing(settings_of(arguments, strict=False, secrets=False))
     rows = [(one.key, one.variable, one.value, one.source) for one in entries]
     console.facts(entries, lambda: table(("SETTING", "VARIABLE", "VALUE", "FROM"), rows))
     return 0

@@ -33,7 +33,7 @@ def execute(arguments: Any, console: Console) -> int:
         if getattr(arguments, name) <= 0:
             raise Usage(f"mainstay prove rollout: --{name}: expected more than 0")
     wanted = Wanted(
-        project=settings_of(arguments, strict=False).root,
+        project=settings_of(arguments, strict=False, secrets=False).root,
         old=arguments.old,
         url=arguments.url,
         rate=arguments.rate,

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: Any, console: Console) -> int:
     """Print a line an operation."""
-    service = import_service(settings_of(arguments, strict=False))
+    service = import_service(settings_of(arguments, strict=False, secrets=False))
     bound = inspect(service)
     if bound.faults:
         raise StartupFailed(bound.faults)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mainstay.kernel.bound import Stage
@@ -38,12 +38,29 @@ def signature_stage(operation: Operation, secrets: Mapping[str, Any], clock: Clo
     if secret is None:
         hint = f"put {policy.secret} into [secrets] of the settings, or into MAINSTAY_SECRET_{policy.secret.upper()}"
         blueprint.fault(operation.source, operation.name, f"the secret {policy.secret} is not set", hint)
-    key = _key(secret.reveal() if isinstance(secret, Secret) else str(secret or ""))
+    key_of_now = _current(secret)
 
     def stage(call: Call) -> None:
-        check_signature(call, key, clock.time())
+        check_signature(call, key_of_now(), clock.time())
 
     return stage
+
+
+def _current(secret: Any) -> Callable[[], bytes]:
+    """Return what gives the key of a secret, made anew where the secret is another than before."""
+    if not isinstance(secret, Secret):
+        key = _key(str(secret or ""))
+        return lambda: key
+    made: dict[str, bytes] = {}
+
+    def current() -> bytes:
+        text = secret.reveal()
+        if text not in made:
+            made.clear()
+            made[text] = _key(text)
+        return made[text]
+
+    return current
 
 
 def _key(text: str) -> bytes:

@@ -15,7 +15,7 @@ from mainstay.adapters.observe.log import LogObserver
 from mainstay.adapters.observe.sink import Sink
 from mainstay.model.problem import Kind
 from mainstay.ports.log import Log
-from mainstay.ports.observer import CallEnded, Notice
+from mainstay.ports.observer import CallEnded, Notice, OutgoingEnded
 from mainstay.testing.fixed import FixedClock
 
 STATUSES = dict.fromkeys(Kind, 500) | {Kind.NOT_FOUND: 404, Kind.LEFT: 499}
@@ -56,6 +56,37 @@ def test_a_call_is_one_json_line(path: Path) -> None:
     assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
     assert line["time"].endswith("Z")
     assert "traceback" not in line
+
+
+def outgoing(status: int | None = 200, code: str | None = None, reason: str = "") -> OutgoingEnded:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    return OutgoingEnded("POST", "https://pay.example:443", status, code, reason, 0.25, 10, 20, "r-1", trace)
+
+
+def test_a_call_to_another_service_is_one_line(path: Path) -> None:
+    failed = outgoing(None, "address_refused", "a private address")
+    done, refused = map(json.loads, observe(path, outgoing(), failed))
+    assert done == {
+        "time": done["time"],
+        "level": "info",
+        "event": "outgoing",
+        "method": "POST",
+        "origin": "https://pay.example:443",
+        "duration_ms": 250.0,
+        "status": 200,
+        "sent": 10,
+        "received": 20,
+        "request_id": "r-1",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    }
+    assert (refused["level"], refused["code"], refused["reason"]) == ("warning", "address_refused", "a private address")
+
+
+def test_a_call_to_another_service_for_people(path: Path) -> None:
+    failed = outgoing(None, "address_refused", "a\x1bb")
+    (line,) = observe(path, outgoing(), failed, pretty=True, level="warning")
+    assert "address_refused POST https://pay.example:443" in line
+    assert "a\\x1bb" in line
 
 
 def test_a_problem_has_the_doors_status_and_its_code(path: Path) -> None:

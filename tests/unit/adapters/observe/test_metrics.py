@@ -12,11 +12,11 @@ from prometheus_client.registry import Collector
 
 from mainstay import Principal
 from mainstay.adapters.observe.fanout import Fanout
-from mainstay.adapters.observe.metrics import Gauge, Metrics, exposition
+from mainstay.adapters.observe.metrics import MAX_ORIGINS, Gauge, Metrics, exposition
 from mainstay.adapters.observe.process import LoopLag, process_gauges
 from mainstay.adapters.observe.prometheus import counter, gauge, histogram, text_of
 from mainstay.model.problem import Kind
-from mainstay.ports.observer import CallEnded, Notice
+from mainstay.ports.observer import CallEnded, Notice, OutgoingEnded
 
 STATUSES = dict.fromkeys(Kind, 500) | {Kind.NOT_FOUND: 404}
 
@@ -59,6 +59,37 @@ def test_one_scrape_counts_all_workers() -> None:
     assert found["mainstay_queue", ()] == 4
     assert found["mainstay_lag", ()] == 0.5
     assert found["mainstay_workers", ()] == 2
+
+
+def outgoing(origin: str, status: int | None = 200, code: str | None = None) -> OutgoingEnded:
+    return OutgoingEnded("GET", origin, status, code, "", 0.02, 0, 0)
+
+
+def test_calls_to_others_are_counted_by_place_and_outcome() -> None:
+    first, second = metrics(), metrics()
+    for _ in range(2):
+        first.observe(outgoing("https://a.example:443"))
+    second.observe(outgoing("https://a.example:443"))
+    second.observe(outgoing("https://a.example:443", None, "http_failed"))
+    second.observe(outgoing("https://a.example:443", None, None))
+    found = samples(first, second)
+    place = ("origin", "https://a.example:443")
+    assert found["mainstay_outgoing_calls_total", (place, ("outcome", "200"))] == 3
+    assert found["mainstay_outgoing_calls_total", (place, ("outcome", "http_failed"))] == 1
+    assert found["mainstay_outgoing_calls_total", (place, ("outcome", "failed"))] == 1
+    assert found["mainstay_outgoing_call_seconds_count", (place,)] == 5
+
+
+def test_places_that_are_called_make_no_series_without_bound() -> None:
+    worker = metrics()
+    for n in range(MAX_ORIGINS + 10):
+        worker.observe(outgoing(f"https://{n}.example:443"))
+    worker.observe(outgoing("https://0.example:443"))
+    found = samples(worker)
+    counts = {labels: n for (name, labels), n in found.items() if name == "mainstay_outgoing_calls_total"}
+    assert len(counts) == MAX_ORIGINS + 1
+    assert counts[("origin", "others"), ("outcome", "200")] == 10
+    assert counts[("origin", "https://0.example:443"), ("outcome", "200")] == 2
 
 
 def test_the_text_is_the_same_for_the_same_figures() -> None:

@@ -79,7 +79,7 @@ class MysqlEngine(ServerEngine[Link]):
     async def _kill(self, url: str, number: int) -> None:
         with suppress(OSError, TimeoutError, MySQLError):  # it has ended, or the server's own bounds end it
             async with asyncio.timeout(KILL_SECONDS):
-                await kill(url, number, KILL_SECONDS)
+                await kill(self.options.current(url), number, KILL_SECONDS)
 
     async def stop(self) -> None:
         await super().stop()

@@ -203,7 +203,7 @@ async def connect(options: Options, url: str, columns: Columns, abandon: Callabl
     Raises what the driver raises.
     """
     raw = await asyncmy.connect(
-        **address(url),
+        **address(options.current(url)),
         charset="utf8mb4",
         client_flag=CLIENT.FOUND_ROWS,
         connect_timeout=options.connect_seconds,

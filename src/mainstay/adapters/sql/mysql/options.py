@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -14,7 +15,7 @@ PORT = 3306
 _TLS = ("disabled", "required", "verify-ca", "verify-identity")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # URLs have passwords in them
 class Options:
     """How the connections of one process are opened and shared. Seconds are real time.
 
@@ -34,6 +35,7 @@ class Options:
       than 1); no session can ask for that by itself.
     - ``statement_cache``: the prepared statements that a connection keeps; the server bounds those of all connections
       (``max_prepared_stmt_count``, 16,382 where nobody changed it).
+    - ``current``: gives the URL of now for one of those above, of the same server: passwords may change.
     """
 
     url: str
@@ -49,6 +51,7 @@ class Options:
     check_seconds: float = 30.0
     durable: bool = True
     statement_cache: int = 128
+    current: Callable[[str], str] = str
 
     def __post_init__(self) -> None:
         check_options(

@@ -40,9 +40,9 @@ class PostgresEngine(ServerEngine[Link]):
         self.statements_commit = not options.pooler
         self.begin_query = begin(options, None)
         self._begins: dict[Isolation, str] = {}
-        self._primary = Hosts(options.url)
-        self._direct = Hosts(options.direct_url or options.url)
-        self._replica = Hosts(options.replica_url or options.url)
+        self._primary = Hosts(options.url, options.current)
+        self._direct = Hosts(options.direct_url or options.url, options.current)
+        self._replica = Hosts(options.replica_url or options.url, options.current)
         super().__init__(options, AdvisoryLocks(options.schema or ""), clock)
 
     def _make(self) -> None:

@@ -20,9 +20,11 @@ class Hosts:
     A host that is gone takes no connection and refuses none: it is not waited for, as the driver would do.
     """
 
-    __slots__ = ("_urls",)
+    __slots__ = ("_current", "_told", "_url", "_urls")
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, current: Callable[[str], str] = str) -> None:
+        self._told = self._url = url
+        self._current = current
         self._urls = list(urls_of(url))
 
     async def connect(self, connect: Open) -> asyncpg.Connection:
@@ -30,6 +32,9 @@ class Hosts:
 
         Where one is no server at all, that is told; else that a server is not the one that is looked for.
         """
+        now = self._current(self._told)
+        if now != self._url:
+            self._url, self._urls = now, list(urls_of(now))
         if len(self._urls) == 1:
             return await connect(self._urls[0])
         running: dict[asyncio.Future[asyncpg.Connection], str] = {}
@@ -61,8 +66,9 @@ class Hosts:
             fault = future.exception()
             if fault is None:
                 url = running.pop(future)
-                self._urls.remove(url)
-                self._urls.insert(0, url)
+                if url in self._urls:  # it may have become another meanwhile
+                    self._urls.remove(url)
+                    self._urls.insert(0, url)
                 return future.result()
             if not isinstance(fault, Exception):
                 raise fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ from mainstay.adapters.sql.server_engine import check_options
 SynchronousCommit = Literal["on", "local", "remote_write", "remote_apply", "off"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # URLs have passwords in them
 class Options:
     """How the connections of one process are opened and shared. Seconds are real time.
 
@@ -31,6 +32,7 @@ class Options:
     - ``schema``: where the tables are, if it is not where the user's ``search_path`` leads.
     - ``pooler``: a transaction pooler (PgBouncer) stands between: no state may be kept in a session.
     - ``statement_cache``: the prepared statements that a connection keeps.
+    - ``current``: gives the URL of now for one of those above, of the same server: passwords may change.
     """
 
     url: str
@@ -48,6 +50,7 @@ class Options:
     schema: str | None = None
     pooler: bool = False
     statement_cache: int = 256
+    current: Callable[[str], str] = str
 
     def __post_init__(self) -> None:
         check_options(

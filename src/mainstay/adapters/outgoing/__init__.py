@@ -1,0 +1,1 @@
+"""Calls to the outside over HTTP, guarded against being aimed at what is inside (SSRF)."""

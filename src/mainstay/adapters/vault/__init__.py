@@ -1,0 +1,1 @@
+"""Secrets in HashiCorp Vault or OpenBao."""
