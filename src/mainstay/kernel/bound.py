@@ -74,5 +74,7 @@ class BoundOperation(msgspec.Struct, kw_only=True, eq=False):
     ports: Ports
     plans: Mapping[type[Entity], EntityPlan]
     stages: tuple[Stage, ...] = ()
+    judging: tuple[Stage, ...] = ()  # those that find out who calls and whether it may: again and again in a stream
+    authorise: Stage | None = None  # the last of them, for who asks within this process; None: anyone may
     invoke: Invoke = _unbound
     running: int = 0  # calls under way, read at scrape time
