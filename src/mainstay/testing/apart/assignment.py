@@ -45,7 +45,11 @@ async def examine_bodies(client: Client, who: Principal) -> Report:
     report = Report(findings=[], operations={}, unasked={})
     for operation in client.bound.operations:
         taken = operation.signature.of(*_BODIES)
-        if operation.operation.kind is OperationKind.COMMAND and operation.operation.method and taken:
+        if operation.operation.kind is not OperationKind.COMMAND or not operation.operation.method:
+            continue
+        if operation.signature.of(Source.UPLOAD):
+            await _examine_form(client, operation, who, report)
+        elif taken:
             await _examine(client, operation, who, report)
     return report
 
@@ -67,6 +71,29 @@ async def _examine(client: Client, operation: BoundOperation, who: Principal, re
                 if answer.status not in _REFUSED:
                     report.note(operation.name, f"{spelled} is not refused in a body ({answer.status})", ask)
     answer = await send(client, plain, who)
+    if answer.status >= _FINE:
+        report.unasked[operation.name] = f"without any of it the request is refused too: {answer}"
+
+
+async def _examine_form(client: Client, operation: BoundOperation, who: Principal, report: Report) -> None:
+    """Try the fields of a form that has files."""
+    try:
+        ask = await ask_for(client, operation, who)
+    except Refusal as refusal:
+        report.unasked[operation.name] = str(refusal)
+        return
+    files = {each.name: ("forged.txt", b"x", "text/plain") for each in operation.signature.of(Source.UPLOAD)}
+    members = operation.signature.of(Source.MEMBER)
+    plain = {each.name: str(_like(each.attribute.base if each.attribute is not None else str)) for each in members}
+    sent: dict[str, Any] = {"who": who, "headers": dict(ask.headers), "files": files}
+    for name, value in _forged(client, operation, who):
+        for spelled in dict.fromkeys((name, camel_case(name))):
+            if spelled not in plain:
+                answer = await client.request(ask.method, ask.target, fields={**plain, spelled: str(value)}, **sent)
+                report.asked(operation.name)
+                if answer.status not in _REFUSED:
+                    report.note(operation.name, f"{spelled} is not refused in a form ({answer.status})", ask)
+    answer = await client.request(ask.method, ask.target, fields=plain, **sent)
     if answer.status >= _FINE:
         report.unasked[operation.name] = f"without any of it the request is refused too: {answer}"
 
@@ -102,6 +129,9 @@ def _kept(plan: EntityPlan) -> Iterator[str]:
 
 
 def _value(plan: EntityPlan, name: str) -> Any:
-    base = plan.shape.by_name[name].base
+    return _like(plan.shape.by_name[name].base)
+
+
+def _like(base: Any) -> Any:
     forged: Mapping[Any, Any] = {UUID: FORGED["id"], int: 77, bool: True, str: "forged"}
     return forged.get(base, FORGED["created_at"])
