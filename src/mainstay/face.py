@@ -2,6 +2,8 @@
 
 from mainstay.identity import Identity
 from mainstay.model.caching import Caching, cache
+from mainstay.model.call_policies import attribute, between, claim, delegated, network, protocol
+from mainstay.model.circumstances import Circumstances
 from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, search, starts_with
 from mainstay.model.fields import field, header, related
 from mainstay.model.inputs import File, Find, Many, One, Page, Patch, RawBody, Sort, Stream, Upload, resume_after
@@ -62,6 +64,7 @@ __all__ = [
     "Bulk",
     "Cache",
     "Caching",
+    "Circumstances",
     "Clock",
     "Conflict",
     "Deleted",
@@ -114,12 +117,16 @@ __all__ = [
     "all_of",
     "any_of",
     "anyone",
+    "attribute",
     "authenticated",
     "avg_of",
+    "between",
     "cache",
     "check",
+    "claim",
     "contains",
     "count_of",
+    "delegated",
     "field",
     "ge",
     "gt",
@@ -131,8 +138,10 @@ __all__ = [
     "max_of",
     "min_of",
     "ne",
+    "network",
     "not_",
     "owner",
+    "protocol",
     "related",
     "resume_after",
     "role",

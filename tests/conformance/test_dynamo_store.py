@@ -26,6 +26,7 @@ from mainstay.testing.conformance.policies import PoliciesConformance
 from mainstay.testing.conformance.preconditions import PreconditionsConformance
 from mainstay.testing.conformance.random_operations import RandomOperationsConformance
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
+from mainstay.testing.conformance.random_policies import RandomPoliciesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.search import SearchConformance
@@ -117,6 +118,10 @@ class TestPreconditions(_Dynamo, PreconditionsConformance):
 
 @pytest.mark.long
 class TestRandomOperations(_Dynamo, RandomOperationsConformance):
+    pass
+
+
+class TestRandomPolicies(_Dynamo, RandomPoliciesConformance):
     pass
 
 

@@ -18,6 +18,7 @@ from mainstay.testing.conformance.policies import PoliciesConformance
 from mainstay.testing.conformance.preconditions import PreconditionsConformance
 from mainstay.testing.conformance.random_operations import RandomOperationsConformance
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
+from mainstay.testing.conformance.random_policies import RandomPoliciesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.search import SearchConformance
@@ -111,6 +112,10 @@ class TestClaims(_Memory, ClaimsConformance):
 
 
 class TestRandomOperations(_Memory, RandomOperationsConformance):
+    pass
+
+
+class TestRandomPolicies(_Memory, RandomPoliciesConformance):
     pass
 
 

@@ -23,6 +23,7 @@ from mainstay.testing.conformance.policies import PoliciesConformance
 from mainstay.testing.conformance.preconditions import PreconditionsConformance
 from mainstay.testing.conformance.random_operations import RandomOperationsConformance
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
+from mainstay.testing.conformance.random_policies import RandomPoliciesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.search import SearchConformance
@@ -91,6 +92,10 @@ class TestPreconditions(_Mongo, PreconditionsConformance):
 
 
 class TestRandomOperations(_Mongo, RandomOperationsConformance):
+    pass
+
+
+class TestRandomPolicies(_Mongo, RandomPoliciesConformance):
     pass
 
 

@@ -21,6 +21,7 @@ from mainstay.testing.conformance.policies import PoliciesConformance
 from mainstay.testing.conformance.preconditions import PreconditionsConformance
 from mainstay.testing.conformance.random_operations import RandomOperationsConformance
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
+from mainstay.testing.conformance.random_policies import RandomPoliciesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.search import SearchConformance
@@ -86,6 +87,10 @@ class TestPreconditions(_Postgres, PreconditionsConformance):
 
 
 class TestRandomOperations(_Postgres, RandomOperationsConformance):
+    pass
+
+
+class TestRandomPolicies(_Postgres, RandomPoliciesConformance):
     pass
 
 

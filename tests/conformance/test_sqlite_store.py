@@ -18,6 +18,7 @@ from mainstay.testing.conformance.policies import PoliciesConformance
 from mainstay.testing.conformance.preconditions import PreconditionsConformance
 from mainstay.testing.conformance.random_operations import RandomOperationsConformance
 from mainstay.testing.conformance.random_pages import RandomPagesConformance
+from mainstay.testing.conformance.random_policies import RandomPoliciesConformance
 from mainstay.testing.conformance.relations import RelationsConformance
 from mainstay.testing.conformance.repository import RepositoryConformance
 from mainstay.testing.conformance.search import SearchConformance
@@ -75,6 +76,10 @@ class TestPreconditions(_Sqlite, PreconditionsConformance):
 
 
 class TestRandomOperations(_Sqlite, RandomOperationsConformance):
+    pass
+
+
+class TestRandomPolicies(_Sqlite, RandomPoliciesConformance):
     pass
 
 

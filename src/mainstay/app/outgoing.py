@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mainstay.adapters.outgoing.allowances import allowances
 from mainstay.adapters.outgoing.client import Bounds, Cause, GuardedHttp
 from mainstay.adapters.outgoing.guard import Guard
-from mainstay.kernel.providers import Resolver, needs
+from mainstay.kernel.providers import Resolver, parameters_of
 from mainstay.model.signature import Source
 from mainstay.ports.http import HttpClient
 
@@ -39,7 +39,7 @@ def make_http(service: Service, settings: Settings, clock: Clock, observer: Obse
 def uses_http(bound: Bound) -> bool:
     """Whether an operation of a service, or what it is provided with, calls others."""
     parameters = (one.target for operation in bound.operations for one in operation.signature.of(Source.DEPENDENCY))
-    provided = (type_ for provision in bound.service.provisions for type_ in needs(provision).values())
+    provided = (type_ for provision in bound.service.provisions for type_ in parameters_of(provision.factory).values())
     return any(type_ is HttpClient for type_ in (*parameters, *provided))
 
 

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "check": Command("check the service's declarations without starting it", "mainstay.cli.commands.check"),
         "doctor": Command("say what is wrong with the set-up, and how to mend it", "mainstay.cli.commands.doctor"),
         "db": Command("plan, migrate, roll back and seed the database", "mainstay.cli.commands.db"),
+        "policy": Command("say who may do what, and why", "mainstay.cli.commands.policy"),
         "prove": Command("show what is promised on this service: a rollout", "mainstay.cli.commands.prove"),
         "accounts": Command("make accounts and look after them", "mainstay.cli.commands.accounts"),
         "keys": Command("list, rotate and retire the keys that tokens are signed with", "mainstay.cli.commands.keys"),

@@ -8,7 +8,6 @@ from typing import Any
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.scope import Scope
-from mainstay.kernel.stages import authorise
 from mainstay.model.inputs import Find
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import Problem
@@ -71,9 +70,8 @@ class LocalAsk(Ask):
             inputs=_complete(bound, arguments),
             depth=outer.depth + 1,
         )
-        allowed = authorise(bound.operation.allow)
-        if allowed is not None:
-            allowed(call)
+        if bound.authorise is not None:
+            bound.authorise(call)
         await bound.invoke(call)
         return call.result
 

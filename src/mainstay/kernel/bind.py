@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from mainstay.kernel.ask import Directory, LocalAsk
 from mainstay.kernel.bound import BoundOperation, Ports, Stage
+from mainstay.kernel.callers import bind_caller
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.inbox import After, Before, bind_inbox, bind_late_inbox
@@ -159,6 +160,8 @@ class _Binder:
         self._secrets = secrets
         self._limits = limits
         self._inputs = inputs
+        self._caller = bind_caller(blueprint, ports, providers, plans)
+        self._loads = blueprint.service.attribute_source is not None
         self._outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock)
         self._inbox = bind_inbox(ports)
         self._late_inbox = bind_late_inbox(ports)
@@ -178,12 +181,13 @@ class _Binder:
             inline=not signature.of(Source.UPLOAD)  # files are let go of at the end of the call's task
             and not any(r.outside or r.tasks or r.make is None for r in resolvers.values())
             and not reaches_loop(operation.function)
+            and not self._loads
             and (self._ports.store.capabilities.inline or not _may_touch_store(operation, resolvers)),
             deadline=operation.deadline or DEADLINE,
             ports=self._ports,
             plans=self._plans,
         )
-        bound.stages = tuple(self._stages(planned))
+        self._judge(bound, planned)
         render = bind_render(planned, self._plans, self._blueprint)
         before, after = self._marks(operation, resolvers)
         bound.invoke = bind_invoke(
@@ -239,24 +243,32 @@ class _Binder:
                 message = f"parameter {name} changes things, and a query does not"
                 self._blueprint.fault(operation.source, operation.name, message, "make it a command")
 
-    def _stages(self, planned: Planned) -> list[Stage]:
+    def _judge(self, bound: BoundOperation, planned: Planned) -> None:
+        """Give an operation its stages."""
         operation = planned.operation
         validate = bind_validation(planned, self._plans, self._blueprint, self._inputs)
         if operation.kind is OperationKind.CONSUMER:
-            return [validate] if validate is not None else []
+            bound.stages = tuple(stage for stage in (self._caller, validate) if stage is not None)
+            return
         policy = operation.allow if operation.allow is not None else anyone
         if not self._blueprint.faults:
-            policy = prepare(policy)
-        stages = head_stages(self._ports, policy, self._limits, operation.limits, operation.name)
+            shape = None if operation.resource is None else self._blueprint.shapes.of(operation.resource.entity)
+            policy = prepare(policy) if shape is None else prepare(policy, shape.types)
+        head = head_stages(self._ports, policy, self._limits, operation.limits, operation.name, self._caller)
+        bound.judging, bound.authorise = head.judging, head.authorise
+        bound.stages = (*head.stages, *self._behind(planned, validate))
+
+    def _behind(self, planned: Planned, validate: Stage | None) -> Iterator[Stage]:
+        """Walk the stages behind those that need no body."""
+        operation = planned.operation
         if planned.signature.body is not None or planned.signature.of(Source.MEMBER):
-            stages.append(read())
+            yield read()
         if isinstance(operation.allow, Signed):
-            stages.append(signature_stage(operation, self._secrets, self._ports.clock, self._blueprint))
+            yield signature_stage(operation, self._secrets, self._ports.clock, self._blueprint)
         if validate is not None:
-            stages.append(validate)
+            yield validate
         if operation.kind is OperationKind.COMMAND and operation.idempotency != "none":
-            stages.append(once(self._ports, required=operation.idempotency == "required"))
-        return stages
+            yield once(self._ports, required=operation.idempotency == "required")
 
 
 def _may_touch_store(operation: Operation, resolvers: Mapping[str, Resolver]) -> bool:

@@ -18,7 +18,9 @@ from mainstay.kernel.guard.once import recall, settle, store_reply
 from mainstay.kernel.held import runner
 from mainstay.kernel.providers import Make, Resolver, resolve
 from mainstay.kernel.scope import Scope
+from mainstay.kernel.standing import Judged
 from mainstay.kernel.streamed import Item, awaitable, items_of
+from mainstay.model.inputs import Stream
 from mainstay.model.operation import OperationKind
 from mainstay.model.principal import Principal
 from mainstay.model.problem import CommitUnknown, DeadlineExceeded, Kind, Problem, SerializationConflict, Unavailable
@@ -103,12 +105,14 @@ def _query(plan: Plan) -> Invoke:
             for name, resolver in waiting:
                 arguments[name] = await resolve(resolver, scope)
             call.result = await function(**arguments)
+            if streams and isinstance(call.result, Stream | AsyncIterator):
+                call.result = Judged(items_of(call.result), call, unit)
             reply = render(call, call.result)
         except BaseException:
             await _end(unit, scope)
             raise
         if reply.stream is not None:  # the snapshot lives as long as the stream
-            reply.stream = Snapshot(reply.stream, items_of(call.result), unit, scope)
+            reply.stream = Snapshot(reply.stream, call.result, unit, scope)
             return reply
         if unit.begun or scope.stack is not None:
             await _end(unit, scope)

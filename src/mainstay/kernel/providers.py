@@ -109,7 +109,7 @@ class Providers:
         return Resolver(make=lambda scope: doorway(scope.unit, plan), writes=doorway is Bulk)
 
     def _provided(self, provision: Provision, path: tuple[Any, ...]) -> Resolver:
-        resolvers = {name: self.resolver(type_, path) for name, type_ in needs(provision).items()}
+        resolvers = {name: self.resolver(type_, path) for name, type_ in parameters_of(provision.factory).items()}
         if provision.scope == "service":
             for name, resolver in resolvers.items():
                 if not resolver.shared:
@@ -155,7 +155,7 @@ class Providers:
         if provision.scope != "service" or provision.type in self._values:
             return
         arguments = {}
-        for name, type_ in needs(provision).items():
+        for name, type_ in parameters_of(provision.factory).items():
             if type_ in self._provisions:
                 await self._make(self._provisions[type_])
             arguments[name] = await resolve(self.resolver(type_), _NO_SCOPE)
@@ -183,15 +183,15 @@ async def resolve(resolver: Resolver, scope: Scope) -> Any:
     return await resolver.make_async(scope)  # type: ignore[misc]  # a resolver has one of the two
 
 
-def needs(provision: Provision) -> dict[str, Any]:
+def parameters_of(factory: Callable[..., Any]) -> dict[str, Any]:
     """Return the types of a factory's parameters. Raises ``Unresolved`` where one has none that resolves."""
-    target = provision.factory.__init__ if inspect.isclass(provision.factory) else provision.factory
+    target = factory.__init__ if inspect.isclass(factory) else factory
     try:
         hints = get_type_hints(target, include_extras=True)
     except (NameError, TypeError) as error:
         raise Unresolved(f"the factory's annotations do not resolve: {error}") from error
     found = {}
-    for name, parameter in inspect.signature(provision.factory).parameters.items():
+    for name, parameter in inspect.signature(factory).parameters.items():
         if parameter.default is not parameter.empty or parameter.kind in (
             parameter.VAR_KEYWORD,
             parameter.VAR_POSITIONAL,

@@ -1,13 +1,13 @@
 """The stages of the pipeline, each bound to one operation. A stage knows no protocol: it takes a call or raises.
 
-They stand in the order admit, authenticate, limit, authorise, read, validate, once. One that an operation does not need
-is not in its tuple.
+They stand in the order admit, authenticate, limit, caller, authorise, read, validate, once. One that an operation does
+not need is not in its tuple.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from mainstay.kernel.bound import Ports, Stage
 from mainstay.kernel.call import Call
@@ -159,20 +159,37 @@ async def _read(call: Call) -> None:
     call.body = await reader()
 
 
+class Head(NamedTuple):
+    """The stages that need no body, and those of them that judge the caller."""
+
+    stages: tuple[Stage, ...]
+    judging: tuple[Stage, ...]
+    authorise: Stage | None
+
+
 def head_stages(
-    ports: Ports, policy: Policy, service_limits: Sequence[Limit], own: Sequence[Limit], operation: str
-) -> list[Stage]:
-    """Return the stages that need no body, in order: admit, authenticate, limit, authorise."""
+    ports: Ports,
+    policy: Policy,
+    service_limits: Sequence[Limit],
+    own: Sequence[Limit],
+    operation: str,
+    caller: Stage | None = None,
+) -> Head:
+    """Return the stages that need no body, in order: admit, authenticate, limit, caller, authorise.
+
+    ``caller`` makes the caller whole: behind the limits, because it may ask the store.
+    """
     everywhere = (*service_limits, *own)
     early = [one for one in everywhere if one.by in ("address", "global")]
     late = [one for one in everywhere if one.by in ("principal", "operation")]
-    stages: list[Stage] = []
-    if early:
-        stages.append(admit(early, ports.limiter))
-    stages.append(authenticate(ports.tokens, ports.limiter))
-    if late:
-        stages.append(limit(late, ports.limiter, operation))
-    allowed = authorise(policy)
-    if allowed is not None:
-        stages.append(allowed)
-    return stages
+    who, allowed = authenticate(ports.tokens, ports.limiter), authorise(policy)
+    stages = [
+        admit(early, ports.limiter) if early else None,
+        who,
+        limit(late, ports.limiter, operation) if late else None,
+        caller,
+        allowed,
+    ]
+    present = [stage for stage in stages if stage is not None]
+    judging = [stage for stage in (who, caller, allowed) if stage is not None]
+    return Head(tuple(present), tuple(judging), allowed)

@@ -8,14 +8,14 @@ from typing import Any, get_args
 
 from mainstay.model.blueprint import Blueprint, Planned, draw, entities_in, resolve_shape
 from mainstay.model.caching_checks import check_caching
-from mainstay.model.conditions import fields as condition_fields
 from mainstay.model.field_checks import check_field, check_patterns
 from mainstay.model.module import Resource
 from mainstay.model.naming import table_name
 from mainstay.model.operation import Signed, Source
 from mainstay.model.operation_checks import check_operation, lifetime_faults, path_fault
 from mainstay.model.option_checks import check_options
-from mainstay.model.policy import Owner, Policy, Where
+from mainstay.model.policy import Policy
+from mainstay.model.policy_checks import check_policy, check_roles
 from mainstay.model.relation_checks import check_relation
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.service import Case, Service
@@ -47,6 +47,7 @@ def check_blueprint(blueprint: Blueprint) -> None:
     _check_modules(blueprint)
     check_versions(blueprint)
     check_caching(blueprint)
+    check_roles(blueprint)
     _check_names(blueprint)
     _check_tables(blueprint)
     _check_boundaries(blueprint)
@@ -70,7 +71,7 @@ def _check_resource(blueprint: Blueprint, resource: Resource) -> None:
     shape = _shape(blueprint, resource.entity)
     for verb, policy in verbs.items():
         if policy is not None and shape is not None:
-            _check_policy(blueprint, policy, shape, resource.source, f"{subject} {verb}=")
+            check_policy(blueprint, policy, shape, resource.source, f"{subject} {verb}=")
         if isinstance(policy, Policy) and any(isinstance(part, Signed) for part in policy.parts()):
             message = "signed(...) is for a command that takes a RawBody"
             blueprint.fault(resource.source, f"{subject} {verb}=", message)
@@ -160,7 +161,7 @@ def _check_entity(blueprint: Blueprint, entity: type[Entity]) -> None:
     if shape is None:
         return
     if entity.__mainstay_rows__ is not None:
-        _check_policy(blueprint, entity.__mainstay_rows__, shape, entity, f"{entity.__name__} rows=")
+        check_policy(blueprint, entity.__mainstay_rows__, shape, entity, f"{entity.__name__} rows=")
     check_options(blueprint, entity, shape)
     for name in STANDARD_FIELDS:
         if entity.__mainstay_fields__[name] is not Entity.__mainstay_fields__[name]:
@@ -168,35 +169,9 @@ def _check_entity(blueprint: Blueprint, entity: type[Entity]) -> None:
     for attribute in shape.attributes:
         for policy in (attribute.spec.read, attribute.spec.write):
             if policy is not None:
-                _check_policy(blueprint, policy, shape, entity, f"{entity.__name__}.{attribute.name}")
+                check_policy(blueprint, policy, shape, entity, f"{entity.__name__}.{attribute.name}")
     for relation in shape.relations:
         check_relation(blueprint, entity, relation)
-
-
-def _check_policy(blueprint: Blueprint, policy: Any, shape: Shape, source: Any, subject: str) -> None:
-    if not isinstance(policy, Policy):
-        blueprint.fault(source, subject, f"{policy!r} is no policy")
-        return
-    for part in policy.parts():
-        if isinstance(part, Owner):
-            attribute = shape.by_name.get(part.field)
-            if attribute is None:
-                blueprint.fault(source, subject, f"{part!r}: {shape.name} has no field {part.field}")
-            elif attribute.kind is not FieldKind.UUID:
-                blueprint.fault(source, subject, f"{part!r}: the field of an owner is a UUID")
-        elif isinstance(part, Where):
-            _check_predicate(blueprint, part, shape, subject)
-
-
-def _check_predicate(blueprint: Blueprint, part: Where, shape: Shape, subject: str) -> None:
-    try:
-        template = part.template()
-    except Exception as error:
-        blueprint.fault(part.predicate, subject, f"the row predicate has no SQL form: {error}")
-        return
-    for name in condition_fields(template):
-        if name not in shape.by_name or shape.by_name[name].relation is not None:
-            blueprint.fault(part.predicate, subject, f"the row predicate names {name}, which {shape.name} has not")
 
 
 def _check_inputs(blueprint: Blueprint, planned: Planned) -> None:

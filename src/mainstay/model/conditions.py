@@ -44,7 +44,7 @@ class Condition(msgspec.Struct, frozen=True):
 
     def __invert__(self) -> Condition:
         if isinstance(self, Always):
-            return Always(not self.value)
+            return FALSE if self.value else TRUE  # who asks whether it is one of them compares by identity
         return self.of if isinstance(self, Not) else Not(self)
 
     def __bool__(self) -> bool:

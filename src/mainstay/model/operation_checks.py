@@ -12,6 +12,7 @@ from mainstay.model.limits import Limit
 from mainstay.model.module import Resource
 from mainstay.model.operation import Operation, OperationKind, Signed, moment_of
 from mainstay.model.policy import Policy
+from mainstay.model.policy_checks import known_to
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.signature import SCALARS, Parameter, Signature, Source, path_names
 from mainstay.model.stream_checks import check_stream, is_use_case
@@ -89,6 +90,10 @@ def _check_allow(blueprint: Blueprint, planned: Planned) -> None:
         blueprint.fault(operation.source, operation.name, "allow= names a policy on rows", hint)
     elif any(isinstance(part, Signed) for part in operation.allow.parts()):
         _check_signed(blueprint, operation, planned.signature)
+    if isinstance(operation.allow, Policy):
+        for part in operation.allow.parts():
+            for place, message in part.faults(known_to(blueprint)):
+                blueprint.fault(place or operation.source, operation.name, message)
 
 
 def _check_signed(blueprint: Blueprint, operation: Operation, signature: Signature) -> None:

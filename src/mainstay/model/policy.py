@@ -2,20 +2,33 @@
 
 A policy is a tree of leaves composed with ``&``, ``|`` and ``~``. For a principal it *reduces* to a condition:
 ``TRUE``, ``FALSE``, or a condition on the row, which every repository puts into its statements. What looks at the call
-only is decided by the reduction itself.
+only is decided by the reduction itself. A negation asks each leaf for its opposite, so that what a leaf cannot decide,
+for want of a claim or of a caller, opens nothing either way.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from mainstay.model.conditions import FALSE, TRUE, Compare, Condition
-from mainstay.model.predicates import condition_of, fill, typed
+from mainstay.model.predicates import asks_circumstances, condition_of, fill, typed
 from mainstay.model.principal import Principal
+
+if TYPE_CHECKING:
+    from mainstay.model.schema import Shape
+
+
+class Known(NamedTuple):
+    """What a leaf may name where it stands: fields of a shape (None: there is no row), operations, declared roles."""
+
+    shape: Shape | None
+    operations: frozenset[str]
+    roles: frozenset[str] | None  # None: any name is a role
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -37,6 +50,18 @@ class Policy(msgspec.Struct, frozen=True):
         """Return the condition on a row under which ``who`` may; ``TRUE`` and ``FALSE`` need no row."""
         raise TypeError(f"{type(self).__name__} does not say how it reduces")
 
+    def opposite(self, who: Principal) -> Condition:
+        """Return the condition on a row under which ``who`` may not, as far as that can be decided."""
+        return ~self.reduce(who)
+
+    def prepared(self, types: Mapping[str, Any]) -> Policy:  # noqa: ARG002 - for the leaves
+        """Return the policy with all done that can be done once; ``types`` are those of the row's fields."""
+        return self
+
+    def faults(self, known: Known) -> Iterator[tuple[Any, str]]:  # noqa: ARG002 - for the leaves
+        """Walk what is wrong with this leaf where it stands, each with its place where it has one of its own."""
+        return iter(())
+
     def parts(self) -> Iterator[Policy]:
         """Walk this policy and all below it."""
         yield self
@@ -45,6 +70,11 @@ class Policy(msgspec.Struct, frozen=True):
     def looks_at_row(self) -> bool:
         """Whether the answer may depend on a row."""
         return any(isinstance(part, RowPolicy) for part in self.parts())
+
+    @property
+    def circumstantial(self) -> bool:
+        """Whether the answer may depend on the circumstances of a call: its time, its door, its address."""
+        return False
 
 
 class CallPolicy(Policy, frozen=True):
@@ -107,12 +137,19 @@ class Scope(CallPolicy, frozen=True):
 
 
 class Check(CallPolicy, frozen=True):
-    """A caller of whom a plain function says so."""
+    """A caller of whom a plain function says so; one that takes two values is given the circumstances as well."""
 
-    function: Callable[[Principal], bool]
+    function: Callable[..., bool]
+    circumstantial: bool = False
 
     def allows(self, who: Principal) -> bool:
-        return bool(self.function(who))
+        if not self.circumstantial:
+            return bool(self.function(who))
+        if who.is_system:
+            return True
+        if who.circumstances is None:
+            raise LookupError(f"{self!r} asks for the circumstances of a call, and this caller has none")
+        return bool(self.function(who, who.circumstances))
 
     def __repr__(self) -> str:
         return f"check({getattr(self.function, '__name__', 'function')})"
@@ -128,6 +165,9 @@ class Owner(RowPolicy, frozen=True):
             return TRUE
         return Compare(self.field, "eq", who.id) if who.authenticated else FALSE
 
+    def opposite(self, who: Principal) -> Condition:
+        return ~self.reduce(who) if who.authenticated else FALSE
+
     def __repr__(self) -> str:
         return f"owner({self.field!r})"
 
@@ -142,7 +182,17 @@ class Where(RowPolicy, frozen=True):
         return condition_of(self.predicate)
 
     def reduce(self, who: Principal) -> Condition:
-        return TRUE if who.is_system else fill(self.template(), who)
+        return self.prepared({}).reduce(who)
+
+    def opposite(self, who: Principal) -> Condition:
+        return self.prepared({}).opposite(who)
+
+    def prepared(self, types: Mapping[str, Any]) -> Policy:
+        return Prepared(typed(self.template(), types), repr(self))
+
+    @property
+    def circumstantial(self) -> bool:
+        return asks_circumstances(self.template())
 
     def __repr__(self) -> str:
         return f"where({getattr(self.predicate, '__name__', 'predicate')})"
@@ -152,9 +202,20 @@ class Prepared(RowPolicy, frozen=True):
     """A ``where`` whose predicate was run already: what a running service reduces."""
 
     condition: Condition
+    told: str = "where(...)"
 
     def reduce(self, who: Principal) -> Condition:
         return TRUE if who.is_system else fill(self.condition, who)
+
+    def opposite(self, who: Principal) -> Condition:
+        return FALSE if who.is_system else fill(~self.condition, who)
+
+    @property
+    def circumstantial(self) -> bool:
+        return asks_circumstances(self.condition)
+
+    def __repr__(self) -> str:
+        return self.told
 
 
 class Both(Policy, frozen=True):
@@ -166,6 +227,17 @@ class Both(Policy, frozen=True):
     def reduce(self, who: Principal) -> Condition:
         left = self.left.reduce(who)
         return left if left is FALSE else left & self.right.reduce(who)
+
+    def opposite(self, who: Principal) -> Condition:
+        left = self.left.opposite(who)
+        return left if left is TRUE else left | self.right.opposite(who)
+
+    def prepared(self, types: Mapping[str, Any]) -> Policy:
+        return Both(self.left.prepared(types), self.right.prepared(types))
+
+    @property
+    def circumstantial(self) -> bool:
+        return self.left.circumstantial or self.right.circumstantial
 
     def parts(self) -> Iterator[Policy]:
         yield self
@@ -186,6 +258,17 @@ class Either(Policy, frozen=True):
         left = self.left.reduce(who)
         return left if left is TRUE else left | self.right.reduce(who)
 
+    def opposite(self, who: Principal) -> Condition:
+        left = self.left.opposite(who)
+        return left if left is FALSE else left & self.right.opposite(who)
+
+    def prepared(self, types: Mapping[str, Any]) -> Policy:
+        return Either(self.left.prepared(types), self.right.prepared(types))
+
+    @property
+    def circumstantial(self) -> bool:
+        return self.left.circumstantial or self.right.circumstantial
+
     def parts(self) -> Iterator[Policy]:
         yield self
         yield from self.left.parts()
@@ -201,7 +284,17 @@ class Inverse(Policy, frozen=True):
     of: Policy
 
     def reduce(self, who: Principal) -> Condition:
-        return ~self.of.reduce(who)
+        return self.of.opposite(who)
+
+    def opposite(self, who: Principal) -> Condition:
+        return self.of.reduce(who)
+
+    def prepared(self, types: Mapping[str, Any]) -> Policy:
+        return Inverse(self.of.prepared(types))
+
+    @property
+    def circumstantial(self) -> bool:
+        return self.of.circumstantial
 
     def parts(self) -> Iterator[Policy]:
         yield self
@@ -241,9 +334,21 @@ def where(predicate: Callable[[Any, Any], Any]) -> Policy:
     return Where(predicate)
 
 
-def check(function: Callable[[Principal], bool]) -> Policy:
-    """Allow a caller of whom ``function(principal)`` is true. It sees no row: for those use ``where``."""
-    return Check(function)
+def check(function: Callable[..., bool]) -> Policy:
+    """Allow a caller of whom ``function(principal)`` is true. It sees no row: for those use ``where``.
+
+    One of two parameters is given the circumstances as well: ``check(lambda who, call: call.protocol == "rest")``.
+    """
+    return Check(function, circumstantial=_takes_two(function))
+
+
+def _takes_two(function: Callable[..., bool]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False  # one that is written in C says nothing of itself
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return len([p for p in parameters if p.kind in plain and p.default is p.empty]) > 1
 
 
 def prepare(policy: Policy, types: Mapping[str, Any] = MappingProxyType({})) -> Policy:
@@ -251,16 +356,7 @@ def prepare(policy: Policy, types: Mapping[str, Any] = MappingProxyType({})) -> 
 
     ``types`` are those of the row's fields: a claim is compared as a value of its field's type.
     """
-    match policy:
-        case Where():
-            return Prepared(typed(policy.template(), types))
-        case Both(left, right):
-            return Both(prepare(left, types), prepare(right, types))
-        case Either(left, right):
-            return Either(prepare(left, types), prepare(right, types))
-        case Inverse(of):
-            return Inverse(prepare(of, types))
-    return policy
+    return policy.prepared(types)
 
 
 def owner_fields(policy: Policy) -> Iterator[str]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
+from mainstay.model.circumstances import Circumstances
 from mainstay.model.conditions import (
     FALSE,
     TRUE,
     AllOf,
-    Always,
     Among,
     AnyOf,
     Compare,
@@ -32,7 +32,7 @@ def condition_of(predicate: Callable[[Any, Any], Any]) -> Condition:
     """Run ``predicate(row, who)`` on symbols. Raises ``TypeError`` where it has no SQL form, saying what to write."""
     made = predicate(_Row(), _Who())
     if isinstance(made, bool):
-        return Always(made)
+        return TRUE if made else FALSE
     if isinstance(made, _Name):
         return Compare(made.name_, "eq", True)
     if not isinstance(made, Condition):
@@ -41,10 +41,14 @@ def condition_of(predicate: Callable[[Any, Any], Any]) -> Condition:
 
 
 class _OfCaller(msgspec.Struct, frozen=True, eq=False):
-    """A value that is taken from the principal when the policy is reduced; ``type`` is that of the field beside it."""
+    """A value that is taken from the principal when the policy is reduced; ``type`` is that of the field beside it.
+
+    Of ``several`` values there may be none, and that is no lack.
+    """
 
     path: tuple[str, ...]
     type: Any = None
+    several: bool = False
 
     __hash__ = None  # type: ignore[assignment]  # a symbol, as below
 
@@ -55,7 +59,11 @@ class _OfCaller(msgspec.Struct, frozen=True, eq=False):
         """
         value: Any = who
         for step in self.path:
+            if value is None:
+                return ()
             value = value.get(step) if isinstance(value, Mapping) else getattr(value, step)
+            if value is None and step == "circumstances":
+                raise LookupError("a row policy asks for the circumstances of a call, and this caller has none")
         members = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
         return tuple(fit for member in members if (fit := self._fitting(member)) is not None)
 
@@ -97,6 +105,15 @@ class _OfCaller(msgspec.Struct, frozen=True, eq=False):
         raise TypeError("turn it round: row.field.in_(who.roles), or check(...) for what looks at the caller only")
 
 
+def of_caller(*path: str, type_: Any = None, several: bool = False) -> Any:
+    """Return the symbol of a value of the caller, for templates that are made otherwise than by a predicate.
+
+    ``of_caller("claims", "region")``; ``type_`` is the type of the field beside it. Of ``several`` values there may be
+    none.
+    """
+    return _OfCaller(path, type_, several)
+
+
 _OF_THE_CALL = "what looks at the caller only is no row predicate: combine where(...) with role(...) or check(...)"
 
 
@@ -113,17 +130,23 @@ class _Who:
     def __getattr__(self, name: str) -> Any:
         if name not in Principal.__struct_fields__:
             raise AttributeError(f"a principal has no {name}: {', '.join(Principal.__struct_fields__)}")
-        return _Claims() if name == "claims" else _OfCaller((name,))
+        inner = _INNER.get(name)
+        if inner is not None:
+            return _Inner(name, inner)
+        return _ByName(name) if name in _BY_NAME else _OfCaller((name,))
 
     def __bool__(self) -> bool:
         raise TypeError(_OF_THE_CALL)
 
 
-class _Claims:
-    """The symbol of the caller's claims."""
+class _ByName:
+    """The symbol of what is known of the caller by names: claims, attributes."""
+
+    def __init__(self, of: str) -> None:
+        self._of = of
 
     def __getitem__(self, name: str) -> Any:
-        return _OfCaller(("claims", name))
+        return _OfCaller((self._of, name))
 
     def get(self, name: str) -> Any:
         return self[name]
@@ -133,6 +156,29 @@ class _Claims:
 
     def __bool__(self) -> bool:
         raise TypeError(_OF_THE_CALL)
+
+
+class _Inner:
+    """The symbol of what has fields of its own: the caller's actor, the circumstances of the call."""
+
+    def __init__(self, of: str, fields: tuple[str, ...]) -> None:
+        self._of = of
+        self._fields = fields
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._fields:
+            raise AttributeError(f"{self._of} has no {name}: {', '.join(self._fields)}")
+        return _OfCaller((self._of, name))
+
+    def __bool__(self) -> bool:
+        raise TypeError(_OF_THE_CALL)
+
+
+_BY_NAME = ("claims", "attributes")
+_INNER: Mapping[str, tuple[str, ...]] = {
+    "actor": ("id", "subject", "tenant", "roles", "scopes"),
+    "circumstances": Circumstances.__struct_fields__,
+}
 
 
 class _Row:
@@ -153,7 +199,7 @@ class _Name:
     def compare_(self, op: str, other: Any) -> Condition:
         if isinstance(other, _Name):
             return CompareFields(self.name_, op, other.name_)
-        if isinstance(other, (_Who, _Claims, _Row, Condition)):
+        if isinstance(other, (_Who, _ByName, _Inner, _Row, Condition)):
             raise TypeError(
                 f"{self.name_} is compared with no value: name a field of the caller, a claim or a constant"
             )
@@ -228,7 +274,7 @@ def _lacks(condition: Condition, who: Principal) -> bool:
         case Contains(_, _OfCaller() as text, _):
             return not isinstance(text.of(who), str)
         case Among(_, members):
-            return any(isinstance(m, _OfCaller) and not m.all_of(who) for m in members)
+            return any(isinstance(m, _OfCaller) and not m.several and not m.all_of(who) for m in members)
         case Not(of):
             return _lacks(of, who)
         case AllOf(parts) | AnyOf(parts):
@@ -242,7 +288,8 @@ def typed(condition: Condition, types: Mapping[str, Any]) -> Condition:
         case Compare(field, op, _OfCaller(path)):
             return Compare(field, op, _OfCaller(path, types.get(field)))
         case Among(field, members):
-            made = (_OfCaller(m.path, types.get(field)) if isinstance(m, _OfCaller) else m for m in members)
+            type_ = types.get(field)
+            made = (_OfCaller(m.path, type_, m.several) if isinstance(m, _OfCaller) else m for m in members)
             return Among(field, tuple(made))
         case Not(of):
             return Not(typed(of, types))
@@ -251,3 +298,17 @@ def typed(condition: Condition, types: Mapping[str, Any]) -> Condition:
         case AnyOf(parts):
             return AnyOf(tuple(typed(part, types) for part in parts))
     return condition
+
+
+def asks_circumstances(condition: Condition) -> bool:
+    """Say whether a template takes a value from the circumstances of a call."""
+    match condition:
+        case Compare(_, _, value) | Contains(_, value, _):
+            return isinstance(value, _OfCaller) and value.path[0] == "circumstances"
+        case Among(_, members):
+            return any(isinstance(m, _OfCaller) and m.path[0] == "circumstances" for m in members)
+        case Not(of):
+            return asks_circumstances(of)
+        case AllOf(parts) | AnyOf(parts):
+            return any(map(asks_circumstances, parts))
+    return False

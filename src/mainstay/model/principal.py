@@ -9,14 +9,18 @@ from uuid import UUID
 
 import msgspec
 
-_NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
+from mainstay.model.circumstances import Circumstances
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """The caller: a person, a machine, the service itself, or nobody known.
 
     ``id`` is what ``owner(...)`` policies compare with: the token's subject where it is a UUID, else a UUIDv5 made from
-    issuer and subject. ``claims`` holds what else the credentials said.
+    issuer and subject. ``claims`` holds what else the credentials said, ``attributes`` what the service itself knows of
+    the caller (``service.attributes``). Where somebody acts for the caller, ``actor`` is who (RFC 8693, section 4.1).
+    ``circumstances`` are there while a call is decided whose service has policies that ask for them.
     """
 
     id: UUID
@@ -24,13 +28,30 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     tenant: str | None = None
-    claims: Mapping[str, Any] = _NO_CLAIMS
+    claims: Mapping[str, Any] = _NOTHING
     authenticated: bool = True
     is_system: bool = False
+    actor: Principal | None = None
+    attributes: Mapping[str, Any] = _NOTHING
+    circumstances: Circumstances | None = None
 
     def acting_for(self, tenant: str) -> Principal:
         """Return this principal as it acts for a tenant: what a job does by itself, it does for one."""
         return msgspec.structs.replace(self, tenant=tenant)
+
+    def acted_for_by(self, actor: Principal) -> Principal:
+        """Return this principal as somebody acts for it: whose rows they are stays, what may be done is what both may.
+
+        The roles and scopes are those that both have. Raises ``ValueError`` for an actor that is nobody known, is the
+        service itself, or belongs to another tenant.
+        """
+        if not actor.authenticated or actor.is_system or self.is_system or not self.authenticated:
+            raise ValueError("only a known caller acts for another, and neither of them is the service itself")
+        if actor.tenant is not None and actor.tenant != self.tenant:
+            raise ValueError("an actor of one tenant acts for nobody of another")
+        return msgspec.structs.replace(
+            self, roles=self.roles & actor.roles, scopes=self.scopes & actor.scopes, actor=actor
+        )
 
     anonymous: ClassVar[Principal]
     system: ClassVar[Principal]

@@ -238,3 +238,7 @@ class Shapes:
         if shape is None:
             shape = self._known[struct] = shape_of(struct)
         return shape
+
+    def made(self) -> list[Shape]:
+        """Return the shapes that were asked for so far, in the order in which they were."""
+        return list(self._known.values())

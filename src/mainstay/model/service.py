@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, TypeVar, get_args, overload
 
 import msgspec
@@ -11,13 +11,16 @@ from mainstay.model.builtin import BuiltIn
 from mainstay.model.limits import Limit
 from mainstay.model.module import Module
 from mainstay.model.mounted import Mounted, MountKind
-from mainstay.model.operation import Source, caller_source
+from mainstay.model.operation import Source, caller_source, source_of
 from mainstay.model.versions import Version, versions_of
 
 Case = Literal["snake", "camel"]
 Lifetime = Literal["service", "call"]
 SeedProfile = Literal["development", "test", "production", "demo"]
 """Where a seed runs: in a profile, or where a service is shown (``mainstay run --demo``)."""
+
+MAX_KEEP = 60
+"""Seconds for which the attributes of a caller may be kept."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +35,14 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True):
     def runs_in(self, active: Collection[str]) -> bool:
         """Whether it is meant for one of these profiles."""
         return not self.profiles or not self.profiles.isdisjoint(active)
+
+
+class AttributeSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that loads what the service itself knows of a caller; ``keep`` is how many seconds it is kept."""
+
+    function: Callable[..., Any]
+    keep: float
+    source: Source
 
 
 class Provision(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +63,9 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
 class Service:
     """A backend: its modules, its limits, what it provides, and what its seeds put into a fresh database.
 
-    ``identity=Identity(...)`` gives it accounts. ``versions=["1", "2"]`` names those of its contract, the oldest first:
-    paths begin with ``/v1``, ``/v2`` then.
+    ``identity=Identity(...)`` gives it accounts. ``roles={"manager": ["support"], "support": []}`` declares the roles
+    of its callers, each with those that it brings along: policies name no other then. ``versions=["1", "2"]`` names
+    those of its contract, the oldest first: paths begin with ``/v1``, ``/v2`` then.
     """
 
     def __init__(
@@ -68,17 +80,22 @@ class Service:
         case: Case = "snake",
         versions: Sequence[str | Version] = (),
         identity: BuiltIn | None = None,
+        roles: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.name = name
         self.version = version
         self.title: str = title or name.replace("_", " ").replace("-", " ").capitalize()
         self.description = description
         self.identity = identity
-        self.modules: tuple[Module, ...] = (*modules, *(() if identity is None else identity.modules()))
+        brought = () if identity is None else tuple(identity.modules())
+        self.modules: tuple[Module, ...] = (*modules, *brought)
+        self.built_in: frozenset[str] = frozenset(module.name for module in brought)
+        self.roles = roles  # None: any name is a role
         self.limits: tuple[Limit, ...] = tuple(limits)
         self.case: Case = case
         self.versions: tuple[Version, ...] = versions_of(versions)  # the oldest first; none: paths without a prefix
         self.source: Source = caller_source(1)
+        self.attribute_source: AttributeSource | None = None
         self.provisions: list[Provision] = []
         self.mounts: list[Mounted] = []
         self.seeds: list[Seed] = []
@@ -100,6 +117,36 @@ class Service:
         self.provisions.append(
             Provision(type=type_, factory=factory, scope=scope, outside=outside, source=caller_source(1))
         )
+
+    @overload
+    def attributes(self, function: F, /) -> F: ...
+
+    @overload
+    def attributes(self, function: None = None, /, *, keep: float = 0.0) -> Callable[[F], F]: ...
+
+    def attributes(self, function: Any = None, /, *, keep: float = 0.0) -> Any:
+        """Declare the function that loads what the service itself knows of a caller, for policies to ask.
+
+        It is an async function of dependencies, ``who: Principal`` among them, that returns a mapping. It runs once a
+        call, as the service itself, before the call is allowed or refused; where it fails the call is answered 503.
+        ``keep`` (0 to 60 seconds) spares the next calls of the same caller the loading. A decorator with or without
+        arguments::
+
+            @shop.attributes
+            async def staff(who: Principal, people: Repository[Employee]) -> dict[str, object]: ...
+
+        Raises ``ValueError`` for a second source, and for another ``keep``.
+        """
+        if self.attribute_source is not None:
+            raise ValueError(f"attributes: the service has a source already, at {self.attribute_source.source}")
+        if not 0 <= keep <= MAX_KEEP:
+            raise ValueError(f"attributes: keep={keep} seconds, expected 0 to {MAX_KEEP}")
+
+        def declare(declared: F) -> F:
+            self.attribute_source = AttributeSource(function=declared, keep=keep, source=source_of(declared))
+            return declared
+
+        return declare if function is None else declare(function)
 
     def mount(
         self,

@@ -41,6 +41,10 @@ class Tenancy(RowPolicy, frozen=True):
         tenant = self.of(who)
         return FALSE if tenant is None else Compare(self.field, "eq", tenant)
 
+    @property
+    def circumstantial(self) -> bool:
+        return self.across is not None and self.across.circumstantial
+
     def __repr__(self) -> str:
         across = "" if self.across is None else f", across={self.across!r}"
         return f"tenancy({self.field!r}{across})"

@@ -26,9 +26,9 @@ E = TypeVar("E", bound=Entity)
 class AuditEntry(Dto):
     """One change of one row.
 
-    ``version`` is that of the row behind the change (of a row that is gone, the last); ``actor`` and ``tenant`` are
-    those of the caller, ``operation``, ``request_id`` and ``traceparent`` those of the call. ``changes`` holds the
-    fields that differ; of a secret one, that it does.
+    ``version`` is that of the row behind the change (of a row that is gone, the last); ``actor`` is who made it, and
+    ``subject`` in whose name, where that is somebody else; ``tenant`` is the caller's, ``operation``, ``request_id``
+    and ``traceparent`` those of the call. ``changes`` holds the fields that differ; of a secret one, that it does.
     """
 
     id: UUID
@@ -42,6 +42,8 @@ class AuditEntry(Dto):
     request_id: str
     traceparent: str | None
     changes: dict[str, Altered]
+    subject_id: UUID | None = None
+    subject: str | None = None
 
 
 class AuditTrail(Generic[E]):
@@ -131,4 +133,6 @@ def _entry(row: AuditRow, hidden: frozenset[str]) -> AuditEntry:
         request_id=row.request_id,
         traceparent=row.traceparent,
         changes={name: altered for name, altered in changes.items() if name not in hidden},
+        subject_id=row.subject_id,
+        subject=row.subject,
     )

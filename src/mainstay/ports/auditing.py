@@ -44,7 +44,10 @@ class Altered(Dto):
 
 
 class AuditRow(Entity):
-    """One change of one row, as it is stored. ``created_at`` is when it was made."""
+    """One change of one row, as it is stored. ``created_at`` is when it was made.
+
+    ``actor`` is who made it; where that was for somebody else, ``subject`` is in whose name.
+    """
 
     table_name: str
     row_id: UUID = field(index=True)
@@ -57,6 +60,8 @@ class AuditRow(Entity):
     request_id: str
     traceparent: str | None = None
     changes: dict[str, Altered]
+    subject_id: UUID | None = None
+    subject: str | None = None
 
 
 def audited(frame: Frame, request_id: str = "", traceparent: str | None = None) -> Frame:
@@ -96,7 +101,8 @@ class AuditedTransaction(Transaction):
     def write(self, plan: EntityPlan, entries: Sequence[tuple[AuditAction, UUID, int, dict[str, Altered]]]) -> None:
         """Queue entries: what was done, to which row, its version then, and the fields."""
         frame, (request_id, traceparent) = self._frame, self._origin
-        now = frame.clock.now()
+        now, who = frame.clock.now(), frame.who
+        by = who.actor or who
         made = [
             AuditRow(
                 id=frame.ids.next(),
@@ -107,13 +113,15 @@ class AuditedTransaction(Transaction):
                 row_id=row_id,
                 row_version=version,
                 action=action,
-                actor_id=frame.who.id,
-                actor=frame.who.subject,
-                tenant=frame.who.tenant,
+                actor_id=by.id,
+                actor=by.subject,
+                tenant=who.tenant,
                 operation=frame.operation,
                 request_id=request_id,
                 traceparent=traceparent,
                 changes=changes,
+                subject_id=None if by is who else who.id,
+                subject=None if by is who else who.subject,
             )
             for action, row_id, version, changes in entries
         ]

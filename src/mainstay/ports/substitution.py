@@ -10,7 +10,6 @@ from mainstay.model.conditions import (
     FALSE,
     TRUE,
     AllOf,
-    Always,
     AnyOf,
     Compare,
     CompareFields,
@@ -42,7 +41,7 @@ def after_change(condition: Condition, changes: Mapping[str, Any]) -> Condition:
     if named.isdisjoint(changes):
         return condition
     if named <= changes.keys():
-        return Always(holds(condition, SimpleNamespace(**changes)))
+        return TRUE if holds(condition, SimpleNamespace(**changes)) else FALSE
     assert isinstance(condition, CompareFields)  # the only leaf that looks at more than one field
     left, op, right = condition.left, condition.op, condition.right
     if left in changes:

@@ -165,6 +165,12 @@ class UnitOfWork:
             condition = self._filters[key] = policy.reduce(self.frame.who)
         return condition
 
+    def go_on_for(self, who: Principal) -> None:
+        """Go on for the caller as it is now: what it may see is found out anew."""
+        if who != self.frame.who:
+            self.frame = msgspec.structs.replace(self.frame, who=who)
+            self._filters = None
+
     def reach(self, plan: EntityPlan) -> Condition:
         """Return the condition under which the caller sees rows of a plan's entity."""
         policy = plan.policy

@@ -171,6 +171,10 @@ class Client:
         """Return a bearer token of a caller, good for this client's service."""
         return self._people.token(who)
 
+    def change(self, who: Principal, now: Principal | None) -> None:
+        """Have the token of a caller stand for another from now on, or (None) count no more: in running streams too."""
+        self._people.change(who, now)
+
     async def request(
         self,
         method: str,

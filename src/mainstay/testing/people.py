@@ -50,15 +50,25 @@ class KnownPeople(TokenVerifier):
 
     def __init__(self) -> None:
         self._known: dict[bytes, Principal] = {}
+        self._given: list[tuple[Principal, str]] = []
 
     def token(self, who: Principal) -> str:
         """Return a token of a caller."""
-        for token, known in self._known.items():
+        for known, token in self._given:
             if known == who:
-                return token.decode()
-        made = f"token-{len(self._known) + 1}"
+                return token
+        made = f"token-{len(self._given) + 1}"
+        self._given.append((who, made))
         self._known[made.encode()] = who
         return made
+
+    def change(self, who: Principal, now: Principal | None) -> None:
+        """Have the token of a caller stand for another from now on; None: it counts no more."""
+        token = self.token(who).encode()
+        if now is None:
+            self._known.pop(token, None)
+        else:
+            self._known[token] = now
 
     def verify(self, token: bytes) -> Principal | Awaitable[Principal]:
         try:

@@ -19,7 +19,10 @@ MAX_TRACE = 8000  # characters of a traceback
 
 
 class CallLine(msgspec.Struct, omit_defaults=True):
-    """A call as it stands in the log. ``duration_ms`` is in milliseconds; ``trace_id`` is that of ``traceparent``."""
+    """A call as it stands in the log. ``duration_ms`` is in milliseconds; ``trace_id`` is that of ``traceparent``.
+
+    ``principal`` is in whose name it was made, ``actor`` who made it, where that is somebody else.
+    """
 
     time: str
     level: str
@@ -40,6 +43,7 @@ class CallLine(msgspec.Struct, omit_defaults=True):
     attempts: int = 1
     error: str | None = None
     traceback: str | None = None
+    actor: str | None = None
 
 
 class OutgoingLine(msgspec.Struct, omit_defaults=True):
@@ -145,6 +149,7 @@ class LogObserver(Observer):
             call.attempts or 1,
             type(error).__name__ if error is not None and level != "info" else None,
             _trace(error) if error is not None and level != "info" else None,
+            None if who.actor is None else who.actor.subject,
         )
         self._write(self._format(line))
 
@@ -206,6 +211,7 @@ def pretty_line(line: Any) -> bytes:
     if isinstance(line, CallLine):
         code = f" {line.code}" if line.code else ""
         who = f" by {_printable(line.principal)}" if line.principal else ""
+        who += f" ({_printable(line.actor)} for them)" if line.actor else ""
         text = f"{line.status}{code} {line.method} {_printable(line.path)} \x1b[2m{line.operation}{who}"
         text += f" {line.duration_ms:.1f} ms {line.request_id}\x1b[0m"
     elif isinstance(line, OutgoingLine):

@@ -62,11 +62,19 @@ class _Who(msgspec.Struct, omit_defaults=True):
     claims: dict[str, Any] = {}
     authenticated: bool = True
     is_system: bool = False
+    actor: _Who | None = None
 
 
 def encode_principal(who: Principal) -> str:
-    """Return a principal as JSON text, the same text for the same principal."""
-    told = _Who(
+    """Return a principal as JSON text, the same text for the same principal.
+
+    What the service knows of it, and the circumstances of its call, are not part of it: a consumer finds out its own.
+    """
+    return _encode(_told(who)).decode()
+
+
+def _told(who: Principal) -> _Who:
+    return _Who(
         str(who.id),
         who.subject,
         sorted(who.roles),
@@ -75,8 +83,8 @@ def encode_principal(who: Principal) -> str:
         dict(who.claims),
         who.authenticated,
         who.is_system,
+        None if who.actor is None else _told(who.actor),
     )
-    return _encode(told).decode()
 
 
 def decode_principal(text: str) -> Principal:

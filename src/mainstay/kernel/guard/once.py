@@ -196,6 +196,8 @@ def store_reply(call: Call, reply: Reply, transaction: Transaction, ports: Ports
 def _scope(call: Call, key: str) -> bytes:
     who = call.principal
     own = f"{who.id}/{who.subject}" if who.authenticated else f"anonymous/{call.peer}"
+    if who.actor is not None:
+        own += f"/{who.actor.id}/{who.actor.subject}"
     text = "\x00".join((who.tenant or "", own, call.operation.name, key))
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
 

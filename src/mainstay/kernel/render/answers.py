@@ -17,6 +17,7 @@ from mainstay.kernel.streamed import Item, items_of
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.inputs import File, Page, Stream
 from mainstay.model.operation import OperationKind
+from mainstay.model.principal import Principal
 from mainstay.model.problem import Internal
 from mainstay.model.schema import attribute_of
 from mainstay.model.signature import Source
@@ -124,26 +125,29 @@ class _Binder:
         def render(call: Call, value: Any) -> Reply:
             if not isinstance(value, Stream | AsyncIterator):
                 raise self._wrong(value)
-            return Reply(status=self._status, stream=self._items(items_of(value), view, Look(call.principal), name))
+            return Reply(status=self._status, stream=self._items(items_of(value), view, call, name))
 
         return render
 
     async def _items(
-        self, items: AsyncIterator[Any], view: View | None, look: Look, name: str | None
+        self, items: AsyncIterator[Any], view: View | None, call: Call, name: str | None
     ) -> AsyncIterator[Item]:
-        shown: Callable[[Any], Any]
-        if view is None:
-            shown = lambda item: self._views.any(item, look)  # noqa: E731 - one of three
-        elif view.open(look.who):
-            shown = lambda item: item  # noqa: E731 - one of three
-        else:
-            shown = lambda item: view.show(item, look)  # noqa: E731 - one of three
+        who, shown = call.principal, self._shown(view, call.principal)
         source: Any = items if hasattr(items, "aclose") else _closable(items)
         async with aclosing(source):
             async for item in source:
                 if view is not None and type(item) is not view.struct:
                     raise self._wrong(item)
+                if call.principal is not who:  # it was judged anew, and may be shown more or less than before
+                    who, shown = call.principal, self._shown(view, call.principal)
                 yield Item(self._bytes(shown(item)), None if name is None else _id_text(getattr(item, name)))
+
+    def _shown(self, view: View | None, who: Principal) -> Callable[[Any], Any]:
+        """Return what makes of an item what a caller is shown of it."""
+        look = Look(who)
+        if view is None:
+            return lambda item: self._views.any(item, look)
+        return (lambda item: item) if view.open(who) else lambda item: view.show(item, look)
 
     def _only(self, call: Call) -> Only:
         return None if self._find is None else call.inputs[self._find].fields

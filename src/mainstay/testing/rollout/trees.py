@@ -25,8 +25,10 @@ class Tree(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def old_tree(project: Path, wanted: str) -> Iterator[Tree]:
+def old_tree(project: Path, wanted: str, said: str = "--old") -> Iterator[Tree]:
     """Have the files of the old version: a folder as it stands, or else a git revision, which is gone afterwards.
+
+    ``said`` is the argument that names it.
 
     Raises ``Refusal`` where ``wanted`` is neither.
     """
@@ -35,8 +37,10 @@ def old_tree(project: Path, wanted: str) -> Iterator[Tree]:
         yield Tree(folder.resolve(), str(folder))
         return
     if folder.is_dir():
-        raise Refusal(f"--old {wanted}: there is no {FILE} in this folder", "name the folder of a project")
-    commit = _git(project, "rev-parse", "--verify", "--quiet", "--short", f"{wanted}^{{commit}}", said=wanted)
+        raise Refusal(f"{said} {wanted}: there is no {FILE} in this folder", "name the folder of a project")
+    commit = _git(
+        project, "rev-parse", "--verify", "--quiet", "--short", f"{wanted}^{{commit}}", said=f"{said} {wanted}"
+    )
     inside = _git(project, "rev-parse", "--show-prefix")
     with tempfile.TemporaryDirectory(prefix="mainstay-old-") as name:
         place = Path(name) / "tree"
@@ -45,7 +49,7 @@ def old_tree(project: Path, wanted: str) -> Iterator[Tree]:
         try:
             root = place / inside
             if not (root / FILE).is_file():
-                raise Refusal(f"--old {wanted}: {inside or './'}{FILE} is not in that revision")
+                raise Refusal(f"{said} {wanted}: {inside or './'}{FILE} is not in that revision")
             if (project / ".env").is_file() and not (root / ".env").exists():
                 copyfile(project / ".env", root / ".env")
             yield Tree(root, f"{wanted} ({commit})")
@@ -69,7 +73,7 @@ def _git(project: Path, *arguments: str, said: str = "") -> str:
     if done.returncode:
         if said:
             raise Refusal(
-                f"--old {said}: neither a folder nor a revision of the repository of {project}",
+                f"{said}: neither a folder nor a revision of the repository of {project}",
                 *([done.stderr.strip()] if done.stderr.strip() else []),
             )
         raise Refusal(f"git {arguments[0]}: {done.stderr.strip()}")

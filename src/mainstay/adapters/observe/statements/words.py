@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -24,38 +24,45 @@ from mainstay.ports.rows import Aggregate, Change, Merge, Query
 _SIGNS: Mapping[str, str] = MappingProxyType({"eq": "=", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="})
 
 
-def condition_words(condition: Condition) -> str:
-    """Return a condition in words. A list is one ``?``, however many members it has."""
+def _sign(_value: Any) -> str:
+    return "?"
+
+
+def condition_words(condition: Condition, told: Callable[[Any], str] = _sign) -> str:
+    """Return a condition in words. A list is one ``?``, however many members it has.
+
+    ``told`` says what stands for a value, where that is not a ``?``.
+    """
     match condition:
         case Always(value):
             return "always" if value else "never"
         case Compare(field, op, None):
             return f"{field} is {'not ' if op == 'ne' else ''}null"
-        case Compare(field, op, _):
-            return f"{field} {_SIGNS[op]} ?"
-        case Among(field, _):
-            return f"{field} in (?)"
+        case Compare(field, op, value):
+            return f"{field} {_SIGNS[op]} {told(value)}"
+        case Among(field, values):
+            return f"{field} in ({'?' if told is _sign else ', '.join(map(told, values))})"
         case Contains() | HasWord():
-            return _found_words(condition)
+            return _found_words(condition, told)
         case CompareFields(left, op, right):
             return f"{left} {_SIGNS[op]} {right}"
         case Not(of):
-            return f"not ({condition_words(of)})"
+            return f"not ({condition_words(of, told)})"
         case AllOf(parts):
-            return " and ".join(_part(part) for part in parts)
+            return " and ".join(_part(part, told) for part in parts)
         case AnyOf(parts):
-            return " or ".join(_part(part) for part in parts)
+            return " or ".join(_part(part, told) for part in parts)
     raise TypeError(f"{type(condition).__name__} is no condition")
 
 
-def _found_words(condition: Contains | HasWord) -> str:
+def _found_words(condition: Contains | HasWord, told: Callable[[Any], str]) -> str:
     if isinstance(condition, HasWord):
-        return f"{', '.join(condition.fields)} has a word that starts with ?"
-    return f"{condition.field} {'starts with' if condition.at == 'start' else 'contains'} ?"
+        return f"{', '.join(condition.fields)} has a word that starts with {told(condition.word)}"
+    return f"{condition.field} {'starts with' if condition.at == 'start' else 'contains'} {told(condition.text)}"
 
 
-def _part(condition: Condition) -> str:
-    words = condition_words(condition)
+def _part(condition: Condition, told: Callable[[Any], str] = _sign) -> str:
+    words = condition_words(condition, told)
     return f"({words})" if isinstance(condition, AllOf | AnyOf) else words
 
 
