@@ -8,6 +8,7 @@ from mainstay.model.inputs import File, Find, Many, One, Page, Patch, RawBody, S
 from mainstay.model.limits import Limit, limit
 from mainstay.model.module import Module
 from mainstay.model.operation import signed
+from mainstay.model.personal import person
 from mainstay.model.policy import Policy, anyone, authenticated, check, owner, role, scope, where
 from mainstay.model.principal import Principal
 from mainstay.model.problem import (
@@ -126,6 +127,7 @@ __all__ = [
     "ne",
     "not_",
     "owner",
+    "person",
     "related",
     "resume_after",
     "role",

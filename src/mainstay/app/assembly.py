@@ -21,6 +21,7 @@ from mainstay.app import readiness
 from mainstay.app.credentials import Credentials, resolve
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.objects import make_blobs
+from mainstay.app.privacy.keys import field_cipher
 from mainstay.app.readiness import Readiness
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
@@ -209,6 +210,7 @@ def assemble(
         sealer=(sealer := _sealer(credentials)),
         observer=observer,
         tokens=_verifier(settings, credentials, clock),
+        cipher=field_cipher(settings),
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
@@ -219,15 +221,20 @@ def assemble(
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
+    _check(bound, settings)
+    if any(one.signature.answer[0] == "page" for one in bound.operations):
+        sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
+    return Application(settings, bound, place)
+
+
+def _check(bound: Bound, settings: Settings) -> None:
+    """Raise what is wrong with a service that was bound."""
     note_reserved(bound)
     note_mounts(bound)
     if bound.faults:
         raise StartupFailed(bound.faults)
     _check_tokens(bound, settings)
     _check_workers(bound, settings)
-    if any(one.signature.answer[0] == "page" for one in bound.operations):
-        sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
-    return Application(settings, bound, place)
 
 
 def _inputs(settings: Settings) -> InputLimits:

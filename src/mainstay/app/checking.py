@@ -35,6 +35,7 @@ class _AnySecret(dict[str, Secret[str]]):
 
 def inspect(service: Service) -> Bound:
     """Return the service bound to memory. All start-up faults are in its ``faults``."""
+    from mainstay.adapters.crypto.field_cipher import AesFieldCipher
     from mainstay.adapters.crypto.sealer import AeadSealer
     from mainstay.adapters.local.clock import SystemClock
     from mainstay.adapters.local.entropy import SystemEntropy
@@ -53,6 +54,7 @@ def inspect(service: Service) -> Bound:
         entropy=SystemEntropy(),
         sealer=AeadSealer([DEVELOPMENT_MARK * 2]),
         observer=_Nobody(),
+        cipher=AesFieldCipher([DEVELOPMENT_MARK * 2]),
     )
     bound = bind(service, ports, known=dependencies(clock, MemoryBlobs(clock)), secrets=_AnySecret())
     note_reserved(bound)

@@ -15,7 +15,9 @@ from mainstay.model.naming import table_name
 from mainstay.model.operation import Signed, Source
 from mainstay.model.operation_checks import check_operation, lifetime_faults, path_fault
 from mainstay.model.option_checks import check_options
+from mainstay.model.personal_checks import check_person
 from mainstay.model.policy import Owner, Policy, Where
+from mainstay.model.protection_checks import check_encrypted_uses, encrypted_in
 from mainstay.model.relation_checks import check_relation
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.service import Case, Service
@@ -162,6 +164,8 @@ def _check_entity(blueprint: Blueprint, entity: type[Entity]) -> None:
     if entity.__mainstay_rows__ is not None:
         _check_policy(blueprint, entity.__mainstay_rows__, shape, entity, f"{entity.__name__} rows=")
     check_options(blueprint, entity, shape)
+    check_encrypted_uses(blueprint, entity, shape)
+    check_person(blueprint, entity, shape)
     for name in STANDARD_FIELDS:
         if entity.__mainstay_fields__[name] is not Entity.__mainstay_fields__[name]:
             blueprint.fault(entity, f"{entity.__name__}.{name}", "every entity has this field already: name another")
@@ -177,6 +181,8 @@ def _check_policy(blueprint: Blueprint, policy: Any, shape: Shape, source: Any, 
     if not isinstance(policy, Policy):
         blueprint.fault(source, subject, f"{policy!r} is no policy")
         return
+    for name in encrypted_in(policy, shape):
+        blueprint.fault(source, subject, f"it looks at {name}, which is encrypted", "decide by another field")
     for part in policy.parts():
         if isinstance(part, Owner):
             attribute = shape.by_name.get(part.field)

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from mainstay.model.fields import MISSING, FieldSpec, Relation
+from mainstay.model.personal import Person, named
 from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.model.tenancy import TENANT_LENGTH, Tenancy
 from mainstay.model.values import UNASSIGNED
@@ -19,15 +20,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What an entity is besides its fields. A class has those of its base, unless it says otherwise.
 
     ``soft_delete``: a deleted row is kept, and left out of everything. ``audit``: each change is written down.
+    ``person``: whose the rows are, and what becomes of them when that person is erased.
     """
 
     tenancy: Tenancy | None = None
     soft_delete: bool = False
     audit: bool = False
+    person: Person | None = None
 
 
 def options_of(
-    inherited: Options, *, tenant: str | Tenancy | None, soft_delete: bool | None, audit: bool | None
+    inherited: Options,
+    *,
+    tenant: str | Tenancy | None,
+    soft_delete: bool | None,
+    audit: bool | None,
+    person: str | Person | None,
 ) -> Options:
     """Return the options of a class: its own words, else those of its base."""
     said: dict[str, Any] = {}
@@ -39,6 +47,8 @@ def options_of(
         said["soft_delete"] = soft_delete
     if audit is not None:
         said["audit"] = audit
+    if person is not None:
+        said["person"] = named(person)
     return msgspec.structs.replace(inherited, **said)
 
 

@@ -26,6 +26,7 @@ from mainstay.kernel.bound import Ports
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.records import OutboxMessage
 from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.protect import encrypting
 from mainstay.model.conditions import Condition
 from mainstay.model.faults import StartupFailed
 from mainstay.model.operation import source_of
@@ -36,7 +37,7 @@ from mainstay.ports.ids import Ids
 from mainstay.ports.store import Store
 from mainstay.testing.answer import Answer
 from mainstay.testing.backstage import Backstage
-from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
+from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds, fixed_cipher
 from mainstay.testing.people import KnownPeople
 from mainstay.testing.queries import watched
 from mainstay.testing.recorder import Recorder
@@ -94,6 +95,7 @@ class Client:
             sealer=ClearSealer(),
             observer=self.recorder,
             tokens=self._people,
+            cipher=fixed_cipher(),
         )
         known = dependencies(self.clock, MemoryBlobs(self.clock))
         self.bound: Bound = bind(_with(service, replace or {}), ports, known=known, secrets=secrets)
@@ -101,7 +103,8 @@ class Client:
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
-        self._backstage = Backstage(own, self.bound.plans, ports.clock, ports.ids, ports.sealer)
+        behind = encrypting(own, self.bound.plans, ports.cipher, self.recorder)
+        self._backstage = Backstage(behind, self.bound.plans, ports.clock, ports.ids, ports.sealer)
         self._relay: Relay = self.bound.relay("test")
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
