@@ -51,6 +51,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI 3 application: called with scope, receive and send."""
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
+_CLOSED = "the client is not open: async with Client(service) as client"
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -105,7 +106,7 @@ class Client:
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
         behind = encrypting(own, self.bound.plans, ports.cipher, self.recorder)
         self._backstage = Backstage(behind, self.bound.plans, ports.clock, ports.ids, ports.sealer)
-        self._relay: Relay = self.bound.relay("test")
+        self._relay: Relay | None = None
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
 
@@ -116,6 +117,7 @@ class Client:
             store = self.bound.ports.store
             await store.start(self.bound.tables)
             stack.push_async_callback(store.stop)
+            self._relay = self.bound.relay("test")  # it listens to the store, which must be open
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             await stack.enter_async_context(living(self._mounts, self.recorder))
@@ -173,7 +175,7 @@ class Client:
         several of one name as a list of pairs; ``fields`` stand beside them.
         """
         if self._http is None:
-            raise RuntimeError("the client is not open: async with Client(service) as client")
+            raise RuntimeError(_CLOSED)
         sent = {"accept": "application/json", **{name.lower(): value for name, value in (headers or {}).items()}}
         if who is not None:
             sent.setdefault("authorization", f"Bearer {self.token(who)}")
@@ -235,16 +237,19 @@ class Client:
         A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
         come by the client's clock.
         """
-        before = self._relay.counters.delivered
+        relay = self._relay
+        if relay is None:
+            raise RuntimeError(_CLOSED)
+        before = relay.counters.delivered
         for _ in range(_ROUNDS):
-            done = self._relay.counters.delivered
-            await self._relay.deliver()
+            done = relay.counters.delivered
+            await relay.deliver()
             unexpected = self.recorder.unexpected()
             if unexpected is not None and self.raise_errors:
                 raise unexpected
-            if self._relay.counters.delivered == done:
+            if relay.counters.delivered == done:
                 break
-        return self._relay.counters.delivered - before
+        return relay.counters.delivered - before
 
 
 def _with(service: Service, replace: Mapping[Any, Any]) -> Service:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import apsw
 import asyncpg
 import msgspec
 import postgres_schemas
@@ -30,7 +30,8 @@ Dump = Callable[[], Awaitable[str]]
 
 
 async def _sqlite_dump(path: Path) -> str:
-    with closing(sqlite3.connect(path)) as connection:
+    # By the library that the store is on: another one in this process would let go of the locks of the file.
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows = [str(row) for name in names for row in connection.execute(f'SELECT * FROM "{name}"')]
     return "\n".join(rows)

@@ -139,12 +139,13 @@ class Round:
         await self._take_away(claim.entity, ids)
 
     async def _let_go(self, plan: EntityPlan, ids: Sequence[UUID]) -> None:
-        """Empty the fields by which rows of one entity refer to each other, for they go one after another."""
+        """Empty the fields by which rows of the same entity refer to those that go, and would keep them."""
+        stored = self._unit.transaction().rows(plan.shape.type)
         for reference in plan.references:
-            if reference.entity is plan.shape.type and plan.shape.by_name[reference.field].optional:
-                for where in _by_id(ids):
-                    change = Change(where=where, changes={reference.field: None})
-                    await self._unit.transaction().rows(plan.shape.type).apply(change)
+            attribute = plan.shape.by_name[reference.field]
+            own = reference.entity is plan.shape.type and attribute.spec.on_delete == "restrict"
+            for where in _by_id(ids, reference.field) if own and attribute.optional else ():
+                await stored.apply(Change(where=where, changes={reference.field: None}))
 
     async def _empty(self, claim: Claim, rows: Sequence[Any]) -> None:
         self.rows[claim.entity] = len(rows)
@@ -197,6 +198,6 @@ def _names(text: str, marks: frozenset[str]) -> bool:
     return any(found.lower() in marks for found in _UUID.findall(text))
 
 
-def _by_id(ids: Sequence[UUID]) -> Iterator[Condition]:
+def _by_id(ids: Sequence[UUID], field: str = "id") -> Iterator[Condition]:
     for start in range(0, len(ids), MANY_IDS):
-        yield Among("id", tuple(ids[start : start + MANY_IDS]))
+        yield Among(field, tuple(ids[start : start + MANY_IDS]))
