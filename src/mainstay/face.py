@@ -10,6 +10,7 @@ from mainstay.model.inputs import File, Find, Many, One, Page, Patch, RawBody, S
 from mainstay.model.limits import Limit, limit
 from mainstay.model.module import Module
 from mainstay.model.operation import signed
+from mainstay.model.personal import person
 from mainstay.model.policy import Policy, anyone, authenticated, check, owner, role, scope, where
 from mainstay.model.principal import Principal
 from mainstay.model.problem import (
@@ -141,6 +142,7 @@ __all__ = [
     "network",
     "not_",
     "owner",
+    "person",
     "protocol",
     "related",
     "resume_after",

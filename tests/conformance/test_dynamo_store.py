@@ -19,6 +19,7 @@ from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
+from mainstay.testing.conformance.encryption import EncryptionConformance
 from mainstay.testing.conformance.filters import FiltersConformance
 from mainstay.testing.conformance.isolation import IsolationConformance
 from mainstay.testing.conformance.paging import PagingConformance
@@ -93,6 +94,10 @@ class TestConstraints(_Dynamo, ConstraintsConformance):
 
 
 @pytest.mark.long
+class TestEncryption(_Dynamo, EncryptionConformance):
+    pass
+
+
 class TestFilters(_Dynamo, FiltersConformance):
     pass
 

@@ -11,6 +11,7 @@ from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
+from mainstay.testing.conformance.encryption import EncryptionConformance
 from mainstay.testing.conformance.filters import FiltersConformance
 from mainstay.testing.conformance.isolation import IsolationConformance
 from mainstay.testing.conformance.paging import PagingConformance
@@ -40,6 +41,10 @@ class TestRepository(_Memory, RepositoryConformance):
 
 
 class TestConstraints(_Memory, ConstraintsConformance):
+    pass
+
+
+class TestEncryption(_Memory, EncryptionConformance):
     pass
 
 

@@ -16,6 +16,7 @@ from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
+from mainstay.testing.conformance.encryption import EncryptionConformance
 from mainstay.testing.conformance.filters import FiltersConformance
 from mainstay.testing.conformance.isolation import IsolationConformance
 from mainstay.testing.conformance.paging import PagingConformance
@@ -68,6 +69,10 @@ class TestClaims(_Mongo, ClaimsConformance):
 
 
 class TestConstraints(_Mongo, ConstraintsConformance):
+    pass
+
+
+class TestEncryption(_Mongo, EncryptionConformance):
     pass
 
 

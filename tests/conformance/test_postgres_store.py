@@ -14,6 +14,7 @@ from mainstay.testing.conformance.audit import AuditConformance
 from mainstay.testing.conformance.bulk import BulkConformance
 from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
+from mainstay.testing.conformance.encryption import EncryptionConformance
 from mainstay.testing.conformance.filters import FiltersConformance
 from mainstay.testing.conformance.isolation import IsolationConformance
 from mainstay.testing.conformance.paging import PagingConformance
@@ -63,6 +64,10 @@ class TestClaims(_Postgres, ClaimsConformance):
 
 
 class TestConstraints(_Postgres, ConstraintsConformance):
+    pass
+
+
+class TestEncryption(_Postgres, EncryptionConformance):
     pass
 
 

@@ -8,7 +8,7 @@ from mainstay import Ask, Entity, Event, Find, Module, Page, Repository, authent
 mailbox = Module("mailbox")
 
 
-class Letter(Entity, rows=owner("customer_id")):
+class Letter(Entity, rows=owner("customer_id"), person="customer_id"):
     """A letter to a customer."""
 
     customer_id: UUID = field(immutable=True, index=True)

@@ -23,6 +23,7 @@ from mainstay.app.identity_accounts import with_accounts
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.objects import make_blobs
 from mainstay.app.outgoing import http_resolvers, make_http, uses_http
+from mainstay.app.privacy.keys import field_cipher
 from mainstay.app.readiness import Readiness
 from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
@@ -238,6 +239,7 @@ def assemble(
         sealer=(sealer := _sealer(credentials)),
         observer=observer,
         tokens=verifier if sessions is None else sessions.verifier,
+        cipher=field_cipher(settings),
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )

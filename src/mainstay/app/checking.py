@@ -36,6 +36,7 @@ class _AnySecret(dict[str, Secret[str]]):
 
 def inspect(service: Service) -> Bound:
     """Return the service bound to memory. All start-up faults are in its ``faults``."""
+    from mainstay.adapters.crypto.field_cipher import AesFieldCipher
     from mainstay.adapters.crypto.sealer import AeadSealer
     from mainstay.adapters.local.clock import SystemClock
     from mainstay.adapters.local.entropy import SystemEntropy
@@ -55,6 +56,7 @@ def inspect(service: Service) -> Bound:
         entropy=SystemEntropy(),
         sealer=AeadSealer([DEVELOPMENT_MARK * 2]),
         observer=_Nobody(),
+        cipher=AesFieldCipher([DEVELOPMENT_MARK * 2]),
     )
     service = with_accounts(service, Settings(profile="test"), clock)
     known = dependencies(clock, MemoryBlobs(clock), MemoryHttp())

@@ -31,7 +31,8 @@ async def seed(bound: Bound, profiles: Collection[str] = ()) -> list[str]:
             continue
         function = declared.function
         system = Principal.system if declared.tenant is None else Principal.system.acting_for(declared.tenant)
-        call = Call(operation=_bind(bound, function), protocol="seed", principal=system)
+        command = command_of(bound, f"seed:{function.__name__}", function)
+        call = Call(operation=command, protocol="seed", principal=system)
         try:
             await call.operation.invoke(call)
         except Problem as problem:
@@ -43,15 +44,18 @@ async def seed(bound: Bound, profiles: Collection[str] = ()) -> list[str]:
     return names
 
 
-def _bind(bound: Bound, function: Callable[..., Any]) -> BoundOperation:
-    """Bind a seed as a command that no protocol can reach."""
+def command_of(bound: Bound, name: str, function: Callable[..., Any]) -> BoundOperation:
+    """Bind a function as a command that no protocol can reach. Raises ``Refusal`` where it asks for what is not there.
+
+    It is run once: it may do anything.
+    """
     operation = Operation(
-        name=f"seed:{function.__name__}",
+        name=name,
         kind=OperationKind.COMMAND,
         module="",
         function=function,
         source=source_of(function),
-        external=True,  # it is run once: it may do anything
+        external=True,
     )
     signature, resolvers = _needs(bound, operation)
     ports = bound.ports

@@ -32,6 +32,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "prove": Command("show what is promised on this service: a rollout", "mainstay.cli.commands.prove"),
         "accounts": Command("make accounts and look after them", "mainstay.cli.commands.accounts"),
         "keys": Command("list, rotate and retire the keys that tokens are signed with", "mainstay.cli.commands.keys"),
+        "privacy": Command(
+            "export and erase a person's data, rotate the key of encrypted fields", "mainstay.cli.commands.privacy"
+        ),
         "token": Command("print a token for development", "mainstay.cli.commands.token"),
     }
 )

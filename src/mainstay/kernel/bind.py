@@ -20,6 +20,7 @@ from mainstay.kernel.guard.once import once
 from mainstay.kernel.guard.signed import signature_stage
 from mainstay.kernel.invoke import Plan, bind_invoke
 from mainstay.kernel.plans import plan_entities
+from mainstay.kernel.protect import protected
 from mainstay.kernel.providers import Providers, Resolver, Unresolved, port_resolvers
 from mainstay.kernel.reach import reaches_loop, reads_once
 from mainstay.kernel.render import bind_render
@@ -40,6 +41,7 @@ from mainstay.model.signature import Source
 from mainstay.model.structs import Entity
 from mainstay.model.versions import labels
 from mainstay.ports.ask import Ask
+from mainstay.ports.encryption import tables_of
 from mainstay.ports.security_log import SecurityRecord
 from mainstay.ports.store import Table
 from mainstay.ports.unit_of_work import EntityPlan
@@ -92,6 +94,7 @@ def bind(
     """
     blueprint = check_service(service)
     plans = plan_entities(blueprint)
+    ports = protected(ports, plans, blueprint)
     directory = Directory()
     asked = Resolver(make=lambda scope: LocalAsk(directory, scope), tasks=True)
     providers = Providers(service.provisions, {**port_resolvers(ports), **(known or {}), Ask: asked}, plans)
@@ -107,20 +110,24 @@ def bind(
             consumers.setdefault(_event_name(blueprint, planned.operation), []).append(bound)
         operations.append(bound)
         directory.add(bound)
-    for provision, message in providers.faults():
-        blueprint.fault(provision.source, f"provide({getattr(provision.type, '__name__', provision.type)})", message)
+    _note_provisions(blueprint, providers)
     return Bound(
         service=service,
         blueprint=blueprint,
         operations=operations,
         consumers=consumers,
         plans=plans,
-        tables=tuple(Table(shape=p.shape, name=p.table, module=p.module) for p in plans.values()),
+        tables=tables_of(plans.values()),
         providers=providers,
         faults=blueprint.faults,
         ports=ports,
         bell=binder.bell,
     )
+
+
+def _note_provisions(blueprint: Blueprint, providers: Providers) -> None:
+    for provision, message in providers.faults():
+        blueprint.fault(provision.source, f"provide({getattr(provision.type, '__name__', provision.type)})", message)
 
 
 def _all_planned(blueprint: Blueprint) -> list[Planned]:

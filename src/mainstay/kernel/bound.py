@@ -13,6 +13,7 @@ from mainstay.model.problem import Problem
 from mainstay.model.signature import Signature
 from mainstay.model.structs import Entity
 from mainstay.ports.clock import Clock
+from mainstay.ports.encryption import FieldCipher
 from mainstay.ports.ids import Entropy, Ids
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Observer
@@ -46,6 +47,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     sealer: Sealer
     observer: Observer
     tokens: TokenVerifier | None = None
+    cipher: FieldCipher | None = None  # where fields are encrypted
     recent: RecentWrites | None = None  # where queries may go to a replica, which lags
     held_seconds: float | None = None  # in development: warn of a transaction held open over a longer wait
 

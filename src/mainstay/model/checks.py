@@ -14,8 +14,10 @@ from mainstay.model.naming import table_name
 from mainstay.model.operation import Signed, Source
 from mainstay.model.operation_checks import check_operation, lifetime_faults, path_fault
 from mainstay.model.option_checks import check_options
+from mainstay.model.personal_checks import check_person
 from mainstay.model.policy import Policy
 from mainstay.model.policy_checks import check_policy, check_roles
+from mainstay.model.protection_checks import check_encrypted_uses
 from mainstay.model.relation_checks import check_relation
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.service import Case, Service
@@ -163,6 +165,8 @@ def _check_entity(blueprint: Blueprint, entity: type[Entity]) -> None:
     if entity.__mainstay_rows__ is not None:
         check_policy(blueprint, entity.__mainstay_rows__, shape, entity, f"{entity.__name__} rows=")
     check_options(blueprint, entity, shape)
+    check_encrypted_uses(blueprint, entity, shape)
+    check_person(blueprint, entity, shape)
     for name in STANDARD_FIELDS:
         if entity.__mainstay_fields__[name] is not Entity.__mainstay_fields__[name]:
             blueprint.fault(entity, f"{entity.__name__}.{name}", "every entity has this field already: name another")

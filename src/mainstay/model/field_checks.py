@@ -14,11 +14,9 @@ from mainstay.model.checking import check_value
 from mainstay.model.fields import MISSING
 from mainstay.model.patterns import linear_fault
 from mainstay.model.problem import Fault
+from mainstay.model.protection_checks import Told, check_protection
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.structs import Entity, wrapped_pattern
-
-Told = tuple[str, str | None]
-"""What is wrong, and what to do."""
 
 _NUMERIC = frozenset({FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.DECIMAL})
 _SIZED = frozenset({FieldKind.STRING, FieldKind.BYTES, FieldKind.LIST, FieldKind.MAP})
@@ -29,6 +27,7 @@ def check_field(blueprint: Blueprint, struct: Any, attribute: Attribute) -> None
     """Note the faults of one field of a struct."""
     subject = f"{struct.__name__}.{attribute.name}"
     found = [*_misfits(attribute), *_reference_misfits(attribute), *_search_misfits(struct, attribute)]
+    found += check_protection(struct, attribute)
     if not found:  # what does not fit its type has no sound bounds to compare with
         found = [*_bounds_faults(attribute), *check_patterns(attribute)]
     if not found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -44,6 +44,8 @@ class FieldSpec(msgspec.Struct, frozen=True, kw_only=True):
     read_only: bool = False
     write_only: bool = False
     secret: bool = False
+    encrypted: bool | str = False
+    personal: bool | Literal["blob"] = False
     read: Policy | None = None
     write: Policy | None = None
     examples: tuple[Any, ...] = ()
@@ -103,6 +105,8 @@ def field(
     read_only: bool = False,
     write_only: bool = False,
     secret: bool = False,
+    encrypted: bool | str = False,
+    personal: bool | Literal["blob"] = False,
     read: Policy | None = None,
     write: Policy | None = None,
     examples: tuple[Any, ...] = (),
@@ -115,7 +119,10 @@ def field(
     Store: ``unique``, ``index``, ``searchable`` (found by its words), ``references`` (an entity or its name) with
     ``on_delete`` "restrict", "cascade" or "null". Access: ``immutable`` is set once; ``read_only`` never comes from a
     body; ``write_only`` and ``secret`` never go into an answer; ``read`` and ``write`` are policies that mask the
-    field. Faults are reported at start-up.
+    field. Protection: ``encrypted`` fields of an entity are stored encrypted, and rows cannot be found by them; a text
+    in place of True is the label that they are bound to, to be given when the field or its entity gets another name.
+    ``personal`` fields say something about the person that the entity's ``person=`` names; "blob": they hold the key of
+    an object. Faults are reported at start-up.
     """
     return FieldSpec(**locals())  # the parameters are those of the spec, one for one
 

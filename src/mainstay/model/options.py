@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from mainstay.model.fields import MISSING, FieldSpec, Relation
+from mainstay.model.personal import Person, named
 from mainstay.model.soft_deletion import DELETED_AT
 from mainstay.model.tenancy import TENANT_LENGTH, Tenancy
 from mainstay.model.values import UNASSIGNED
@@ -20,12 +21,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     ``soft_delete``: a deleted row is kept, and left out of everything. ``audit``: each change is written down.
     ``append_only``: rows are added and read; none is changed or deleted.
+    ``person``: whose the rows are, and what becomes of them when that person is erased.
     """
 
     tenancy: Tenancy | None = None
     soft_delete: bool = False
     audit: bool = False
     append_only: bool = False
+    person: Person | None = None
 
 
 def options_of(
@@ -34,7 +37,8 @@ def options_of(
     tenant: str | Tenancy | None,
     soft_delete: bool | None,
     audit: bool | None,
-    append_only: bool | None = None,
+    append_only: bool | None,
+    person: str | Person | None,
 ) -> Options:
     """Return the options of a class: its own words, else those of its base."""
     said: dict[str, Any] = {}
@@ -48,6 +52,8 @@ def options_of(
         said["audit"] = audit
     if append_only is not None:
         said["append_only"] = append_only
+    if person is not None:
+        said["person"] = named(person)
     return msgspec.structs.replace(inherited, **said)
 
 

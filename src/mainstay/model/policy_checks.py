@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.conditions import fields as condition_fields
 from mainstay.model.policy import Known, Owner, Policy, Role, Where
+from mainstay.model.protection_checks import encrypted_in
 from mainstay.model.roles import role_faults
 from mainstay.model.schema import FieldKind, Shape
 
@@ -87,6 +88,8 @@ def check_policy(blueprint: Blueprint, policy: Any, shape: Shape, source: Any, s
     if not isinstance(policy, Policy):
         blueprint.fault(source, subject, f"{policy!r} is no policy")
         return
+    for name in encrypted_in(policy, shape):
+        blueprint.fault(source, subject, f"it looks at {name}, which is encrypted", "decide by another field")
     for part in policy.parts():
         if isinstance(part, Owner):
             attribute = shape.by_name.get(part.field)

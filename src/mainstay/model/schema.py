@@ -92,6 +92,11 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True):
         return self.secret or self.spec.secret or self.spec.write_only
 
     @property
+    def encrypted(self) -> bool:
+        """Whether the field is stored encrypted, so that no store can find rows by it."""
+        return bool(self.spec.encrypted)
+
+    @property
     def digits(self) -> int:
         """All digits of a Decimal."""
         return self.spec.digits or DECIMAL_DIGITS

@@ -61,7 +61,7 @@ def _resume_fault(blueprint: Blueprint, planned: Planned, parameter: Parameter) 
 def _id_fault(found: Attribute, parameter: Parameter) -> str:
     if found.kind not in _IDS or found.optional:
         return f"{found.name} names no item: expected an int, a str, a UUID, a time or an enum, and not None"
-    if found.hidden or found.spec.read is not None:
+    if found.hidden or found.encrypted or found.spec.read is not None:
         return f"{found.name} is not for everybody to read, and every item is named by it"
     if parameter.attribute is None or parameter.attribute.kind is not found.kind:
         return f"it is of another type than {found.name}, which it is compared with"

@@ -13,6 +13,7 @@ import msgspec
 
 from mainstay.model.fields import EMPTY, FieldSpec, Relation, field
 from mainstay.model.options import Options, complete, options_of
+from mainstay.model.personal import Person
 from mainstay.model.policy import Policy
 from mainstay.model.tenancy import Tenancy
 from mainstay.model.values import INT_MAX, INT_MIN, UNASSIGNED
@@ -137,6 +138,7 @@ class ModelMeta(msgspec.StructMeta):
         soft_delete: bool | None = None,
         audit: bool | None = None,
         append_only: bool | None = None,
+        person: str | Person | None = None,
         unknown: Literal["refuse", "ignore"] | None = None,
         **config: Any,
     ) -> ModelMeta:
@@ -148,11 +150,14 @@ class ModelMeta(msgspec.StructMeta):
             specs.update(getattr(base, "__mainstay_fields__", {}))
             relations.update(getattr(base, "__mainstay_relations__", {}))
         annotations = dict(namespace.get("__annotations__", {}))
-        bare = [n for n, v in namespace.items() if isinstance(v, FieldSpec | Relation) and n not in annotations]
-        if bare:
-            raise TypeError(f"{name}.{bare[0]} has no type: write {bare[0]}: str = field(...), for example")
+        _check_typed(name, namespace, annotations)
         options = options_of(
-            _inherited(bases), tenant=tenant, soft_delete=soft_delete, audit=audit, append_only=append_only
+            _inherited(bases),
+            tenant=tenant,
+            soft_delete=soft_delete,
+            audit=audit,
+            append_only=append_only,
+            person=person,
         )
         complete(options, specs, namespace, annotations, lambda a: _resolve(a, namespace["__module__"], namespace))
         for attribute, annotation in annotations.items():
@@ -169,6 +174,12 @@ class ModelMeta(msgspec.StructMeta):
         if rows is not None:
             cls.__mainstay_rows__ = rows
         return cls  # type: ignore[no-any-return]  # it was made by this metaclass
+
+
+def _check_typed(name: str, namespace: dict[str, Any], annotations: dict[str, Any]) -> None:
+    bare = [n for n, v in namespace.items() if isinstance(v, FieldSpec | Relation) and n not in annotations]
+    if bare:
+        raise TypeError(f"{name}.{bare[0]} has no type: write {bare[0]}: str = field(...), for example")
 
 
 def _inherited(bases: tuple[type, ...]) -> Options:
@@ -229,7 +240,7 @@ class _Model(msgspec.Struct, metaclass=ModelMeta, unknown="refuse"):
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         specs = type(self).__mainstay_fields__
-        hidden = {name for name, spec in specs.items() if spec.secret or spec.write_only}
+        hidden = {name for name, spec in specs.items() if spec.secret or spec.write_only or spec.encrypted}
         return [(name, _HIDDEN if name in hidden else getattr(self, name)) for name in self.__struct_fields__]
 
 

@@ -11,7 +11,7 @@ import msgspec
 from mainstay.model.conditions import Condition
 from mainstay.model.schema import COMPARABLE, Attribute, FieldKind
 from mainstay.model.structs import Entity
-from mainstay.ports.asking import narrowed
+from mainstay.ports.asking import narrowed, refuse_encrypted
 from mainstay.ports.rows import Aggregate
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
 
@@ -160,6 +160,7 @@ class Aggregates(Generic[E]):
         attribute = self._plan.shape.by_name.get(name)
         if attribute is None or attribute.relation is not None:
             raise TypeError(f"{self._plan.shape.name} has no field {name}")
+        refuse_encrypted(self._plan, name)
         if attribute.kind not in kinds:
             raise TypeError(f"{self._plan.shape.name}.{name} is a {attribute.kind.value}: it cannot be {what}")
         return attribute

@@ -35,10 +35,15 @@ def narrowed(plan: EntityPlan, conditions: Sequence[Condition], named: Mapping[s
                 condition = spelled(plan, condition)
             for name in fields(condition):
                 _known(plan, name)
+            if plan.encrypted:
+                _check_encrypted(plan, condition)
             result = result & condition
     for name, value in named.items():
         _known(plan, name)
-        result = result & (value.build(name) if isinstance(value, Term) else Compare(name, "eq", value))
+        made = value.build(name) if isinstance(value, Term) else Compare(name, "eq", value)
+        if plan.encrypted:
+            _check_encrypted(plan, made)
+        result = result & made
     return result
 
 
@@ -51,6 +56,7 @@ def order_of(plan: EntityPlan, text: str | None, given: Sequence[Sort]) -> tuple
     order = []
     for key in given:
         _known(plan, key.field)
+        refuse_encrypted(plan, key.field)
         order.append(key)
         if key.field == "id":
             return tuple(order)
@@ -77,3 +83,24 @@ def spelled(plan: EntityPlan, condition: Condition) -> Condition:
 def _known(plan: EntityPlan, name: str) -> None:
     if name not in plan.columns:
         raise TypeError(f"{plan.shape.name} has no field {name}")
+
+
+def refuse_encrypted(plan: EntityPlan, name: str) -> None:
+    """Raise ``TypeError`` for a field that is stored encrypted: no store can look at its values."""
+    if name in plan.encrypted:
+        raise TypeError(f"{plan.shape.name}.{name} is encrypted: rows cannot be found, ordered or counted by it")
+
+
+def _check_encrypted(plan: EntityPlan, condition: Condition) -> None:
+    """Refuse a condition on an encrypted field, unless it is whether there is a value."""
+    match condition:
+        case Compare(_, _, None):
+            return
+        case Not(of):
+            _check_encrypted(plan, of)
+        case AllOf(parts) | AnyOf(parts):
+            for part in parts:
+                _check_encrypted(plan, part)
+        case _:
+            for name in fields(condition):
+                refuse_encrypted(plan, name)

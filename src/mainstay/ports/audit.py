@@ -107,7 +107,7 @@ def _as_it_was(plan: EntityPlan, id: UUID, last: AuditRow) -> Any:
     held: dict[str, Any] = {a.name: None for a in plan.shape.attributes}
     for name, altered in last.changes.items():
         attribute = plan.shape.by_name.get(name)
-        if attribute is not None and not attribute.hidden:
+        if attribute is not None and not (attribute.hidden or attribute.encrypted):
             held[name] = _converted(altered.old, attribute.type)
     return SimpleNamespace(**{**held, "id": id, "version": last.row_version})
 

@@ -24,7 +24,7 @@ from mainstay.ports.store import Transaction
 from mainstay.ports.unit_of_work import EntityPlan, Frame
 
 MASK = "***"
-"""What stands for the value of a secret field. Whether it changed is told, and nothing else."""
+"""What stands for the value of a secret or encrypted field. Whether it changed is told, and nothing else."""
 
 
 class AuditAction(StrEnum):
@@ -207,7 +207,7 @@ def changed(
 
 
 def _told(attribute: Attribute, value: Any) -> Any:
-    return MASK if attribute.hidden and value is not None else _plain(value)
+    return MASK if (attribute.hidden or attribute.encrypted) and value is not None else _plain(value)
 
 
 def _plain(value: Any) -> Any:

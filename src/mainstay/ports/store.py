@@ -187,3 +187,46 @@ class Store(ABC):
     @abstractmethod
     def statistics(self) -> Mapping[str, float]:
         """Return counters for metrics, by name."""
+
+
+class StoreInFront(Store):
+    """Does what ``store`` does: for what looks at, or changes, what goes to and fro."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.capabilities = store.capabilities
+
+    @property
+    def claims(self) -> Claims:  # type: ignore[override]  # a store may have new ones after each start
+        """The claims of the store."""
+        return self.store.claims
+
+    async def start(self, tables: Sequence[Table]) -> None:
+        await self.store.start(tables)
+
+    async def stop(self) -> None:
+        await self.store.stop()
+
+    def begin(self, **how: Any) -> Transaction:
+        return self.store.begin(**how)
+
+    def health(self) -> str | None:
+        return self.store.health()
+
+    def current(self) -> float:
+        return self.store.current()
+
+    def degraded(self) -> str | None:
+        return self.store.degraded()
+
+    def delay(self, *, write: bool) -> float:
+        return self.store.delay(write=write)
+
+    def ring(self) -> None:
+        self.store.ring()
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        self.store.listen(heard)
+
+    def statistics(self) -> Mapping[str, float]:
+        return self.store.statistics()

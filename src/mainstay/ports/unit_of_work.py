@@ -47,9 +47,9 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     ``deleted`` is the plan of its deleted rows, where they are kept, and ``followers`` are who must be told of a delete
     then; ``trail`` is the plan of the entries of its audit, where it is audited. ``key`` stands for the policy in a
-    call: the entity, unless another plan of it has that. ``columns``, ``normalisers``, ``verdicts`` (the checked
-    fields, each with its quick verdict) and ``referred`` (the relations to one row, each with the field that refers to
-    it) are made of the rest; they are not given.
+    call: the entity, unless another plan of it has that. ``columns``, ``encrypted`` (those that are stored encrypted),
+    ``normalisers``, ``verdicts`` (the checked fields, each with its quick verdict) and ``referred`` (the relations to
+    one row, each with the field that refers to it) are made of the rest; they are not given.
     """
 
     shape: Shape
@@ -69,6 +69,7 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
     searchable: tuple[str, ...] = ()
     checked: tuple[Attribute, ...] = ()  # fields whose values are checked on a write
     columns: frozenset[str] = frozenset()
+    encrypted: frozenset[str] = frozenset()
     normalisers: Mapping[str, Normaliser] = {}
     verdicts: tuple[tuple[str, Verdict, Attribute], ...] = ()
     referred: tuple[tuple[str, str], ...] = ()
@@ -78,6 +79,8 @@ class EntityPlan(msgspec.Struct, frozen=True, kw_only=True):
         if self.key is None:
             msgspec.structs.force_setattr(self, "key", self.shape.type)
         msgspec.structs.force_setattr(self, "columns", frozenset(a.name for a in self.shape.attributes))
+        encrypted = frozenset(a.name for a in self.shape.attributes if a.encrypted)
+        msgspec.structs.force_setattr(self, "encrypted", encrypted)
         msgspec.structs.force_setattr(self, "verdicts", tuple((a.name, verdict_of(a), a) for a in self.checked))
         ones = ((r.name, r.relation) for r in self.shape.relations if r.kind is FieldKind.ONE)
         referred = tuple((name, relation.key) for name, relation in ones if relation is not None)

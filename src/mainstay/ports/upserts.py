@@ -57,8 +57,9 @@ async def upsert(
     merges = (_merge(unit, plan, given, row, on, named) for given, row in zip(rows, made, strict=True))
     stored = unit.transaction().rows(plan.shape.type)
     merged: list[Any] = []
-    # What is unique within a tenant, or of rows that are not deleted, and what is written down, is looked for first.
-    plainly = unique.within is None and unique.unless is None and plan.trail is None
+    # What is unique within a tenant, or of rows that are not deleted, what is written down, and what is encrypted for
+    # its row, is looked for first.
+    plainly = unique.within is None and unique.unless is None and plan.trail is None and not plan.encrypted
     native = plainly and unit.frame.store.capabilities.merges
     for merge in _portions(merges):
         found = await (stored.merge(merge) if native else _looked(unit, stored, plan, unique, merge))

@@ -30,6 +30,7 @@ from mainstay.kernel.bound import Ports
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.records import OutboxMessage
 from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.protect import encrypting
 from mainstay.model.conditions import Condition
 from mainstay.model.faults import StartupFailed
 from mainstay.model.operation import source_of
@@ -42,7 +43,7 @@ from mainstay.ports.store import Store
 from mainstay.testing.accounts import with_quick_accounts
 from mainstay.testing.answer import Answer
 from mainstay.testing.backstage import Backstage
-from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
+from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds, fixed_cipher
 from mainstay.testing.people import KnownPeople
 from mainstay.testing.queries import watched
 from mainstay.testing.recorder import Recorder
@@ -104,6 +105,7 @@ class Client:
             sealer=ClearSealer(),
             observer=self.recorder,
             tokens=self._people,
+            cipher=fixed_cipher(),
         )
         known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
         self.letters: MemoryMailer = MemoryMailer()
@@ -119,7 +121,8 @@ class Client:
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
-        self._backstage = Backstage(own, self.bound.plans, ports.clock, ports.ids, ports.sealer)
+        behind = encrypting(own, self.bound.plans, ports.cipher, self.recorder)
+        self._backstage = Backstage(behind, self.bound.plans, ports.clock, ports.ids, ports.sealer)
         self._relay: Relay | None = None
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
@@ -259,18 +262,19 @@ class Client:
         A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
         come by the client's clock.
         """
-        if self._relay is None:
+        relay = self._relay
+        if relay is None:
             raise RuntimeError(_NOT_OPEN)
-        before = self._relay.counters.delivered
+        before = relay.counters.delivered
         for _ in range(_ROUNDS):
-            done = self._relay.counters.delivered
-            await self._relay.deliver()
+            done = relay.counters.delivered
+            await relay.deliver()
             unexpected = self.recorder.unexpected()
             if unexpected is not None and self.raise_errors:
                 raise unexpected
-            if self._relay.counters.delivered == done:
+            if relay.counters.delivered == done:
                 break
-        return self._relay.counters.delivered - before
+        return relay.counters.delivered - before
 
 
 def _with(service: Service, replace: Mapping[Any, Any]) -> Service:

@@ -10,6 +10,7 @@ from random import Random
 from uuid import UUID
 
 from mainstay.ports.clock import Clock
+from mainstay.ports.encryption import FieldCipher
 from mainstay.ports.ids import Entropy, Ids
 from mainstay.ports.sealer import Sealer
 
@@ -102,3 +103,10 @@ class ClearSealer(Sealer):
 
 def _digest(data: bytes, context: bytes) -> bytes:
     return blake2b(len(context).to_bytes(4, "big") + context + data, digest_size=_DIGEST).digest()
+
+
+def fixed_cipher() -> FieldCipher:
+    """Return what encrypts fields with a key that is the same in every test."""
+    from mainstay.adapters.crypto.field_cipher import AesFieldCipher
+
+    return AesFieldCipher(["a key of encrypted fields that tests share"])

@@ -11,6 +11,7 @@ from mainstay.adapters.memory.store import MemoryStore
 from mainstay.kernel.bound import BoundOperation, Media, Ports
 from mainstay.kernel.call import Call
 from mainstay.kernel.plans import plan_entities
+from mainstay.kernel.protect import encrypting, protected
 from mainstay.kernel.providers import Providers, Resolver, resolve
 from mainstay.kernel.scope import Scope
 from mainstay.model.blueprint import draw
@@ -26,12 +27,13 @@ from mainstay.ports.aggregates import Aggregates
 from mainstay.ports.audit import AuditTrail
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.deleted import Deleted
+from mainstay.ports.encryption import tables_of
 from mainstay.ports.events import Events
 from mainstay.ports.observer import Observer
 from mainstay.ports.repository import Repository
 from mainstay.ports.store import Store, Table
 from mainstay.testing.backstage import Backstage
-from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds
+from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds, fixed_cipher
 from mainstay.testing.people import as_principal
 from mainstay.testing.queries import watched
 from mainstay.testing.recorder import Recorder
@@ -224,7 +226,9 @@ def memory_unit(
         entropy=SeededEntropy(),
         sealer=ClearSealer(),
         observer=recorder,
+        cipher=fixed_cipher(),
     )
-    backstage = Backstage(own, plans, clock, ports.ids, ports.sealer)
-    tables = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in plans.values())
+    ports = protected(ports, plans, blueprint)
+    backstage = Backstage(encrypting(own, plans, ports.cipher, recorder), plans, clock, ports.ids, ports.sealer)
+    tables = tables_of(plans.values())
     return _Opening(ports.store, tables, MemoryUnit(backstage, ports, who or as_principal(), provide or {}))

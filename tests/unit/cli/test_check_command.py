@@ -72,3 +72,41 @@ def test_a_route_of_the_services_own_is_refused(project: Path, capsys: pytest.Ca
 def test_every_document_has_a_reserved_path() -> None:
     documents = documents_of(inspect(Service("empty", modules=[Module("none")])))
     assert [path for path in documents if not reserved.is_reserved(path)] == []
+
+
+OWNED = """
+from uuid import UUID
+from mainstay import Entity, Module, Service, authenticated, field, owner, person
+desk = Module("desk")
+
+class Customer(Entity, person="id"):
+    name: str = field(personal=True)
+
+class Order(Entity, rows=owner("customer_id")):
+    customer_id: UUID
+
+class Invoice(Entity):
+    customer_id: UUID = field(references=Customer)
+
+class Note(Entity, rows=owner("customer_id"), person="customer_id"):
+    customer_id: UUID = field(references=Customer)
+
+desk.resource(Order, path="/orders", read=authenticated)
+desk.resource(Invoice, path="/invoices", read=authenticated)
+desk.resource(Note, path="/notes", read=authenticated)
+desk.entity(Customer)
+team = Service("team", modules=[desk])
+"""
+
+
+def test_rows_of_persons_that_do_not_say_so_are_a_warning(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "checked_service.py").write_text(OWNED)
+    assert main(["check"]) == 0
+    fine, *warnings = capsys.readouterr().out.splitlines()
+    assert "nothing to be mended" in fine
+    assert len(warnings) == 2
+    assert warnings[0].startswith("warning: ")
+    assert "Order: its rows have an owner, customer_id" in warnings[0]
+    assert "Invoice: customer_id keeps a Customer from being deleted with its person" in warnings[1]
+    assert main(["check", "--format", "json"]) == 0
+    assert '"subject": "Order"' in capsys.readouterr().out

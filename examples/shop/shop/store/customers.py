@@ -7,7 +7,7 @@ from mainstay import Email, Entity, authenticated, field, owner, role
 from . import store
 
 
-class Customer(Entity, rows=owner("user_id") | role("support", "manager")):
+class Customer(Entity, rows=owner("user_id") | role("support", "manager"), person="user_id"):
     """A person who buys here."""
 
     user_id: UUID = field(unique=True, immutable=True)

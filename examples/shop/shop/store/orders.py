@@ -20,6 +20,7 @@ from mainstay import (
     field,
     limit,
     owner,
+    person,
     related,
     role,
 )
@@ -28,6 +29,7 @@ from . import store
 from .catalog import Product
 
 own = owner("customer_id") | role("support", "manager")
+BOOKS = "accounts are kept for as long as the law says"
 
 
 class OrderStatus(StrEnum):
@@ -37,7 +39,7 @@ class OrderStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class OrderLine(Entity, rows=own):
+class OrderLine(Entity, rows=own, person=person("order_id", erase="keep", reason=BOOKS)):
     """Some pieces of one product, at the price of the day."""
 
     order_id: UUID = field(references="Order", on_delete="cascade", index=True)
@@ -48,7 +50,7 @@ class OrderLine(Entity, rows=own):
     price: Decimal = field(ge=0, digits=12, places=2)
 
 
-class Order(Entity, rows=own):
+class Order(Entity, rows=own, person=person("customer_id", erase="keep", reason=BOOKS)):
     """What a customer has ordered."""
 
     customer_id: UUID = field(immutable=True, index=True)

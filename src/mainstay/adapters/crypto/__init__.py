@@ -1,1 +1,1 @@
-"""Cryptography that is not tokens: sealed text."""
+"""Cryptography that is not tokens: sealed text, and the values of encrypted fields."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 from binascii import Error as _Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mainstay.adapters.crypto.derivation import LABEL_BYTES, named_key
 from mainstay.ports.sealer import Sealer
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
-MIN_SECRET_BYTES = 32
 MAX_SECRETS = 8
 _INFO = b"mainstay sealed text, version 1"
-_KEY_BYTES = 32
-_LABEL_BYTES = 4
 _NONCE_BYTES = 12
-_BODY_AT = _LABEL_BYTES + _NONCE_BYTES
+_BODY_AT = LABEL_BYTES + _NONCE_BYTES
 _TAG_BYTES = 16
 _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")
@@ -49,7 +46,7 @@ class AeadSealer(Sealer):
         self._ciphers: Mapping[bytes, AESGCMSIV] = {}
         self._unopened: type[Exception] = Exception  # what a cipher raises; known with the ciphers
         self._max_bytes = max_bytes
-        self._max_text = -(-(max_bytes + _LABEL_BYTES + _NONCE_BYTES + _TAG_BYTES) * 4 // 3)
+        self._max_text = -(-(max_bytes + LABEL_BYTES + _NONCE_BYTES + _TAG_BYTES) * 4 // 3)
         self._random = os.urandom
 
     def prepare(self) -> None:
@@ -92,11 +89,11 @@ class AeadSealer(Sealer):
             return None
         if not self._ciphers:
             self.prepare()
-        cipher = self._ciphers.get(raw[:_LABEL_BYTES])
+        cipher = self._ciphers.get(raw[:LABEL_BYTES])
         if cipher is None or len(raw) < _BODY_AT + _TAG_BYTES:
             return None
         try:
-            return cipher.decrypt(raw[_LABEL_BYTES:_BODY_AT], raw[_BODY_AT:], context)
+            return cipher.decrypt(raw[LABEL_BYTES:_BODY_AT], raw[_BODY_AT:], context)
         except self._unopened:
             return None
 
@@ -104,15 +101,4 @@ class AeadSealer(Sealer):
 def _derived(secrets: Sequence[str | bytes]) -> list[tuple[bytes, bytes]]:
     if not 1 <= len(secrets) <= MAX_SECRETS:
         raise ValueError(f"sealer: {len(secrets)} secrets were given, expected 1 to {MAX_SECRETS}")
-    return [_derive(secret) for secret in secrets]
-
-
-def _derive(secret: str | bytes) -> tuple[bytes, bytes]:
-    """Return the label and the key of a secret, by HKDF with SHA-256 and no salt (RFC 5869)."""
-    raw = secret.encode() if isinstance(secret, str) else bytes(secret)
-    if len(raw) < MIN_SECRET_BYTES:
-        raise ValueError(f"sealer: a secret has {len(raw)} bytes, at least {MIN_SECRET_BYTES} are needed")
-    drawn = hmac.digest(bytes(32), raw, "sha256")
-    first = hmac.digest(drawn, _INFO + b"\x01", "sha256")
-    derived = first + hmac.digest(drawn, first + _INFO + b"\x02", "sha256")
-    return derived[:_LABEL_BYTES], derived[_LABEL_BYTES : _LABEL_BYTES + _KEY_BYTES]
+    return [named_key(secret, _INFO, "sealer") for secret in secrets]

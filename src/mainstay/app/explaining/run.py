@@ -22,6 +22,7 @@ from mainstay.app.stores import scheme_of
 from mainstay.kernel.bound import BoundOperation, Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import Outcome, dispatch
+from mainstay.kernel.protect import encrypting
 from mainstay.model.operation import OperationKind
 from mainstay.model.policy import Policy, Role, Scope
 from mainstay.model.principal import Principal
@@ -78,7 +79,8 @@ async def _explained(
     application: Application, named: Named, asked: Asked, seen: _Seen, callers: _OneCaller, store: Store
 ) -> Explanation:
     bound, operation = application.bound, named.operation
-    existing = Existing(bound, store, operation)
+    own = encrypting(store, bound.plans, bound.ports.cipher, bound.ports.observer)
+    existing = Existing(bound, own, operation)
     who = callers.who = asked.who or await _whoever(operation, existing)
     made = await make_input(bound, named, asked.given, who, existing)
     call = _call(operation, made, who)

@@ -222,6 +222,13 @@ class Sealing(Section, frozen=True):
     previous: list[Secret[str]] = []
 
 
+class Encryption(Section, frozen=True):
+    """What fields are encrypted with: the secret of now, and those before it that still open what they encrypted."""
+
+    key: Secret[str] = Secret("")
+    previous: list[Secret[str]] = []
+
+
 class Limits(Section, frozen=True):
     """How rate limits are counted: ``auto`` shares one table among the workers of a host where there are several.
 
@@ -288,6 +295,7 @@ class Settings(Section, frozen=True):
     mail: Mail = Mail()
     sessions: Sessions = Sessions()
     sealing: Sealing = Sealing()
+    encryption: Encryption = Encryption()
     limits: Limits = Limits()
     log: Log = Log()
     expose: Expose = Expose()

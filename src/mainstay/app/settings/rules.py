@@ -120,14 +120,15 @@ def _key_forms(settings: Settings) -> Iterator[SettingFault]:
                 )
 
 
-def _sealing(settings: Settings) -> Iterator[SettingFault]:
-    secrets = settings.sealing.previous
-    if len(secrets) > 7:
-        yield _fault(settings, "sealing.previous", "at most 7 are kept", "drop the oldest")
-    if any(len(secret.reveal().encode()) < MIN_SECRET_BYTES for secret in secrets):
-        yield _fault(
-            settings, "sealing.previous", f"each needs at least {MIN_SECRET_BYTES} bytes", "drop the short ones"
-        )
+def _previous(settings: Settings) -> Iterator[SettingFault]:
+    earlier = {"sealing.previous": settings.sealing.previous, "encryption.previous": settings.encryption.previous}
+    for key, secrets in earlier.items():
+        if len(secrets) > 7:
+            yield _fault(settings, key, "at most 7 are kept", "drop the oldest")
+        if any(len(secret.reveal().encode()) < MIN_SECRET_BYTES for secret in secrets):
+            yield _fault(settings, key, f"each needs at least {MIN_SECRET_BYTES} bytes", "drop the short ones")
+    if settings.encryption.previous and not settings.encryption.key.reveal():
+        yield _fault(settings, "encryption.key", "there are earlier keys, and none for new values", _MAKE)
 
 
 def _production_switches(settings: Settings) -> Iterator[SettingFault]:
@@ -211,10 +212,11 @@ def _production_secrets(settings: Settings) -> Iterator[SettingFault]:
 
 def _keys(settings: Settings) -> Iterator[tuple[str, Secret[str]]]:
     """Give what guards something, where it is set."""
-    auth, sealing = settings.auth, settings.sealing
-    named = [("auth.key", auth.key), ("sealing.secret", sealing.secret)]
+    auth, sealing, encryption = settings.auth, settings.sealing, settings.encryption
+    named = [("auth.key", auth.key), ("sealing.secret", sealing.secret), ("encryption.key", encryption.key)]
     named += [(f"auth.keys[{index}].value", key.value) for index, key in enumerate(auth.keys)]
     named += [(f"sealing.previous[{index}]", secret) for index, secret in enumerate(sealing.previous)]
+    named += [(f"encryption.previous[{index}]", secret) for index, secret in enumerate(encryption.previous)]
     return ((key, secret) for key, secret in named if secret.reveal())
 
 
@@ -235,9 +237,9 @@ def _elsewhere_is_local(settings: Settings) -> Iterator[SettingFault]:
 
 
 def _elsewhere_secret(settings: Settings) -> Iterator[SettingFault]:
-    secret = settings.sealing.secret
-    if 0 < len(secret.reveal().encode()) < MIN_SECRET_BYTES:
-        yield _fault(settings, "sealing.secret", f"at least {MIN_SECRET_BYTES} bytes are needed", _MAKE)
+    for key, secret in (("sealing.secret", settings.sealing.secret), ("encryption.key", settings.encryption.key)):
+        if 0 < len(secret.reveal().encode()) < MIN_SECRET_BYTES:
+            yield _fault(settings, key, f"at least {MIN_SECRET_BYTES} bytes are needed", _MAKE)
 
 
 _ALWAYS: tuple[Rule, ...] = (
@@ -249,7 +251,7 @@ _ALWAYS: tuple[Rule, ...] = (
     _ports,
     _server,
     _key_forms,
-    _sealing,
+    _previous,
     account_rules,
 )
 _PRODUCTION: tuple[Rule, ...] = (

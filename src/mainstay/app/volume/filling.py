@@ -10,6 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
+from mainstay.app.ordering import referred_first
 from mainstay.app.refusal import Refusal
 from mainstay.app.volume.texts import Texts
 from mainstay.app.volume.values import LATEST, Column, Columns, NoValues
@@ -65,7 +66,7 @@ async def fill(bound: Bound, wanted: Wanted) -> list[Filled]:
 
     Raises ``Refusal`` where values of a field cannot be made up, or no tenant is named for rows that belong to one.
     """
-    plans = _ordered(_chosen(bound, wanted.entities))
+    plans = referred_first(_chosen(bound, wanted.entities))
     filler = _Filler(bound, wanted)
     for plan in plans:
         filler.check(plan)
@@ -84,31 +85,6 @@ def _chosen(bound: Bound, names: Sequence[str]) -> list[EntityPlan]:
             raise Refusal(f"there is no entity named {name}", f"there are {known}")
         found |= {plan.shape.type: plan for plan in named}
     return list(found.values())
-
-
-def _ordered(plans: Sequence[EntityPlan]) -> list[EntityPlan]:
-    """Return plans so that what is referred to comes first: where that is a ring, what must be referred to.
-
-    Raises ``Refusal`` for a ring that no optional field opens.
-    """
-    left, done = list(plans), list[EntityPlan]()
-    while left:
-        among = {plan.shape.type for plan in left}
-        ready = [plan for plan in left if not _others(plan, among, needed=False)]
-        ready = ready or [plan for plan in left if not _others(plan, among, needed=True)][:1]
-        if not ready:
-            names = ", ".join(plan.shape.name for plan in left)
-            raise Refusal(f"{names} refer to one another, and none of the fields is optional: no row can be the first")
-        done += ready
-        left = [plan for plan in left if plan not in ready]
-    return done
-
-
-def _others(plan: EntityPlan, among: set[type[Entity]], *, needed: bool) -> set[type[Entity]]:
-    """Return which other entities among these a plan's rows refer to, or must refer to."""
-    by_name = plan.shape.by_name
-    named = {each.entity for each in plan.references if not (needed and by_name[each.field].optional)}
-    return (named & among) - {plan.shape.type}
 
 
 class _Exhausted(Exception):

@@ -7,9 +7,10 @@ from typing import Any
 
 from mainstay.app.checking import inspect
 from mainstay.app.importing import import_service
+from mainstay.app.privacy.belongings import unclaimed
 from mainstay.cli.console import Console
 from mainstay.cli.project import settings_of
-from mainstay.model.faults import by_place
+from mainstay.model.faults import StartupFault, by_place
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,21 +18,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: Any, console: Console) -> int:
-    """Print every fault of the declarations with its file and line."""
+    """Print every fault of the declarations with its file and line, or else what is no fault and may be one soon."""
     service = import_service(settings_of(arguments, strict=False, secrets=False))
     bound = inspect(service)
     found = by_place(bound.faults)
-    faults = [
-        {
-            "file": fault.source.file,
-            "line": fault.source.line,
-            "subject": fault.subject,
-            "message": fault.message,
-            "hint": fault.hint,
-        }
-        for fault in found
-    ]
-    facts = {"service": service.name, "operations": len(bound.operations), "faults": faults}
+    warnings = () if found else by_place(unclaimed(bound))
+    facts = {
+        "service": service.name,
+        "operations": len(bound.operations),
+        "faults": list(map(_told, found)),
+        "warnings": list(map(_told, warnings)),
+    }
     fine = f"{service.name}: {len(bound.operations)} operations, nothing to be mended"
-    console.facts(facts, lambda: "\n".join(map(str, found)) or fine)
-    return 1 if faults else 0
+    lines = [*map(str, found)] or [fine, *(f"warning: {warning}" for warning in warnings)]
+    console.facts(facts, lambda: "\n".join(lines))
+    return 1 if found else 0
+
+
+def _told(fault: StartupFault) -> dict[str, str | int | None]:
+    return {
+        "file": fault.source.file,
+        "line": fault.source.line,
+        "subject": fault.subject,
+        "message": fault.message,
+        "hint": fault.hint,
+    }

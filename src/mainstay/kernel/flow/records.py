@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from mainstay.model.fields import field
@@ -55,6 +57,11 @@ RECORDS: tuple[tuple[type[Entity], str], ...] = (
 )
 """The kernel's entities, each with the name of its table."""
 
+
+SHOWN: Mapping[type[Entity], tuple[str, ...]] = MappingProxyType(
+    {OutboxMessage: ("payload",), IdempotencyRecord: ("fingerprint", "reply")}
+)
+"""Fields that may hold values of a team's rows, or a digest of a few that can be guessed."""
 
 AUDIT = "mainstay_audit"
 """The table of the audit's entries, where an entity is audited."""

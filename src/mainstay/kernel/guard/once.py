@@ -193,6 +193,18 @@ def store_reply(call: Call, reply: Reply, transaction: Transaction, ports: Ports
     )
 
 
+def shown_by(reply: bytes) -> str:
+    """Return what a stored reply shows, as text."""
+    stored = _decode(reply)
+    told = (stored.location or "", *(value for _, value in stored.headers))
+    return "\n".join((stored.body.decode(errors="replace"), *told))
+
+
+def emptied_reply(reply: bytes) -> bytes:
+    """Return a stored reply that says no more than that its key is used."""
+    return _encode(msgspec.structs.replace(_decode(reply), body=b"", location=None, headers=()))
+
+
 def _scope(call: Call, key: str) -> bytes:
     who = call.principal
     own = f"{who.id}/{who.subject}" if who.authenticated else f"anonymous/{call.peer}"

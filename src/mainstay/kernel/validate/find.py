@@ -53,7 +53,7 @@ OPERATORS = (*EQUALITIES, *_COMPARISONS, "contains", "starts", "null")
 
 def operators_of(attribute: Attribute) -> tuple[str, ...]:
     """Return the operators that a filter on a field may use, in the order of the contract."""
-    if attribute.kind not in COMPARABLE or attribute.hidden:
+    if attribute.kind not in COMPARABLE or attribute.hidden or attribute.encrypted:
         return ()
     found = list(EQUALITIES)
     if attribute.kind in _ORDERED:
@@ -66,24 +66,27 @@ def operators_of(attribute: Attribute) -> tuple[str, ...]:
 
 
 def heavy_fields(shape: Shape) -> tuple[str, ...]:
-    """Return the fields whose values may be so large that it is worth not to read them.
+    """Return the fields whose values may be so large, or cost so much to read, that it is worth not to.
 
     None where the entity looks at its values when a row is made: it has to have them all.
     """
     if hasattr(shape.type, "__post_init__"):
         return ()
-    return tuple(a.name for a in shape.attributes if a.kind in _HEAVY or (a.kind is FieldKind.STRING and _is_long(a)))
+    return tuple(a.name for a in shape.attributes if a.encrypted or a.kind in _HEAVY or _is_long(a))
 
 
 def _is_long(attribute: Attribute) -> bool:
-    return attribute.spec.max_length is None or attribute.spec.max_length > _LONG
+    longest = attribute.spec.max_length
+    return attribute.kind is FieldKind.STRING and (longest is None or longest > _LONG)
 
 
 def is_sortable(attribute: Attribute) -> bool:
     """Say whether rows can be put in the order of a field."""
+    if attribute.hidden or attribute.encrypted:
+        return False
     if attribute.kind is FieldKind.ENUM:
         return issubclass(attribute.base, str | int)
-    return not attribute.hidden and attribute.kind in _ORDERED | {FieldKind.BOOLEAN}
+    return attribute.kind in _ORDERED | {FieldKind.BOOLEAN}
 
 
 class _Filter:

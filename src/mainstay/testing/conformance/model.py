@@ -18,7 +18,7 @@ from mainstay.model.service import Service
 from mainstay.model.structs import Dto, Entity
 from mainstay.model.tenancy import tenancy
 from mainstay.model.values import UNASSIGNED, Email, Secret, Url
-from mainstay.ports.store import Table
+from mainstay.ports.encryption import tables_of
 
 
 class Colour(StrEnum):
@@ -294,11 +294,34 @@ class Step(Entity, audit=True, soft_delete=True, tenant="tenant_id"):
     text: str = ""
 
 
+class Vault(Entity):
+    """Encrypted fields of every type."""
+
+    title: str = field(unique=True, max_length=40)
+    shelf: str = field(default="", max_length=40)
+    text: str = field(default="", encrypted=True)
+    raw: bytes = field(default=b"", encrypted="vaults/raw")
+    token: Secret[str] = field(default=Secret(""), encrypted=True)
+    number: int | None = field(default=None, encrypted=True)
+    ratio: float | None = field(default=None, encrypted=True)
+    amount: Decimal | None = field(default=None, encrypted=True, digits=10, places=2)
+    moment: datetime | None = field(default=None, encrypted=True)
+    day: date | None = field(default=None, encrypted=True)
+    hour: time | None = field(default=None, encrypted=True)
+    known: UUID | None = field(default=None, encrypted=True)
+    flag: bool | None = field(default=None, encrypted=True)
+    colour: Colour | None = field(default=None, encrypted=True)
+    grade: Grade | None = field(default=None, encrypted=True)
+    places: list[Address] | None = field(default=None, encrypted=True)
+    notes: dict[str, str] | None = field(default=None, encrypted=True)
+
+
 library: Module = Module("library")
+library.entity(Vault)
 library.entity(Account, Case, Step)
 library.entity(Folder, Paper, Seal, Link)
 library.entity(Shelf, Book, Leaf, Loan, Reader, Note, Remark, Parcel, Draft, Everything, Item, Branch, Member, Site)
 library.entity(Label, Mark, Sheet, Wallet)
 BLUEPRINT = draw(Service("conformance", modules=[library]))
 PLANS = plan_entities(BLUEPRINT)
-TABLES = tuple(Table(shape=plan.shape, name=plan.table, module=plan.module) for plan in PLANS.values())
+TABLES = tables_of(PLANS.values())

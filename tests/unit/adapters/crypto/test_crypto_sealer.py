@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.adapters.crypto.sealer import _INFO, AeadSealer, _derive
+from mainstay.adapters.crypto.derivation import named_key
+from mainstay.adapters.crypto.sealer import _INFO, AeadSealer
 
 OLD, NEW = "an old secret of thirty-two bytes", "a new secret of thirty-two bytes!"
 SEALER = AeadSealer([NEW])
@@ -84,7 +85,7 @@ def test_settings_without_sense(secrets: list[str], says: str) -> None:
 @given(st.binary(min_size=32, max_size=200))
 def test_keys_are_derived_as_the_library_derives_them(secret: bytes) -> None:
     expected = HKDF(algorithm=SHA256(), length=36, salt=None, info=_INFO).derive(secret)
-    assert b"".join(_derive(secret)) == expected
+    assert b"".join(named_key(secret, _INFO, "sealer")) == expected
 
 
 def test_what_encrypts_is_loaded_at_the_first_text() -> None:

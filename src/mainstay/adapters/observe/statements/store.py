@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -15,55 +15,25 @@ from mainstay.model.conditions import FALSE, Condition, values
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Aggregate, Change, Merge, Query, Rows
 from mainstay.ports.statements import Action, Statement, Watch, Watching
-from mainstay.ports.store import Claims, Store, Table, Transaction
+from mainstay.ports.store import Store, StoreInFront, Table, Transaction
 
 
-class WatchedStore(Store):
+class WatchedStore(StoreInFront):
     """Does what ``store`` does. A transaction that nobody watches is that of the store itself."""
 
     def __init__(self, store: Store, watch: Watch) -> None:
-        self.store = store
-        self.capabilities = store.capabilities
+        super().__init__(store)
         self._watch = watch
         self._kept: frozenset[type[Entity]] = frozenset()
 
-    @property
-    def claims(self) -> Claims:  # type: ignore[override]  # a store may have new ones after each start
-        """The claims of the store."""
-        return self.store.claims
-
     async def start(self, tables: Sequence[Table]) -> None:
         self._kept = frozenset(table.shape.type for table in tables if table.module == KERNEL)
-        await self.store.start(tables)
-
-    async def stop(self) -> None:
-        await self.store.stop()
+        await super().start(tables)
 
     def begin(self, **how: Any) -> Transaction:
         begun = self.store.begin(**how)
         watching = self._watch.begun()
         return begun if watching is None else WatchedTransaction(begun, watching, self._kept)
-
-    def health(self) -> str | None:
-        return self.store.health()
-
-    def current(self) -> float:
-        return self.store.current()
-
-    def degraded(self) -> str | None:
-        return self.store.degraded()
-
-    def delay(self, *, write: bool) -> float:
-        return self.store.delay(write=write)
-
-    def ring(self) -> None:
-        self.store.ring()
-
-    def listen(self, heard: Callable[[], None]) -> None:
-        self.store.listen(heard)
-
-    def statistics(self) -> Mapping[str, float]:
-        return self.store.statistics()
 
 
 class WatchedTransaction(Transaction):

@@ -114,11 +114,12 @@ def _prepared(
     renamed = {new for (name, _), new in renames.items() if name == table.table_name}
     for op in table.ops:
         if isinstance(op, ops.AddColumnOp) and not op.column.nullable and op.column.name not in renamed:
-            default = default_text(attributes[table.table_name, op.column.name], op.column.type)
+            attribute = attributes[table.table_name, op.column.name]
+            default = default_text(attribute, op.column.type)
             if default is None:
                 yield (
                     f"{table.table_name}.{op.column.name} is new and has no value for the rows that are there: "
-                    "give the field a default, or make its type optional (... | None)"
+                    + (_OPTIONAL if attribute.encrypted else f"give the field a default, or {_OPTIONAL}")
                 )
             else:
                 op.column.server_default = default_clause(op.column.type, default)
@@ -144,9 +145,23 @@ def _check_alter(table: str, op: ops.AlterColumnOp, attributes: Mapping[tuple[st
             op.kw[FILL] = default
     if op.modify_type is not None and conversion(table, name, op.existing_type, op.modify_type) is None:
         yield (
-            f"{table}.{name} cannot be changed from {_kind(op.existing_type)} to {_kind(op.modify_type)} "
-            "by itself: add a field of another name, fill it in a migration of your own, then take the old one out"
+            _encrypting(table, name)
+            if attributes[table, name].encrypted
+            else (
+                f"{table}.{name} cannot be changed from {_kind(op.existing_type)} to {_kind(op.modify_type)} "
+                "by itself: add a field of another name, fill it in a migration of your own, then take the old one out"
+            )
         )
+
+
+_OPTIONAL = "make its type optional (... | None)"
+
+
+def _encrypting(table: str, name: str) -> str:
+    return (
+        f"{table}.{name} is to be encrypted, and a migration has no key: add an optional encrypted field of another "
+        "name, fill it by a command of the service, then take this one out"
+    )
 
 
 def _dropped(table: str, column: str) -> str:

@@ -1,0 +1,1 @@
+"""Protected data of a service: the keys of encrypted fields, and what belongs to one person."""
