@@ -2,6 +2,7 @@
 
 from mainstay.identity import Identity
 from mainstay.model.caching import Caching, cache
+from mainstay.model.certificates import certificate
 from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, search, starts_with
 from mainstay.model.fields import field, header, related
 from mainstay.model.inputs import File, Find, Many, One, Page, Patch, RawBody, Sort, Stream, Upload, resume_after
@@ -110,6 +111,7 @@ __all__ = [
     "authenticated",
     "avg_of",
     "cache",
+    "certificate",
     "check",
     "contains",
     "count_of",

@@ -16,7 +16,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """The caller: a person, a machine, the service itself, or nobody known.
 
     ``id`` is what ``owner(...)`` policies compare with: the token's subject where it is a UUID, else a UUIDv5 made from
-    issuer and subject. ``claims`` holds what else the credentials said.
+    issuer and subject. ``claims`` holds what else the credentials said. ``certificate`` is the name in the client
+    certificate that the call's connection was made with, which no token can say.
     """
 
     id: UUID
@@ -27,10 +28,15 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     claims: Mapping[str, Any] = _NO_CLAIMS
     authenticated: bool = True
     is_system: bool = False
+    certificate: str | None = None
 
     def acting_for(self, tenant: str) -> Principal:
         """Return this principal as it acts for a tenant: what a job does by itself, it does for one."""
         return msgspec.structs.replace(self, tenant=tenant)
+
+    def connected_by(self, certificate: str | None) -> Principal:
+        """Return this principal as it calls over a connection that was made with this client certificate (or none)."""
+        return msgspec.structs.replace(self, certificate=certificate)
 
     anonymous: ClassVar[Principal]
     system: ClassVar[Principal]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import add
+from types import MappingProxyType
 
 import msgspec
 
@@ -15,6 +17,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper bounds of the latency histogram, in seconds."""
 
 _TURNED_AWAY = "503"
+_MERGES: Mapping[str, Callable[[float, float], float]] = MappingProxyType({"sum": add, "max": max, "min": min})
 
 
 class Latency(msgspec.Struct, array_like=True):
@@ -25,7 +28,7 @@ class Latency(msgspec.Struct, array_like=True):
 
 
 class Gauge(msgspec.Struct, array_like=True, frozen=True):
-    """A figure read at scrape time. ``merge`` says how workers' figures become one: "sum" or "max"."""
+    """A figure read at scrape time. ``merge`` says how workers' figures become one: "sum", "max" or "min"."""
 
     name: str
     help: str
@@ -148,7 +151,7 @@ def _merge(snapshots: list[Snapshot]) -> Snapshot:
             if other is None:
                 gauges[one.name] = one
                 continue
-            value = max(one.value, other.value) if one.merge == "max" else one.value + other.value
+            value = _MERGES[one.merge](one.value, other.value)
             gauges[one.name] = Gauge(one.name, one.help, value, one.merge, one.kind)
     workers = Gauge("mainstay_workers", "Workers that answered this scrape.", sum(one.workers for one in snapshots))
     merged.gauges = [*gauges.values(), workers]

@@ -62,6 +62,7 @@ class _Who(msgspec.Struct, omit_defaults=True):
     claims: dict[str, Any] = {}
     authenticated: bool = True
     is_system: bool = False
+    certificate: str | None = None
 
 
 def encode_principal(who: Principal) -> str:
@@ -75,6 +76,7 @@ def encode_principal(who: Principal) -> str:
         dict(who.claims),
         who.authenticated,
         who.is_system,
+        who.certificate,
     )
     return _encode(told).decode()
 
