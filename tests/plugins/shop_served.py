@@ -28,6 +28,7 @@ from mainstay.app.credentials import development_token
 from mainstay.app.documents import documents_of
 from mainstay.app.doors import make_doors
 from mainstay.app.importing import import_service
+from mainstay.app.objects import make_blobs
 from mainstay.app.observing import Observing
 from mainstay.app.registry import find
 from mainstay.app.seeding import seed
@@ -156,7 +157,8 @@ class Running:
         if self._limited:
             return made
         ports = msgspec.structs.replace(made.ports, limiter=Generous())
-        bound = bind(self.service, ports, known=dependencies(ports.clock), secrets=self.settings.secrets)
+        known = dependencies(ports.clock, make_blobs(self.settings, ports.clock))
+        bound = bind(self.service, ports, known=known, secrets=self.settings.secrets)
         return Application(self.settings, bound, Place())
 
     @property
