@@ -1,7 +1,7 @@
 """Run a drill: a module tests/drill/drill_NAME.py whose `main(["--count", N, "--seed", S])` answers an exit code.
 
 scripts/drill                                  list the drills
-scripts/drill NAME [--count N] [--seed S]      run one; what it needs beside these follows `--`
+scripts/drill NAME [--count N] [--seed S]      run one; it is given what else there is, and what follows `--`
 scripts/drill NAME ... --save [AS]             also keep what it says in docs/drills/NAME.txt, or in AS.txt
 """
 
@@ -31,11 +31,11 @@ def main(arguments: Sequence[str]) -> int:
         "scripts/drill", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("name", nargs="?")
-    parser.add_argument("--count", type=int, default=20, help="how many times (20)")
+    parser.add_argument("--count", type=int, default=None, help="how many times (each drill has its own number)")
     parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same moments")
     parser.add_argument("--save", nargs="?", const="", metavar="AS", help=f"keep the output in {RECORDS}")
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    wanted = parser.parse_args(arguments[:end])
+    wanted, own = parser.parse_known_args(arguments[:end])
     drills = {path.stem.removeprefix("drill_"): path for path in sorted(DRILLS.glob("drill_*.py"))}
     if wanted.name not in drills:
         _list(drills)
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"no drill is called {wanted.name}", file=sys.stderr)
         return 2 if wanted.name else 0
     seed = secrets.randbelow(2**32) if wanted.seed is None else wanted.seed
-    options = ["--count", str(wanted.count), "--seed", str(seed), *arguments[end + 1 :]]
+    numbers = [] if wanted.count is None else ["--count", str(wanted.count)]
+    options = [*numbers, "--seed", str(seed), *own, *arguments[end + 1 :]]
     record = None if wanted.save is None else RECORDS / f"{wanted.save or wanted.name}.txt"
     return _run(wanted.name, drills[wanted.name], options, record)
 
@@ -57,8 +58,7 @@ def _list(drills: dict[str, Path]) -> None:
 
 
 def _run(name: str, path: Path, options: list[str], record: Path | None) -> int:
-    numbers, own = options[:4], options[4:]
-    heading = f"$ scripts/drill {' '.join((name, *numbers, *(('--', *own) if own else ())))}\n"
+    heading = f"$ scripts/drill {' '.join((name, *options))}\n"
     print(heading, end="", flush=True)
     command = [sys.executable, "-u", "-c", LAUNCH, str(path.parent), path.stem, *options]
     said = [heading]

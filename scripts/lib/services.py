@@ -61,7 +61,7 @@ def up(services: Sequence[Service]) -> None:
     started: list[Service] = []
     try:
         for service in services:
-            if service.running() is None:
+            if service.command and service.running() is None:
                 service.start()
                 started.append(service)
     except BaseException:
@@ -95,6 +95,10 @@ def down(services: Sequence[Service]) -> None:
 def status(services: Sequence[Service]) -> None:
     """One line a service."""
     for service in services:
+        if not service.command:
+            missing = service.missing()
+            print(f"{service.name}: " + (f"{', '.join(missing)} not installed" if missing else "installed"))
+            continue
         record = service.running()
         print(f"{service.name}: " + (f"port {record['port']}, process {record['pid']}" if record else "not running"))
 

@@ -35,8 +35,9 @@ class Service:
     name: str
     state: Path
     earlier: Mapping[str, Service] = field(repr=False)
-    command: Sequence[str]
-    ready: Sequence[str]
+    command: Sequence[str] = ()
+    ready: Sequence[str] = ()
+    programs: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     packages: Sequence[str] = ()
     path: Sequence[str] = ()
@@ -49,9 +50,8 @@ class Service:
 
     def missing(self) -> list[str]:
         """The programs that are not found."""
-        wanted = dict.fromkeys(
-            words[0] for words in (self.command, self.ready, *self.prepare, *self.setup, *self.clear)
-        )
+        steps = (self.command, self.ready, *self.prepare, *self.setup, *self.clear)
+        wanted = dict.fromkeys([*self.programs, *(words[0] for words in steps if words)])
         return [program for program in wanted if not shutil.which(program, path=self._search_path())]
 
     def running(self) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from mainstay.identity import Identity
 from mainstay.model.caching import Caching, cache
 from mainstay.model.call_policies import attribute, between, claim, delegated, network, protocol
+from mainstay.model.certificates import certificate
 from mainstay.model.circumstances import Circumstances
 from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, search, starts_with
 from mainstay.model.fields import field, header, related
@@ -123,6 +124,7 @@ __all__ = [
     "avg_of",
     "between",
     "cache",
+    "certificate",
     "check",
     "claim",
     "contains",

@@ -28,6 +28,7 @@ from mainstay.app.credentials import development_token
 from mainstay.app.documents import documents_of
 from mainstay.app.doors import make_doors
 from mainstay.app.importing import import_service
+from mainstay.app.objects import make_blobs
 from mainstay.app.observing import Observing
 from mainstay.app.registry import find
 from mainstay.app.seeding import seed
@@ -156,7 +157,8 @@ class Running:
         if self._limited:
             return made
         ports = msgspec.structs.replace(made.ports, limiter=Generous())
-        bound = bind(self.service, ports, known=dependencies(ports.clock), secrets=self.settings.secrets)
+        known = dependencies(ports.clock, make_blobs(self.settings, ports.clock))
+        bound = bind(self.service, ports, known=known, secrets=self.settings.secrets)
         return Application(self.settings, bound, Place())
 
     @property
@@ -321,18 +323,18 @@ def shop_service(settings: Settings) -> Service:
 
 def run_shop(directory: Path, *, store: str = "sqlite", **options: Any) -> Running:
     """Serve the shop, its rows in ``directory``, in memory, or in a schema or database named after it."""
-    settings = _settings_on(store, directory)
+    settings = settings_on(store, directory)
     return Running(settings, shop_service(settings), **options)
 
 
-def _settings_on(store: str, directory: Path) -> Settings:
+def settings_on(store: str, directory: Path, root: Path = SHOP, **flags: Any) -> Settings:
+    """Return the settings of a service whose rows are in a folder, in memory, or in a schema or database of its own."""
     if store == "mysql":
-        return settings_for(make_database(directory))
+        return settings_for(make_database(directory), root, **flags)
     if store == "postgresql":
         url, schema = make_schema(directory)
-        flags: dict[str, Any] = {"database.schema": schema}
-        return settings_for(url, **flags)
-    return settings_for("memory:" if store == "memory" else f"sqlite:///{directory / 'shop.sqlite'}")
+        return settings_for(url, root, **{"database.schema": schema, **flags})
+    return settings_for("memory:" if store == "memory" else f"sqlite:///{directory / 'shop.sqlite'}", root, **flags)
 
 
 Serve = Callable[..., Running]

@@ -21,7 +21,6 @@ from mainstay.model.service import Service
 from mainstay.model.values import Secret
 
 OLDEST_PYTHON = (3, 11)
-_RENEW_DAYS = 14
 _FEW_CALLS = 16
 State = Literal["fine", "warning", "wrong"]
 
@@ -228,7 +227,7 @@ def _tls(patient: Patient) -> Iterator[Finding]:
         return
     left = (files.expires - datetime.now(UTC)).days
     message = f"{files.certificate} is good until {files.expires:%Y-%m-%d}, TLS {files.minimum} and newer"
-    if left < _RENEW_DAYS:
+    if left < patient.settings.http.tls.warning_days:
         yield Finding("tls", "warning", f"{message}: {left} days are left", "renew it, then send SIGHUP")
     else:
         yield Finding("tls", "fine", message)

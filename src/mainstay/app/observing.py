@@ -20,6 +20,7 @@ from mainstay.ports.observer import Observer
 
 if TYPE_CHECKING:
     from mainstay.app.assembly import Application
+    from mainstay.app.certificates import Certificates
     from mainstay.inbound.http.admission import Admission
 
 _GAUGES = frozenset({"rows", "writer_queue", "reader_queue", "wal_pages", "memory_bytes"})
@@ -36,6 +37,7 @@ class Observing:
         self._lag = LoopLag()
         self._application: Application | None = None
         self.admission: Admission | None = None
+        self.certificates: Certificates | None = None
 
     def watch(self, application: Application) -> None:
         """Read figures of an application from now on; call it on the running loop."""
@@ -74,6 +76,8 @@ class Observing:
             self._sink.dropped,
             kind="counter",
         )
+        if self.certificates is not None:
+            yield self.certificates.gauge()
         if self._application is not None:
             yield from _store_gauges(self._application)
             yield from _relay_gauges(self._application)

@@ -13,6 +13,7 @@ import msgspec
 
 from mainstay.adapters.observe.metrics import departed
 from mainstay.app.assembly import Application
+from mainstay.app.certificates import Certificates, renewed
 from mainstay.app.collecting import settled
 from mainstay.app.doors import Doors, documents_for, make_doors
 from mainstay.app.leaving import Stop, leave
@@ -22,7 +23,7 @@ from mainstay.app.registry import find
 from mainstay.app.seeding import seed
 from mainstay.app.servers.contract import Facing, Server
 from mainstay.app.siblings import Siblings
-from mainstay.app.tls import TlsFiles, tls_files
+from mainstay.app.tls import tls_files
 from mainstay.inbound.http.server import HttpServer
 from mainstay.ports.observer import Notice
 
@@ -71,7 +72,8 @@ async def serve(
     ``on_loop`` is handed the means to stop from elsewhere, ``on_ready`` is called when calls are taken. ``fresh`` puts
     the seeds into a store that forgets.
     """
-    tls = tls_files(application.settings)
+    tls = _certificates(application)
+    observing.certificates = tls
     stop = Stop()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.gently)
@@ -89,7 +91,8 @@ async def serve(
         if siblings is not None:
             await siblings.start()
         with settled():
-            clean = await _take_calls(application, doors, listening, tls, on_ready=on_ready, stop=stop)
+            async with renewed(tls):
+                clean = await _take_calls(application, doors, listening, tls, on_ready=on_ready, stop=stop)
         if siblings is not None:
             await siblings.stop()
     if not clean:
@@ -97,6 +100,15 @@ async def serve(
         application.ports.observer.observe(Notice("warning", "cut_off", text))
     observing.close()
     return 0
+
+
+def _certificates(application: Application) -> Certificates | None:
+    """Return what the door speaks TLS with. Raises ``SettingsRefused`` for files that are not right."""
+    files = tls_files(application.settings)
+    if files is None:
+        return None
+    ports, first = application.ports, application.place.index == 0
+    return Certificates(application.settings, files, ports.clock, ports.observer, tells=first)
 
 
 def _siblings(application: Application, observing: Observing) -> Siblings | None:
@@ -110,7 +122,7 @@ async def _take_calls(
     application: Application,
     doors: Doors,
     listening: Listening,
-    tls: TlsFiles | None,
+    tls: Certificates | None,
     *,
     on_ready: Callable[[], None],
     stop: Stop,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from mainstay.app.client_trust import ClientTrust, ask_clients, client_trust
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
 
 _CERTIFICATE, _KEY, _PASSWORD = "http.tls.certificate", "http.tls.key", "http.tls.key_password"
@@ -19,13 +20,24 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2: forward secrecy and auth
 
 
 class TlsFiles(msgspec.Struct, frozen=True):
-    """Where certificate and key are, and until when the certificate is good. A representation shows no password."""
+    """Where certificate and key are, and until when they are good. A representation shows no password.
+
+    ``expires`` is the end of the first certificate in the file to end. ``clients`` says whose certificates are asked
+    for, where any are.
+    """
 
     certificate: Path
     key: Path
     password: str | None
     minimum: str
     expires: datetime
+    clients: ClientTrust | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files that are read."""
+        trust = self.clients
+        return [self.certificate, self.key, *([] if trust is None else trust.paths)]
 
     def __repr__(self) -> str:
         return f"<TlsFiles {self.certificate}>"
@@ -36,7 +48,7 @@ def tls_files(settings: Settings, now: datetime | None = None) -> TlsFiles | Non
 
     A key that everybody may read is refused, and so is a certificate that is not good now or is not of the key.
     """
-    tls = settings.http.tls
+    tls, moment = settings.http.tls, now or datetime.now(UTC)
     if not tls.certificate:
         if tls.key:
             fault = SettingFault(
@@ -50,17 +62,21 @@ def tls_files(settings: Settings, now: datetime | None = None) -> TlsFiles | Non
     expires = datetime.min.replace(tzinfo=UTC)
     password = tls.key_password.reveal() or None
     if not faults:
-        expires, found = _validity(settings, certificate, now or datetime.now(UTC))
+        expires, found = _validity(settings, certificate, moment)
         faults = [*found, *_pair_faults(settings, certificate, key, password)]
+    trust, found = client_trust(settings, moment)
+    faults += found
     if faults:
         raise SettingsRefused(faults, settings.profile)
-    return TlsFiles(certificate, key, password, tls.minimum, expires)
+    return TlsFiles(certificate, key, password, tls.minimum, expires, trust)
 
 
 def context_of(files: TlsFiles) -> ssl.SSLContext:
     """Return the context of a server: TLS from the minimum on, HTTP/1.1 by ALPN (RFC 7301), no renegotiation."""
     context = _empty_context(files.minimum)
     context.load_cert_chain(files.certificate, files.key, lambda: files.password or "")
+    if files.clients is not None:
+        ask_clients(context, files.clients)
     return context
 
 
@@ -94,12 +110,16 @@ def _validity(settings: Settings, path: Path, now: datetime) -> tuple[datetime, 
         return [SettingFault(_CERTIFICATE, settings.source(_CERTIFICATE), problem, remedy)]
 
     try:
-        first = x509.load_pem_x509_certificates(path.read_bytes())[0]
+        chain = x509.load_pem_x509_certificates(path.read_bytes())
     except ValueError:
         return now, fault(f"{path} holds no certificate", "give a PEM file that begins with the server's certificate")
-    begins, expires = first.not_valid_before_utc, first.not_valid_after_utc
+    begins = max(one.not_valid_before_utc for one in chain)
+    expires = min(one.not_valid_after_utc for one in chain)
     if expires <= now:
-        return expires, fault(f"the certificate expired on {expires:%Y-%m-%d %H:%M} UTC", "renew it, then send SIGHUP")
+        whose = (
+            "the certificate" if expires == chain[0].not_valid_after_utc else "a certificate between it and its root"
+        )
+        return expires, fault(f"{whose} expired on {expires:%Y-%m-%d %H:%M} UTC", "renew it, then send SIGHUP")
     if begins > now:
         return expires, fault(f"the certificate is good from {begins:%Y-%m-%d %H:%M} UTC on", "look at the clock")
     return expires, []

@@ -98,7 +98,8 @@ def authenticate(tokens: TokenVerifier | None, limiter: Limiter) -> Stage:
         except Unauthenticated as refusal:
             return _refuse(limiter, call, refusal)
         if isinstance(found, Principal):
-            call.principal = found
+            by = call.principal.certificate
+            call.principal = found if by is None else found.connected_by(by)
             return None
         return _authenticate_later(found, limiter, call)
 
@@ -107,7 +108,8 @@ def authenticate(tokens: TokenVerifier | None, limiter: Limiter) -> Stage:
 
 async def _authenticate_later(waiting: Awaitable[Principal], limiter: Limiter, call: Call) -> None:
     try:
-        call.principal = await waiting
+        found = await waiting
+        call.principal = found.connected_by(call.principal.certificate)
     except Unauthenticated as refusal:
         await _refuse(limiter, call, refusal)
 

@@ -20,7 +20,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     ``id`` is what ``owner(...)`` policies compare with: the token's subject where it is a UUID, else a UUIDv5 made from
     issuer and subject. ``claims`` holds what else the credentials said, ``attributes`` what the service itself knows of
     the caller (``service.attributes``). Where somebody acts for the caller, ``actor`` is who (RFC 8693, section 4.1).
-    ``circumstances`` are there while a call is decided whose service has policies that ask for them.
+    ``circumstances`` are there while a call is decided whose service has policies that ask for them. ``certificate`` is
+    the name in the client certificate that the call's connection was made with, which no token can say.
     """
 
     id: UUID
@@ -34,6 +35,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     actor: Principal | None = None
     attributes: Mapping[str, Any] = _NOTHING
     circumstances: Circumstances | None = None
+    certificate: str | None = None
 
     def acting_for(self, tenant: str) -> Principal:
         """Return this principal as it acts for a tenant: what a job does by itself, it does for one."""
@@ -52,6 +54,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self, roles=self.roles & actor.roles, scopes=self.scopes & actor.scopes, actor=actor
         )
+
+    def connected_by(self, certificate: str | None) -> Principal:
+        """Return this principal as it calls over a connection that was made with this client certificate (or none)."""
+        return msgspec.structs.replace(self, certificate=certificate)
 
     anonymous: ClassVar[Principal]
     system: ClassVar[Principal]

@@ -22,6 +22,7 @@ from mainstay import (
     UnitOfWork,
     anyone,
     authenticated,
+    certificate,
     field,
     limit,
     owner,
@@ -319,3 +320,19 @@ async def test_binding_twice_is_free_of_traces(build: Build) -> None:
     second = await build(module)
     assert code(await first.send("write", credentials=b"ann", body=b'{"text": "x"}')) == "ok"
     assert body(await second.send("search", credentials=b"ann"))["items"] == []
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_certificate_stays_beside_a_token(build: Build, later: bool) -> None:
+    module = Module("machines")
+
+    @module.query("GET /name", allow=authenticated & certificate("till"))
+    async def name(who: Principal) -> str:
+        return f"{who.subject} by {who.certificate}"
+
+    world = await build(module)
+    world.tokens.later = later
+    till = Principal.anonymous.connected_by("till")
+    assert code(await world.send("name", principal=till)) == "credentials_missing"
+    assert code(await world.send("name", credentials=b"ann")) == "forbidden"
+    assert body(await world.send("name", credentials=b"ann", principal=till)) == "ann by till"

@@ -35,9 +35,13 @@ def test_drills_are_listed(script: Path, folder: Path) -> None:
 def test_a_drill_is_run_and_its_output_kept(script: Path, folder: Path) -> None:
     ended = drill(script, folder, "nothing", "--count", "2", "--seed", "7", "--save", "--", "--fast")
     assert ended.returncode == 3
-    said = "$ scripts/drill nothing --count 2 --seed 7 -- --fast\ntold --count 2 --seed 7 --fast\n"
+    said = "$ scripts/drill nothing --count 2 --seed 7 --fast\ntold --count 2 --seed 7 --fast\n"
     assert ended.stdout == said
     assert (folder / "docs/drills/nothing.txt").read_text() == said
+
+
+def test_what_it_knows_beside_is_the_drills_own(script: Path, folder: Path) -> None:
+    assert "told --seed 7 --only a" in drill(script, folder, "nothing", "--only", "a", "--seed", "7").stdout
 
 
 def test_what_is_kept_has_the_name_that_was_given(script: Path, folder: Path) -> None:

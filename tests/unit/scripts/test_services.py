@@ -84,6 +84,14 @@ def test_a_program_that_is_missing_is_named(call: Callable[..., str]) -> None:
     assert "nonesuch" in call("up", '[web]\ncommand = ["nonesuch"]\nready = ["true"]\n', code=1)
 
 
+def test_programs_of_the_tests_are_looked_for_and_not_started(call: Callable[..., str]) -> None:
+    assert call("up", '[scanners]\nprograms = ["sh"]\n') == ""
+    assert call("status", '[scanners]\nprograms = ["sh"]\n') == "scanners: installed\n"
+    assert call("status", '[scanners]\nprograms = ["sh", "nonesuch"]\n') == "scanners: nonesuch not installed\n"
+    assert "scanners needs the program nonesuch" in call("up", '[scanners]\nprograms = ["nonesuch"]\n', code=1)
+    assert call("down", '[scanners]\nprograms = ["sh"]\n') == ""
+
+
 def test_a_service_that_dies_at_once_is_reported_with_its_last_words(call: Callable[..., str], tmp_path: Path) -> None:
     broken = '[web]\ncommand = ["sh", "-c", "echo no such luck; exit 1"]\nready = ["false"]\n'
     said = call("up", IDLE.format(name="first") + broken, code=1)

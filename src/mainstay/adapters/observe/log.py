@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Mapping
 from time import gmtime, strftime
@@ -16,6 +17,9 @@ from mainstay.ports.observer import CallEnded, Notice, Observation, Observer, Ou
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 MAX_TRACE = 8000  # characters of a traceback
+MAX_TEXT = 8000  # characters of a message, or of what one fact is told as
+_STEERING = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""What JSON lets stand, and readers of a log obey: other line ends, the second set of control codes, directions."""
 
 
 class CallLine(msgspec.Struct, omit_defaults=True):
@@ -108,7 +112,8 @@ class LogObserver(Observer):
             self._notice(observation)  # type: ignore[arg-type]  # the union has three members
 
     def _json_line(self, line: Any) -> bytes:
-        return self._encode(line) + b"\n"
+        made = self._encode(line)
+        return (made if made.isascii() else _STEERING.sub(_escaped, made.decode()).encode()) + b"\n"
 
     def _now(self) -> str:
         """Return the time as RFC 3339 text; the calls of one millisecond share it."""
@@ -183,12 +188,28 @@ class LogObserver(Observer):
             self._now(),
             notice.level,
             notice.event,
-            notice.message,
-            notice.facts,
+            _short(notice.message),
+            {name: self._bounded(value) for name, value in notice.facts.items()},
             None if error is None else type(error).__name__,
             _trace(error) if error is not None and notice.level == "error" else None,
         )
         self._write(self._format(line))
+
+    def _bounded(self, value: Any) -> Any:
+        """Return a fact that is no longer than may be told of one."""
+        if isinstance(value, str):
+            return _short(value)
+        if isinstance(value, Mapping | list | tuple | set | frozenset) and len(self._encode(value)) > MAX_TEXT:
+            return f"<{type(value).__name__} of {len(value)}>"
+        return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text)} characters)"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _level(call: CallEnded) -> str:
@@ -221,7 +242,7 @@ def pretty_line(line: Any) -> bytes:
         facts = " ".join(f"{name}={_printable(str(value))}" for name, value in line.facts.items())
         text = f"{_printable(line.message)} \x1b[2m{facts}\x1b[0m"
     trace = getattr(line, "traceback", None)
-    below = f"\n{trace}" if trace else ""
+    below = "".join(f"\n{_printable(one)}" for one in trace.split("\n")) if trace else ""
     return f"{head}{text}{below}\n".encode("utf-8", "backslashreplace")
 
 

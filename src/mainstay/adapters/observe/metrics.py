@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import add
+from types import MappingProxyType
 
 import msgspec
 
@@ -18,6 +20,7 @@ _TURNED_AWAY = "503"
 MAX_ORIGINS = 64
 """How many places that are called are told apart; callers may name them, and so there could be any number."""
 _OTHERS = "others"
+_MERGES: Mapping[str, Callable[[float, float], float]] = MappingProxyType({"sum": add, "max": max, "min": min})
 
 
 class Latency(msgspec.Struct, array_like=True):
@@ -28,7 +31,7 @@ class Latency(msgspec.Struct, array_like=True):
 
 
 class Gauge(msgspec.Struct, array_like=True, frozen=True):
-    """A figure read at scrape time. ``merge`` says how workers' figures become one: "sum" or "max"."""
+    """A figure read at scrape time. ``merge`` says how workers' figures become one: "sum", "max" or "min"."""
 
     name: str
     help: str
@@ -177,7 +180,7 @@ def _merge(snapshots: list[Snapshot]) -> Snapshot:
             if other is None:
                 gauges[one.name] = one
                 continue
-            value = max(one.value, other.value) if one.merge == "max" else one.value + other.value
+            value = _MERGES[one.merge](one.value, other.value)
             gauges[one.name] = Gauge(one.name, one.help, value, one.merge, one.kind)
     workers = Gauge("mainstay_workers", "Workers that answered this scrape.", sum(one.workers for one in snapshots))
     merged.gauges = [*gauges.values(), workers]

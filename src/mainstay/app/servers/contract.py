@@ -8,8 +8,8 @@ from typing import Protocol
 
 import msgspec
 
+from mainstay.app.certificates import Certificates
 from mainstay.app.settings import Settings
-from mainstay.app.tls import TlsFiles
 from mainstay.inbound.http.door import Door
 from mainstay.ports.clock import Clock
 from mainstay.ports.observer import Observer
@@ -25,7 +25,7 @@ class Facing(msgspec.Struct, frozen=True):
     clock: Clock
     observer: Observer
     settings: Settings
-    tls: TlsFiles | None = None
+    tls: Certificates | None = None
 
 
 class Server(Protocol):

@@ -69,7 +69,7 @@ class GranianServer:
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Take calls."""
         http, tls = self._facing.settings.http, self._facing.tls
-        with _unlocked(tls) as opened:
+        with _unlocked(None if tls is None else tls.files) as opened:
             self._spawn(sockets, http, opened)
             await asyncio.wait(self._tasks, timeout=_BEGIN_SECONDS)
         for task in self._tasks:

@@ -28,6 +28,7 @@ UNKEPT: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "http.max_connections": "connections are not counted",
             "http.max_connections_per_address": "connections are not counted",
             "http.tls.handshake_seconds": "a handshake of TLS may take any time",
+            "http.tls.watch_seconds": "new certificates are told of, and taken at SIGHUP",
         },
     }
 )

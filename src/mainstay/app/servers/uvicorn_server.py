@@ -13,7 +13,6 @@ import uvicorn
 from mainstay.app.servers.contract import ON_ITS_WAY, Facing, Server
 from mainstay.app.servers.foreign_log import ForeignLog
 from mainstay.app.servers.through_asgi import Through
-from mainstay.app.tls import context_of
 from mainstay.inbound.http.server import SHAKING
 
 _LOOK = 0.02  # seconds between looks at the connections that are left
@@ -67,7 +66,7 @@ class UvicornServer:
         self._app = Through(facing.door)
         self._door = facing.door
         self._log = ForeignLog(facing.observer, "uvicorn")
-        context = None if facing.tls is None else context_of(facing.tls)
+        context = None if facing.tls is None else facing.tls.context
         config = uvicorn.Config(
             self._app,
             http="httptools",

@@ -16,6 +16,7 @@ def edge_rules(settings: Settings) -> Iterator[SettingFault]:
     yield from _cors(settings)
     yield from _proxies(settings)
     yield from _hosts(settings)
+    yield from _client_certificates(settings)
     yield from _headers(settings)
 
 
@@ -74,6 +75,28 @@ def _hosts(settings: Settings) -> Iterator[SettingFault]:
             "each must be a host without a scheme or a path",
             "for example api.shop.example, *.shop.example or [2001:db8::1]",
         )
+
+
+def _client_certificates(settings: Settings) -> Iterator[SettingFault]:
+    """Look at what mutual TLS needs, and at what it cannot go with."""
+    http, tls = settings.http, settings.http.tls
+    asked = tls.client_certificates != "none"
+    for name in ("client_ca", "client_crl"):
+        if getattr(tls, name) and not asked:
+            key = f"http.tls.{name}"
+            yield _fault(settings, key, "nobody is asked for a certificate", "set http.tls.client_certificates")
+    if not asked:
+        return
+    key = "http.tls.client_certificates"
+    if not tls.certificate:
+        yield _fault(settings, key, "there is no TLS to ask for them in", "set http.tls.certificate")
+    elif not tls.client_ca:
+        yield _fault(settings, key, "it is not said whose are believed", "set http.tls.client_ca")
+    if http.server != "native":
+        yield _fault(settings, key, f"{http.server} tells nobody whose they are", 'use http.server = "native"')
+    if tls.minimum != "1.3":
+        remedy = "remove it: clients that have certificates speak TLS 1.3"
+        yield _fault(settings, "http.tls.minimum", "a session of TLS 1.2 goes on after its certificate's end", remedy)
 
 
 def _headers(settings: Settings) -> Iterator[SettingFault]:

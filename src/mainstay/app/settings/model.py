@@ -34,6 +34,13 @@ class Tls(Section, frozen=True):
     key_password: Secret[str] = Secret("")
     minimum: Literal["1.2", "1.3"] = "1.3"
     handshake_seconds: Seconds = 10.0
+    watch_seconds: Pause = 10.0  # between looks at the files, of which new ones are taken; 0: at SIGHUP only
+    warning_days: Annotated[int, Meta(ge=0, le=3650)] = 14  # before the end of a certificate
+    client_certificates: Literal["none", "optional", "required"] = "none"  # of who calls (mutual TLS)
+    client_ca: str = ""  # PEM: whose certificates are believed
+    client_crl: str = ""  # PEM: those that were revoked, as each authority says that issues them
+    client_identity: Literal["spiffe", "dns", "subject"] = "spiffe"  # which of its names a certificate stands for
+    client_principal: bool = False  # who sends a certificate and no token is authenticated by it
 
 
 class Http(Section, frozen=True):
@@ -105,7 +112,7 @@ class SecurityHeaders(Section, frozen=True):
     """The security headers of every answer; one that is empty is left out."""
 
     enabled: bool = True
-    content_policy: str = "default-src 'none'; frame-ancestors 'none'"
+    content_policy: str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     frame_options: str = "DENY"
     referrer_policy: str = "no-referrer"
     opener_policy: Literal["same-origin", "same-origin-allow-popups", "unsafe-none", ""] = "same-origin"

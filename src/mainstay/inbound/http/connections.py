@@ -6,9 +6,11 @@ import asyncio
 from typing import Protocol
 
 from mainstay.inbound.http.beat import Beat
+from mainstay.inbound.http.clients import Clients
 from mainstay.inbound.http.crowd import LINGERING, Crowd
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.turnstile import Gate
+from mainstay.model.principal import Principal
 from mainstay.ports.clock import Clock
 
 _AT_ONCE = 32  # connections that are swept in one turn of the loop
@@ -46,13 +48,14 @@ class Connection(Protocol):
 class Connections:
     """The open connections, their door and their beat. While ``retiring``, each answer is its connection's last.
 
-    ``secure`` says that they are over TLS of our own; ``idle_seconds`` is how long a connection may wait for its
-    next request.
+    ``secure`` says that they are over TLS of our own, ``clients`` how the certificates of clients are read, where they
+    have any; ``idle_seconds`` is how long a connection may wait for its next request.
     """
 
-    def __init__(self, door: Door, clock: Clock, *, secure: bool = False) -> None:
+    def __init__(self, door: Door, clock: Clock, *, secure: bool = False, clients: Clients | None = None) -> None:
         self.door = door
         self.secure = secure
+        self._clients = clients
         self.open: set[Connection] = set()
         self._turned_away: set[Connection] = set()  # those that have time to read why
         self.beat = Beat(clock, self._sweep)
@@ -63,6 +66,10 @@ class Connections:
         self.retiring = False
         self.idle_seconds = door.options.keep_alive_timeout
         self._gone: asyncio.Event | None = None
+
+    def client_of(self, transport: asyncio.BaseTransport) -> Principal | None:
+        """Return as whom the calls of a connection begin; None: as nobody."""
+        return None if self._clients is None else self._clients.of(transport)
 
     def enter(self, connection: Connection, address: str) -> str | None:
         """Count a connection. Returns what to ``leave`` with, or None where there are too many of them."""

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import httptools
 
 from mainstay.inbound.http.chunks import Chunks
+from mainstay.inbound.http.clients import Receive, received_from
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.exchange import Exchange
 from mainstay.inbound.http.faults import fault_of, unexpected
@@ -21,6 +22,7 @@ from mainstay.inbound.http.lines import HEAD_END, METHODS, NO_LINE, Head, Line, 
 from mainstay.inbound.http.persistence import persists
 from mainstay.inbound.http.problems import HeaderMalformed, RequestMalformed
 from mainstay.inbound.http.request import add_field
+from mainstay.model.principal import Principal
 from mainstay.model.problem import Problem
 
 SLICE = 16 << 10
@@ -35,6 +37,7 @@ class Intake:
 
     ``incoming`` is that request, or the one in flight, while its body arrives; ``partial`` says that a head has begun
     to arrive; ``fault`` is what is wrong with the input behind them; where it is ``closed`` no input is taken any more.
+    ``client`` is as whom the calls of the connection begin, where its certificate says that.
     """
 
     __slots__ = (
@@ -66,9 +69,9 @@ class Intake:
         "ready",
     )
 
-    def __init__(self, door: Door, address: str) -> None:
+    def __init__(self, door: Door, address: str, client: Principal | None = None) -> None:
         self._door = door
-        self._receive = door.receive
+        self._receive: Receive = door.receive if client is None else received_from(client, door.receive)
         self._max_bytes = door.options.max_header_bytes
         self._max_fields = door.options.max_headers
         self._max_target = door.options.max_target_bytes

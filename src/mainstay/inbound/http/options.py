@@ -65,7 +65,7 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     ``hsts_max_age`` in seconds is told over TLS only; 0 leaves it out. Raises ``ValueError`` for what is no header.
     """
 
-    content_policy: str = "default-src 'none'; frame-ancestors 'none'"
+    content_policy: str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     frame_options: str = "DENY"
     referrer_policy: str = "no-referrer"
     opener_policy: str = "same-origin"

@@ -70,7 +70,7 @@ class HttpProtocol(asyncio.Protocol):
         """Begin."""
         self._transport = transport
         address = address_of(transport) if self._name is None else self._name
-        self._intake = Intake(self._door, address)
+        self._intake = Intake(self._door, address, self._shared.client_of(transport))
         self._since = self._beat.now
         self._name = self._shared.enter(self, address)
         if self._name is None:

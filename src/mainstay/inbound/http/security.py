@@ -10,10 +10,11 @@ _LISTED = frozenset({b"vary", b"link"})
 """Fields of which a second line adds to the first (RFC 9110, section 5.3): a team's own stand beside them."""
 
 
-_STRICT = b"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+_CLOSED = b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
+_STRICT = b"Content-Security-Policy: default-src 'none'; " + _CLOSED
 _SHOWN = (
     b"Content-Security-Policy: default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; "
-    b"style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
+    b"style-src 'unsafe-inline'; " + _CLOSED
 )
 _VIEWED = ("image/", "video/", "audio/", "application/pdf")
 

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Sequence
 from functools import partial
 
+from mainstay.inbound.http.clients import Clients
 from mainstay.inbound.http.connections import Connections
 from mainstay.inbound.http.descriptors import room_for
 from mainstay.inbound.http.door import Door
@@ -57,21 +58,27 @@ def _bind(one: socket.socket, address: tuple[object, ...]) -> None:
 
 
 class HttpServer:
-    """Serves a door on listening sockets, on the running loop; with ``tls``, over it.
+    """Serves a door on listening sockets, on the running loop; with ``tls``, over it, to ``clients`` that it knows.
 
     ``start`` accepts. The end has three steps: ``part`` lets each answer be its connection's last, ``refuse`` takes no
     further connection, ``finish`` closes what is idle and waits for what is in flight. ``stop`` is all of them.
     """
 
     def __init__(
-        self, door: Door, clock: Clock, *, tls: ssl.SSLContext | None = None, handshake_seconds: float = 10.0
+        self,
+        door: Door,
+        clock: Clock,
+        *,
+        tls: ssl.SSLContext | None = None,
+        handshake_seconds: float = 10.0,
+        clients: Clients | None = None,
     ) -> None:
         self._door = door
         if tls is not None:
             if door.options.proxy_protocol:
                 raise ValueError("http: the PROXY protocol comes before TLS: let the proxy end TLS, or turn one off")
             door.over_tls()
-        self._shared = Connections(door, clock, secure=tls is not None)
+        self._shared = Connections(door, clock, secure=tls is not None, clients=clients)
         self._tls = tls
         self._handshake_seconds = handshake_seconds if tls is not None else None
         self._servers: list[asyncio.Server] = []

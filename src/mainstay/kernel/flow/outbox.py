@@ -63,6 +63,7 @@ class _Who(msgspec.Struct, omit_defaults=True):
     authenticated: bool = True
     is_system: bool = False
     actor: _Who | None = None
+    certificate: str | None = None
 
 
 def encode_principal(who: Principal) -> str:
@@ -84,6 +85,7 @@ def _told(who: Principal) -> _Who:
         who.authenticated,
         who.is_system,
         None if who.actor is None else _told(who.actor),
+        who.certificate,
     )
 
 
