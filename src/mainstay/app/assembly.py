@@ -6,8 +6,8 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from mainstay.adapters.local.entropy import SystemEntropy
 from mainstay.adapters.local.ids import SystemIds
 from mainstay.app import readiness
 from mainstay.app.credentials import Credentials, resolve
+from mainstay.app.identity_oauth import oauth_dependencies
+from mainstay.app.issuers import http_client, trusting
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.objects import make_blobs
 from mainstay.app.readiness import Readiness
@@ -35,7 +37,7 @@ from mainstay.kernel.flow.relay import Relay
 from mainstay.kernel.providers import Resolver
 from mainstay.kernel.validate import DEFAULTS, InputLimits
 from mainstay.model.faults import StartupFailed
-from mainstay.model.operation import OperationKind, Signed
+from mainstay.model.operation import OperationKind, SelfAuthenticated, Signed
 from mainstay.model.policy import anyone
 from mainstay.model.problem import Unavailable
 from mainstay.model.service import Service
@@ -58,6 +60,10 @@ HELD_SECONDS = 0.1
 """How long a transaction may wait on the outside in development before a warning says so."""
 
 
+Companion = Callable[[], AbstractAsyncContextManager[None]]
+"""What lives as long as the application, beside it."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where an application runs: its number among the workers of a host, and where they meet (None: it is alone)."""
 
@@ -71,13 +77,20 @@ class Application:
     Entering opens the store, makes what the service provides and begins to deliver events; leaving ends it in reverse.
     """
 
-    def __init__(self, settings: Settings, bound: Bound, place: Place) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bound: Bound,
+        place: Place,
+        companions: Sequence[Companion] = (),
+    ) -> None:
         self.settings = settings
         self.bound = bound
         self.place = place
         self.stopping: bool = False
         self.relay: Relay | None = None
         self.mounts: list[Mount] = make_mounts(bound, max_body=settings.http.max_upload)
+        self._companions = companions
         self._stack = AsyncExitStack()
         self._started = False
 
@@ -113,6 +126,8 @@ class Application:
                 stack.callback(close)
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
+            for companion in self._companions:
+                await stack.enter_async_context(companion())
             if deliver:
                 await stack.enter_async_context(self._relaying())
                 await stack.enter_async_context(self._mounted())
@@ -191,8 +206,9 @@ def assemble(
     place: Place | None = None,
     clock: Clock | None = None,
     adapt: Callable[[Ports], Ports] | None = None,
+    known: Mapping[Any, Resolver] | None = None,
 ) -> Application:
-    """Put a service and its adapters together; ``adapt`` may put others in their place.
+    """Put a service and its adapters together; ``adapt`` and ``known`` may put others in their place.
 
     Raises ``StartupFailed`` with every fault of the declarations, ``SettingsRefused`` with those of keys, ``Refusal``
     for an adapter that is not there. Nothing is opened yet.
@@ -200,6 +216,9 @@ def assemble(
     place = place or Place()
     clock = clock or SystemClock()
     credentials = resolve(settings)
+    at_hand = {**dependencies(clock, make_blobs(settings, clock)), **(known or {})}
+    at_hand |= oauth_dependencies(service, settings, at_hand)
+    companions: list[Companion] = []
     ports = Ports(
         store=watched_store(settings, clock, observer),
         limiter=_limiter(settings, clock, place),
@@ -208,14 +227,14 @@ def assemble(
         entropy=SystemEntropy(),
         sealer=(sealer := _sealer(credentials)),
         observer=observer,
-        tokens=_verifier(settings, credentials, clock),
+        tokens=_tokens(settings, credentials, clock, observer, at_hand, companions),
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
     bound = bind(
         service,
         ports if adapt is None else adapt(ports),
-        known=dependencies(clock, make_blobs(settings, clock)),
+        known=at_hand,
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
@@ -227,7 +246,7 @@ def assemble(
     _check_workers(bound, settings)
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
-    return Application(settings, bound, place)
+    return Application(settings, bound, place, companions)
 
 
 def _inputs(settings: Settings) -> InputLimits:
@@ -260,6 +279,23 @@ def _sealer(credentials: Credentials) -> Any:
     from mainstay.adapters.crypto.sealer import AeadSealer
 
     return AeadSealer(credentials.sealing)
+
+
+def _tokens(
+    settings: Settings,
+    credentials: Credentials,
+    clock: Clock,
+    observer: Observer,
+    known: Mapping[Any, Resolver],
+    companions: list[Companion],
+) -> TokenVerifier | None:
+    """Return what verifies tokens: by the keys of the settings, and by those of the issuers that are trusted."""
+    own = _verifier(settings, credentials, clock)
+    if not settings.auth.issuers:
+        return own
+    issuers = trusting(settings, own, http_client(known), clock, observer)
+    companions.append(issuers.living)
+    return issuers
 
 
 def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> TokenVerifier | None:
@@ -310,7 +346,7 @@ def _check_tokens(bound: Bound, settings: Settings) -> None:
             "auth.key",
             settings.source("auth.key"),
             f"no token can be verified, and {some} ask who calls",
-            "set MAINSTAY_AUTH_KEY (or auth.keys), auth.issuer and auth.audience",
+            "set MAINSTAY_AUTH_KEY (or auth.keys), auth.issuer and auth.audience; or trust an issuer: [[auth.issuers]]",
         )
         raise SettingsRefused([fault], settings.profile)
 
@@ -322,7 +358,7 @@ def _guarded(bound: Bound) -> Sequence[str]:
         for one in bound.operations
         if one.operation.kind is not OperationKind.CONSUMER
         and one.operation.allow != anyone
-        and not isinstance(one.operation.allow, Signed)
+        and not isinstance(one.operation.allow, Signed | SelfAuthenticated)
     ]
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mainstay.identity.accounts.entities import Account
+from mainstay.identity.oauth.declaration import AuthorizationServer, Provider
 from mainstay.model.builtin import BuiltIn
 from mainstay.model.module import Module
+from mainstay.model.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,8 @@ class Identity(BuiltIn):
 
     ``path`` is where the doors begin. ``sign_up`` "open" lets anybody make an account, "closed" leaves that to
     administrators, which are the callers with the role ``administrator``. ``default_roles`` are those of a new account.
-    With ``second_factor`` "required" an account that has none can do nothing but set one up.
+    With ``second_factor`` "required" an account that has none can do nothing but set one up. ``providers`` are outside
+    providers that accounts may log in with; ``server`` makes the service a provider for others.
     """
 
     path: str = "/auth"
@@ -30,9 +33,27 @@ class Identity(BuiltIn):
     refresh_seconds: int = 14 * 86_400  # of a refresh token that is not used
     session_seconds: int = 90 * 86_400  # of a log-in, however much it is used
     idle_seconds: int = 12 * 3600  # of a browser's session that is not used
+    providers: Sequence[Provider] = ()
+    server: AuthorizationServer | None = None
 
     def modules(self) -> Sequence[Module]:
         """Return the modules of this declaration."""
         module = Module("identity", title="Identity")
         module.entity(Account)
+        if self.server is not None:
+            from mainstay.identity.oauth.module import declare_server
+
+            declare_server(module, self.path, self.administrator)
+        if self.providers:
+            from mainstay.identity.oauth.module import declare_providers
+
+            declare_providers(module, self.path)
         return (module,)
+
+    def narrowed(self, policy: Policy) -> Policy:
+        """Return what ``allow=`` of an operation comes to: where others act for accounts, they have scopes for that."""
+        if self.server is None:
+            return policy
+        from mainstay.identity.oauth.delegation import narrowed
+
+        return narrowed(policy)

@@ -230,6 +230,9 @@ class _Binder:
         if operation.kind is OperationKind.CONSUMER:
             return [validate] if validate is not None else []
         policy = operation.allow if operation.allow is not None else anyone
+        identity = self._blueprint.service.identity
+        if identity is not None and not self._blueprint.faults:
+            policy = identity.narrowed(policy)
         if not self._blueprint.faults:
             policy = prepare(policy)
         stages = head_stages(self._ports, policy, self._limits, operation.limits, operation.name)

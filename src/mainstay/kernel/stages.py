@@ -13,6 +13,7 @@ from mainstay.kernel.bound import Ports, Stage
 from mainstay.kernel.call import Call
 from mainstay.model.conditions import FALSE
 from mainstay.model.limits import Limit
+from mainstay.model.operation import SelfAuthenticated
 from mainstay.model.policy import Anyone, Policy
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Forbidden, TooMany, Unauthenticated
@@ -133,7 +134,7 @@ def _raise_refusal(verdicts: Sequence[Verdict], refusal: Unauthenticated) -> NoR
 
 def authorise(policy: Policy) -> Stage | None:
     """Decide the part of a policy that looks at the call only. None where anyone may."""
-    if isinstance(policy, Anyone):
+    if isinstance(policy, Anyone | SelfAuthenticated):
         return None
 
     def stage(call: Call) -> None:
@@ -169,7 +170,8 @@ def head_stages(
     stages: list[Stage] = []
     if early:
         stages.append(admit(early, ports.limiter))
-    stages.append(authenticate(ports.tokens, ports.limiter))
+    if not isinstance(policy, SelfAuthenticated):
+        stages.append(authenticate(ports.tokens, ports.limiter))
     if late:
         stages.append(limit(late, ports.limiter, operation))
     allowed = authorise(policy)

@@ -155,18 +155,38 @@ class TokenKey(Section, frozen=True):
     kid: str | None = None
 
 
+class Issuer(Section, frozen=True):
+    """An issuer whose tokens are believed, by the URL where it says what its keys are."""
+
+    url: Name  # the iss of its tokens, to the letter
+    audience: list[str] = []  # none: that of auth.audience
+    roles_claim: Name = "roles"
+    tenant_claim: Name = "tenant"
+    types: list[Literal["jwt", "at+jwt"]] = []  # the typ of its tokens; none: either, or none
+    clients: list[str] = []  # whose tokens are taken (azp, client_id); none: those of all
+    stale_seconds: Annotated[float, Meta(ge=0, le=604_800)] = 21_600.0  # that its last keys count while it is away
+
+
 class Auth(Section, frozen=True):
     """Whose tokens are believed. ``key`` is the short form of one entry of ``keys``."""
 
     key: Secret[str] = Secret("")
     algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] | None = None
     keys: list[TokenKey] = []
+    issuers: list[Issuer] = []
     issuer: str = ""
     audience: list[str] = []
     leeway: Annotated[float, Meta(ge=0, le=300)] = 30.0
     roles_claim: Name = "roles"
     tenant_claim: Name = "tenant"
     cache_size: Annotated[int, Meta(ge=0, le=10**7)] = 4096
+
+
+class OAuth(Section, frozen=True):
+    """What the service is as a provider for others, where ``Identity(server=...)`` makes it one."""
+
+    issuer: str = ""  # the URL that it is reached by from outside: its name in tokens
+    page: str = ""  # of the team, where accounts are asked for their consent: the authorization endpoint
 
 
 class Sealing(Section, frozen=True):
@@ -235,6 +255,7 @@ class Settings(Section, frozen=True):
     database: Database = Database()
     blobs: Blobs = Blobs()
     auth: Auth = Auth()
+    oauth: OAuth = OAuth()
     sealing: Sealing = Sealing()
     limits: Limits = Limits()
     log: Log = Log()

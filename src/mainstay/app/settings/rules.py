@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from mainstay.app.settings.edge import edge_rules
 from mainstay.app.settings.faults import SettingFault
+from mainstay.app.settings.issuers import issuer_rules
 from mainstay.app.settings.model import Settings, is_loopback
 from mainstay.model.values import Secret
 
@@ -208,6 +209,6 @@ def _elsewhere_secret(settings: Settings) -> Iterator[SettingFault]:
         yield _fault(settings, "sealing.secret", f"at least {MIN_SECRET_BYTES} bytes are needed", _MAKE)
 
 
-_ALWAYS: tuple[Rule, ...] = (_service, edge_rules, _queue, _ports, _server, _key_forms, _sealing)
+_ALWAYS: tuple[Rule, ...] = (_service, edge_rules, _queue, _ports, _server, _key_forms, issuer_rules, _sealing)
 _PRODUCTION: tuple[Rule, ...] = (_production_switches, _production_database, _production_secrets)
 _ELSEWHERE: tuple[Rule, ...] = (_elsewhere_is_local, _elsewhere_secret)
