@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
@@ -27,8 +27,8 @@ DISCOVERY = "/.well-known/openid-configuration"
 AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server"
 
 
-def json_answer(value: Any, status: int = 200, **headers: str) -> Answer:
-    return status, {"content-type": "application/json", **headers}, json.dumps(value).encode()
+def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    return status, {"content-type": "application/json", **(headers or {})}, json.dumps(value).encode()
 
 
 class OutsideProvider:
@@ -42,7 +42,7 @@ class OutsideProvider:
         self.gate.set()
         self.max_age = 3600
         self.person: dict[str, Any] = {
-            "sub": "ann-at-the-provider",
+            "sub": "ann-there",
             "email": "ann@mail.example",
             "email_verified": True,
         }
@@ -88,7 +88,7 @@ class OutsideProvider:
             return json_answer(self.metadata())
         if path == KEYS:
             await self.gate.wait()
-            return json_answer({"keys": self.published}, **{"cache-control": f"public, max-age={self.max_age}"})
+            return json_answer({"keys": self.published}, headers={"cache-control": f"public, max-age={self.max_age}"})
         if path == "/token":
             return self._redeem(dict(parse_qsl(body.decode())), headers)
         return json_answer({}, 404)
@@ -104,7 +104,12 @@ class OutsideProvider:
 
     def _redeem(self, form: dict[str, str], headers: dict[str, str]) -> Answer:
         given = base64.b64decode(headers.get("authorization", "").removeprefix("Basic ")).decode()
-        if [unquote_plus(part) for part in given.split(":")] != [CLIENT, SECRET]:
+        pair = (
+            [unquote_plus(part) for part in given.split(":")]
+            if given
+            else [form.get("client_id"), form.get("client_secret")]
+        )
+        if pair != [CLIENT, SECRET]:
             return json_answer({"error": "invalid_client"}, 401)
         asked = self.codes.pop(form.get("code", ""), None)
         if asked is None or form.get("redirect_uri") != asked["redirect_uri"]:

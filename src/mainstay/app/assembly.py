@@ -46,6 +46,7 @@ from mainstay.ports.cache import Cache
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.recent_writes import RecentWrites
+from mainstay.ports.sealer import Sealer
 from mainstay.ports.store import StoreUnusable
 from mainstay.ports.tokens import TokenVerifier
 
@@ -216,16 +217,17 @@ def assemble(
     place = place or Place()
     clock = clock or SystemClock()
     credentials = resolve(settings)
-    at_hand = {**dependencies(clock, make_blobs(settings, clock)), **(known or {})}
-    at_hand |= oauth_dependencies(service, settings, at_hand)
+    sealer = _sealer(credentials)
     companions: list[Companion] = []
+    at_hand = {**dependencies(clock, make_blobs(settings, clock)), Sealer: _shared(sealer), **(known or {})}
+    at_hand |= oauth_dependencies(service, settings, at_hand, clock, observer, companions)
     ports = Ports(
         store=watched_store(settings, clock, observer),
         limiter=_limiter(settings, clock, place),
         clock=clock,
         ids=SystemIds(),
         entropy=SystemEntropy(),
-        sealer=(sealer := _sealer(credentials)),
+        sealer=sealer,
         observer=observer,
         tokens=_tokens(settings, credentials, clock, observer, at_hand, companions),
         recent=_recent(settings, clock, place),
@@ -238,12 +240,7 @@ def assemble(
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
-    note_reserved(bound)
-    note_mounts(bound)
-    if bound.faults:
-        raise StartupFailed(bound.faults)
-    _check_tokens(bound, settings)
-    _check_workers(bound, settings)
+    _check(bound, settings)
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     return Application(settings, bound, place, companions)
@@ -326,13 +323,27 @@ def dependencies(clock: Clock, blobs: Blobs | None = None) -> dict[Any, Resolver
     from mainstay.adapters.memory.cache import MemoryCache
 
     cache = MemoryCache(clock)
-    known: dict[Any, Resolver] = {Cache: Resolver(make=lambda _scope: cache, shared=True)}
+    known: dict[Any, Resolver] = {Cache: _shared(cache)}
     if blobs is not None:
         known[Blobs] = Resolver(make=lambda _scope: blobs, outside=True, tasks=True, shared=True)
     reading = sys.modules.get("mainstay.adapters.sql.reading")  # a use case that asks for Sql has imported it
     if reading is not None:
         known[reading.Sql] = Resolver(make=lambda scope: reading.Sql(scope.unit))
     return known
+
+
+def _check(bound: Bound, settings: Settings) -> None:
+    """Refuse what must not be run."""
+    note_reserved(bound)
+    note_mounts(bound)
+    if bound.faults:
+        raise StartupFailed(bound.faults)
+    _check_tokens(bound, settings)
+    _check_workers(bound, settings)
+
+
+def _shared(value: Any) -> Resolver:
+    return Resolver(make=lambda _scope: value, shared=True)
 
 
 def _check_tokens(bound: Bound, settings: Settings) -> None:

@@ -8,6 +8,7 @@ account by a link. What the service itself must know meanwhile travels sealed in
 
 from __future__ import annotations
 
+from enum import StrEnum
 from uuid import UUID
 
 import msgspec
@@ -16,7 +17,7 @@ from mainstay.identity.oauth.joining import Joining, OutsideRules
 from mainstay.identity.oauth.opaque import digest_of, is_secret, new_secret
 from mainstay.identity.oauth.pkce import challenge_of
 from mainstay.identity.oauth.problems import AccountsOnly
-from mainstay.identity.sessions.book import Means, Opened, SessionBook
+from mainstay.identity.sessions.book import Opened, SessionBook
 from mainstay.model.fields import field
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Fault, Invalid, NotFound, Unauthenticated
@@ -56,10 +57,17 @@ class FinishOutside(Dto):
     iss: str | None = field(default=None, max_length=500)
 
 
+class CallsWith(StrEnum):
+    """What a client wants to call with: an access and a refresh token, or a session cookie."""
+
+    TOKENS = "tokens"
+    COOKIE = "cookie"
+
+
 class LogInOutside(FinishOutside):
     """As ``FinishOutside``, with what the client wants to call with."""
 
-    means: Means = "tokens"
+    means: CallsWith = CallsWith.TOKENS
 
 
 class StateRefused(Unauthenticated):
@@ -161,7 +169,7 @@ async def log_in_outside(
     account = await joining.account(rules.providers[provider], person)
     facts = {"provider": provider}
     log.note(SecurityEvent(kind="log_in.outside", subject=account.id, actor=account.id, facts=facts))
-    return await book.open(account, roles=await joining.roles(account), proofs=(), means=finish.means)
+    return await book.open(account, roles=await joining.roles(account), proofs=(), means=finish.means.value)
 
 
 async def link_outside(

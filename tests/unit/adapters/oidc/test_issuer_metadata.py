@@ -145,7 +145,7 @@ async def test_what_is_no_document_is_refused(provider: OutsideProvider, outgoin
 
 
 async def test_another_status_is_no_document(provider: OutsideProvider, outgoing: LoopbackHttp) -> None:
-    provider.answers["/x"] = lambda: json_answer({}, 302, location="https://evil.example")
+    provider.answers["/x"] = lambda: json_answer({}, 302, {"location": "https://evil.example"})
     with pytest.raises(IssuerFaulty, match="/x was answered with the status 302"):
         await get_json(outgoing, provider.issuer + "/x")
 
