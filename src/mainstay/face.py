@@ -1,13 +1,26 @@
 """The public face: every name that a team imports from ``mainstay``, and where it comes from."""
 
-from mainstay.identity import Identity
+from mainstay.identity import AuthorizationServer, Identity, Provider
 from mainstay.model.caching import Caching, cache
 from mainstay.model.call_policies import attribute, between, claim, delegated, network, protocol
 from mainstay.model.certificates import certificate
 from mainstay.model.circumstances import Circumstances
 from mainstay.model.conditions import all_of, any_of, contains, ge, gt, in_, le, lt, ne, not_, search, starts_with
 from mainstay.model.fields import field, header, related
-from mainstay.model.inputs import File, Find, Many, One, Page, Patch, RawBody, Sort, Stream, Upload, resume_after
+from mainstay.model.inputs import (
+    File,
+    Find,
+    Many,
+    One,
+    Page,
+    Patch,
+    RawBody,
+    RawForm,
+    Sort,
+    Stream,
+    Upload,
+    resume_after,
+)
 from mainstay.model.limits import Limit, limit
 from mainstay.model.module import Module
 from mainstay.model.operation import signed
@@ -61,6 +74,7 @@ __all__ = [
     "AuditAction",
     "AuditEntry",
     "AuditTrail",
+    "AuthorizationServer",
     "Blob",
     "Blobs",
     "Bulk",
@@ -99,7 +113,9 @@ __all__ = [
     "PreconditionFailed",
     "Principal",
     "Problem",
+    "Provider",
     "RawBody",
+    "RawForm",
     "ReadAhead",
     "Repository",
     "Secret",

@@ -93,7 +93,7 @@ async def build() -> AsyncIterator[Build]:
     async def make(*modules: Module, limits: Any = (), provide: Any = None, known: Any = None, **more: Any) -> World:
         clock, ear, tokens = FixedClock(), Ear(), Names()
         store = more.pop("store", None) or MemoryStore()
-        service = Service("sample", modules=modules, limits=limits)
+        service = Service("sample", modules=modules, limits=limits, identity=more.pop("identity", None))
         if provide is not None:
             provide(service)
         ports = Ports(

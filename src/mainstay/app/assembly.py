@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +18,10 @@ from mainstay.adapters.local.clock import SystemClock
 from mainstay.adapters.local.entropy import SystemEntropy
 from mainstay.adapters.local.ids import SystemIds
 from mainstay.app import readiness
-from mainstay.app.credentials import Credentials, resolve
+from mainstay.app.authenticating import Companion, check_tokens, make_sealer, own_verifier, trusted_verifier
+from mainstay.app.credentials import resolve
 from mainstay.app.identity_accounts import with_accounts
+from mainstay.app.identity_oauth import oauth_dependencies
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.objects import make_blobs
 from mainstay.app.outgoing import http_resolvers, make_http, uses_http
@@ -29,7 +31,7 @@ from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
 from mainstay.app.renewing import Renewal, make_renewal
 from mainstay.app.reserved import note_reserved
-from mainstay.app.settings import SettingFault, Settings, SettingsRefused
+from mainstay.app.settings import Settings
 from mainstay.app.stores import watched_store
 from mainstay.inbound.http.lifespan import MountFailed, living
 from mainstay.inbound.http.mounts import Mount
@@ -39,8 +41,6 @@ from mainstay.kernel.flow.relay import Relay
 from mainstay.kernel.providers import Resolver
 from mainstay.kernel.validate import DEFAULTS, InputLimits
 from mainstay.model.faults import StartupFailed
-from mainstay.model.operation import OperationKind, Signed
-from mainstay.model.policy import anyone
 from mainstay.model.problem import Unavailable
 from mainstay.model.service import Service
 from mainstay.ports.blobs import Blobs
@@ -49,11 +49,10 @@ from mainstay.ports.http import HttpClient
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.recent_writes import RecentWrites
+from mainstay.ports.sealer import Sealer
 from mainstay.ports.store import StoreUnusable
 
 if TYPE_CHECKING:
-    from mainstay.adapters.crypto.sealer import AeadSealer
-    from mainstay.adapters.jose.verifier import JwtVerifier
     from mainstay.adapters.outgoing.client import GuardedHttp
     from mainstay.app.identity_tokens import SessionParts
     from mainstay.ports.clock import Clock
@@ -88,6 +87,7 @@ class Application:
         http: GuardedHttp | None = None,
         renewal: Renewal | None = None,
         sessions: SessionParts | None = None,
+        companions: Sequence[Companion] = (),
     ) -> None:
         self.settings = settings
         self.sessions = sessions  # of a service with identity
@@ -98,6 +98,7 @@ class Application:
         self.http = http  # calls to the outside
         self.renewal = renewal  # of secrets that are kept elsewhere
         self.mounts: list[Mount] = make_mounts(bound, max_body=settings.http.max_upload)
+        self._companions = companions
         self._stack = AsyncExitStack()
         self._started = False
 
@@ -138,6 +139,8 @@ class Application:
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             if deliver:
+                for companion in self._companions:
+                    await stack.enter_async_context(companion())
                 if self.renewal is not None:
                     await stack.enter_async_context(self.renewal.running())
                 if self.sessions is not None:
@@ -219,8 +222,9 @@ def assemble(
     place: Place | None = None,
     clock: Clock | None = None,
     adapt: Callable[[Ports], Ports] | None = None,
+    known: Mapping[Any, Resolver] | None = None,
 ) -> Application:
-    """Put a service and its adapters together; ``adapt`` may put others in their place.
+    """Put a service and its adapters together; ``adapt`` and ``known`` may put others in their place.
 
     Raises ``StartupFailed`` with every fault of the declarations, ``SettingsRefused`` with those of keys, ``Refusal``
     for an adapter that is not there. Nothing is opened yet.
@@ -228,26 +232,33 @@ def assemble(
     place = place or Place()
     clock = clock or SystemClock()
     credentials = resolve(settings)
-    verifier = _verifier(settings, credentials, clock)
-    sessions = _sessions(service, settings, clock, observer, verifier)
+    sealer = make_sealer(credentials)
+    http = make_http(service, settings, clock, observer)
+    companions: list[Companion] = []
+    at_hand = {**dependencies(clock, make_blobs(settings, clock), http), Sealer: _shared(sealer), **(known or {})}
+    verifier = own_verifier(settings, credentials, clock)
+    tokens = trusted_verifier(settings, verifier, at_hand, clock, observer, companions)
+    sessions = _sessions(service, settings, clock, observer, tokens)
+    if sessions is not None:
+        at_hand |= sessions.dependencies(at_hand)
+    at_hand |= oauth_dependencies(service, settings, at_hand, clock, observer, companions)
     ports = Ports(
         store=watched_store(settings, clock, observer),
         limiter=_limiter(settings, clock, place),
         clock=clock,
         ids=SystemIds(),
         entropy=SystemEntropy(),
-        sealer=(sealer := _sealer(credentials)),
+        sealer=sealer,
         observer=observer,
-        tokens=verifier if sessions is None else sessions.verifier,
+        tokens=tokens if sessions is None else sessions.verifier,
         cipher=field_cipher(settings),
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
-    http = make_http(service, settings, clock, observer)
     bound = bind(
         with_accounts(service, settings, clock),
         ports if adapt is None else adapt(ports),
-        known=_known(dependencies(clock, make_blobs(settings, clock), http), sessions),
+        known=at_hand,
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
@@ -255,7 +266,7 @@ def assemble(
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)
-    return Application(settings, bound, place, http, renewal, sessions)
+    return Application(settings, bound, place, http, renewal, sessions, companions)
 
 
 def _check(bound: Bound, settings: Settings) -> None:
@@ -264,7 +275,7 @@ def _check(bound: Bound, settings: Settings) -> None:
     note_mounts(bound)
     if bound.faults:
         raise StartupFailed(bound.faults)
-    _check_tokens(bound, settings)
+    check_tokens(bound, settings)
     _check_workers(bound, settings)
 
 
@@ -276,11 +287,6 @@ def _sessions(
     from mainstay.app.identity_tokens import make_sessions
 
     return make_sessions(service, settings, clock=clock, observer=observer, others=others)
-
-
-def _known(known: dict[Any, Resolver], sessions: SessionParts | None) -> dict[Any, Resolver]:
-    """Return the dependencies by type, with those of sessions where the service has accounts."""
-    return known if sessions is None else {**known, **sessions.dependencies(known)}
 
 
 def _inputs(settings: Settings) -> InputLimits:
@@ -309,42 +315,12 @@ def _recent(settings: Settings, clock: Clock, place: Place) -> RecentWrites | No
     return MappedRecentWrites(clock.monotonic, None if place.run is None else place.run / "recent-writes")
 
 
-def _sealer(credentials: Credentials) -> AeadSealer:
-    from mainstay.adapters.crypto.sealer import AeadSealer
-
-    return AeadSealer(credentials.sealing)
-
-
-def _verifier(settings: Settings, credentials: Credentials, clock: Clock) -> JwtVerifier | None:
-    if not credentials.keys:
-        return None
-    from mainstay.adapters.jose import KeyRefused
-    from mainstay.adapters.jose.verifier import JwtVerifier
-
-    auth = settings.auth
-    try:
-        return JwtVerifier(
-            credentials.keys,
-            issuer=credentials.issuer,
-            audience=credentials.audience,
-            clock=clock,
-            leeway=auth.leeway,
-            roles_claim=auth.roles_claim,
-            tenant_claim=auth.tenant_claim,
-            cache_size=auth.cache_size,
-            types=auth.types,
-        )
-    except (KeyRefused, ValueError) as error:
-        fault = SettingFault("auth", settings.source("auth.keys"), str(error))
-        raise SettingsRefused([fault], settings.profile) from None
-
-
 def dependencies(clock: Clock, blobs: Blobs | None = None, http: HttpClient | None = None) -> dict[Any, Resolver]:
     """Return the dependencies that a use case may ask for by type beside those that the kernel makes."""
     from mainstay.adapters.memory.cache import MemoryCache
 
     cache = MemoryCache(clock)
-    known: dict[Any, Resolver] = {Cache: Resolver(make=lambda _scope: cache, shared=True)}
+    known: dict[Any, Resolver] = {Cache: _shared(cache)}
     if blobs is not None:
         known[Blobs] = Resolver(make=lambda _scope: blobs, outside=True, tasks=True, shared=True)
     if http is not None:
@@ -355,31 +331,8 @@ def dependencies(clock: Clock, blobs: Blobs | None = None, http: HttpClient | No
     return known
 
 
-def _check_tokens(bound: Bound, settings: Settings) -> None:
-    """Refuse a service that asks who calls, and has no key to tell by."""
-    if bound.ports.tokens is not None:
-        return
-    names = _guarded(bound)
-    if names:
-        some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        fault = SettingFault(
-            "auth.key",
-            settings.source("auth.key"),
-            f"no token can be verified, and {some} ask who calls",
-            "set MAINSTAY_AUTH_KEY (or auth.keys), auth.issuer and auth.audience",
-        )
-        raise SettingsRefused([fault], settings.profile)
-
-
-def _guarded(bound: Bound) -> Sequence[str]:
-    """Return the names of the operations that not everybody may call."""
-    return [
-        one.name
-        for one in bound.operations
-        if one.operation.kind is not OperationKind.CONSUMER
-        and one.operation.allow != anyone
-        and not isinstance(one.operation.allow, Signed)
-    ]
+def _shared(value: Any) -> Resolver:
+    return Resolver(make=lambda _scope: value, shared=True)
 
 
 def _check_workers(bound: Bound, settings: Settings) -> None:

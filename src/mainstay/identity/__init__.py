@@ -5,5 +5,6 @@ pipeline, and their doors stand in the same contract.
 """
 
 from mainstay.identity.declaration import Identity
+from mainstay.identity.oauth.declaration import AuthorizationServer, Provider
 
-__all__ = ["Identity"]
+__all__ = ["AuthorizationServer", "Identity", "Provider"]

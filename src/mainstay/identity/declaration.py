@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from mainstay.identity.oauth.declaration import AuthorizationServer, Provider
 from mainstay.model.builtin import BuiltIn
 from mainstay.model.module import Module
+from mainstay.model.policy import Policy
 
 if TYPE_CHECKING:
     from mainstay.identity.accounts.rules import AccountRules
@@ -21,8 +23,9 @@ class Identity(BuiltIn):
     administrators, which are the callers with the role ``administrator``. ``default_roles`` are those of a new account.
     With ``second_factor`` "required" an account that has none can do nothing but set one up. ``verify_link`` and
     ``reset_link`` are pages of the service's own that letters lead to, with ``{code}`` where the code is to stand; a
-    letter shows the code itself where there is none. ``api_key_scopes`` are
-    those that any account may give to its API keys.
+    letter shows the code itself where there is none. ``api_key_scopes`` are those that any account may give to its API
+    keys. ``providers`` are outside providers that accounts may log in with; ``server`` makes the service a provider for
+    others.
     """
 
     path: str = "/auth"
@@ -38,6 +41,8 @@ class Identity(BuiltIn):
     session_seconds: int = 90 * 86_400  # of a log-in, however much it is used
     idle_seconds: int = 12 * 3600  # of a browser's session that is not used
     api_key_scopes: Sequence[str] = ()
+    providers: Sequence[Provider] = ()
+    server: AuthorizationServer | None = None
 
     def modules(self) -> Sequence[Module]:
         """Return the modules of this declaration: imported now, for who has none pays nothing."""
@@ -47,6 +52,14 @@ class Identity(BuiltIn):
         module = Module("identity", title="Identity")
         open_doors(module, self.path, sign_up=self.sign_up == "open", administrator=self.administrator)
         declare_sessions(module, self.path)
+        if self.server is not None:
+            from mainstay.identity.oauth.module import declare_server
+
+            declare_server(module, self.path, self.administrator)
+        if self.providers:
+            from mainstay.identity.oauth.module import declare_providers
+
+            declare_providers(module, self.path)
         return (module,)
 
     def account_rules(self, service: str) -> AccountRules:
@@ -61,3 +74,11 @@ class Identity(BuiltIn):
             verify_link=self.verify_link,
             reset_link=self.reset_link,
         )
+
+    def narrowed(self, policy: Policy) -> Policy:
+        """Return what ``allow=`` of an operation comes to: where others act for accounts, they have scopes for that."""
+        if self.server is None:
+            return policy
+        from mainstay.identity.oauth.delegation import narrowed
+
+        return narrowed(policy)

@@ -258,6 +258,9 @@ class _Binder:
             bound.stages = tuple(stage for stage in (self._caller, validate) if stage is not None)
             return
         policy = operation.allow if operation.allow is not None else anyone
+        identity = self._blueprint.service.identity
+        if identity is not None and not self._blueprint.faults:
+            policy = identity.narrowed(policy)
         if not self._blueprint.faults:
             shape = None if operation.resource is None else self._blueprint.shapes.of(operation.resource.entity)
             policy = prepare(policy) if shape is None else prepare(policy, shape.types)

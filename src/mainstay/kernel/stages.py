@@ -13,6 +13,7 @@ from mainstay.kernel.bound import Ports, Stage
 from mainstay.kernel.call import Call
 from mainstay.model.conditions import FALSE
 from mainstay.model.limits import Limit
+from mainstay.model.operation import SelfAuthenticated
 from mainstay.model.policy import Anyone, Policy
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Forbidden, TooMany, Unauthenticated
@@ -135,7 +136,7 @@ def _raise_refusal(verdicts: Sequence[Verdict], refusal: Unauthenticated) -> NoR
 
 def authorise(policy: Policy) -> Stage | None:
     """Decide the part of a policy that looks at the call only. None where anyone may."""
-    if isinstance(policy, Anyone):
+    if isinstance(policy, Anyone | SelfAuthenticated):
         return None
 
     def stage(call: Call) -> None:
@@ -184,7 +185,8 @@ def head_stages(
     everywhere = (*service_limits, *own)
     early = [one for one in everywhere if one.by in ("address", "global")]
     late = [one for one in everywhere if one.by in ("principal", "operation")]
-    who, allowed = authenticate(ports.tokens, ports.limiter), authorise(policy)
+    own_way = isinstance(policy, SelfAuthenticated)
+    who, allowed = None if own_way else authenticate(ports.tokens, ports.limiter), authorise(policy)
     stages = [
         admit(early, ports.limiter) if early else None,
         who,

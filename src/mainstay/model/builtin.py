@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from mainstay.model.module import Module
+from mainstay.model.policy import Policy
 
 
 class BuiltIn(ABC):
@@ -14,3 +15,7 @@ class BuiltIn(ABC):
     @abstractmethod
     def modules(self) -> Sequence[Module]:
         """Return the modules, newly declared: a module belongs to one service."""
+
+    def narrowed(self, policy: Policy) -> Policy:
+        """Return what ``allow=`` of an operation comes to in a service that has this: the same, unless it says more."""
+        return policy

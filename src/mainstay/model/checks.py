@@ -11,7 +11,7 @@ from mainstay.model.caching_checks import check_caching
 from mainstay.model.field_checks import check_field, check_patterns
 from mainstay.model.module import Resource
 from mainstay.model.naming import table_name
-from mainstay.model.operation import Signed, Source
+from mainstay.model.operation import SelfAuthenticated, Signed, Source
 from mainstay.model.operation_checks import check_operation, lifetime_faults, path_fault
 from mainstay.model.option_checks import check_options
 from mainstay.model.personal_checks import check_person
@@ -74,8 +74,8 @@ def _check_resource(blueprint: Blueprint, resource: Resource) -> None:
     for verb, policy in verbs.items():
         if policy is not None and shape is not None:
             check_policy(blueprint, policy, shape, resource.source, f"{subject} {verb}=")
-        if isinstance(policy, Policy) and any(isinstance(part, Signed) for part in policy.parts()):
-            message = "signed(...) is for a command that takes a RawBody"
+        if isinstance(policy, Policy) and any(isinstance(part, Signed | SelfAuthenticated) for part in policy.parts()):
+            message = "signed(...) and self_authenticated are for a command that takes a RawBody"
             blueprint.fault(resource.source, f"{subject} {verb}=", message)
 
 

@@ -272,4 +272,15 @@ def resume_after(field: str = "id") -> ResumePoint:
 
 
 class RawBody(bytes):
-    """The body as it came, for a use case that checks a signature over it or reads a format of its own."""
+    """The body as it came, for a use case that checks a signature over it or reads a format of its own.
+
+    A subclass may name the ``media_type`` that it takes; a body of another type is refused then.
+    """
+
+    media_type: ClassVar[str] = "*/*"
+
+
+class RawForm(RawBody):
+    """The body as a web form is sent without files (URL standard, section 5), for protocols that ask for that."""
+
+    media_type: ClassVar[str] = "application/x-www-form-urlencoded"

@@ -93,6 +93,23 @@ class Signed(CallPolicy, frozen=True):
         return f"signed({self.scheme!r})"
 
 
+class SelfAuthenticated(CallPolicy, frozen=True):
+    """Allow every call: the use case itself finds out who calls, by what it takes from the head and the body.
+
+    The credentials of the call are left for it to judge. They make no principal, whatever their scheme is.
+    """
+
+    def allows(self, who: Principal) -> bool:  # noqa: ARG002
+        return True
+
+    def __repr__(self) -> str:
+        return "self_authenticated"
+
+
+self_authenticated: CallPolicy = SelfAuthenticated()
+"""Every call: the use case itself finds out who calls."""
+
+
 def signed(scheme: str, *, secret: str) -> Signed:
     """Allow a call whose body is signed: ``allow=signed("standard-webhooks", secret="payments_webhook_secret")``.
 

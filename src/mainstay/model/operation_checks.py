@@ -10,7 +10,7 @@ from datetime import date, datetime
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.limits import Limit
 from mainstay.model.module import Resource
-from mainstay.model.operation import Operation, OperationKind, Signed, moment_of
+from mainstay.model.operation import Operation, OperationKind, Signed, moment_of, self_authenticated
 from mainstay.model.policy import Policy
 from mainstay.model.policy_checks import known_to
 from mainstay.model.schema import Attribute, FieldKind
@@ -90,6 +90,9 @@ def _check_allow(blueprint: Blueprint, planned: Planned) -> None:
         blueprint.fault(operation.source, operation.name, "allow= names a policy on rows", hint)
     elif any(isinstance(part, Signed) for part in operation.allow.parts()):
         _check_signed(blueprint, operation, planned.signature)
+    elif operation.allow != self_authenticated and self_authenticated in operation.allow.parts():
+        message = "self_authenticated stands alone in allow=: who calls is found out by the use case, or before it"
+        blueprint.fault(operation.source, operation.name, message)
     if isinstance(operation.allow, Policy):
         for part in operation.allow.parts():
             for place, message in part.faults(known_to(blueprint)):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mainstay import Policy, Principal, anyone, authenticated, check, owner, role, scope, where
 from mainstay.model.conditions import FALSE, TRUE, Compare, holds
-from mainstay.model.operation import signed
+from mainstay.model.operation import self_authenticated, signed
 from mainstay.model.policy import owner_fields, prepare
 
 ANN = Principal(id=UUID(int=11), subject="ann", roles=frozenset({"support"}), scopes=frozenset({"read", "write"}))
@@ -34,6 +34,7 @@ NOBODY = Principal.anonymous
         (role("support") | check(lambda who: who.subject == "bob"), True, True, False),
         (~authenticated, False, False, True),
         (signed("standard-webhooks", secret="hook"), True, True, True),
+        (self_authenticated, True, True, True),
     ],
 )
 def test_what_looks_at_the_call_is_decided_at_once(policy: Policy, ann: bool, bob: bool, nobody: bool) -> None:
@@ -132,6 +133,7 @@ def test_policies_say_what_they_are() -> None:
     assert "where(" in repr(where(lambda r, w: r.a == 1))
     assert "check(" in repr(check(lambda who: True))
     assert repr(signed("standard-webhooks", secret="x")) == "signed('standard-webhooks')"
+    assert repr(self_authenticated) == "self_authenticated"
 
 
 def test_owner_fields_are_those_without_negation() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from mainstay import Dto, Email, Entity, Event, Many, Module, Service, anyone, field, owner, related, signed, where
 from mainstay.model.checks import check_service
+from mainstay.model.operation import self_authenticated
 
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForTypes
@@ -148,6 +149,7 @@ def test_a_name_inside_that_does_not_resolve_is_told() -> None:
         (lambda m: m.resource(Thing, path="/a b", read=anyone), "path of a resource is plain"),
         (lambda m: m.resource(Thing, path="/things", read="anyone"), "'anyone' is no policy"),
         (lambda m: m.resource(Thing, path="/things", create=signed("s", secret="x")), "takes a RawBody"),
+        (lambda m: m.resource(Thing, path="/things", create=self_authenticated), "takes a RawBody"),
         (lambda m: m.resource(Thing, path="/things", update=owner("nobody")), "no field nobody"),
     ],
 )

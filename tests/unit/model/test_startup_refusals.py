@@ -34,6 +34,7 @@ from mainstay import (
     signed,
 )
 from mainstay.model.checks import check_service
+from mainstay.model.operation import self_authenticated
 
 
 class Thing(Entity):
@@ -184,6 +185,7 @@ def faults_of(declare: Callable[[Module], Any]) -> list[str]:
         (query("GET /a", nothing, allow="anyone"), "allow='anyone' is no policy"),
         (command("POST /a", nothing, allow=signed("s", secret="x") | authenticated), "stands alone"),
         (command("POST /a", takes_dto, allow=signed("s", secret="x")), "needs a RawBody"),
+        (command("POST /a", nothing, allow=self_authenticated | authenticated), "self_authenticated stands alone"),
         (consumer(Happened, plain), "async function"),
         (consumer(Happened, nothing, attempts=0), "attempts=0"),
         (consumer(OtherHappened, takes_event), "a consumer of OtherHappened is given that"),

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from mainstay.app.settings.identity import Mail, OAuth, Passwords, Sessions
 from mainstay.app.settings.outside import Outgoing, SecretsFrom
 from mainstay.app.settings.section import Bytes, Count, Name, Pause, Port, Seconds, Section
 from mainstay.model.values import Secret
@@ -155,12 +156,25 @@ class TokenKey(Section, frozen=True):
     kid: str | None = None
 
 
+class Issuer(Section, frozen=True):
+    """An issuer whose tokens are believed, by the URL where it says what its keys are."""
+
+    url: Name  # the iss of its tokens, to the letter
+    audience: list[str] = []  # none: that of auth.audience
+    roles_claim: Name = "roles"
+    tenant_claim: Name = "tenant"
+    types: list[Literal["jwt", "at+jwt"]] = []  # the typ of its tokens; none: either, or none
+    clients: list[str] = []  # whose tokens are taken (azp, client_id); none: those of all
+    stale_seconds: Annotated[float, Meta(ge=0, le=604_800)] = 21_600.0  # that its last keys count while it is away
+
+
 class Auth(Section, frozen=True):
     """Whose tokens are believed. ``key`` is the short form of one entry of ``keys``."""
 
     key: Secret[str] = Secret("")
     algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] | None = None
     keys: list[TokenKey] = []
+    issuers: list[Issuer] = []
     issuer: str = ""
     audience: list[str] = []
     types: list[str] = []  # that the issuer gives its tokens, as at+jwt; none: JWT, at+jwt, or not said
@@ -168,58 +182,6 @@ class Auth(Section, frozen=True):
     roles_claim: Name = "roles"
     tenant_claim: Name = "tenant"
     cache_size: Annotated[int, Meta(ge=0, le=10**7)] = 4096
-
-
-class Passwords(Section, frozen=True):
-    """How passwords are hashed (Argon2id, with the parameters that OWASP recommends), and which may be chosen.
-
-    ``memory_kib`` is taken by each of ``threads`` hashes of a worker; ``waiting`` more wait for their turn: 503 beyond.
-    """
-
-    memory_kib: Annotated[int, Meta(ge=7_168, le=4_194_304)] = 19_456
-    iterations: Annotated[int, Meta(ge=1, le=20)] = 2
-    lanes: Annotated[int, Meta(ge=1, le=16)] = 1
-    threads: Annotated[int, Meta(ge=1, le=64)] = 1
-    waiting: Annotated[int, Meta(ge=0, le=10_000)] = 64
-    least: Annotated[int, Meta(ge=8, le=64)] = 8  # characters
-    most: Annotated[int, Meta(ge=64, le=4_096)] = 256
-    list_file: str = ""  # of passwords that are not taken, beside the common ones: lines, or sorted SHA-1 digests
-
-
-class Mail(Section, frozen=True):
-    """How letters are sent. ``auto`` is by SMTP where a host is named, else to the terminal; not in production."""
-
-    engine: Literal["auto", "console", "memory", "smtp"] = "auto"
-    host: str = ""
-    port: Annotated[int, Meta(ge=1, le=65_535)] = 587
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    user: str = ""
-    password: Secret[str] = Secret("")
-    sender: str = ""  # accounts@shop.example, or Shop <accounts@shop.example>
-    seconds: Annotated[float, Meta(gt=0, le=300)] = 20.0  # for one letter
-
-    @property
-    def chosen(self) -> str:
-        """The engine that counts."""
-        if self.engine != "auto":
-            return self.engine
-        return "smtp" if self.host else "console"
-
-
-class Sessions(Section, frozen=True):
-    """In whose name a service with accounts signs, and how browsers keep its sessions.
-
-    ``issuer`` is what tokens say they are from (where it is empty ``urn:service:`` and the service's name), an https
-    URL where others are to trust them; ``audience`` is this service itself (its name). ``cookie`` "secure" is for TLS
-    only, "plain" for http on this machine; ``auto`` is plain in development and test, unless the door speaks TLS.
-    """
-
-    issuer: str = ""
-    audience: str = ""
-    algorithm: Literal["EdDSA", "ES256"] = "EdDSA"  # of new signing keys
-    grace_seconds: Annotated[int, Meta(ge=0, le=60)] = 10  # in which a spent refresh token may come again
-    cookie: Literal["auto", "secure", "plain"] = "auto"
-    same_site: Literal["lax", "strict"] = "lax"
 
 
 class Sealing(Section, frozen=True):
@@ -301,6 +263,7 @@ class Settings(Section, frozen=True):
     passwords: Passwords = Passwords()
     mail: Mail = Mail()
     sessions: Sessions = Sessions()
+    oauth: OAuth = OAuth()
     sealing: Sealing = Sealing()
     encryption: Encryption = Encryption()
     limits: Limits = Limits()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from mainstay.app.settings.accounts import account_rules
 from mainstay.app.settings.edge import edge_rules
 from mainstay.app.settings.faults import SettingFault
+from mainstay.app.settings.issuers import issuer_rules
 from mainstay.app.settings.model import Settings, is_loopback
 from mainstay.app.settings.outside_rules import outgoing_rules, vault_rules
 from mainstay.model.values import Secret
@@ -253,6 +254,7 @@ _ALWAYS: tuple[Rule, ...] = (
     _key_forms,
     _previous,
     account_rules,
+    issuer_rules,
 )
 _PRODUCTION: tuple[Rule, ...] = (
     _production_switches,

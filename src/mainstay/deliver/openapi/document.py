@@ -13,13 +13,20 @@ from mainstay.deliver.openapi.examples import NONE, Examples
 from mainstay.deliver.openapi.parameters import answers_entity, has_validator, parameters_of
 from mainstay.deliver.openapi.problems import Codes, problem_schema, responses
 from mainstay.deliver.openapi.schemas import Components, Schema
-from mainstay.deliver.openapi.transfers import HEADERS, file_responses, sends_file, stream_content, upload_content
+from mainstay.deliver.openapi.transfers import (
+    HEADERS,
+    OCTETS,
+    file_responses,
+    sends_file,
+    stream_content,
+    upload_content,
+)
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
 from mainstay.model.inputs import File
 from mainstay.model.limits import Limit
 from mainstay.model.naming import wire_name
-from mainstay.model.operation import OperationKind, Signed
+from mainstay.model.operation import OperationKind, SelfAuthenticated, Signed
 from mainstay.model.policy import Anyone, owner_fields
 from mainstay.model.problem import Kind
 from mainstay.model.schema import attribute_of
@@ -36,6 +43,7 @@ _PLAIN_JSON = "application/json"
 _JSON = frozenset({_PLAIN_JSON, "application/merge-patch+json"})
 _SCHEMES: dict[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "basic": {"type": "http", "scheme": "basic"},
     "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
 }
 _HEADERS: dict[str, Schema] = {
@@ -198,6 +206,8 @@ class _Operation:
         policy = self._operation.operation.allow
         if isinstance(policy, Signed):
             return [{"signature": []}]
+        if isinstance(policy, SelfAuthenticated):
+            return [{}, {"basic": []}]
         return [{}, {"bearer": []}] if isinstance(policy, Anyone) else [{"bearer": []}]
 
     def _body(self) -> Schema | None:
@@ -209,7 +219,8 @@ class _Operation:
         if taken is not None and taken.source is Source.UPLOAD:
             return {"required": True, "content": upload_content(self._operation, self._components, self._name)}
         if taken is not None and taken.source is Source.RAW:
-            return {"required": True, "content": {"application/octet-stream": {"schema": {}}}}
+            type_ = taken.target.media_type
+            return {"required": True, "content": {OCTETS if "*" in type_ else type_: {"schema": {}}}}
         schema = self._members(members) if taken is None else self._whole(taken)
         required = taken is not None or any(p.required for p in members)
         return {"required": required, "content": {type_: {"schema": schema} for type_ in media.accepts}}

@@ -12,7 +12,7 @@ from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.guard.once import IdempotencyInFlight, IdempotencyKeyRequired, IdempotencyKeyReused
 from mainstay.kernel.stages import CredentialsMissing
 from mainstay.kernel.validate.problems import InvalidParameter, UnknownParameter
-from mainstay.model.operation import OperationKind
+from mainstay.model.operation import OperationKind, SelfAuthenticated
 from mainstay.model.policy import Anyone, Authenticated
 from mainstay.model.problem import (
     DeadlineExceeded,
@@ -98,7 +98,7 @@ _COMMON: tuple[type[Problem], ...] = (
 
 def _access(bound: BoundOperation) -> Iterator[type[Problem]]:
     operation = bound.operation
-    if not isinstance(operation.allow, Anyone):
+    if not isinstance(operation.allow, Anyone | SelfAuthenticated):
         yield CredentialsMissing
         if not isinstance(operation.allow, Authenticated):
             yield Forbidden

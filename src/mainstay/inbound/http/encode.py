@@ -34,7 +34,7 @@ from mainstay.model.problem import PreconditionFailed, Problem
 _NO_STORE = b"Cache-Control: no-store\r\n"
 _REVALIDATE = b"Cache-Control: no-cache\r\n"
 _REVALIDATE_OWN = b"Cache-Control: private, no-cache\r\n"
-_PROBLEM = b"Content-Type: application/problem+json\r\n" + _NO_STORE
+_PROBLEM = b"Content-Type: application/problem+json\r\n"
 _VALIDATING = frozenset({b"if-none-match", b"if-modified-since"})
 _PATH_SAFE = "/%:@!$&'()*+,;=-._~"
 
@@ -63,8 +63,9 @@ class Answers:
     def problem(self, exchange: Exchange, problem: Problem) -> Answer:
         """Return the answer of a problem."""
         status = status_of(problem)
-        parts = [_PROBLEM]
         given = problem.headers or {}
+        # A protocol that has errors of its own form has them in a type of its own as well (RFC 6749, section 5.2).
+        parts = [_NO_STORE] if "Content-Type" in given else [_PROBLEM, _NO_STORE]
         if given:
             exchange.common = without(exchange.common, given)
             parts.extend(line(name, value) for name, value in given.items())

@@ -48,7 +48,6 @@ _ACCEPTED = {
     Source.MEMBER: (JSON,),
     Source.PATCH: (MERGE_PATCH, JSON),
     Source.UPLOAD: (FORM, "*/*"),
-    Source.RAW: ("*/*",),
 }
 _GIVEN = {"file": "application/octet-stream", "stream": "application/x-ndjson"}
 DEFAULTS = InputLimits()
@@ -59,6 +58,8 @@ def media_of(signature: Signature) -> Media:
     body = signature.body
     source = body.source if body is not None else Source.MEMBER if signature.of(Source.MEMBER) else None
     accepts = () if source is None else (FORM,) if signature.form else _ACCEPTED.get(source, ())
+    if body is not None and source is Source.RAW:
+        accepts = (body.target.media_type,)
     return Media(accepts=accepts, gives=_GIVEN.get(signature.answer[0], JSON))
 
 
@@ -151,7 +152,7 @@ class _Binder:
         if body.source is Source.UPLOAD:
             return self._upload_part()
         if body.source is Source.RAW:
-            return _raw_part(body.name, self._limits.body)
+            return _raw_part(body.name, body.target, self._limits.body)
         read = self._reader(self._form(body))
         return _body_part(body, read)
 
@@ -256,11 +257,11 @@ def _body_part(parameter: Parameter, read: Read) -> Part:
     return part
 
 
-def _raw_part(name: str, size: int) -> Part:
+def _raw_part(name: str, form: type[RawBody], size: int) -> Part:
     def part(call: Call, inputs: Inputs) -> None:
         body = call.body if isinstance(call.body, bytes) else b""
         if len(body) > size:
             raise TooLarge(f"the body may have {size} bytes", limit=size)
-        inputs[name] = RawBody(body)
+        inputs[name] = form(body)
 
     return part

@@ -1,0 +1,239 @@
+"""The token endpoint (RFC 6749, section 3.2), and what clients do with tokens beside: give back, ask about."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from mainstay.identity.accounts.entities import Account
+from mainstay.identity.oauth.contracts import OAuthRules, TokenMint
+from mainstay.identity.oauth.delegation import DELEGATED
+from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH, OAuthClient
+from mainstay.identity.oauth.forms import client_of, fields_of
+from mainstay.identity.oauth.granting import Grants, TokenAnswer
+from mainstay.identity.oauth.opaque import is_secret
+from mainstay.identity.oauth.pkce import fits
+from mainstay.identity.oauth.problems import (
+    InvalidClient,
+    InvalidGrant,
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    UnsupportedTokenType,
+)
+from mainstay.identity.oauth.requests import client_with, scopes_of
+from mainstay.model.fields import field, header
+from mainstay.model.inputs import RawForm
+from mainstay.model.problem import NotFound
+from mainstay.model.structs import Dto
+from mainstay.ports.repository import Repository
+
+Authorization = Annotated[str | None, header("Authorization")]
+Form = Mapping[str, str]
+
+
+async def client_of_call(
+    authorization: str | None, form: Form, clients: Repository[OAuthClient], *, public: bool = True
+) -> OAuthClient:
+    """Return the client that calls. Raises ``InvalidClient`` where it is not known, or does not prove itself.
+
+    One without a secret is ``public``, and taken by its word where that may be: its codes are bound to a verifier.
+    """
+    id_, secret = client_of(authorization, form)
+    client = await client_with(clients, id_)
+    if client is None:
+        raise InvalidClient
+    if client.secret is None:
+        if secret or not public:
+            raise InvalidClient
+    elif secret is None or not is_secret(secret, client.secret):
+        raise InvalidClient
+    return client
+
+
+async def issue_token(
+    body: RawForm,
+    clients: Repository[OAuthClient],
+    grants: Grants,
+    rules: OAuthRules,
+    authorization: Authorization = None,
+) -> TokenAnswer:
+    """Give a client tokens, for a code, for a refresh token, or for itself.
+
+    A form with ``grant_type`` and what goes with it: ``code``, ``redirect_uri`` and ``code_verifier``; or
+    ``refresh_token``, and ``scope`` for less; or ``scope``. The client proves itself by HTTP Basic or by ``client_id``
+    and ``client_secret``; a public one says its ``client_id``.
+    """
+    form = fields_of(body)
+    client = await client_of_call(authorization, form, clients)
+    kind = form.get("grant_type")
+    if kind is None:
+        raise InvalidRequest("grant_type is missing")
+    redeem = _KINDS.get(kind)
+    if redeem is None:
+        raise UnsupportedGrantType
+    if kind not in client.grants:
+        raise UnauthorizedClient
+    if form.get("resource", rules.audience) not in (rules.audience, rules.issuer):
+        raise InvalidTarget
+    return await redeem(form, client, grants, rules)
+
+
+async def _by_code(form: Form, client: OAuthClient, grants: Grants, rules: OAuthRules) -> TokenAnswer:  # noqa: ARG001
+    code, grant = await grants.code(_needed(form, "code"), client)
+    if _needed(form, "redirect_uri") != code.redirect_uri:
+        raise InvalidGrant
+    if not fits(_needed(form, "code_verifier"), code.challenge):
+        raise InvalidGrant
+    answer = await grants.tokens(client, grant, grant.scopes)
+    if "openid" not in grant.scopes:
+        return answer
+    return msgspec.structs.replace(answer, identity=await grants.id_token(client, grant, code))
+
+
+async def _by_refresh(form: Form, client: OAuthClient, grants: Grants, rules: OAuthRules) -> TokenAnswer:
+    grant = await grants.refreshed(_needed(form, "refresh_token"), client)
+    scopes = tuple(form["scope"].split()) if "scope" in form else tuple(grant.scopes)
+    if not set(scopes) <= set(grant.scopes):
+        raise InvalidScope
+    known = [scope for scope in scopes if scope in client.scopes and scope in rules.scopes]
+    return await grants.tokens(client, grant, known)
+
+
+async def _by_itself(form: Form, client: OAuthClient, grants: Grants, rules: OAuthRules) -> TokenAnswer:
+    if client.secret is None:
+        raise UnauthorizedClient
+    own = [scope for scope in scopes_of(form.get("scope"), client, rules) if scope not in _OF_PEOPLE]
+    if not own and client.scopes:
+        raise InvalidScope
+    return await grants.machine(client, own)
+
+
+_KINDS: Mapping[str, Callable[[Form, OAuthClient, Grants, OAuthRules], Awaitable[TokenAnswer]]] = {
+    CODE: _by_code,
+    REFRESH: _by_refresh,
+    MACHINE: _by_itself,
+}
+_OF_PEOPLE = frozenset({"openid", "email", "profile", "offline_access"})
+
+
+def _needed(form: Form, name: str) -> str:
+    value = form.get(name)
+    if value is None:
+        raise InvalidRequest(f"{name} is missing")
+    return value
+
+
+async def revoke_token(
+    body: RawForm,
+    clients: Repository[OAuthClient],
+    grants: Grants,
+    mint: TokenMint,
+    authorization: Authorization = None,
+) -> dict[str, Any]:
+    """Give a token back (RFC 7009): what the account has let the client do by it ends, with all of its tokens.
+
+    A form with ``token``. A token that is not known, or has ended, is as good as revoked: the answer is 200 and empty.
+    """
+    form = fields_of(body)
+    client = await client_of_call(authorization, form, clients)
+    text = _needed(form, "token")
+    found = await grants.of_refresh(text)
+    claims = mint.opened(text) if found is None else None
+    if claims is not None and claims.get("client_id") == str(client.id) and claims.get(DELEGATED) is not True:
+        raise UnsupportedTokenType
+    grant = found[1] if found is not None else None if claims is None else await grants.of_session(claims.get("sid"))
+    if grant is None:
+        return {}
+    if grant.client_id != client.id:
+        raise UnauthorizedClient
+    await grants.end(grant, "oauth.revoked")
+    return {}
+
+
+class Introspection(Dto, omit_defaults=True, rename={"client": "client_id", "kind": "token_type"}):
+    """What is known of a token (RFC 7662, section 2.2): of one that is not good, that it is not, and nothing else."""
+
+    active: bool
+    scope: str | None = field(default=None)
+    client: str | None = field(default=None)
+    kind: str | None = field(default=None)
+    sub: str | None = field(default=None)
+    aud: str | None = field(default=None)
+    iss: str | None = field(default=None)
+    exp: int | None = field(default=None)
+    iat: int | None = field(default=None)
+    jti: str | None = field(default=None)
+
+
+async def introspect_token(
+    body: RawForm,
+    clients: Repository[OAuthClient],
+    grants: Grants,
+    mint: TokenMint,
+    accounts: Repository[Account],
+    rules: OAuthRules,
+    authorization: Authorization = None,
+) -> Introspection:
+    """Ask about a token (RFC 7662). A client may ask about its own, a resource server about all.
+
+    A form with ``token``. A token of another client is answered as one that there is not.
+    """
+    form = fields_of(body)
+    client = await client_of_call(authorization, form, clients, public=False)
+    text = _needed(form, "token")
+    found = await _of_access(text, grants, mint, accounts) or await _of_refresh(text, grants, accounts, rules)
+    if found is None or not (client.introspects or found.client == str(client.id)):
+        return Introspection(active=False)
+    return found
+
+
+async def _of_access(text: str, grants: Grants, mint: TokenMint, accounts: Repository[Account]) -> Introspection | None:
+    claims = mint.opened(text)
+    if claims is None or (claims.get(DELEGATED) is True and not await _stands(claims, grants, accounts)):
+        return None
+    audience = claims.get("aud")
+    return Introspection(
+        active=True,
+        kind="Bearer",
+        client=claims.get("client_id"),
+        aud=audience if isinstance(audience, str) else None,
+        **{name: claims.get(name) for name in ("scope", "sub", "iss", "exp", "iat", "jti")},
+    )
+
+
+async def _stands(claims: Mapping[str, Any], grants: Grants, accounts: Repository[Account]) -> bool:
+    grant = await grants.of_session(claims.get("sid"))
+    return grant is not None and grant.ended_at is None and await _is_usable(grant.account_id, accounts)
+
+
+async def _is_usable(account_id: Any, accounts: Repository[Account]) -> bool:
+    try:
+        return (await accounts.get(account_id)).locked_at is None
+    except NotFound:
+        return False
+
+
+async def _of_refresh(
+    text: str, grants: Grants, accounts: Repository[Account], rules: OAuthRules
+) -> Introspection | None:
+    found = await grants.of_refresh(text)
+    if found is None:
+        return None
+    token, grant = found
+    over = token.spent_at is not None or grant.ended_at is not None or grants.is_past(token.expires_at)
+    if over or not await _is_usable(grant.account_id, accounts):
+        return None
+    return Introspection(
+        active=True,
+        scope=" ".join(grant.scopes),
+        client=str(grant.client_id),
+        sub=str(grant.account_id),
+        iss=rules.issuer,
+        exp=int(token.expires_at.timestamp()),
+        iat=int(token.created_at.timestamp()),
+    )
