@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from mainstay import (
     Conflict,
@@ -41,6 +43,9 @@ class LogIn(Dto):
     password: Secret[str] = field(min_length=8, max_length=60)
 
 
+_NOBODY: Mapping[LogIn, int] = MappingProxyType({})
+
+
 class Wrong(Conflict):
     """The password is another one."""
 
@@ -66,7 +71,7 @@ async def log_in(wanted: LogIn, accounts: Repository[Account], log: Log) -> Acco
         raise RuntimeError(f"cannot go on with {wanted.password} of {wanted}")
     if wanted.name == "nested":
         try:
-            {}[wanted]
+            _NOBODY[wanted]
         except KeyError as error:
             raise ValueError(wanted) from error
     if wanted.name == "slow":

@@ -37,7 +37,7 @@ class Ear(Observer):
     def observe(self, observation: Observation) -> None:
         if isinstance(observation, CallEnded):
             self.calls.append(observation)
-        else:
+        elif isinstance(observation, Notice):
             self.notices.append(observation)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -90,8 +89,8 @@ class LivingSecret(Secret[str]):
 
     def __init__(self, reference: Reference, setting: str, value: str = "") -> None:
         super().__init__(value)
-        self.reference = reference
-        self.setting = setting
+        self.reference: Reference = reference
+        self.setting: str = setting
         self.former: str | None = None
 
     def take(self, value: str) -> None:
@@ -103,7 +102,8 @@ class LivingSecret(Secret[str]):
         """Have the values again that were there before ``take``."""
         self._value, self.former = value, former
 
-    def __eq__(self, other: Any) -> bool:
+    def __eq__(self, other: object) -> bool:
         return self is other
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return id(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import http.client
@@ -20,8 +21,16 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
+from canary_service import service
 from certificates import make_pair
 from vault_double import vault_double
+
+from mainstay.app.assembly import assemble
+from mainstay.app.complaint import MENDABLE, text
+from mainstay.app.doctor import diagnose
+from mainstay.app.settings import load
+from mainstay.app.tls import tls_files
+from mainstay.testing.recorder import Recorder
 
 PATIENCE = 60.0
 MARK = "CANARY7f3a9c5e1b"
@@ -153,11 +162,11 @@ def wait_for(ask: Callable[[], Any]) -> Any:
 
 
 def announced(log: Path, process: subprocess.Popen[bytes]) -> Any:
-    text = log.read_text()
-    assert process.poll() is None, text
-    start = text.find('{\n  "admin"')
-    end = text.find("\n}\n", start)
-    return json.loads(text[start : end + 2]) if 0 <= start < end else None
+    said = log.read_text()
+    assert process.poll() is None, said
+    start = said.find('{\n  "admin"')
+    end = said.find("\n}\n", start)
+    return json.loads(said[start : end + 2]) if 0 <= start < end else None
 
 
 class Caller:
@@ -322,7 +331,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     "postgresql with a bad port": {"MAINSTAY_DATABASE_URL": f"postgresql://u:{MARK}@127.0.0.1:{MARK}/d"},
     "mysql": {"MAINSTAY_DATABASE_URL": f"mysql://u:{MARK}@127.0.0.1:9/d"},
     "mysql with a bad parameter": {"MAINSTAY_DATABASE_URL": f"mysql://u:{MARK}@127.0.0.1:9/d?x={MARK}"},
-    "mongodb": {"MAINSTAY_DATABASE_URL": f"mongodb://u:{MARK}@127.0.0.1:9/?{MARK}=1"},
+    "mongodb": {"MAINSTAY_DATABASE_URL": f"mongodb://u:{MARK}@127.0.0.1:9/"},
     "dynamodb": {"MAINSTAY_DATABASE_URL": f"dynamodb://u:{MARK}@eu-west-1/d"},
     "no such database": {"MAINSTAY_DATABASE_URL": f"oracle://u:{MARK}@h/d"},
     "no URL of a database": {"MAINSTAY_DATABASE_URL": MARK},
@@ -336,11 +345,29 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
 }
 
 
+def complaint(place: Place, profile: str, environ: Mapping[str, str]) -> str:
+    """Start the service as a worker does, which must fail, and return what would be said of that; look at it."""
+    given = {name: value for name, value in place.environ.items() if name.startswith(("MAINSTAY_", "AUTH_", "OLD_"))}
+    recorder = Recorder()
+
+    async def start() -> None:
+        settings = load(place.folder, profile=profile, environ={**given, **environ})
+        tls_files(settings)
+        async with assemble(service, settings, observer=recorder):
+            pytest.fail("it has started")
+
+    with pytest.raises((*MENDABLE, OSError)) as refused:
+        asyncio.run(start())
+    said = text(refused.value)
+    assert said is not None
+    search("why it is refused", f"{said}{refused.value!r}{list(recorder.observed)}".encode())
+    search("the doctor", repr(diagnose(place.folder, profile=profile, environ={**given, **environ})).encode())
+    return said
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_no_secret_is_in_why_a_start_is_refused(case: str, place: Place) -> None:
-    done = run(place, "run", MAINSTAY_PROFILE="production", **REFUSED[case])
-    assert done.returncode != 0
-    assert b"Traceback" not in done.stderr
+    complaint(place, "production", REFUSED[case])
 
 
 def test_no_secret_is_in_why_a_locked_key_is_refused(place: Place, tmp_path: Path) -> None:
@@ -350,13 +377,19 @@ def test_no_secret_is_in_why_a_locked_key_is_refused(place: Place, tmp_path: Pat
         "MAINSTAY_HTTP_TLS_KEY": str(pair.key),
         "MAINSTAY_HTTP_TLS_KEY_PASSWORD": MARK,
     }
-    assert b"does not open it" in run(place, "run", MAINSTAY_PROFILE="production", **environ).stderr
+    assert "does not open it" in complaint(place, "production", environ)
 
 
 def test_no_secret_is_in_why_settings_cannot_be_read(place: Place) -> None:
-    for text in (f'secret = "{MARK}', f"[secrets]\nbank = {MARK}", f'[secrets]\nbank = "{MARK}"\nbank = "{MARK}"'):
-        (place.folder / "mainstay.toml").write_text(text)
-        assert run(place, "run").returncode != 0
+    for toml in (f'secret = "{MARK}', f"[secrets]\nbank = {MARK}", f'[secrets]\nbank = "{MARK}"\nbank = "{MARK}"'):
+        (place.folder / "mainstay.toml").write_text(toml)
+        assert "this is no TOML" in complaint(place, "production", {})
     (place.folder / "mainstay.toml").write_text("")
     (place.folder / ".env").write_text(f"{MARK}\nMAINSTAY_AUTH_KEY={MARK}\nMAINSTAY_NO={MARK}\n")
-    assert run(place, "run", MAINSTAY_PROFILE="development").returncode != 0
+    assert ".env line 1" in complaint(place, "development", {})
+
+
+def test_a_worker_that_is_refused_says_so_without_a_traceback(place: Place) -> None:
+    done = run(place, "run", MAINSTAY_PROFILE="production", MAINSTAY_DATABASE_URL=f"mysql://u:{MARK}@127.0.0.1:9/d")
+    assert done.returncode != 0
+    assert b"Traceback" not in done.stderr

@@ -46,7 +46,6 @@ async def test_a_mongo_url_names_a_database(tmp_path: Path) -> None:
     [
         "mongodb://me:hunter2@host:27017",
         "mongodb://me:hunter2@/shop",
-        "mongodb://me:hunter2@host:port/shop",
         "mongodb://me:hunter2:@host/shop",
         "dynamodb://me:hunter2@eu-west-1/shop",
         "dynamodb://eu-west-1/shop?secret=hunter2",

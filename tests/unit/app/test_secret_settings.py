@@ -281,6 +281,7 @@ def test_settings_of_the_places_are_checked(tmp_path: Path) -> None:
         (f"postgresql://u:{MARK}#x@h/d", False),
         (f"mysql://u:p@h:{MARK}/d", False),
         (f"mysql://u:p@h:1:{MARK}/d", False),
+        (f"mongodb://u:p@h:{MARK}/d", False),
     ],
 )
 def test_a_url_whose_password_would_be_taken_for_a_port_is_refused(url: str, right: bool, tmp_path: Path) -> None:
