@@ -151,9 +151,7 @@ class ModelMeta(msgspec.StructMeta):
         bare = [n for n, v in namespace.items() if isinstance(v, FieldSpec | Relation) and n not in annotations]
         if bare:
             raise TypeError(f"{name}.{bare[0]} has no type: write {bare[0]}: str = field(...), for example")
-        options = options_of(
-            _inherited(bases), tenant=tenant, soft_delete=soft_delete, audit=audit, append_only=append_only
-        )
+        options = options_of(bases, tenant=tenant, soft_delete=soft_delete, audit=audit, append_only=append_only)
         complete(options, specs, namespace, annotations, lambda a: _resolve(a, namespace["__module__"], namespace))
         for attribute, annotation in annotations.items():
             _declare(attribute, annotation, namespace, annotations, specs, relations)
@@ -169,11 +167,6 @@ class ModelMeta(msgspec.StructMeta):
         if rows is not None:
             cls.__mainstay_rows__ = rows
         return cls  # type: ignore[no-any-return]  # it was made by this metaclass
-
-
-def _inherited(bases: tuple[type, ...]) -> Options:
-    found = (getattr(base, "__mainstay_options__", None) for base in bases)
-    return next((options for options in found if options is not None), Options())
 
 
 def _declare(
