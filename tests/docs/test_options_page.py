@@ -100,3 +100,15 @@ def test_a_doorway_of_an_option_that_an_entity_has_not_is_refused(page: ModuleTy
         unit.deleted(page.Company)
     with pytest.raises(TypeError, match="has no audit trail"):
         unit.audit(page.Company)
+
+
+@pytest.mark.asyncio
+async def test_rows_that_are_only_added(page: ModuleType) -> None:
+    receipt = page.Receipt
+    async with memory_unit(receipt) as unit:
+        rows = unit.repository(receipt)
+        row = await rows.add(receipt(number="R-1", total=Decimal("9.90")))
+        with pytest.raises(TypeError, match="append-only"):
+            await rows.update(row, total=Decimal("1.00"))
+        with pytest.raises(TypeError, match="append-only"):
+            await rows.delete(row)

@@ -44,6 +44,17 @@ class Identity(BuiltIn):
     providers: Sequence[Provider] = ()
     server: AuthorizationServer | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for what cannot be meant, with the name of what was given."""
+        if not self.path.startswith("/") or self.path.endswith("/"):
+            raise ValueError(f'Identity(path="{self.path}"): it begins with a slash and ends with none, as "/auth"')
+        if not self.administrator:
+            raise ValueError("Identity(administrator=...): the role of those who administer has a name")
+        for name in ("verify_link", "reset_link"):
+            link: str = getattr(self, name)
+            if link and ("{code}" not in link or any(not sign.isprintable() or sign == " " for sign in link)):
+                raise ValueError(f"Identity({name}=...): a URL with {{code}} where the code is to stand")
+
     def modules(self) -> Sequence[Module]:
         """Return the modules of this declaration: imported now, for who has none pays nothing."""
         from mainstay.identity.accounts.doors import open_doors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,7 +32,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def options_of(
-    inherited: Options,
+    bases: Sequence[type],
     *,
     tenant: str | Tenancy | None,
     soft_delete: bool | None,
@@ -41,6 +41,8 @@ def options_of(
     person: str | Person | None,
 ) -> Options:
     """Return the options of a class: its own words, else those of its base."""
+    found = (getattr(base, "__mainstay_options__", None) for base in bases)
+    inherited: Options = next((options for options in found if options is not None), Options())
     said: dict[str, Any] = {}
     if tenant is not None:
         if not isinstance(tenant, str | Tenancy):

@@ -152,7 +152,7 @@ class ModelMeta(msgspec.StructMeta):
         annotations = dict(namespace.get("__annotations__", {}))
         _check_typed(name, namespace, annotations)
         options = options_of(
-            _inherited(bases),
+            bases,
             tenant=tenant,
             soft_delete=soft_delete,
             audit=audit,
@@ -180,11 +180,6 @@ def _check_typed(name: str, namespace: dict[str, Any], annotations: dict[str, An
     bare = [n for n, v in namespace.items() if isinstance(v, FieldSpec | Relation) and n not in annotations]
     if bare:
         raise TypeError(f"{name}.{bare[0]} has no type: write {bare[0]}: str = field(...), for example")
-
-
-def _inherited(bases: tuple[type, ...]) -> Options:
-    found = (getattr(base, "__mainstay_options__", None) for base in bases)
-    return next((options for options in found if options is not None), Options())
 
 
 def _declare(

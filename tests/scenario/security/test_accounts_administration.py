@@ -71,6 +71,8 @@ async def test_roles_are_granted_and_taken(client: Client, sessions: NotedSessio
 async def test_a_role_is_a_plain_word(client: Client, role: str) -> None:
     account = (await (await signed_up(client)).row()).id
     assert (await client.post(f"/auth/accounts/{account}/roles", who=ADMIN, json={"role": role})).status == 422
+    made = await client.post("/auth/accounts", who=ADMIN, json={"email": BOB, "roles": ["manager", role]})
+    assert made.status == 422
 
 
 async def test_a_locked_account_is_out_until_it_is_unlocked(client: Client, sessions: NotedSessions) -> None:
@@ -81,6 +83,7 @@ async def test_a_locked_account_is_out_until_it_is_unlocked(client: Client, sess
     ).status == 204
     assert sessions.ended == [(account, "locked", None)]
     assert (await ann.log_in()).json["code"] == "log_in_refused"
+    assert (await client.stored(SecurityRecord, kind="log_in.password"))[0].facts == {"reason": "locked"}
     wanted = {"present": PASSWORD, "password": "another long secret"}
     assert (await ann.ask("POST", "/auth/account/password", wanted)).status == 403
     assert (await client.post(f"/auth/accounts/{account}/unlock", who=ADMIN)).status == 204

@@ -167,6 +167,17 @@ async def test_strangers_everywhere_do_not_keep_an_owner_out(client: Client) -> 
     assert (await ann.log_in(OTHER_PASSWORD)).status == 200  # from where the letter was used
 
 
+async def test_guessing_at_an_account_that_is_guessed_at_costs_no_hash(counted: tuple[Client, CountedHasher]) -> None:
+    client, hasher = counted
+    await signed_up(client)
+    elsewhere = Elsewhere(client)
+    for n in range(50):
+        await elsewhere.log_in(f"bot-{n}", ANN, "not the password")
+    hasher.counts()
+    assert code_of_outcome(await elsewhere.log_in("bot-50", ANN, PASSWORD)) == "rate_limited"
+    assert hasher.counts() == (0, 0)
+
+
 async def test_whoever_brings_the_second_factor_along_comes_in_from_anywhere(client: Client) -> None:
     ann, elsewhere = await signed_up(client), Elsewhere(client)
     secret, _ = await ann.with_second_factor()

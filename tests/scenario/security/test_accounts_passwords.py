@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
-from accounts_service import ANN, BOB, OTHER_PASSWORD, PASSWORD, NotedSessions, Person, signed_up
+from accounts_service import ADMIN, ANN, BOB, OTHER_PASSWORD, PASSWORD, NotedSessions, Person, signed_up
 
+from mainstay.kernel.flow.records import IdempotencyRecord
 from mainstay.ports.security_log import SecurityRecord
 from mainstay.testing import Client, as_principal
 
@@ -117,8 +118,6 @@ async def test_who_reads_the_letters_of_an_address_has_confirmed_it(client: Clie
 
 
 async def test_a_locked_account_gets_no_new_password(client: Client) -> None:
-    from accounts_service import ADMIN
-
     ann = await signed_up(client)
     await forgotten(client)
     await client.post(f"/auth/accounts/{(await ann.row()).id}/lock", who=ADMIN, json={})
@@ -126,6 +125,27 @@ async def test_a_locked_account_gets_no_new_password(client: Client) -> None:
     wanted = {"code": ann.code(), "password": OTHER_PASSWORD}
     assert (await client.post("/auth/password/reset", json=wanted)).json["code"] == "code_refused"
     assert await ann.row() == before
+
+
+async def test_no_digest_of_a_password_is_kept_for_a_key(client: Client) -> None:
+    ann = Person(client)
+    await client.post("/auth/sign-up", json={"email": ANN, "password": PASSWORD}, key="k-1")
+    await client.deliver()
+    await ann.verify()
+    await forgotten(client)
+    who, given = await ann.who(), {"password": PASSWORD}
+    for method, path, body in (
+        ("POST", "/auth/log-in", {"email": ANN, **given}),
+        ("POST", "/auth/account/password", {"present": PASSWORD, "password": OTHER_PASSWORD}),
+        ("POST", "/auth/password/reset", {"code": ann.code(), **given}),
+        ("POST", "/auth/second-factor", given),
+        ("POST", "/auth/second-factor/recovery-codes", given),
+        ("POST", "/auth/second-factor/remove", {**given, "code": "000000"}),
+        ("POST", "/auth/account/deletion", given),
+    ):
+        await client.request(method, path, who=who, json=body, key=f"k-{path}")
+    await client.post("/auth/accounts", who=ADMIN, json={"email": BOB, **given}, key="k-2")
+    assert await client.stored(IdempotencyRecord) == []
 
 
 @pytest.mark.parametrize("code", ["", "x", "0" * 22, "../../etc/passwd", "\u0000", "' or 1=1 --"])

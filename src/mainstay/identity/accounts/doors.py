@@ -69,7 +69,7 @@ def open_doors(module: Module, path: str, *, sign_up: bool, administrator: str) 
     module.entity(*ENTITIES)
     doors = _Doors(module, path)
     if sign_up:
-        doors.to_all("/sign-up", signing_up.sign_up, [PasswordRefused], status=202)
+        doors.to_all("/sign-up", signing_up.sign_up, [PasswordRefused], status=202, secret=True)
     _doors_of_log_in(doors)
     _doors_of_letters(doors)
     _doors_of_owners(doors)
@@ -81,14 +81,17 @@ def open_doors(module: Module, path: str, *, sign_up: bool, administrator: str) 
 class _Doors:
     """Declares commands that anybody may come to, and those of owners of accounts.
 
-    What is ``shown`` once is stored nowhere: such a command takes no idempotency key.
+    A command that takes or shows something ``secret`` takes no idempotency key: its record would hold a digest of the
+    body, by which a password is quickly guessed, or what is shown once.
     """
 
     def __init__(self, module: Module, path: str) -> None:
         self.module = module
         self.path = path
 
-    def to_all(self, path: str, function: Any, raises: _Raises = (), *, status: int = 200, shown: bool = False) -> None:
+    def to_all(
+        self, path: str, function: Any, raises: _Raises = (), *, status: int = 200, secret: bool = False
+    ) -> None:
         """Declare a command that needs no credentials."""
         self.module.command(
             f"POST {self.path}{path}",
@@ -96,11 +99,11 @@ class _Doors:
             allow=anyone,
             limits=STRANGERS,
             raises=raises,
-            idempotency="none" if shown else "optional",
+            idempotency="none" if secret else "optional",
         )(function)
 
     def to_owners(
-        self, route: str, function: Any, raises: _Raises = (), *, status: int = 200, shown: bool = False
+        self, route: str, function: Any, raises: _Raises = (), *, status: int = 200, secret: bool = False
     ) -> None:
         """Declare a command of callers that are logged in; the route is a method and a path below ours."""
         method, _, path = route.partition(" ")
@@ -109,29 +112,29 @@ class _Doors:
             status=status,
             allow=authenticated,
             raises=raises,
-            idempotency="none" if shown else "optional",
+            idempotency="none" if secret else "optional",
         )(function)
 
 
 def _doors_of_log_in(doors: _Doors) -> None:
-    doors.to_all("/log-in", logging_in.log_in, [LogInRefused, SecondStepRefused, StaleVersion], shown=True)
+    doors.to_all("/log-in", logging_in.log_in, [LogInRefused, SecondStepRefused, StaleVersion], secret=True)
     doors.to_all(
         "/log-in/second-step",
         logging_in.log_in_second_step,
         [SecondStepRefused, ChallengeRefused, SecondFactorAbsent, StaleVersion],
-        shown=True,
+        secret=True,
     )
     doors.to_all(
         "/second-factor",
         second_factor.set_up_second_factor,
         [SecondFactorPresent, ChallengeRefused, *_PROVING],
-        shown=True,
+        secret=True,
     )
     doors.to_all(
         "/second-factor/confirm",
         second_factor.confirm_second_factor,
         [SecondStepRefused, SecondFactorAbsent, ChallengeRefused, Forbidden, StaleVersion],
-        shown=True,
+        secret=True,
     )
 
 
@@ -139,25 +142,26 @@ def _doors_of_letters(doors: _Doors) -> None:
     doors.to_all("/verify", signing_up.verify_address, [CodeRefused])
     doors.to_all("/verify/letter", signing_up.send_again, status=202)
     doors.to_all("/password/forgotten", passwords.forget_password, status=202)
-    doors.to_all("/password/reset", passwords.reset_password, [CodeRefused, PasswordRefused])
+    doors.to_all("/password/reset", passwords.reset_password, [CodeRefused, PasswordRefused], secret=True)
 
 
 def _doors_of_owners(doors: _Doors) -> None:
     doors.module.query(f"GET {doors.path}/account", allow=authenticated)(own.get_own_account)
     doors.to_owners("PATCH /account", own.change_own_account)
-    doors.to_owners("POST /account/password", passwords.change_password, [PasswordRefused, *_PROVING])
-    doors.to_owners("POST /account/deletion", own.request_deletion, _PROVING, status=202)
+    doors.to_owners("POST /account/password", passwords.change_password, [PasswordRefused, *_PROVING], secret=True)
+    doors.to_owners("POST /account/deletion", own.request_deletion, _PROVING, status=202, secret=True)
     doors.to_owners("DELETE /account/deletion", own.withdraw_deletion)
     doors.to_owners(
         "POST /second-factor/remove",
         second_factor.remove_second_factor,
         [SecondStepRefused, SecondFactorAbsent, SecondFactorKept, *_PROVING],
+        secret=True,
     )
     doors.to_owners(
         "POST /second-factor/recovery-codes",
         second_factor.new_recovery_codes,
         [SecondFactorAbsent, *_PROVING],
-        shown=True,
+        secret=True,
     )
 
 
@@ -167,7 +171,9 @@ def _doors_of_administrators(module: Module, path: str, administrator: str) -> N
     making = [AddressTaken, PasswordRefused]
     module.query(f"GET {base}", allow=allow)(administration.list_accounts)
     module.query(f"GET {one}", allow=allow)(administration.get_account)
-    module.command(f"POST {base}", status=201, allow=allow, raises=making)(administration.create_account)
+    module.command(f"POST {base}", status=201, allow=allow, raises=making, idempotency="none")(
+        administration.create_account
+    )
     module.command(f"POST {one}/roles", allow=allow, raises=[RolePresent])(administration.grant_role)
     module.command(f"DELETE {one}/roles/{{role}}", allow=allow)(administration.revoke_role)
     module.command(f"POST {one}/lock", allow=allow)(administration.lock_account)

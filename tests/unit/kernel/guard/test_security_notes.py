@@ -51,7 +51,8 @@ def doors(conflicts: list[int] | None = None) -> Module:
         return 1
 
     @module.command("POST /wards", allow=anyone)
-    async def ward(warden: Warden) -> None:
+    async def ward(warden: Warden, log: SecurityLog) -> None:
+        assert warden.log is log
         warden.log.note(SecurityEvent(kind="access.refused", outcome="denied"))
         raise Conflict
 
@@ -215,6 +216,10 @@ def guarded(*, records: bool = True) -> Module:
     async def look_into_safe() -> int:
         return 1
 
+    @module.query("GET /lawn", allow=anyone)
+    async def walk_on_lawn() -> int:
+        raise Forbidden
+
     return module
 
 
@@ -229,6 +234,7 @@ async def test_a_known_caller_that_a_policy_refuses_is_on_record(build: Build) -
 async def test_a_stranger_that_is_refused_is_not(build: Build) -> None:
     world = await build(guarded())
     await world.send("look_into_safe")
+    await world.send("walk_on_lawn")
     await world.send("look_into_safe", credentials=b"max")
     assert await kept(world) == []
 

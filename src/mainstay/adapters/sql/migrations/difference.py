@@ -226,8 +226,8 @@ def _with_conversions(all_ops: Any) -> list[Any]:
 def _with_keeping(all_ops: Iterable[Any], kept: Collection[str]) -> Iterator[Any]:
     """Have the rows of tables that are only added to be kept, but for the changes of a migration itself."""
     for op in all_ops:
-        table = op.table if isinstance(op, Step) else getattr(op, "table_name", None)
-        if table is None or table not in kept or isinstance(op, ops.CreateIndexOp | ops.DropIndexOp):
+        table: str = op.table if isinstance(op, Step) else getattr(op, "table_name", "")
+        if table not in kept or isinstance(op, ops.CreateIndexOp | ops.DropIndexOp):
             yield op
             continue
         if not isinstance(op, ops.CreateTableOp):
