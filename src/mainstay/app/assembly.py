@@ -204,8 +204,7 @@ def assemble(
     place = place or Place()
     clock = clock or SystemClock()
     credentials = resolve(settings)
-    tokens = _verifier(settings, credentials, clock)
-    sessions = _sessions(service, settings, clock, observer, tokens)
+    tokens, sessions = _judges(service, settings, credentials, clock, observer)
     ports = Ports(
         store=watched_store(settings, clock, observer),
         limiter=_limiter(settings, clock, place),
@@ -214,14 +213,14 @@ def assemble(
         entropy=SystemEntropy(),
         sealer=(sealer := _sealer(credentials)),
         observer=observer,
-        tokens=tokens if sessions is None else sessions.verifier,
+        tokens=tokens,
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )
     bound = bind(
         service,
         ports if adapt is None else adapt(ports),
-        known=_known(dependencies(clock, make_blobs(settings, clock)), sessions),
+        known=with_sessions(dependencies(clock, make_blobs(settings, clock)), sessions),
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
@@ -229,24 +228,26 @@ def assemble(
     note_mounts(bound)
     if bound.faults:
         raise StartupFailed(bound.faults)
-    _check_tokens(bound, settings)
-    _check_workers(bound, settings)
+    _check(bound, settings)
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     return Application(settings, bound, place, sessions)
 
 
-def _sessions(
-    service: Service, settings: Settings, clock: Clock, observer: Observer, others: TokenVerifier | None
-) -> SessionParts | None:
+def _judges(
+    service: Service, settings: Settings, credentials: Credentials, clock: Clock, observer: Observer
+) -> tuple[TokenVerifier | None, SessionParts | None]:
+    """Return what tells who calls, and the sessions that it knows of, where the service has accounts."""
+    others = _verifier(settings, credentials, clock)
     if service.identity is None:
-        return None
+        return others, None
     from mainstay.app.identity_tokens import make_sessions
 
-    return make_sessions(service, settings, clock=clock, observer=observer, others=others)
+    sessions = make_sessions(service, settings, clock, observer, others)
+    return (others, None) if sessions is None else (sessions.verifier, sessions)
 
 
-def _known(known: dict[Any, Resolver], sessions: SessionParts | None) -> dict[Any, Resolver]:
+def with_sessions(known: dict[Any, Resolver], sessions: SessionParts | None) -> dict[Any, Resolver]:
     """Return the dependencies by type, with those of sessions where the service has accounts."""
     return known if sessions is None else {**known, **sessions.dependencies(known)}
 
@@ -319,6 +320,12 @@ def dependencies(clock: Clock, blobs: Blobs | None = None) -> dict[Any, Resolver
     if reading is not None:
         known[reading.Sql] = Resolver(make=lambda scope: reading.Sql(scope.unit))
     return known
+
+
+def _check(bound: Bound, settings: Settings) -> None:
+    """Refuse what the settings have no key or no store for."""
+    _check_tokens(bound, settings)
+    _check_workers(bound, settings)
 
 
 def _check_tokens(bound: Bound, settings: Settings) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from mainstay.adapters.memory.blobs import MemoryBlobs
 from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
-from mainstay.app.assembly import dependencies
+from mainstay.app.assembly import dependencies, with_sessions
 from mainstay.app.documents import documents_of
 from mainstay.app.identity_tokens import make_sessions
 from mainstay.app.mounting import make_mounts, note_mounts
@@ -88,6 +88,7 @@ class Client:
         self.raise_errors = raise_errors
         self._people = KnownPeople()
         own = store or MemoryStore()
+        self._sessions = make_sessions(service, _SETTINGS, self.clock, self.recorder, self._people)
         ports = Ports(
             store=watched(own, self.recorder),
             limiter=MemoryLimiter(self.clock),
@@ -96,22 +97,15 @@ class Client:
             entropy=SeededEntropy(),
             sealer=ClearSealer(),
             observer=self.recorder,
-            tokens=self._people,
+            tokens=self._people if self._sessions is None else self._sessions.verifier,
         )
-        known = dependencies(self.clock, MemoryBlobs(self.clock))
-        self._sessions = make_sessions(
-            service, _SETTINGS, clock=self.clock, observer=self.recorder, others=self._people
-        )
-        if self._sessions is not None:
-            ports = msgspec.structs.replace(ports, tokens=self._sessions.verifier)
-            known.update(self._sessions.dependencies(known))
+        known = with_sessions(dependencies(self.clock, MemoryBlobs(self.clock)), self._sessions)
         self.bound: Bound = bind(_with(service, replace or {}), ports, known=known, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
         self._backstage = Backstage(own, self.bound.plans, ports.clock, ports.ids, ports.sealer)
-        self._relay: Relay
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
 
@@ -122,7 +116,7 @@ class Client:
             store = self.bound.ports.store
             await store.start(self.bound.tables)
             stack.push_async_callback(store.stop)
-            self._relay = self.bound.relay("test")  # it listens to a store that is open
+            self._relay: Relay = self.bound.relay("test")  # it listens to a store that is open
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             if self._sessions is not None:
