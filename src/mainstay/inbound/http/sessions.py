@@ -51,9 +51,8 @@ class Sessions:
         if site == b"same-origin":
             return True
         if origin is not None:
-            return (site is None and _is_own(exchange, origin)) or (
-                self._cors is not None and self._cors.trusts(origin)
-            )
+            trusted = self._cors is not None and self._cors.trusts(origin)
+            return trusted or (site is None and _is_own(exchange, origin))
         if site is not None:
             return False
         return hmac.compare_digest(headers.get(FORGERY_FIELD, b""), forgery_token(secret).encode())
