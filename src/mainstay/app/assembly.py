@@ -239,8 +239,7 @@ def assemble(
     verifier = own_verifier(settings, credentials, clock)
     tokens = trusted_verifier(settings, verifier, at_hand, clock, observer, companions)
     sessions = _sessions(service, settings, clock, observer, tokens)
-    if sessions is not None:
-        at_hand |= sessions.dependencies(at_hand)
+    at_hand = with_sessions(at_hand, sessions)
     at_hand |= oauth_dependencies(service, settings, at_hand, clock, observer, companions)
     ports = Ports(
         store=watched_store(settings, clock, observer),
@@ -286,7 +285,12 @@ def _sessions(
         return None
     from mainstay.app.identity_tokens import make_sessions
 
-    return make_sessions(service, settings, clock=clock, observer=observer, others=others)
+    return make_sessions(service, settings, clock, observer, others)
+
+
+def with_sessions(known: dict[Any, Resolver], sessions: SessionParts | None) -> dict[Any, Resolver]:
+    """Return the dependencies by type, with those of sessions where the service has accounts."""
+    return known if sessions is None else {**known, **sessions.dependencies(known)}
 
 
 def _inputs(settings: Settings) -> InputLimits:

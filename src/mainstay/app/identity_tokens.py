@@ -61,21 +61,11 @@ class SessionParts:
     ) -> None:
         from mainstay.adapters.jose.own import OwnSigners
 
-        chosen = settings.sessions
-        self.rules = SessionRules(
-            issuer=chosen.issuer or f"urn:service:{service.name}",
-            audience=chosen.audience or service.name,
-            access=identity.access_seconds,
-            refresh=identity.refresh_seconds,
-            session=identity.session_seconds,
-            idle=identity.idle_seconds,
-            grace=chosen.grace_seconds,
-            key_scopes=tuple(identity.api_key_scopes),
-        )
+        self.rules = rules_of(identity, service, settings)
         self.cookie = session_cookie(settings)
         self.observer = observer
         self.epochs = StoredEpochs(clock, observer, retention=self.rules.retention)
-        algorithm: SigningAlgorithm = chosen.algorithm
+        algorithm: SigningAlgorithm = settings.sessions.algorithm
         self.keys = SigningKeys(OwnSigners(), observer, algorithm=algorithm, life=self.rules.life)
         self.tokens = AccessTokens(self.keys, self.rules)
         self.uses = Uses(clock)
@@ -220,12 +210,27 @@ def system_frame(bound: Bound) -> Frame:
 
 
 def make_sessions(
-    service: Service, settings: Settings, *, clock: Clock, observer: Observer, others: TokenVerifier | None
+    service: Service, settings: Settings, clock: Clock, observer: Observer, others: TokenVerifier | None
 ) -> SessionParts | None:
     """Return the parts of sessions of a service with identity; None for one without."""
     if not isinstance(service.identity, Identity):
         return None
     return SessionParts(service.identity, service, settings, clock=clock, observer=observer, others=others)
+
+
+def rules_of(identity: Identity, service: Service, settings: Settings) -> SessionRules:
+    """Return the rules of sessions."""
+    chosen = settings.sessions
+    return SessionRules(
+        issuer=chosen.issuer or f"urn:service:{service.name}",
+        audience=chosen.audience or service.name,
+        access=identity.access_seconds,
+        refresh=identity.refresh_seconds,
+        session=identity.session_seconds,
+        idle=identity.idle_seconds,
+        grace=chosen.grace_seconds,
+        key_scopes=tuple(identity.api_key_scopes),
+    )
 
 
 def session_cookie(settings: Settings) -> SessionCookie:

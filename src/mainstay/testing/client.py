@@ -15,7 +15,7 @@ from mainstay.adapters.memory.blobs import MemoryBlobs
 from mainstay.adapters.memory.http import MemoryHttp
 from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
-from mainstay.app.assembly import dependencies
+from mainstay.app.assembly import dependencies, with_sessions
 from mainstay.app.documents import documents_of
 from mainstay.app.identity_tokens import make_sessions
 from mainstay.app.mounting import make_mounts, note_mounts
@@ -96,6 +96,7 @@ class Client:
         self.raise_errors = raise_errors
         self._people = KnownPeople()
         own = store or MemoryStore()
+        self._sessions = make_sessions(service, _SETTINGS, self.clock, self.recorder, self._people)
         ports = Ports(
             store=watched(own, self.recorder),
             limiter=MemoryLimiter(self.clock),
@@ -104,18 +105,13 @@ class Client:
             entropy=SeededEntropy(),
             sealer=ClearSealer(),
             observer=self.recorder,
-            tokens=self._people,
+            tokens=self._people if self._sessions is None else self._sessions.verifier,
             cipher=fixed_cipher(),
         )
-        known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
+        at_hand = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
+        known = with_sessions(at_hand, self._sessions)
         self.letters: MemoryMailer = MemoryMailer()
         tested = with_quick_accounts(_with(service, replace or {}), self.letters)
-        self._sessions = make_sessions(
-            service, _SETTINGS, clock=self.clock, observer=self.recorder, others=self._people
-        )
-        if self._sessions is not None:
-            ports = msgspec.structs.replace(ports, tokens=self._sessions.verifier)
-            known.update(self._sessions.dependencies(known))
         self.bound: Bound = bind(tested, ports, known=known, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
@@ -155,7 +151,8 @@ class Client:
         """Return the service as an ASGI 3 application, for tools that drive one."""
         ports = self.bound.ports
         served = [one for one in self.bound.operations if one.operation.method]
-        documents = documents_of(self.bound)
+        session = None if self._sessions is None else self._sessions.cookie
+        documents = documents_of(self.bound, session="" if session is None else session.name)
         return AsgiApp(
             Door(
                 served,
@@ -166,7 +163,7 @@ class Client:
                 documents=documents,
                 mounts=self._mounts,
                 versions=self.bound.service.versions,
-                options=None if self._sessions is None else HttpOptions(session=self._sessions.cookie),
+                options=HttpOptions(session=session),
             )
         )
 
