@@ -27,6 +27,7 @@ from mainstay import (
     tenancy,
     where,
 )
+from mainstay.model.call_policies import CircumstancePolicy
 from mainstay.model.conditions import FALSE, TRUE
 from mainstay.model.policy import prepare
 
@@ -270,3 +271,8 @@ def test_a_predicate_is_no_condition_on_the_caller_alone() -> None:
     ):
         with pytest.raises(TypeError):
             where(predicate).reduce(ANN)
+
+
+def test_a_leaf_says_what_it_allows() -> None:
+    with pytest.raises(TypeError, match="CircumstancePolicy does not say what it allows"):
+        CircumstancePolicy().reduce(at("2026-01-05T12:00"))
