@@ -61,10 +61,10 @@ def _principal(told: Told) -> Principal:
     from mainstay.testing.people import as_principal
 
     who = as_principal(
-        str(told.id or told.name), roles=told.roles, scopes=told.scopes, tenant=told.tenant, **told.claims
+        str(told.id or told.name), roles=told.roles, scopes=told.scopes, tenant=told.tenant, attributes=told.attributes
     )
     actor = None if told.actor is None else _principal(told.actor)
-    return msgspec.structs.replace(who, subject=told.name, attributes=told.attributes, actor=actor)
+    return msgspec.structs.replace(who, subject=told.name, claims=told.claims, actor=actor)
 
 
 class _Nobody(Observer):

@@ -6,6 +6,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
+from mainstay.model.circumstances import Circumstances
 from mainstay.model.conditions import Condition
 from mainstay.model.principal import Principal
 from mainstay.model.structs import Entity
@@ -40,7 +43,9 @@ class Backstage:
         return made
 
     def unit(self, who: Principal, *, write: bool) -> UnitOfWork:
-        """Return a unit of work for a caller."""
+        """Return a unit of work for a caller, in the circumstances of a test where it has none of its own."""
+        if who.circumstances is None and not who.is_system:
+            who = replace(who, circumstances=Circumstances(at=self._lent[0].now(), protocol="test"))
         return self._unit(who, self.plans, write)
 
     def _unit(self, who: Principal, plans: Mapping[type[Entity], EntityPlan], write: bool) -> UnitOfWork:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -18,11 +18,13 @@ def as_principal(
     roles: str | Iterable[str] = (),
     scopes: str | Iterable[str] = (),
     tenant: str | None = None,
+    attributes: Mapping[str, Any] = MappingProxyType({}),
     **claims: Any,
 ) -> Principal:
     """Return a caller with a name: ``as_principal("ann", roles="manager", region="north")``.
 
-    The same name always has the same id. Every other keyword is a claim.
+    The same name always has the same id. ``attributes`` are what a service without a source of them knows of the
+    caller. Every other keyword is a claim.
     """
     return Principal(
         id=_id(name),
@@ -31,6 +33,7 @@ def as_principal(
         scopes=_names(scopes),
         tenant=tenant,
         claims=MappingProxyType(claims),
+        attributes=attributes,
     )
 
 

@@ -35,6 +35,7 @@ from mainstay.kernel.callers import MAX_ATTRIBUTES, MAX_KEPT
 from mainstay.model.faults import StartupFailed
 from mainstay.testing.client import Client
 from mainstay.testing.people import as_principal
+from mainstay.testing.unit import memory_unit
 
 
 class Seen(Dto):
@@ -267,3 +268,11 @@ async def test_the_service_itself_is_left_as_it_is() -> None:
         await client.deliver()
         assert (await client.get("/me", who=as_principal("root"))).json["at"] is None
     assert told == [Principal.system]
+
+
+async def test_a_query_that_goes_on_for_the_same_caller_goes_on_as_it_was() -> None:
+    async with memory_unit(Staff, who=as_principal("ann")) as unit:
+        work = unit.repository(Staff)._unit
+        frame = work.frame
+        work.go_on_for(frame.who)
+        assert work.frame is frame

@@ -9,7 +9,21 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from mainstay import Clock, Dto, Entity, Module, Repository, Service, Stream, UnitOfWork, between, field, owner, role
+from mainstay import (
+    Clock,
+    Dto,
+    Entity,
+    Module,
+    Repository,
+    Service,
+    Stream,
+    UnitOfWork,
+    attribute,
+    between,
+    field,
+    owner,
+    role,
+)
 from mainstay.kernel.standing import MAX_ITEMS, Judged
 from mainstay.model.policy import Policy, authenticated
 from mainstay.testing.client import Client
@@ -143,6 +157,21 @@ async def test_rows_are_read_anew_for_the_caller_as_it_is_then() -> None:
         changes.before[0] = lambda: client.change(ANN, boss)
         shown = await streamed(client, "/notes")
     assert [note["text"] for note in shown] == ["a", "a", "b", "a", "b"]
+
+
+async def test_what_the_service_knows_of_a_caller_is_found_out_anew_too() -> None:
+    changes, known = Changes(), {"level": 1}
+    made = service(changes, allow=attribute("level", 1))
+
+    @made.attributes
+    async def staff() -> dict[str, object]:
+        return dict(known)
+
+    async with Client(made, raise_errors=False) as client:
+        changes.before[2] = known.clear
+        with pytest.raises(ConnectionAbortedError):
+            await streamed(client, "/ticks")
+    assert changes.taken == [0, 1, 2]
 
 
 async def test_a_row_that_a_feed_brings_is_shown_to_whom_its_policy_allows_it() -> None:

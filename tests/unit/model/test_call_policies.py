@@ -27,13 +27,14 @@ from mainstay import (
     tenancy,
     where,
 )
+from mainstay.model.call_policies import CircumstancePolicy
 from mainstay.model.conditions import FALSE, TRUE
 from mainstay.model.policy import prepare
 
 ANN = Principal(
     id=UUID(int=11),
     subject="ann",
-    claims={"plan": "gold", "level": 3, "teams": ["a", "b"]},
+    claims={"plan": "gold", "level": 3, "teams": ["a", "b"], "one": 1},
     attributes={"plan": "tin", "wards": ["w1", "w2"]},
 )
 ROBOT = Principal(id=UUID(int=12), subject="robot", roles=frozenset({"clerk"}))
@@ -185,7 +186,7 @@ def test_the_service_itself_is_bound_to_no_circumstances() -> None:
         (claim("plan", "gold"), True),
         (claim("plan", "tin"), False),
         (claim("level", 2, 3), True),
-        (claim("level", True), False),
+        (claim("one", True), False),
         (claim("level", "3"), False),
         (claim("teams", "b"), True),
         (claim("missing", "b"), False),
@@ -270,3 +271,8 @@ def test_a_predicate_is_no_condition_on_the_caller_alone() -> None:
     ):
         with pytest.raises(TypeError):
             where(predicate).reduce(ANN)
+
+
+def test_a_leaf_says_what_it_allows() -> None:
+    with pytest.raises(TypeError, match="CircumstancePolicy does not say what it allows"):
+        CircumstancePolicy().reduce(at("2026-01-05T12:00"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -10,10 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay import Policy, Principal, anyone, authenticated, check, owner, role, scope, where
-from mainstay.model.conditions import FALSE, TRUE, AllOf, Always, AnyOf, Compare, Condition, Not, holds
-from mainstay.model.operation import signed
-from mainstay.model.policy import Known, prepare
+from mainstay import Entity, Module, Policy, Principal, Service, anyone, authenticated, check, owner, role, scope, where
+from mainstay.model.checks import check_service
+from mainstay.model.conditions import (
+    FALSE,
+    TRUE,
+    AllOf,
+    Always,
+    Among,
+    AnyOf,
+    Compare,
+    CompareFields,
+    Condition,
+    Not,
+    holds,
+)
+from mainstay.model.operation import Source, signed
+from mainstay.model.policy import CallPolicy, Known, Prepared, RowPolicy, prepare
+from mainstay.model.predicates import of_caller
 
 ANN = Principal(id=UUID(int=11), subject="ann", roles=frozenset({"support"}), claims={"region": "north"})
 BOB = Principal(id=UUID(int=12), subject="bob", scopes=frozenset({"read"}))
@@ -102,3 +117,54 @@ def test_a_leaf_has_no_faults_of_its_own_and_needs_no_preparing() -> None:
 def test_a_predicate_that_is_always_true_is() -> None:
     assert prepare(where(lambda _row, _who: True)).reduce(ANN) is TRUE
     assert prepare(where(lambda _row, _who: False)).reduce(ANN) is FALSE
+
+
+class Picky(RowPolicy, frozen=True):
+    """A leaf that has something to complain of wherever it stands."""
+
+    place: Any = None
+
+    def faults(self, known: Known) -> Iterator[tuple[Any, str]]:
+        named = "operations" if known.shape is None else known.shape.name
+        yield self.place, f"it stands on {named}, beside {', '.join(sorted(known.operations))}"
+
+
+class PickyCall(CallPolicy, frozen=True):
+    """The same of an operation."""
+
+    def faults(self, known: Known) -> Iterator[tuple[Any, str]]:
+        yield None, f"roles {known.roles}"
+
+
+def test_faults_of_a_leaf_are_told_with_its_place_or_that_of_what_it_stands_on() -> None:
+    module = Module("house")
+
+    class Room(Entity, rows=Picky() | Picky(Source("rooms.txt", 3))):
+        """A room."""
+
+        name: str
+
+    module.resource(Room, path="/rooms", read=anyone)
+
+    @module.query("GET /look", allow=PickyCall())
+    async def look() -> str:
+        return ""
+
+    found = check_service(Service("house", modules=[module])).faults
+    assert [(fault.subject, fault.message) for fault in found] == [
+        ("look", "roles None"),
+        ("Room rows=", "it stands on Room, beside get_room, list_rooms, look"),
+        ("Room rows=", "it stands on Room, beside get_room, list_rooms, look"),
+    ]
+    assert found[0].source.file == found[1].source.file == __file__
+    assert str(found[2].source) == "rooms.txt:3"
+
+
+def test_a_template_is_made_of_symbols_too() -> None:
+    own = prepare(Prepared(Compare("region", "eq", of_caller("claims", "region"))))
+    assert own.reduce(ANN) == Compare("region", "eq", "north")
+    assert not own.circumstantial
+    several = Prepared(Among("region", (of_caller("scopes", several=True),)))
+    assert several.opposite(ANN) == Not(Among("region", ()))  # she has none, and that is no lack
+    assert several.reduce(BOB) == Among("region", ("read",))
+    assert not Prepared(CompareFields("a", "eq", "b")).circumstantial

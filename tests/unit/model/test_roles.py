@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mainstay import Entity, Module, Service, authenticated, field, role
+from mainstay.model.builtin import BuiltIn
 from mainstay.model.checks import check_service
 from mainstay.model.roles import Declared, role_faults, roles_of
 
@@ -80,3 +81,22 @@ def test_roles_that_make_a_ring_are_a_fault_of_the_service() -> None:
 def test_no_role_at_all_may_be_declared() -> None:
     found = check_service(service(roles={})).faults
     assert {fault.hint for fault in found} == {"declare it, or name one of none"}
+
+
+class Brought(BuiltIn):
+    """What Mainstay itself might bring: an operation for a role of its own."""
+
+    def modules(self) -> list[Module]:
+        module = Module("brought")
+
+        @module.query("GET /brought", allow=role("inspector"))
+        async def look() -> str:
+            return ""
+
+        return [module]
+
+
+def test_what_is_built_in_names_roles_of_its_own() -> None:
+    made = Service("house", modules=[], identity=Brought(), roles={"guest": []})
+    assert made.built_in == {"brought"}
+    assert check_service(made).faults == []

@@ -53,6 +53,7 @@ class Cedar(Policy, frozen=True):
     resource: str
     claims: Mapping[str, type]
     source: Source
+    read: dict[Any, Policy] = {}  # the files, once they were read for rows of some types: what runs does not change
 
     def reduce(self, who: Principal) -> Condition:
         return self.prepared({}).reduce(who)
@@ -61,8 +62,12 @@ class Cedar(Policy, frozen=True):
         return self.prepared({}).opposite(who)
 
     def prepared(self, types: Mapping[str, Any]) -> Policy:
-        scene = Scene(self.action, self.resource, types, self.claims)
-        return Translated(translated([parsed(one) for one in statements_of(self.path)], scene), repr(self))
+        key = tuple(types.items())
+        if key not in self.read:
+            scene = Scene(self.action, self.resource, types, self.claims)
+            policy = translated([parsed(one) for one in statements_of(self.path)], scene)
+            self.read[key] = Translated(policy, repr(self))
+        return self.read[key]
 
     @property
     def circumstantial(self) -> bool:

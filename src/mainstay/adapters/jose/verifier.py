@@ -10,6 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import msgspec
 from cachebox import LRUCache
 
+from mainstay.adapters.jose.delegation import acted_for
 from mainstay.adapters.jose.encoding import decode_object
 from mainstay.adapters.jose.jws import JwsVerifier
 from mainstay.adapters.jose.keys import Key
@@ -142,7 +143,7 @@ class JwtVerifier(TokenVerifier):
         tenant = claims.get(self._tenant_claim)
         if tenant is not None and (not isinstance(tenant, str) or not tenant or not tenant.isprintable()):
             raise TokenClaimsRefused("The tenant claim must be a printable string.")
-        return Principal(
+        principal = Principal(
             id=self._id(subject),
             subject=subject,
             roles=self._shared(_words(self._roles(claims), "roles")),
@@ -150,6 +151,7 @@ class JwtVerifier(TokenVerifier):
             tenant=tenant,
             claims=MappingProxyType(claims),
         )
+        return acted_for(principal, claims, id_of=self._id, words_of=_words)
 
     def _shared(self, words: frozenset[str]) -> frozenset[str]:
         """Return one set for all tokens that say the same: of a remembered token it was the fifth part."""

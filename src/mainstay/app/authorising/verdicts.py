@@ -55,7 +55,8 @@ def why(policy: Policy, who: Principal, row: Any = None) -> Why:
         case Inverse(of):
             name, below = "not", (of,)
         case _:
-            name, below = repr(policy), ()
+            inner = getattr(policy, "policy", None)  # what stands for others: those of a Cedar file
+            name, below = repr(policy), (inner,) if isinstance(inner, Policy) else ()
     return Why(
         part=name,
         verdict=verdict,
