@@ -193,8 +193,8 @@ class StoreInFront(Store):
     """Does what ``store`` does: for what looks at, or changes, what goes to and fro."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
-        self.capabilities = store.capabilities
+        self.store: Store = store
+        self.capabilities: Capabilities = store.capabilities
 
     @property
     def claims(self) -> Claims:  # type: ignore[override]  # a store may have new ones after each start
