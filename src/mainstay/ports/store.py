@@ -190,7 +190,7 @@ class Store(ABC):
 
 
 class StoreInFront(Store):
-    """Does what ``store`` does: for what looks at, or changes, what goes to and fro."""
+    """Does what ``store`` does: for what looks at, or changes, what goes to and fro. A subclass says what begins."""
 
     def __init__(self, store: Store) -> None:
         self.store: Store = store
@@ -206,9 +206,6 @@ class StoreInFront(Store):
 
     async def stop(self) -> None:
         await self.store.stop()
-
-    def begin(self, **how: Any) -> Transaction:
-        return self.store.begin(**how)
 
     def health(self) -> str | None:
         return self.store.health()

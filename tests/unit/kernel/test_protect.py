@@ -169,6 +169,7 @@ def test_the_store_in_front_says_what_the_one_behind_says() -> None:
     assert store.cipher.present == fixed_cipher().present
     assert (store.health(), store.degraded()) == (store.store.health(), None)
     assert store.delay(write=True) == 0.0
+    store.ring()  # nobody is there to hear it, in memory
     assert (store.current(), store.statistics()) == (store.store.current(), store.store.statistics())
 
 
