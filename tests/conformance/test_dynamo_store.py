@@ -93,11 +93,11 @@ class TestConstraints(_Dynamo, ConstraintsConformance):
     pass
 
 
-@pytest.mark.long
 class TestEncryption(_Dynamo, EncryptionConformance):
     pass
 
 
+@pytest.mark.long
 class TestFilters(_Dynamo, FiltersConformance):
     pass
 

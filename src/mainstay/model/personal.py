@@ -21,13 +21,14 @@ class Person(msgspec.Struct, frozen=True):
 
 
 def person(field: str, /, *, erase: Erasure = "delete", reason: str = "") -> Person:
-    """Say whose the rows of an entity are: ``class Invoice(Entity, person=person("customer_id", erase="keep",
-    reason="tax law, 10 years"))``.
+    """Say whose the rows of an entity are, and what becomes of them when that person is erased.
+
+    ``class Invoice(Entity, person=person("customer_id", erase="keep", reason="tax law, 10 years"))``
 
     ``field`` holds the id of a person (what ``Principal.id`` is), or refers to a row of another entity that says
-    ``person=`` itself: then the row is whose that row is. When the person is erased, "delete" deletes the row,
-    "anonymise" empties its ``personal`` fields and the field that names the person, and "keep" leaves it as it is, for
-    a reason that is told. What does not fit is told at start-up.
+    ``person=`` itself: then the row is whose that row is. "delete" deletes a row, "anonymise" empties its ``personal``
+    fields and the field that names the person, and "keep" leaves it as it is, for a reason that is told. What does not
+    fit is told at start-up.
     """
     return Person(field, erase, reason)
 

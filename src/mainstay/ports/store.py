@@ -190,11 +190,11 @@ class Store(ABC):
 
 
 class StoreInFront(Store):
-    """Does what ``store`` does: for what looks at, or changes, what goes to and fro."""
+    """Does what ``store`` does: for what looks at, or changes, what goes to and fro. A subclass says what begins."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
-        self.capabilities = store.capabilities
+        self.store: Store = store
+        self.capabilities: Capabilities = store.capabilities
 
     @property
     def claims(self) -> Claims:  # type: ignore[override]  # a store may have new ones after each start
@@ -206,9 +206,6 @@ class StoreInFront(Store):
 
     async def stop(self) -> None:
         await self.store.stop()
-
-    def begin(self, **how: Any) -> Transaction:
-        return self.store.begin(**how)
 
     def health(self) -> str | None:
         return self.store.health()

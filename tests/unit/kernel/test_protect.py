@@ -15,10 +15,10 @@ from mainstay.kernel.flow.records import IdempotencyRecord, OutboxMessage
 from mainstay.model.conditions import all_of
 from mainstay.model.problem import Unavailable
 from mainstay.model.schema import FieldKind
-from mainstay.ports.encrypted_rows import EncryptedStore
+from mainstay.ports.encrypted_rows import EncryptedRows, EncryptedStore, EncryptedTransaction
 from mainstay.ports.encryption import EncryptionKeyMissing
-from mainstay.ports.rows import Change, Query
-from mainstay.ports.store import Transaction
+from mainstay.ports.rows import Change, Query, Rows
+from mainstay.ports.store import Store, Transaction
 from mainstay.testing import Client, FixedClock
 from mainstay.testing.fixed import fixed_cipher
 
@@ -169,7 +169,17 @@ def test_the_store_in_front_says_what_the_one_behind_says() -> None:
     assert store.cipher.present == fixed_cipher().present
     assert (store.health(), store.degraded()) == (store.store.health(), None)
     assert store.delay(write=True) == 0.0
+    store.ring()  # nobody is there to hear it, in memory
     assert (store.current(), store.statistics()) == (store.store.current(), store.store.statistics())
+
+
+@pytest.mark.parametrize(
+    ("face", "own"), [(Store, EncryptedStore), (Transaction, EncryptedTransaction), (Rows, EncryptedRows)]
+)
+def test_all_that_can_be_asked_is_passed_on(face: type[Any], own: type[Any]) -> None:
+    asked = {name for name, value in vars(face).items() if callable(value) and not name.startswith("_")}
+    between = own.__mro__[: own.__mro__.index(face)]
+    assert asked - {name for each in between for name in vars(each)} <= {"merge"}  # upserts look first
 
 
 async def test_what_a_transaction_has_of_its_own_is_found_behind() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from uuid import UUID
 
 import msgspec
@@ -16,7 +17,8 @@ from mainstay.kernel.bind import Bound
 from mainstay.kernel.call import Call
 from mainstay.kernel.providers import Unresolved
 from mainstay.model.principal import Principal
-from mainstay.model.problem import ReferenceConflict, SerializationConflict, StaleVersion
+from mainstay.model.problem import NotFound, ReferenceConflict, SerializationConflict, StaleVersion
+from mainstay.ports.auditing import AuditRow
 from mainstay.ports.blobs import Blobs
 from mainstay.ports.observer import Notice
 from mainstay.ports.security_log import SecurityEvent, SecurityLog
@@ -75,18 +77,15 @@ async def erase(bound: Bound, person: UUID, blobs: Blobs | None = None, *, dry_r
 async def _round(bound: Bound, person: UUID, claimed: Sequence[Claim], blobs: Blobs | None, *, dry_run: bool) -> Round:
     """Do one transaction, again where it met a command of the service."""
     most = bound.ports.store.capabilities.max_writes
-    limit = AT_ONCE if most is None else max(1, most // 4)
+    limit = inf if dry_run else AT_ONCE if most is None else max(1, most // 4)
     for left in reversed(range(_ATTEMPTS)):
-        unit = operator_unit(bound, "privacy erase", write=not dry_run)
-        unit.several()
+        done = await _looked(bound, person, claimed, limit)
+        unit = operator_unit(bound, "privacy erase", write=True)
         try:
-            found = belongings(bound, person, claimed)
-            await found.read(unit.transaction())
-            done = Round(unit, found, claimed, limit=None if dry_run else limit, blobs=blobs)
-            await done.run()
             if not dry_run:
+                await done.carry_out(unit, blobs)
                 await unit.commit()
-        except (SerializationConflict, StaleVersion):
+        except (SerializationConflict, StaleVersion, NotFound):
             if not left:
                 raise
         except ReferenceConflict as conflict:
@@ -101,23 +100,37 @@ async def _round(bound: Bound, person: UUID, claimed: Sequence[Claim], blobs: Bl
     raise AssertionError("unreachable")
 
 
+async def _looked(bound: Bound, person: UUID, claimed: Sequence[Claim], limit: float) -> Round:
+    """Look, in a snapshot that holds up nobody, for what is to be done next."""
+    unit = operator_unit(bound, "privacy erase", write=False)
+    unit.several()
+    try:
+        found = belongings(bound, person, claimed)
+        await found.read(unit.transaction())
+        done = Round(found, claimed, limit)
+        await done.look(unit.transaction(), audited=AuditRow in bound.plans)
+    finally:
+        await unit.rollback()
+    return done
+
+
 def _summed(person: UUID, claimed: Sequence[Claim], rounds: Sequence[Round]) -> Erasure:
     return Erasure(
         person=person,
         entities=list(_entities(claimed, rounds)),
         entries_deleted=sum(len(each.entries_deleted) for each in rounds),
         entries_emptied=sum(len(each.entries_emptied) for each in rounds),
-        replies_emptied=sum(each.replies_emptied for each in rounds),
-        dead_letters_deleted=sum(each.dead_letters_deleted for each in rounds),
+        replies_emptied=sum(len(each.replies) for each in rounds),
+        dead_letters_deleted=sum(len(each.dead) for each in rounds),
         waiting=rounds[-1].waiting,
-        objects=sum(each.objects for each in rounds),
+        objects=sum(len(each.objects) for each in rounds),
         transactions=len(rounds),
     )
 
 
 def _entities(claimed: Sequence[Claim], rounds: Sequence[Round]) -> Iterator[ErasedRows]:
     for claim in claimed:
-        done = [each.rows.get(claim.entity, 0) for each in rounds]
+        done = [len(each.rows[claim.entity]) for each in rounds]
         kept = claim.person.erase == "keep"
         yield ErasedRows(
             entity=f"{claim.plan.module}.{claim.plan.shape.name}",

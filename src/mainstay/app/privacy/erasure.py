@@ -1,6 +1,7 @@
-"""One transaction of an erasure: first what tells of the person elsewhere, then rows, those that refer to others first.
+"""One transaction of an erasure: what it will do is looked for in a snapshot, and then done.
 
-What leads to a row is needed to find it, so that it goes last; whatever was done is not found by the next transaction.
+First comes what tells of the person elsewhere, then rows, those that refer to others before these. What leads to a row
+is needed to find it, so that it goes last; whatever was done is not found by the next transaction.
 """
 
 from __future__ import annotations
@@ -25,158 +26,154 @@ from mainstay.ports.blobs import Blobs
 from mainstay.ports.indexing import replace_words
 from mainstay.ports.rows import Change, Query
 from mainstay.ports.soft_deletion import purge_followers
+from mainstay.ports.store import Transaction
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
 
 NOBODY = "erased"
 """What stands for the name of a caller that was erased."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HIDDEN = Altered(old=MASK, new=MASK)
 
 
 class Round:
-    """What one transaction does, and how much of it. Without a ``limit`` (of rows) it counts, and changes nothing."""
+    """What one transaction does: ``limit`` rows of any table at most."""
 
-    def __init__(
-        self, unit: UnitOfWork, found: Belongings, claimed: Sequence[Claim], *, limit: int | None, blobs: Blobs | None
-    ) -> None:
-        self.rows: dict[type[Entity], int] = {}
-        self.entries_deleted: set[UUID] = set()
-        self.entries_emptied: set[UUID] = set()
-        self.replies_emptied = 0
-        self.dead_letters_deleted = 0
+    def __init__(self, found: Belongings, claimed: Sequence[Claim], limit: float) -> None:
+        self.rows: dict[type[Entity], list[Any]] = {}
+        self.dead: list[UUID] = []
         self.waiting = 0
-        self.objects = 0
-        self._unit = unit
+        self.replies: list[IdempotencyRecord] = []
+        self.entries_deleted: list[UUID] = []
+        self.entries_emptied: dict[UUID, tuple[AuditRow, dict[str, Any]]] = {}
+        self.objects: list[str] = []
         self._found = found
         self._claims = claimed
-        self._counts_only = limit is None
-        self._left: float = float("inf") if limit is None else limit
-        self._blobs = blobs
+        self._left = limit
 
     @property
     def is_last(self) -> bool:
         """Whether there was room for everything."""
         return self._left > 0
 
-    async def run(self) -> None:
-        """Do as much as there is room for."""
+    async def look(self, transaction: Transaction, *, audited: bool) -> None:
+        """Look for what is to be done, as far as there is room for it."""
         marks = self._found.marks()
-        await self._letters(marks)
-        await self._replies(marks)
-        if AuditRow in self._unit.frame.plans:
-            await self._entries()
+        await self._letters(transaction, marks)
+        records = transaction.rows(IdempotencyRecord).stream(Query())
+        self.replies = self._some([record async for record in records if _names(shown_by(record.reply), marks)])
+        if audited:
+            await self._entries(transaction)
         for claim in reversed(self._claims):
             rows = self._found.rows[claim.entity]
-            if claim.person.erase == "keep":
-                self.rows[claim.entity] = len(rows)
-            elif claim.person.erase == "delete":
-                await self._delete(claim, self._some(rows))
-            else:
-                await self._empty(claim, self._some([row for row in rows if emptied_fields(claim, row)]))
+            if claim.person.erase == "anonymise":
+                rows = [row for row in rows if emptied_fields(claim, row)]
+            self.rows[claim.entity] = rows if claim.person.erase == "keep" else self._some(rows)
+            if claim.person.erase != "keep":
+                self.objects += [key for row in self.rows[claim.entity] for key in keys_of(claim, row)]
 
     def _some(self, rows: Sequence[Any]) -> list[Any]:
         """Return as many of the rows as there is room for, and take that room."""
-        taken = list(rows) if self._counts_only else list(rows[: int(self._left)])
+        taken = list(rows[: int(min(self._left, len(rows)))])
         self._left -= len(taken)
         return taken
 
-    async def _letters(self, marks: frozenset[str]) -> None:
-        """Delete dead letters that tell of the person, and count what is still to be delivered."""
-        stored, dead = self._unit.transaction().rows(OutboxMessage), list[UUID]()
-        async for message in stored.stream(Query()):
+    async def _letters(self, transaction: Transaction, marks: frozenset[str]) -> None:
+        """Look for dead letters that tell of the person, and count what is still to be delivered."""
+        dead: list[UUID] = []
+        async for message in transaction.rows(OutboxMessage).stream(Query()):
             told = (message.payload, message.principal, message.key, message.cause)
             if any(text is not None and _names(text, marks) for text in told):
                 if message.dead:
                     dead.append(message.id)
                 else:
                     self.waiting += 1
-        self.dead_letters_deleted += await self._take_away(OutboxMessage, self._some(dead))
+        self.dead = self._some(dead)
 
-    async def _replies(self, marks: frozenset[str]) -> None:
-        """Empty the stored replies that show something of the person: their keys stay used."""
-        stored = self._unit.transaction().rows(IdempotencyRecord)
-        told = [record async for record in stored.stream(Query()) if _names(shown_by(record.reply), marks)]
-        for record in self._some(told):
-            self.replies_emptied += 1
-            self._change(IdempotencyRecord, record, {"reply": emptied_reply(record.reply)})
-
-    async def _entries(self) -> None:
-        """Delete what the audit has of rows that are deleted, and empty the rest of it."""
-        stored = self._unit.transaction().rows(AuditRow)
-        for claim in self._claims:
-            for where in entries_of(self._found, [claim]) if claim.person.erase != "keep" else ():
+    async def _entries(self, transaction: Transaction) -> None:
+        """Look for what the audit has of rows that are deleted or emptied, and of what the person did."""
+        stored = transaction.rows(AuditRow)
+        for claim in (claim for claim in self._claims if claim.person.erase != "keep"):
+            for where in entries_of(self._found, [claim]):
                 entries = await stored.fetch(Query(where=where))
                 if claim.person.erase == "delete":
-                    some = self._some([entry.id for entry in entries])
-                    self.entries_deleted.update(some)
-                    await self._take_away(AuditRow, some)
+                    self.entries_deleted += self._some([entry.id for entry in entries])
                 else:
                     self._mask(claim, entries)
         own: Condition = Compare("actor_id", "eq", self._found.person)
         for table in (claim.plan.table for claim in self._claims if claim.person.erase == "keep"):
             own = own & Compare("table_name", "ne", table)
-        entries = [e for e in await stored.fetch(Query(where=own)) if e.id not in self.entries_deleted]
-        for entry in self._some(entries):
-            self.entries_emptied.add(entry.id)
-            self._change(AuditRow, entry, {"actor_id": UNASSIGNED, "actor": NOBODY})
+        gone = set(self.entries_deleted)
+        for entry in self._some([entry for entry in await stored.fetch(Query(where=own)) if entry.id not in gone]):
+            self._note(entry, {"actor_id": UNASSIGNED, "actor": NOBODY})
 
     def _mask(self, claim: Claim, entries: Sequence[AuditRow]) -> None:
         names = {a.name for a in claim.personal} | ({claim.person.field} - {"id"})
-        hidden = Altered(old=MASK, new=MASK)
-        for entry in self._some([e for e in entries if any(e.changes.get(name, hidden) != hidden for name in names)]):
-            masked = {name: hidden if name in names else altered for name, altered in entry.changes.items()}
-            self.entries_emptied.add(entry.id)
-            self._change(AuditRow, entry, {"changes": masked})
+        open_ones = [e for e in entries if any(e.changes.get(name, _HIDDEN) != _HIDDEN for name in names)]
+        for entry in self._some(open_ones):
+            masked = {name: _HIDDEN if name in names else altered for name, altered in entry.changes.items()}
+            self._note(entry, {"changes": masked})
 
-    async def _delete(self, claim: Claim, rows: Sequence[Any]) -> None:
-        self.rows[claim.entity] = len(rows)
-        ids = [row.id for row in rows]
-        await self._forget_objects(claim, rows)
-        if not self._counts_only:
-            await self._let_go(claim.plan, ids)
-        if claim.plan.followers and not self._counts_only:
-            await purge_followers(self._unit, claim.plan, ids)
-        await self._take_away(claim.entity, ids)
+    def _note(self, entry: AuditRow, changes: dict[str, Any]) -> None:
+        known = self.entries_emptied.get(entry.id)
+        self.entries_emptied[entry.id] = (entry, changes if known is None else {**known[1], **changes})
 
-    async def _let_go(self, plan: EntityPlan, ids: Sequence[UUID]) -> None:
-        """Empty the fields by which rows of the same entity refer to those that go, and would keep them."""
-        stored = self._unit.transaction().rows(plan.shape.type)
-        for reference in plan.references:
-            attribute = plan.shape.by_name[reference.field]
-            own = reference.entity is plan.shape.type and attribute.spec.on_delete == "restrict"
-            for where in _by_id(ids, reference.field) if own and attribute.optional else ():
-                await stored.apply(Change(where=where, changes={reference.field: None}))
+    async def carry_out(self, unit: UnitOfWork, blobs: Blobs | None) -> None:
+        """Do it. Raises ``Refusal`` where rows name objects, and ``blobs`` is None."""
+        await _take_away(unit, OutboxMessage, self.dead)
+        for record in self.replies:
+            _change(unit, IdempotencyRecord, record, {"reply": emptied_reply(record.reply)})
+        await _take_away(unit, AuditRow, self.entries_deleted)
+        for entry, changes in self.entries_emptied.values():
+            _change(unit, AuditRow, entry, changes)
+        for claim in reversed(self._claims):
+            if claim.person.erase == "delete":
+                await _delete(unit, claim.plan, [row.id for row in self.rows[claim.entity]])
+            elif claim.person.erase == "anonymise":
+                _empty(unit, claim, self.rows[claim.entity])
+        await unit.flush()
+        await self._forget_objects(blobs)
 
-    async def _empty(self, claim: Claim, rows: Sequence[Any]) -> None:
-        self.rows[claim.entity] = len(rows)
-        await self._forget_objects(claim, rows)
-        now = self._unit.frame.clock.now()
-        for row in rows:
-            changes = emptied_fields(claim, row)
-            self._change(claim.entity, row, {**changes, "version": row.version + 1, "updated_at": now})
-            if claim.plan.words is not None and not self._counts_only:
-                replace_words(self._unit, claim.plan, [row.id], changes)
-
-    async def _forget_objects(self, claim: Claim, rows: Sequence[Any]) -> None:
+    async def _forget_objects(self, blobs: Blobs | None) -> None:
         """Delete objects before the commit, so that none is left that no row names: it is done again if need be."""
-        for key in (key for row in rows for key in keys_of(claim, row)):
-            self.objects += 1
-            if self._blobs is None:
-                raise Refusal(f"{claim.plan.shape.name} names objects, and there is no store of them", "set blobs.url")
-            if not self._counts_only:
-                await self._blobs.delete(key)
+        for key in self.objects:
+            if blobs is None:
+                raise Refusal("rows of the person name objects, and there is no store of them", "set blobs.url")
+            await blobs.delete(key)
 
-    def _change(self, entity: type[Entity], row: Any, changes: dict[str, Any]) -> None:
-        if not self._counts_only:
-            told = {"version": row.version, **changes}
-            where = Compare("id", "eq", row.id)
-            change = Change(where=where, changes=told, id=row.id, version=row.version, expected=1, before=row)
-            self._unit.transaction().rows(entity).enqueue(change)
 
-    async def _take_away(self, entity: type[Entity], ids: Sequence[UUID]) -> int:
-        for where in () if self._counts_only else _by_id(ids):
-            await self._unit.transaction().rows(entity).apply(Change(where=where, changes=None))
-        return len(ids)
+async def _delete(unit: UnitOfWork, plan: EntityPlan, ids: Sequence[UUID]) -> None:
+    """Delete rows, and before them what goes with them; what refers to them within their entity lets go of them."""
+    stored = unit.transaction().rows(plan.shape.type)
+    for reference in plan.references:
+        attribute = plan.shape.by_name[reference.field]
+        own = reference.entity is plan.shape.type and attribute.spec.on_delete == "restrict"
+        for where in _by_id(ids, reference.field) if own and attribute.optional else ():
+            await stored.apply(Change(where=where, changes={reference.field: None}))
+    if plan.followers:
+        await purge_followers(unit, plan, ids)
+    await _take_away(unit, plan.shape.type, ids)
+
+
+def _empty(unit: UnitOfWork, claim: Claim, rows: Sequence[Any]) -> None:
+    now = unit.frame.clock.now()
+    for row in rows:
+        changes = emptied_fields(claim, row)
+        _change(unit, claim.entity, row, {**changes, "version": row.version + 1, "updated_at": now})
+        if claim.plan.words is not None:
+            replace_words(unit, claim.plan, [row.id], changes)
+
+
+def _change(unit: UnitOfWork, entity: type[Entity], row: Any, changes: dict[str, Any]) -> None:
+    told = {"version": row.version, **changes}
+    where = Compare("id", "eq", row.id)
+    change = Change(where=where, changes=told, id=row.id, version=row.version, expected=1, before=row)
+    unit.transaction().rows(entity).enqueue(change)
+
+
+async def _take_away(unit: UnitOfWork, entity: type[Entity], ids: Sequence[UUID]) -> None:
+    for where in _by_id(ids):
+        await unit.transaction().rows(entity).apply(Change(where=where, changes=None))
 
 
 def emptied_fields(claim: Claim, row: Any) -> dict[str, Any]:

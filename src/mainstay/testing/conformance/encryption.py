@@ -149,6 +149,7 @@ class EncryptionConformance(StoreSuite):
         async with world.query() as hands:
             assert (await hands.rows(Vault).page(number=ne(None))).items == [one]
             assert await hands.rows(Vault).count(~all_of(number=None)) == 1
+            assert await hands.figures(Vault).count(any_of(title="b", number=None)) == 1
 
     @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
     async def test_nothing_is_found_by_a_value(self, world: World, asked: Callable[[Hands], Awaitable[Any]]) -> None:
