@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from mainstay.deliver.openapi.examples import NONE, Examples
+from mainstay.deliver.openapi.needs import needs_of
 from mainstay.deliver.openapi.parameters import answers_entity, has_validator, parameters_of
 from mainstay.deliver.openapi.problems import Codes, problem_schema, responses
 from mainstay.deliver.openapi.schemas import Components, Schema
@@ -36,6 +37,7 @@ _PLAIN_JSON = "application/json"
 _JSON = frozenset({_PLAIN_JSON, "application/merge-patch+json"})
 _SCHEMES: dict[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "mutualTLS": {"type": "mutualTLS", "description": "A client certificate of an authority that is believed."},
     "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
 }
 _HEADERS: dict[str, Schema] = {
@@ -198,7 +200,7 @@ class _Operation:
         policy = self._operation.operation.allow
         if isinstance(policy, Signed):
             return [{"signature": []}]
-        return [{}, {"bearer": []}] if isinstance(policy, Anyone) else [{"bearer": []}]
+        return list(needs_of(policy))
 
     def _body(self) -> Schema | None:
         signature, media = self._operation.signature, self._operation.media
