@@ -117,9 +117,9 @@ def judge(copy: Copy, guard: Guard) -> tuple[str, str]:
         return BROKEN, f"no end in {SECONDS:.0f} s"
     finally:
         copy.write(guard.file, before)
-    if code not in (NO_FAILURE, FAILURES) or "\nERROR " in said:
-        return BROKEN, said.strip().splitlines()[-1]
     failed = [line.split()[1] for line in said.splitlines() if line.startswith("FAILED ")]
+    if code not in (NO_FAILURE, FAILURES) or (code == FAILURES and not failed):
+        return BROKEN, (said.strip().splitlines() or ["it said nothing"])[-1]
     unmoved = [test for test in guard.tests if not any(_is_of(one, test) for one in failed)]
     return (SURVIVED, f"not noticed by {', '.join(unmoved)}") if unmoved else (KILLED, f"{len(failed)} failed")
 

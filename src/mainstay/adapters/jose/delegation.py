@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from mainstay.adapters.jose.problems import TokenClaimsRefused
 from mainstay.model.principal import Principal
+from mainstay.ports.refused_tokens import TokenClaimsRefused
 
 
 def acted_for(

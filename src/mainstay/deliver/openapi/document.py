@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from mainstay.deliver.openapi.examples import NONE, Examples
+from mainstay.deliver.openapi.needs import needs_of
 from mainstay.deliver.openapi.parameters import answers_entity, has_validator, parameters_of
 from mainstay.deliver.openapi.problems import Codes, problem_schema, responses
 from mainstay.deliver.openapi.schemas import Components, Schema
@@ -44,6 +45,7 @@ _JSON = frozenset({_PLAIN_JSON, "application/merge-patch+json"})
 _SCHEMES: dict[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "basic": {"type": "http", "scheme": "basic"},
+    "mutualTLS": {"type": "mutualTLS", "description": "A client certificate of an authority that is believed."},
     "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
 }
 _HEADERS: dict[str, Schema] = {
@@ -163,7 +165,7 @@ class _Operation:
         self._components = components
         self._statuses = statuses
         self._codes = codes
-        self._known: list[Schema] = [{"bearer": []}, *([{"session": []}] if session else [])]
+        self._known: tuple[str, ...] = ("bearer", "session") if session else ("bearer",)
 
     def make(self) -> Schema:
         declared = self._operation.operation
@@ -216,7 +218,7 @@ class _Operation:
             return [{"signature": []}]
         if isinstance(policy, SelfAuthenticated):
             return [{}, {"basic": []}]
-        return [{}, *self._known] if isinstance(policy, Anyone) else self._known
+        return list(needs_of(policy, self._known))
 
     def _body(self) -> Schema | None:
         signature, media = self._operation.signature, self._operation.media

@@ -75,6 +75,11 @@ def test_the_origin_of_sandboxes_and_files_is_refused() -> None:
         Cors(origins=("null",))
 
 
+def test_every_origin_never_goes_with_credentials() -> None:
+    with pytest.raises(ValueError, match="cannot go with credentials"):
+        Cors(origins=("*",), credentials=True)
+
+
 def test_every_origin_needs_no_vary() -> None:
     policy = CorsPolicy(Cors(origins=("*",)))
     for origin in (b"null", b"https://any.example"):
