@@ -43,6 +43,7 @@ def inspect(service: Service) -> Bound:
     from mainstay.adapters.memory.limiter import MemoryLimiter
     from mainstay.adapters.memory.store import MemoryStore
     from mainstay.app.assembly import dependencies
+    from mainstay.app.identity_oauth import oauth_types
 
     clock = SystemClock()
     ports = Ports(
@@ -54,7 +55,8 @@ def inspect(service: Service) -> Bound:
         sealer=AeadSealer([DEVELOPMENT_MARK * 2]),
         observer=_Nobody(),
     )
-    bound = bind(service, ports, known=dependencies(clock, MemoryBlobs(clock)), secrets=_AnySecret())
+    known = {**oauth_types(service), **dependencies(clock, MemoryBlobs(clock))}
+    bound = bind(service, ports, known=known, secrets=_AnySecret())
     note_reserved(bound)
     note_mounts(bound)
     return bound

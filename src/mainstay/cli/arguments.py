@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "doctor": Command("say what is wrong with the set-up, and how to mend it", "mainstay.cli.commands.doctor"),
         "db": Command("plan, migrate, roll back and seed the database", "mainstay.cli.commands.db"),
         "prove": Command("show what is promised on this service: a rollout", "mainstay.cli.commands.prove"),
+        "clients": Command("register, list and revoke clients of OAuth", "mainstay.cli.commands.clients"),
         "token": Command("print a token for development", "mainstay.cli.commands.token"),
     }
 )
