@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mainstay.app.identity_accounts import with_accounts
+from mainstay.app.identity_tokens import make_sessions
 from mainstay.app.mounting import note_mounts
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import DEVELOPMENT_MARK, Settings
@@ -45,7 +46,8 @@ def inspect(service: Service) -> Bound:
     from mainstay.adapters.memory.http import MemoryHttp
     from mainstay.adapters.memory.limiter import MemoryLimiter
     from mainstay.adapters.memory.store import MemoryStore
-    from mainstay.app.assembly import dependencies
+    from mainstay.app.assembly import dependencies, with_sessions
+    from mainstay.app.identity_oauth import oauth_types
 
     clock = SystemClock()
     ports = Ports(
@@ -58,8 +60,11 @@ def inspect(service: Service) -> Bound:
         observer=_Nobody(),
         cipher=AesFieldCipher([DEVELOPMENT_MARK * 2]),
     )
-    service = with_accounts(service, Settings(profile="test"), clock)
-    known = dependencies(clock, MemoryBlobs(clock), MemoryHttp())
+    settings, observer = Settings(profile="test"), _Nobody()
+    service = with_accounts(service, settings, clock)
+    sessions = make_sessions(service, settings, clock, observer, None)
+    at_hand = dependencies(clock, MemoryBlobs(clock), MemoryHttp())
+    known = {**oauth_types(service), **with_sessions(at_hand, sessions)}
     bound = bind(service, ports, known=known, secrets=_AnySecret())
     note_reserved(bound)
     note_mounts(bound)

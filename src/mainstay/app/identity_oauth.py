@@ -51,6 +51,33 @@ def oauth_dependencies(
     return found
 
 
+def oauth_types(service: Service) -> dict[Any, Resolver]:
+    """Return how the parts would be asked for, without any of them: for who looks at a service and runs nothing."""
+    identity = service.identity
+    if not isinstance(identity, Identity):
+        return {}
+    types: list[Any] = []
+    if identity.server is not None:
+        from mainstay.identity.oauth.contracts import OAuthRules, TokenMint
+        from mainstay.identity.oauth.granting import Grants
+        from mainstay.ports.security_log import SecurityLog
+
+        types += [OAuthRules, TokenMint, Grants, SecurityLog]
+    if identity.providers:
+        from mainstay.identity.oauth.joining import Joining, OutsideRules
+        from mainstay.identity.sessions.book import SessionBook
+        from mainstay.ports.outside_login import OutsideProviders
+        from mainstay.ports.sealer import Sealer
+        from mainstay.ports.security_log import SecurityLog
+
+        types += [OutsideRules, OutsideProviders, Joining, Sealer, SessionBook, SecurityLog]
+    return {type_: Resolver(make=_never) for type_ in types}
+
+
+def _never(_scope: Scope) -> Any:
+    raise RuntimeError("nothing is run here")
+
+
 def _check_installed() -> None:
     from importlib.util import find_spec
 

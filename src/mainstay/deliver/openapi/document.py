@@ -165,7 +165,7 @@ class _Operation:
         self._components = components
         self._statuses = statuses
         self._codes = codes
-        self._known: tuple[str, ...] = ("bearer", "session") if session else ("bearer",)
+        self._known = ("bearer", "session") if session else ("bearer",)
 
     def make(self) -> Schema:
         declared = self._operation.operation

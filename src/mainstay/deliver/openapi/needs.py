@@ -12,13 +12,13 @@ Need = dict[str, list[str]]
 
 
 def needs_of(policy: Policy, known: Sequence[str] = ("bearer",)) -> list[Need]:
-    """Return the alternatives, the first of which is the least. ``known`` are the schemes by which it is told who calls.
+    """Return the alternatives, the first of which is the least; a negation needs what says who calls.
 
-    A negation needs one of these.
+    ``known`` are the schemes that say so.
     """
     match policy:
         case Anyone():
-            return [{}, *({name: []} for name in known)]
+            return [{}, *_each(known)]
         case Certificate():
             return [{"mutualTLS": []}]
         case Both(left, right):
@@ -26,5 +26,9 @@ def needs_of(policy: Policy, known: Sequence[str] = ("bearer",)) -> list[Need]:
         case Either(left, right):
             found = [*needs_of(left, known), *needs_of(right, known)]
         case _:
-            return [{name: []} for name in known]
+            return _each(known)
     return sorted({tuple(sorted(one)): one for one in found}.values(), key=lambda one: (len(one), sorted(one)))
+
+
+def _each(names: Sequence[str]) -> list[Need]:
+    return [{name: []} for name in names]

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth.contracts import OAuthRules
-from mainstay.identity.oauth.entities import OAuthClient, OAuthGrant
+from mainstay.identity.oauth.entities import ClientGrant, RegisteredClient
 from mainstay.identity.oauth.granting import Grants
 from mainstay.identity.oauth.problems import (
     AccessDenied,
@@ -69,7 +69,7 @@ class Consent(Dto):
 
 
 async def describe_authorization(
-    request: str, who: Principal, clients: Repository[OAuthClient], grants: Grants, rules: OAuthRules
+    request: str, who: Principal, clients: Repository[RegisteredClient], grants: Grants, rules: OAuthRules
 ) -> Asked:
     """Say who asks an account for what.
 
@@ -98,7 +98,7 @@ async def decide_authorization(
     decision: Decision,
     who: Principal,
     accounts: Repository[Account],
-    clients: Repository[OAuthClient],
+    clients: Repository[RegisteredClient],
     grants: Grants,
     rules: OAuthRules,
     clock: Clock,
@@ -152,7 +152,7 @@ async def _approved(
 
 
 async def list_consents(
-    who: Principal, grants: Repository[OAuthGrant], clients: Repository[OAuthClient]
+    who: Principal, grants: Repository[ClientGrant], clients: Repository[RegisteredClient]
 ) -> list[Consent]:
     """List the clients that may act for the account, and within which scopes."""
     scopes: dict[UUID, set[str]] = {}
@@ -161,7 +161,7 @@ async def list_consents(
     return [await _consent(id_, found, clients) for id_, found in scopes.items()]
 
 
-async def _consent(id_: UUID, scopes: set[str], clients: Repository[OAuthClient]) -> Consent:
+async def _consent(id_: UUID, scopes: set[str], clients: Repository[RegisteredClient]) -> Consent:
     return Consent(client_id=id_, client=(await clients.get(id_)).name, scopes=sorted(scopes))
 
 
