@@ -64,8 +64,8 @@ def oauth_types(service: Service) -> dict[Any, Resolver]:
 
         types += [OAuthRules, TokenMint, Grants, SecurityLog]
     if identity.providers:
+        from mainstay.identity.book import SessionBook
         from mainstay.identity.oauth.joining import Joining, OutsideRules
-        from mainstay.identity.sessions.book import SessionBook
         from mainstay.ports.outside_login import OutsideProviders
         from mainstay.ports.sealer import Sealer
         from mainstay.ports.security_log import SecurityLog
