@@ -163,8 +163,7 @@ class ModelMeta(msgspec.StructMeta):
         for attribute, annotation in annotations.items():
             _declare(attribute, annotation, namespace, annotations, specs, relations)
         namespace["__annotations__"] = annotations
-        config.setdefault("kw_only", True)
-        config.setdefault("frozen", True)
+        config = {"kw_only": True, "frozen": True, **config}
         if unknown is not None:  # else as the base has it
             config.setdefault("forbid_unknown_fields", unknown != "ignore")
         cls: Any = super().__new__(mcls, name, bases, namespace, **config)
