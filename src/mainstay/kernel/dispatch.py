@@ -18,8 +18,8 @@ _OURS = (Kind.INTERNAL, Kind.UNAVAILABLE)
 async def dispatch(call: Call) -> Outcome:
     """Run a call and return its reply or its problem; nothing but a cancellation is raised.
 
-    The stages stand in the order admit, authenticate, limit, authorise, read, validate, once. An exception that is no
-    Problem becomes an ``Internal`` without detail; the observation carries it for the log.
+    The stages stand in the order admit, authenticate, limit, caller, authorise, read, validate, once. An exception that
+    is no Problem becomes an ``Internal`` without detail; the observation carries it for the log.
     """
     bound = call.operation
     clock = bound.ports.clock

@@ -7,6 +7,8 @@ from typing import Any
 
 from mainstay.kernel.call import Call
 from mainstay.model.conditions import TRUE, holds
+from mainstay.model.problem import Problem
+from mainstay.ports.observer import Notice
 from mainstay.ports.unit_of_work import UnitOfWork
 
 SECONDS = 1.0
@@ -54,10 +56,16 @@ class Judged(AsyncIterator[Any]):
 
     async def _judge(self) -> None:
         call = self._call
-        for stage in call.operation.judging:
-            waiting = stage(call)
-            if waiting is not None:
-                await waiting
+        try:
+            for stage in call.operation.judging:
+                waiting = stage(call)
+                if waiting is not None:
+                    await waiting
+        except Problem as refusal:
+            facts = {"operation": call.operation.name, "request_id": call.request_id, "code": refusal.code}
+            text = "a stream was ended: its caller may have it no more, or cannot be judged"
+            call.operation.ports.observer.observe(Notice("info", "stream_refused", text, facts))
+            raise
         self._unit.go_on_for(call.principal)
         self._due = self._now() + SECONDS
         self._left = MAX_ITEMS

@@ -35,6 +35,7 @@ class Deed(Entity, rows=owner("writer_id"), tenant="tenant_id", soft_delete=True
     """A row with everything that a body must not set."""
 
     writer_id: UUID = field(immutable=True, default=UNASSIGNED)
+    tenant_id: str = ""
     title: str = field(max_length=80)
     checked: bool = field(default=False, read_only=True)
     rank: int = field(default=0, write=role("chief"))

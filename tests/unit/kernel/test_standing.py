@@ -110,7 +110,8 @@ async def test_a_caller_that_may_no_more_is_given_no_more(now: Any) -> None:
         changes.before[2] = lambda: client.change(ANN, now)
         with pytest.raises(ConnectionAbortedError):
             await streamed(client, "/ticks")
-        del changes.before[2]
+        (notice,) = [one for one in client.recorder.notices if one.event == "stream_refused"]
+        assert notice.facts["code"] == ("unauthenticated" if now is None else "forbidden")
     assert changes.taken == [0, 1, 2]  # the item that was on its way is not shown, and none is made behind it
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from leaky_service import leaky_service, sound_service
 
+from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.model.principal import Principal
 from mainstay.testing.apart import Report, examine, examine_bodies
 from mainstay.testing.client import Client
+from mainstay.testing.fixed import FixedClock
 from mainstay.testing.people import as_principal
 
 
@@ -15,8 +19,12 @@ def person(name: str, tenant: str) -> Principal:
     return as_principal(name, tenant=tenant)
 
 
-async def test_a_sound_service_keeps_two_people_apart() -> None:
-    async with Client(sound_service()) as client:
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_a_sound_service_keeps_two_people_apart(kind: str, tmp_path: Path) -> None:
+    clock = FixedClock()
+    file = SqliteStore(tmp_path / "a.sqlite3", create=True, synchronous="off", clock=clock.monotonic)
+    store = file if kind == "sqlite" else None
+    async with Client(sound_service(), store=store, clock=clock) as client:
         report = await examine(client, person("ann", "acme"), person("bob", "globex"))
     report.check()
     assert report.unasked == {}

@@ -19,6 +19,8 @@ from mainstay.model.principal import Principal
 from mainstay.model.schema import Shape
 from mainstay.ports.unit_of_work import EntityPlan
 
+UNLOADED = 'a call would load attributes of the caller, and none are given: {"attributes": {...}} in its JSON'
+
 
 class Rows(msgspec.Struct, kw_only=True, frozen=True):
     """What a caller sees of the rows of an entity: none, all, or those of a condition."""
@@ -47,6 +49,7 @@ class Explanation(msgspec.Struct, kw_only=True, frozen=True):
     allow: Why
     rows: list[Rows]
     fields: list[Field]
+    note: str | None = None
 
 
 def explain(bound: Bound, who: Principal, operation: str, row: Mapping[str, Any] | None = None) -> Explanation:
@@ -75,6 +78,7 @@ def explain(bound: Bound, who: Principal, operation: str, row: Mapping[str, Any]
         allow=allow,
         rows=rows,
         fields=fields,
+        note=UNLOADED if bound.service.attribute_source is not None and not caller.attributes else None,
     )
 
 

@@ -99,6 +99,8 @@ def _explained(explanation: Any) -> Iterator[str]:
     yield f"{explanation.operation} ({explanation.route}) for {explanation.caller}"
     said = {"yes": "allowed", "no": "refused", "rows": "for some rows"}[explanation.verdict]
     yield f"{said}: {explanation.reason}" if explanation.verdict != "yes" else said
+    if explanation.note is not None:
+        yield f"note: {explanation.note}"
     yield from ("", "allow=", *_why(explanation.allow))
     for rows in explanation.rows:
         yield from ("", f"rows of {rows.entity} ({rows.table})", *_why(rows.why))

@@ -16,14 +16,17 @@ def test_the_principal_is_the_subject_and_the_actor_stands_beside_it() -> None:
     assert who.id == UUID(SUBJECT)
     assert who.actor is not None
     assert (who.actor.id, who.actor.subject, who.actor.tenant) == (UUID(ROBOT), ROBOT, "acme")
-    assert (who.roles, who.scopes) == ({"clerk", "chief"}, {"read", "write"})  # as the issuer has cut them
+    assert (who.roles, who.scopes) == (
+        frozenset({"clerk", "chief"}),
+        frozenset({"read", "write"}),
+    )  # as the issuer has cut them
     assert who.claims["act"] == {"sub": ROBOT}
 
 
 def test_an_actor_whose_rights_are_told_has_no_more_than_both() -> None:
     act = {"sub": "robot", "roles": ["clerk", "cook"], "scope": "read delete"}
     who = verifier().verify(signed(roles=["clerk", "chief"], scope="read write", act=act))
-    assert (who.roles, who.scopes) == ({"clerk"}, {"read"})
+    assert (who.roles, who.scopes) == (frozenset({"clerk"}), frozenset({"read"}))
     assert who.actor is not None
     assert who.actor.id == uuid5(uuid5(NAMESPACE_URL, ISSUER), "robot")
     assert who.actor.roles == {"clerk", "cook"}
@@ -33,7 +36,7 @@ def test_the_outermost_actor_counts() -> None:
     act = {"sub": "second", "roles": ["clerk"], "act": {"sub": "first", "roles": []}}
     who = verifier().verify(signed(roles=["clerk"], act=act))
     assert who.actor is not None
-    assert (who.actor.subject, who.actor.actor, who.roles) == ("second", None, {"clerk"})
+    assert (who.actor.subject, who.actor.actor, who.roles) == ("second", None, frozenset({"clerk"}))
 
 
 def test_without_an_act_claim_nobody_acts() -> None:
