@@ -14,6 +14,7 @@ from guarding import Guard, drawn, guards_of, taken_out
 
 ROOT = Path(__file__).parents[2]
 SHARE = 0.03
+CONFORMANCE = sorted((ROOT / "src/mainstay/testing/conformance").glob("*.py"))
 GUARDS = guards_of(ROOT)
 SEED = random.randrange(10**6)
 FIXED = drawn(GUARDS, math.ceil(SHARE * len(GUARDS)), 1)
@@ -101,9 +102,14 @@ def test_each_entry_is_of_the_tree_as_it_is(guard: Guard) -> None:
     assert taken_out((ROOT / guard.file).read_text(encoding="utf-8"), guard) is not None
     for test in guard.tests:
         file, _, name = test.partition("::")
-        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-        names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-        assert not name or name.rpartition("::")[2].partition("[")[0] in names
+        known = names_in(ROOT / file) | {name for path in CONFORMANCE for name in names_in(path)}
+        assert set(name.partition("[")[0].split("::")) - {""} <= known
+
+
+def names_in(path: Path) -> set[str]:
+    """Return the names of the tests and classes of a file."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, kinds)}
 
 
 def test_a_share_of_them_is_missed() -> None:

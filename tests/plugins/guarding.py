@@ -65,6 +65,7 @@ class Copy:
         """Run tests in the copy; return the exit code of pytest and what it said."""
         command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
         command += ["-p", "pytest_asyncio.plugin"]  # no other plugin: to load them takes longer than the tests
+        command += ["--basetemp", str(self.folder / "temporary")]
         done = subprocess.run(
             [*command, *tests],
             cwd=self.folder,
