@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from mainstay.model.fields import field
+from mainstay.model.personal import person
 from mainstay.model.structs import Entity
 from mainstay.ports.security_kinds import KINDS
 
@@ -35,7 +36,10 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"{self.kind} is no kind of security event: ports/security_kinds.py lists them")
 
 
-class SecurityRecord(Entity, append_only=True):
+_KEPT = person("subject", erase="keep", reason="the record of what concerns security is kept whole")
+
+
+class SecurityRecord(Entity, append_only=True, person=_KEPT):
     """A security event as it is kept, for good: nothing changes or deletes one, in a SQL database no statement."""
 
     kind: str = field(max_length=60, index=True)

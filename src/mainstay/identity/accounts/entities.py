@@ -6,11 +6,12 @@ from datetime import datetime
 from uuid import UUID
 
 from mainstay.model.fields import field
+from mainstay.model.personal import person
 from mainstay.model.structs import Entity
 from mainstay.model.values import Email
 
 
-class Account(Entity):
+class Account(Entity, person=person("id")):
     """Somebody who can log in. The id is the subject of every credential that is made for the account."""
 
     email: Email = field(unique=True)  # in lower case
@@ -23,7 +24,7 @@ class Account(Entity):
     deletion_requested_at: datetime | None = field(default=None)
 
 
-class RoleGrant(Entity):
+class RoleGrant(Entity, person="account_id"):
     """A role that an account has been given."""
 
     account_id: UUID = field(references=Account, on_delete="cascade", index=True)
@@ -31,7 +32,7 @@ class RoleGrant(Entity):
     granted_by: UUID
 
 
-class OneTimeCode(Entity):
+class OneTimeCode(Entity, person="account_id"):
     """A code that was sent in a letter. It is good once, until its end; its digest is kept, never the code."""
 
     account_id: UUID = field(references=Account, on_delete="cascade", index=True)
@@ -40,7 +41,7 @@ class OneTimeCode(Entity):
     expires_at: datetime = field(index=True)
 
 
-class SecondFactor(Entity):
+class SecondFactor(Entity, person="account_id"):
     """The TOTP generator of an account (RFC 6238). It counts once a code of it was given."""
 
     account_id: UUID = field(references=Account, on_delete="cascade", unique=True)
@@ -49,14 +50,14 @@ class SecondFactor(Entity):
     last_step: int = field(default=0)  # that a code was taken of: none before it or of it is taken again
 
 
-class RecoveryCode(Entity):
+class RecoveryCode(Entity, person="account_id"):
     """A code that stands in for the second factor, once. Its digest is kept, never the code."""
 
     account_id: UUID = field(references=Account, on_delete="cascade", index=True)
     digest: str = field(unique=True, max_length=64, secret=True)
 
 
-class KnownPlace(Entity):
+class KnownPlace(Entity, person="account_id"):
     """An address from which an account has logged in. ``version`` counts how often.
 
     It has a budget of failures of its own, so that those of others elsewhere do not keep the owner out.

@@ -27,7 +27,7 @@ class RegisteredClient(Entity):
     revoked_at: datetime | None = field(default=None)
 
 
-class ClientGrant(Entity):
+class ClientGrant(Entity, person="account_id"):
     """What an account has let a client do: all that one consent has led to ends with it."""
 
     account_id: UUID = field(references=Account, on_delete="cascade", index=True)
@@ -37,7 +37,7 @@ class ClientGrant(Entity):
     end_reason: str | None = field(default=None, max_length=40)
 
 
-class AuthorizationCode(Entity):
+class AuthorizationCode(Entity, person="grant_id"):
     """An authorization code, good once and for a minute, with what it is bound to."""
 
     digest: str = field(unique=True, max_length=64, secret=True)
@@ -50,7 +50,7 @@ class AuthorizationCode(Entity):
     used_at: datetime | None = field(default=None)
 
 
-class RefreshToken(Entity):
+class RefreshToken(Entity, person="grant_id"):
     """A refresh token. Once it was used there is another, and who uses it again ends the grant."""
 
     digest: str = field(unique=True, max_length=64, secret=True)
@@ -59,7 +59,7 @@ class RefreshToken(Entity):
     spent_at: datetime | None = field(default=None)
 
 
-class OutsideLink(Entity):
+class OutsideLink(Entity, person="account_id"):
     """Somebody at an outside provider, and the account that they are here."""
 
     key: str = field(unique=True, max_length=64)  # the digest of issuer and subject: two fields are not unique together

@@ -10,7 +10,7 @@ from mainstay.model.fields import field
 from mainstay.model.structs import Entity
 
 
-class Session(Entity):
+class Session(Entity, person="account_id"):
     """A log-in: what a browser's cookie is of, or a family of refresh tokens of which each was made from the last.
 
     ``secret`` is the digest of what the client holds now. Of tokens ``family`` is the digest of the part that all of a
@@ -36,7 +36,7 @@ class Session(Entity):
     end_reason: str | None = field(default=None, max_length=40)
 
 
-class ApiKey(Entity):
+class ApiKey(Entity, person="account_id"):
     """A key with which a machine calls in an account's name, with some of its roles and with scopes."""
 
     account_id: UUID = field(references=Account, on_delete="cascade", index=True)
