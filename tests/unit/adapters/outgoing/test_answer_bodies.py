@@ -62,10 +62,10 @@ async def test_what_unpacks_to_nothing_is_bounded_as_it_came() -> None:
     ("data", "coding"),
     [
         (b"no gzip", "gzip"),
-        (gzip.compress(b"abc")[:-1], "gzip"),
-        (gzip.compress(b"abc") + b"rest", "gzip"),
+        (gzip.compress(b"abc", mtime=0)[:-1], "gzip"),
+        (gzip.compress(b"abc", mtime=0) + b"rest", "gzip"),
         (zlib.compress(b"abc"), "gzip"),
-        (gzip.compress(b"abc"), "deflate"),
+        (gzip.compress(b"abc", mtime=0), "deflate"),
         (b"abc", "br"),
         (b"abc", "gzip, gzip"),
         (b"abc", "zstd"),
