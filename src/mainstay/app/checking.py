@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mainstay.app.identity import make_identity
 from mainstay.app.identity_accounts import with_accounts
 from mainstay.app.mounting import note_mounts
 from mainstay.app.reserved import note_reserved
@@ -58,9 +59,11 @@ def inspect(service: Service) -> Bound:
         observer=_Nobody(),
         cipher=AesFieldCipher([DEVELOPMENT_MARK * 2]),
     )
-    service = with_accounts(service, Settings(profile="test"), clock)
+    settings = Settings(profile="test", secrets=_AnySecret())
     known = dependencies(clock, MemoryBlobs(clock), MemoryHttp())
-    bound = bind(service, ports, known=known, secrets=_AnySecret())
+    identity = make_identity(service, settings, known, clock=clock, observer=ports.observer, others=None)
+    service = with_accounts(service, settings, clock)
+    bound = bind(service, ports, known={**identity.known, **known}, secrets=settings.secrets)
     note_reserved(bound)
     note_mounts(bound)
     return bound

@@ -17,7 +17,7 @@ from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.app.assembly import dependencies
 from mainstay.app.documents import documents_of
-from mainstay.app.identity_tokens import make_sessions
+from mainstay.app.identity import make_identity
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.seeding import seed
 from mainstay.app.settings import Settings
@@ -58,7 +58,6 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
 _NOT_OPEN = "the client is not open: async with Client(service) as client"
-_SETTINGS = Settings(profile="test")
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -110,13 +109,14 @@ class Client:
         known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
         self.letters: MemoryMailer = MemoryMailer()
         tested = with_quick_accounts(_with(service, replace or {}), self.letters)
-        self._sessions = make_sessions(
-            service, _SETTINGS, clock=self.clock, observer=self.recorder, others=self._people
+        settings = Settings(profile="test", secrets=dict(secrets or {}))
+        identity = make_identity(
+            service, settings, known, clock=self.clock, observer=self.recorder, others=self._people
         )
+        self._sessions = identity.sessions
         if self._sessions is not None:
             ports = msgspec.structs.replace(ports, tokens=self._sessions.verifier)
-            known.update(self._sessions.dependencies(known))
-        self.bound: Bound = bind(tested, ports, known=known, secrets=secrets)
+        self.bound: Bound = bind(tested, ports, known={**identity.known, **known}, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)

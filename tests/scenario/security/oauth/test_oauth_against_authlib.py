@@ -18,13 +18,13 @@ from authlib.oidc.core import CodeIDToken
 from authlib.oidc.core import errors as core
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from mainstay.identity.oauth.contracts import TokenMint
 from oauth_world import AUDIENCE, BACK, ISSUER, PAGE, SCOPES, KeptLog, LocalMint, Parcel, answered_url, store
 
 from mainstay import AuthorizationServer, Identity, Module, Principal, Repository, Service
 from mainstay.adapters.local.clock import SystemClock
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth import problems
-from mainstay.identity.oauth.contracts import TokenMint
 from mainstay.identity.oauth.entities import OAuthClient
 from mainstay.identity.oauth.opaque import digest_of
 from mainstay.identity.oauth.pkce import challenge_of, fits, is_challenge
