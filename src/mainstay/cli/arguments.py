@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "privacy": Command(
             "export and erase a person's data, rotate the key of encrypted fields", "mainstay.cli.commands.privacy"
         ),
+        "clients": Command("register, list and revoke clients of OAuth", "mainstay.cli.commands.clients"),
         "token": Command("print a token for development", "mainstay.cli.commands.token"),
     }
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from mainstay.identity.accounts.entities import Account
-from mainstay.identity.oauth.entities import OAuthClient, OAuthGrant
+from mainstay.identity.oauth.entities import ClientGrant, RegisteredClient
 from mainstay.identity.oauth.granting import Grants
 from mainstay.identity.oauth.problems import (
     AccessDenied,
@@ -71,8 +71,8 @@ class Consent(Dto):
 async def describe_authorization(
     request: str,
     who: Principal,
-    clients: Repository[OAuthClient],
-    grants: Repository[OAuthGrant],
+    clients: Repository[RegisteredClient],
+    grants: Repository[ClientGrant],
     rules: OAuthRules,
 ) -> Asked:
     """Say who asks an account for what.
@@ -103,7 +103,7 @@ async def decide_authorization(
     decision: Decision,
     who: Principal,
     accounts: Repository[Account],
-    clients: Repository[OAuthClient],
+    clients: Repository[RegisteredClient],
     grants: Grants,
     rules: OAuthRules,
     clock: Clock,
@@ -157,7 +157,7 @@ async def _approved(
 
 
 async def list_consents(
-    who: Principal, grants: Repository[OAuthGrant], clients: Repository[OAuthClient]
+    who: Principal, grants: Repository[ClientGrant], clients: Repository[RegisteredClient]
 ) -> list[Consent]:
     """List the clients that may act for the account, and within which scopes."""
     scopes: dict[UUID, set[str]] = {}
@@ -166,7 +166,7 @@ async def list_consents(
     return [await _consent(id_, found, clients) for id_, found in scopes.items()]
 
 
-async def _consent(id_: UUID, scopes: set[str], clients: Repository[OAuthClient]) -> Consent:
+async def _consent(id_: UUID, scopes: set[str], clients: Repository[RegisteredClient]) -> Consent:
     return Consent(client_id=id_, client=(await clients.get(id_)).name, scopes=sorted(scopes))
 
 

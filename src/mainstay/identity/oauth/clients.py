@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH, OAuthClient
+from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH, RegisteredClient
 from mainstay.identity.oauth.granting import Grants
 from mainstay.identity.oauth.opaque import digest_of, new_secret
 from mainstay.identity.oauth.redirects import redirect_fault
@@ -69,7 +69,7 @@ def _unknown(name: str, given: Sequence[str], known: Sequence[str]) -> list[Faul
 
 
 async def create_client(
-    new: NewClient, clients: Repository[OAuthClient], ids: Ids, rules: OAuthRules, log: SecurityLog
+    new: NewClient, clients: Repository[RegisteredClient], ids: Ids, rules: OAuthRules, log: SecurityLog
 ) -> ClientMade:
     """Register a client. The secret is shown this once, and cannot be looked up later."""
     faults = faults_of(new, rules)
@@ -77,7 +77,7 @@ async def create_client(
         raise Invalid(faults=faults)
     secret = new_secret(ids) if new.confidential else None
     client = await clients.add(
-        OAuthClient(
+        RegisteredClient(
             name=new.name,
             confidential=new.confidential,
             secret=None if secret is None else digest_of(secret),
@@ -91,13 +91,13 @@ async def create_client(
     return ClientMade(client_id=client.id, client_secret=secret)
 
 
-async def list_clients(find: Find[OAuthClient], clients: Repository[OAuthClient]) -> Page[OAuthClient]:
+async def list_clients(find: Find[RegisteredClient], clients: Repository[RegisteredClient]) -> Page[RegisteredClient]:
     """List the clients, those that were revoked as well."""
     return await clients.page(find)
 
 
 async def revoke_client(
-    client_id: UUID, clients: Repository[OAuthClient], grants: Grants, clock: Clock, log: SecurityLog
+    client_id: UUID, clients: Repository[RegisteredClient], grants: Grants, clock: Clock, log: SecurityLog
 ) -> None:
     """Have a client count no more. What accounts have let it do ends, with all of its tokens."""
     client = await clients.get(client_id)

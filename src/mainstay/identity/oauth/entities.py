@@ -14,7 +14,7 @@ MACHINE = "client_credentials"
 REFRESH = "refresh_token"
 
 
-class OAuthClient(Entity):
+class RegisteredClient(Entity):
     """A client (RFC 6749, section 2). Its id is the client_id. One without a secret is public."""
 
     name: str = field(max_length=200)
@@ -27,21 +27,21 @@ class OAuthClient(Entity):
     revoked_at: datetime | None = field(default=None)
 
 
-class OAuthGrant(Entity):
+class ClientGrant(Entity):
     """What an account has let a client do: all that one consent has led to ends with it."""
 
     account_id: UUID = field(references=Account, on_delete="cascade", index=True)
-    client_id: UUID = field(references=OAuthClient, on_delete="cascade", index=True)
+    client_id: UUID = field(references=RegisteredClient, on_delete="cascade", index=True)
     scopes: list[str]
     ended_at: datetime | None = field(default=None)
     end_reason: str | None = field(default=None, max_length=40)
 
 
-class OAuthCode(Entity):
+class AuthorizationCode(Entity):
     """An authorization code, good once and for a minute, with what it is bound to."""
 
     digest: str = field(unique=True, max_length=64, secret=True)
-    grant_id: UUID = field(references=OAuthGrant, on_delete="cascade", index=True)
+    grant_id: UUID = field(references=ClientGrant, on_delete="cascade", index=True)
     redirect_uri: str = field(max_length=2000)
     challenge: str = field(max_length=128)
     nonce: str | None = field(default=None, max_length=1000)
@@ -50,11 +50,11 @@ class OAuthCode(Entity):
     used_at: datetime | None = field(default=None)
 
 
-class OAuthRefresh(Entity):
+class RefreshToken(Entity):
     """A refresh token. Once it was used there is another, and who uses it again ends the grant."""
 
     digest: str = field(unique=True, max_length=64, secret=True)
-    grant_id: UUID = field(references=OAuthGrant, on_delete="cascade", index=True)
+    grant_id: UUID = field(references=ClientGrant, on_delete="cascade", index=True)
     expires_at: datetime = field(index=True)
     spent_at: datetime | None = field(default=None)
 

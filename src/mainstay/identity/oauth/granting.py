@@ -9,7 +9,7 @@ from uuid import UUID
 
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth.delegation import DELEGATED
-from mainstay.identity.oauth.entities import OAuthClient, OAuthCode, OAuthGrant, OAuthRefresh
+from mainstay.identity.oauth.entities import AuthorizationCode, ClientGrant, RefreshToken, RegisteredClient
 from mainstay.identity.oauth.opaque import digest_of, new_secret
 from mainstay.identity.oauth.problems import InvalidGrant
 from mainstay.identity.oauth.requests import OFFLINE, Addressed, AuthorizationRequest
@@ -95,12 +95,12 @@ class Grants:
     ) -> str:
         """Let a client do what it asked for, and return the code that it redeems."""
         await self._tidy(account.id, asked.client.id)
-        grant = await self._rows(OAuthGrant).add(
-            OAuthGrant(account_id=account.id, client_id=asked.client.id, scopes=list(request.scopes))
+        grant = await self._rows(ClientGrant).add(
+            ClientGrant(account_id=account.id, client_id=asked.client.id, scopes=list(request.scopes))
         )
         code = new_secret(self._ids)
-        await self._rows(OAuthCode).add(
-            OAuthCode(
+        await self._rows(AuthorizationCode).add(
+            AuthorizationCode(
                 digest=digest_of(code),
                 grant_id=grant.id,
                 redirect_uri=asked.redirect_uri,
@@ -116,69 +116,69 @@ class Grants:
     async def _tidy(self, account: UUID, client: UUID) -> None:
         """Let go of what is long over, and of the oldest of too many grants."""
         past = lt(self._now - KEPT)
-        await self._many(OAuthCode).delete(expires_at=past)
-        await self._many(OAuthGrant).delete(account_id=account, client_id=client, ended_at=past)
-        open_ = self._rows(OAuthGrant).stream(account_id=account, client_id=client, ended_at=None, sort="-created_at")
+        await self._many(AuthorizationCode).delete(expires_at=past)
+        await self._many(ClientGrant).delete(account_id=account, client_id=client, ended_at=past)
+        open_ = self._rows(ClientGrant).stream(account_id=account, client_id=client, ended_at=None, sort="-created_at")
         grants = [grant async for grant in open_]
         for grant in grants[MAX_GRANTS - 1 :]:
             await self.end(grant, "too_many")
 
-    async def code(self, text: str, client: OAuthClient) -> tuple[OAuthCode, OAuthGrant]:
+    async def code(self, text: str, client: RegisteredClient) -> tuple[AuthorizationCode, ClientGrant]:
         """Return a code that is used now, and its grant. Raises ``InvalidGrant``; a code that was used ends its grant.
 
         A client that finds another's code can end nothing by it: it is told no more than that it is not good.
         """
         try:
-            code = await self._rows(OAuthCode).one(digest=digest_of(text))
-            code = await self._rows(OAuthCode).get(code.id, lock=True)
+            code = await self._rows(AuthorizationCode).one(digest=digest_of(text))
+            code = await self._rows(AuthorizationCode).get(code.id, lock=True)
         except NotFound:
             raise InvalidGrant from None
-        grant = await self._rows(OAuthGrant).get(code.grant_id)
+        grant = await self._rows(ClientGrant).get(code.grant_id)
         if grant.client_id != client.id:
             raise InvalidGrant
         if code.used_at is not None:
             await self._misused(grant, "code_reuse")
         if self._now >= code.expires_at or grant.ended_at is not None:
             raise InvalidGrant
-        await self._rows(OAuthCode).update(code, used_at=self._now)
+        await self._rows(AuthorizationCode).update(code, used_at=self._now)
         return code, grant
 
-    async def refreshed(self, text: str, client: OAuthClient) -> OAuthGrant:
+    async def refreshed(self, text: str, client: RegisteredClient) -> ClientGrant:
         """Return the grant of a refresh token, which is used up now.
 
         Raises ``InvalidGrant``. One that was used up already is in two hands: its grant ends, whoever of them is right
         (RFC 9700, section 4.14.2).
         """
         try:
-            token = await self._rows(OAuthRefresh).one(digest=digest_of(text))
-            token = await self._rows(OAuthRefresh).get(token.id, lock=True)
+            token = await self._rows(RefreshToken).one(digest=digest_of(text))
+            token = await self._rows(RefreshToken).get(token.id, lock=True)
         except NotFound:
             raise InvalidGrant from None
-        grant = await self._rows(OAuthGrant).get(token.grant_id)
+        grant = await self._rows(ClientGrant).get(token.grant_id)
         if grant.client_id != client.id or grant.ended_at is not None:
             raise InvalidGrant
         if token.spent_at is not None:
             await self._misused(grant, "refresh_reuse")
         if self._now >= token.expires_at:
             raise InvalidGrant
-        await self._rows(OAuthRefresh).update(token, spent_at=self._now)
+        await self._rows(RefreshToken).update(token, spent_at=self._now)
         return grant
 
-    async def _misused(self, grant: OAuthGrant, reason: str) -> NoReturn:
+    async def _misused(self, grant: ClientGrant, reason: str) -> NoReturn:
         """End a grant, and have that stand although the call is refused."""
         self._note(f"client.{reason}", grant.client_id, grant.account_id, outcome="denied")
         await self.end(grant, reason)
         await self._unit.commit()
         raise InvalidGrant
 
-    async def account(self, grant: OAuthGrant) -> Account:
+    async def account(self, grant: ClientGrant) -> Account:
         """Return the account of a grant. Raises ``InvalidGrant`` where it is locked."""
         account = await self._rows(Account).get(grant.account_id)
         if account.locked_at is not None:
             raise InvalidGrant
         return account
 
-    async def tokens(self, client: OAuthClient, grant: OAuthGrant, scopes: Sequence[str]) -> TokenAnswer:
+    async def tokens(self, client: RegisteredClient, grant: ClientGrant, scopes: Sequence[str]) -> TokenAnswer:
         """Return an access token for an account, and a refresh token where the grant is for its absence too."""
         account = await self.account(grant)
         access = await self._tokens.issue(
@@ -196,20 +196,20 @@ class Grants:
         seconds = self._rules.access_seconds
         return TokenAnswer(access=access, kind="Bearer", seconds=seconds, scope=" ".join(scopes), refresh=refresh)
 
-    async def _refresh(self, grant: OAuthGrant) -> str:
+    async def _refresh(self, grant: ClientGrant) -> str:
         text = new_secret(self._ids)
         expires = self._now + timedelta(seconds=self._rules.refresh_seconds)
-        await self._many(OAuthRefresh).delete(grant_id=grant.id, expires_at=lt(self._now - KEPT))
-        await self._rows(OAuthRefresh).add(OAuthRefresh(digest=digest_of(text), grant_id=grant.id, expires_at=expires))
+        await self._many(RefreshToken).delete(grant_id=grant.id, expires_at=lt(self._now - KEPT))
+        await self._rows(RefreshToken).add(RefreshToken(digest=digest_of(text), grant_id=grant.id, expires_at=expires))
         return text
 
-    async def machine(self, client: OAuthClient, scopes: Sequence[str]) -> TokenAnswer:
+    async def machine(self, client: RegisteredClient, scopes: Sequence[str]) -> TokenAnswer:
         """Return an access token for a client that acts in its own name."""
         access = await self._tokens.issue(self._unit, client.id, client=str(client.id), scopes=scopes)
         self._note("client.token", client.id, None)
         return self._answer(access, scopes)
 
-    async def id_token(self, client: OAuthClient, grant: OAuthGrant, code: OAuthCode) -> str:
+    async def id_token(self, client: RegisteredClient, grant: ClientGrant, code: AuthorizationCode) -> str:
         """Return the id token of a log-in (OpenID Connect Core, section 2)."""
         now = int(self._unit.frame.clock.time())
         claims: dict[str, Any] = {
@@ -226,7 +226,7 @@ class Grants:
             claims["auth_time"] = code.authenticated_at
         return await self._keys.sign(claims, typ="JWT")
 
-    def refused(self, client: OAuthClient) -> None:
+    def refused(self, client: RegisteredClient) -> None:
         """Note that a client did not prove itself."""
         self._note("client.refused", client.id, None, outcome="failure")
 
@@ -234,25 +234,25 @@ class Grants:
         """Whether a moment has come."""
         return self._now >= moment
 
-    async def of_refresh(self, text: str) -> tuple[OAuthRefresh, OAuthGrant] | None:
+    async def of_refresh(self, text: str) -> tuple[RefreshToken, ClientGrant] | None:
         """Return a refresh token that was made here, and its grant."""
         try:
-            token = await self._rows(OAuthRefresh).one(digest=digest_of(text))
-            return token, await self._rows(OAuthGrant).get(token.grant_id)
+            token = await self._rows(RefreshToken).one(digest=digest_of(text))
+            return token, await self._rows(ClientGrant).get(token.grant_id)
         except NotFound:
             return None
 
-    async def of_session(self, sid: Any) -> OAuthGrant | None:
+    async def of_session(self, sid: Any) -> ClientGrant | None:
         """Return the grant that an access token names."""
         try:
-            return await self._rows(OAuthGrant).get(UUID(str(sid)))
+            return await self._rows(ClientGrant).get(UUID(str(sid)))
         except (ValueError, NotFound):
             return None
 
-    async def end(self, grant: OAuthGrant, reason: str) -> None:
+    async def end(self, grant: ClientGrant, reason: str) -> None:
         """End a grant: its refresh tokens are good no more, and its access tokens as soon as every replica knows."""
         if grant.ended_at is None:
-            await self._rows(OAuthGrant).update(grant, ended_at=self._now, end_reason=reason)
+            await self._rows(ClientGrant).update(grant, ended_at=self._now, end_reason=reason)
             await self._aftermath.outdate(self._unit, grant.id)
             self._note("client.grant_ended", grant.client_id, grant.account_id, reason=reason)
 
@@ -265,7 +265,7 @@ class Grants:
     async def end_all(self, *, client: UUID, account: UUID | None = None, reason: str) -> int:
         """End all grants of a client, or those that one account has given it. Returns how many there were."""
         of: dict[str, Any] = {"client_id": client, **({} if account is None else {"account_id": account})}
-        found = [grant async for grant in self._rows(OAuthGrant).stream(ended_at=None, **of)]
+        found = [grant async for grant in self._rows(ClientGrant).stream(ended_at=None, **of)]
         for grant in found:
             await self.end(grant, reason)
         return len(found)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mainstay.identity.accounts.problems import AddressTaken
 from mainstay.identity.oauth import authorization, clients, discovery, links, outside, token_door, userinfo
-from mainstay.identity.oauth.entities import OAuthClient, OAuthCode, OAuthGrant, OAuthRefresh, OutsideLink
+from mainstay.identity.oauth.entities import AuthorizationCode, ClientGrant, OutsideLink, RefreshToken, RegisteredClient
 from mainstay.identity.oauth.granting import Grants
 from mainstay.identity.oauth.joining import (
     AccountLocked,
@@ -52,7 +52,7 @@ _ANSWERED: Sequence[type[Problem]] = (InvalidRequest, InvalidClient, Unauthorize
 
 def declare_server(module: Module, path: str, administrator: str) -> None:
     """Declare what makes the service a provider for others, with its doors below ``path``."""
-    module.entity(OAuthClient, OAuthGrant, OAuthCode, OAuthRefresh)
+    module.entity(RegisteredClient, ClientGrant, AuthorizationCode, RefreshToken)
     _declare_clients(module, f"{path}/oauth/clients", role(administrator))
     _declare_consent(module, f"{path}/oauth")
     _declare_tokens(module, f"{path}/oauth")

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from mainstay.identity.oauth.entities import CODE, REFRESH, OAuthClient
+from mainstay.identity.oauth.entities import CODE, REFRESH, RegisteredClient
 from mainstay.identity.oauth.forms import fields_of
 from mainstay.identity.oauth.pkce import is_challenge
 from mainstay.identity.oauth.problems import (
@@ -37,7 +37,7 @@ OFFLINE = "offline_access"
 class Addressed(msgspec.Struct, frozen=True):
     """A request whose answer can be sent: by whom it is, and where its answer goes."""
 
-    client: OAuthClient
+    client: RegisteredClient
     redirect_uri: str
     parameters: Mapping[str, str]
 
@@ -62,7 +62,7 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     max_age: int | None
 
 
-async def client_with(clients: Repository[OAuthClient], id_: str) -> OAuthClient | None:
+async def client_with(clients: Repository[RegisteredClient], id_: str) -> RegisteredClient | None:
     """Return the client with an id, unless it was revoked."""
     try:
         found = await clients.get(UUID(id_)) if len(id_) == 36 else None
@@ -71,7 +71,7 @@ async def client_with(clients: Repository[OAuthClient], id_: str) -> OAuthClient
     return None if found is None or found.revoked_at is not None or str(found.id) != id_ else found
 
 
-async def addressed(query: str, clients: Repository[OAuthClient]) -> Addressed:
+async def addressed(query: str, clients: Repository[RegisteredClient]) -> Addressed:
     """Find out whose a request is and where its answer goes.
 
     Raises an ``OAuthProblem`` for the person who looks at it: nobody is redirected anywhere then (RFC 6749, section
@@ -109,7 +109,7 @@ def checked(asked: Addressed, rules: OAuthRules) -> AuthorizationRequest:
     )
 
 
-def _check_kind(parameters: Mapping[str, str], client: OAuthClient) -> None:
+def _check_kind(parameters: Mapping[str, str], client: RegisteredClient) -> None:
     if "request" in parameters:
         raise RequestNotSupported
     if "request_uri" in parameters:
@@ -122,7 +122,7 @@ def _check_kind(parameters: Mapping[str, str], client: OAuthClient) -> None:
         raise UnauthorizedClient
 
 
-def scopes_of(asked: str | None, client: OAuthClient, rules: OAuthRules) -> tuple[str, ...]:
+def scopes_of(asked: str | None, client: RegisteredClient, rules: OAuthRules) -> tuple[str, ...]:
     """Return the scopes that are asked for, each once, in their order; none: all that the client may have.
 
     A client that may not refresh has no use of ``offline_access``. Raises ``InvalidScope``.

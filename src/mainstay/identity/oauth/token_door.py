@@ -9,7 +9,7 @@ import msgspec
 
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth.delegation import DELEGATED
-from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH, OAuthClient, OAuthGrant
+from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH, ClientGrant, RegisteredClient
 from mainstay.identity.oauth.forms import client_of, fields_of
 from mainstay.identity.oauth.granting import Grants, TokenAnswer
 from mainstay.identity.oauth.opaque import is_secret
@@ -38,8 +38,8 @@ Form = Mapping[str, str]
 
 
 async def client_of_call(
-    authorization: str | None, form: Form, clients: Repository[OAuthClient], grants: Grants, *, public: bool = True
-) -> OAuthClient:
+    authorization: str | None, form: Form, clients: Repository[RegisteredClient], grants: Grants, *, public: bool = True
+) -> RegisteredClient:
     """Return the client that calls. Raises ``InvalidClient`` where it is not known, or does not prove itself.
 
     One without a secret is ``public``, and taken by its word where that may be: its codes are bound to a verifier.
@@ -57,7 +57,7 @@ async def client_of_call(
 
 async def issue_token(
     body: RawForm,
-    clients: Repository[OAuthClient],
+    clients: Repository[RegisteredClient],
     grants: Grants,
     rules: OAuthRules,
     authorization: Authorization = None,
@@ -83,7 +83,7 @@ async def issue_token(
     return await redeem(form, client, grants, rules)
 
 
-async def _by_code(form: Form, client: OAuthClient, grants: Grants, rules: OAuthRules) -> TokenAnswer:  # noqa: ARG001
+async def _by_code(form: Form, client: RegisteredClient, grants: Grants, rules: OAuthRules) -> TokenAnswer:  # noqa: ARG001
     code, grant = await grants.code(_needed(form, "code"), client)
     if _needed(form, "redirect_uri") != code.redirect_uri:
         raise InvalidGrant
@@ -95,7 +95,7 @@ async def _by_code(form: Form, client: OAuthClient, grants: Grants, rules: OAuth
     return msgspec.structs.replace(answer, identity=await grants.id_token(client, grant, code))
 
 
-async def _by_refresh(form: Form, client: OAuthClient, grants: Grants, rules: OAuthRules) -> TokenAnswer:
+async def _by_refresh(form: Form, client: RegisteredClient, grants: Grants, rules: OAuthRules) -> TokenAnswer:
     grant = await grants.refreshed(_needed(form, "refresh_token"), client)
     scopes = tuple(form["scope"].split()) if "scope" in form else tuple(grant.scopes)
     if not set(scopes) <= set(grant.scopes):
@@ -104,7 +104,7 @@ async def _by_refresh(form: Form, client: OAuthClient, grants: Grants, rules: OA
     return await grants.tokens(client, grant, known)
 
 
-async def _by_itself(form: Form, client: OAuthClient, grants: Grants, rules: OAuthRules) -> TokenAnswer:
+async def _by_itself(form: Form, client: RegisteredClient, grants: Grants, rules: OAuthRules) -> TokenAnswer:
     if client.secret is None:
         raise UnauthorizedClient
     own = [scope for scope in scopes_of(form.get("scope"), client, rules) if scope not in _OF_PEOPLE]
@@ -113,7 +113,7 @@ async def _by_itself(form: Form, client: OAuthClient, grants: Grants, rules: OAu
     return await grants.machine(client, own)
 
 
-_KINDS: Mapping[str, Callable[[Form, OAuthClient, Grants, OAuthRules], Awaitable[TokenAnswer]]] = {
+_KINDS: Mapping[str, Callable[[Form, RegisteredClient, Grants, OAuthRules], Awaitable[TokenAnswer]]] = {
     CODE: _by_code,
     REFRESH: _by_refresh,
     MACHINE: _by_itself,
@@ -130,7 +130,7 @@ def _needed(form: Form, name: str) -> str:
 
 async def revoke_token(
     body: RawForm,
-    clients: Repository[OAuthClient],
+    clients: Repository[RegisteredClient],
     grants: Grants,
     verifier: IdentityVerifier,
     authorization: Authorization = None,
@@ -152,7 +152,9 @@ async def revoke_token(
     return {}
 
 
-async def _grant_of(text: str, client: OAuthClient, grants: Grants, verifier: IdentityVerifier) -> OAuthGrant | None:
+async def _grant_of(
+    text: str, client: RegisteredClient, grants: Grants, verifier: IdentityVerifier
+) -> ClientGrant | None:
     """Return the grant of an access token. Raises ``UnsupportedTokenType`` for one of a client's own name."""
     who = await verifier.own(text.encode())
     if who is None:
@@ -179,7 +181,7 @@ class Introspection(Dto, omit_defaults=True, rename={"client": "client_id", "kin
 
 async def introspect_token(
     body: RawForm,
-    clients: Repository[OAuthClient],
+    clients: Repository[RegisteredClient],
     grants: Grants,
     verifier: IdentityVerifier,
     accounts: Repository[Account],

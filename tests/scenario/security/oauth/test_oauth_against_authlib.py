@@ -23,7 +23,7 @@ from mainstay import AuthorizationServer, Identity, Module, Repository, Service
 from mainstay.app.identity_tokens import system_frame
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth import problems
-from mainstay.identity.oauth.entities import OAuthClient
+from mainstay.identity.oauth.entities import RegisteredClient
 from mainstay.identity.oauth.opaque import digest_of
 from mainstay.identity.oauth.pkce import challenge_of, fits, is_challenge
 from mainstay.ports.unit_of_work import UnitOfWork
@@ -76,7 +76,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield World(running)
 
 
-async def registered(world: World, *, secret: str | None, **more: Any) -> OAuthClient:
+async def registered(world: World, *, secret: str | None, **more: Any) -> RegisteredClient:
     usual: dict[str, Any] = {
         "name": "authlib",
         "confidential": secret is not None,
@@ -85,7 +85,7 @@ async def registered(world: World, *, secret: str | None, **more: Any) -> OAuthC
         "grants": ["authorization_code", "refresh_token"],
         "scopes": ["openid", "email", "offline_access", "orders:read"],
     }
-    made: OAuthClient = await world.given(OAuthClient(**{**usual, **more}))
+    made: RegisteredClient = await world.given(RegisteredClient(**{**usual, **more}))
     return made
 
 

@@ -9,7 +9,7 @@ import pytest
 from oauth_world import ADMIN, AUDIENCE, BACK, ISSUER, OAuthWorld, answered, bearing, of_account, refused
 
 from mainstay import Principal
-from mainstay.identity.oauth.entities import OAuthCode, OAuthGrant
+from mainstay.identity.oauth.entities import AuthorizationCode, ClientGrant
 from mainstay.testing import as_principal
 
 
@@ -56,7 +56,7 @@ async def test_a_no_is_told_to_the_client(world: OAuthWorld) -> None:
     client, ann = await world.register(), await world.account()
     found = answered(await world.decide(world.query(client), ann, approve=False))
     assert (found["error"], found["state"], found["iss"]) == ("access_denied", "s-1", ISSUER)
-    assert await world.client.stored(OAuthCode) == []
+    assert await world.client.stored(AuthorizationCode) == []
 
 
 TRICKS = [
@@ -94,7 +94,7 @@ async def test_nobody_is_led_anywhere_but_to_what_was_listed(world: OAuthWorld, 
     assert refused(await describe(world, query, of_account(ann))) == "invalid_request"
     assert refused(await world.decide(query, ann)) == "invalid_request"
     assert refused(await world.decide(query, ann, approve=False)) == "invalid_request"
-    assert await world.client.stored(OAuthCode) == []
+    assert await world.client.stored(AuthorizationCode) == []
 
 
 async def test_a_redirect_must_be_said(world: OAuthWorld) -> None:
@@ -171,7 +171,7 @@ async def test_what_is_wrong_beside_that_is_told_to_the_client(
         found = answered(answer)
         assert (found["error"], found["iss"]) == (error, ISSUER)
         assert "code" not in found
-    assert await world.client.stored(OAuthCode) == []
+    assert await world.client.stored(AuthorizationCode) == []
 
 
 async def test_a_parameter_that_is_there_twice_leads_nowhere(world: OAuthWorld) -> None:
@@ -218,7 +218,7 @@ async def test_only_an_account_in_good_order_consents(world: OAuthWorld) -> None
         assert (answer.status, answer.code) == (403, "accounts_only")
     body = {"request": query, "approve": True}
     assert (await world.client.post("/auth/oauth/authorizations", json=body)).status == 401
-    assert await world.client.stored(OAuthGrant) == []
+    assert await world.client.stored(ClientGrant) == []
 
 
 async def test_a_client_cannot_consent_for_the_account_that_it_acts_for(world: OAuthWorld) -> None:
@@ -276,8 +276,8 @@ async def test_grants_of_one_client_are_bounded(world: OAuthWorld) -> None:
     for _ in range(53):
         await world.code(client, ann)
         world.client.clock.advance(2)
-    assert len(await world.client.stored(OAuthGrant, ended_at=None)) == 50
+    assert len(await world.client.stored(ClientGrant, ended_at=None)) == 50
     world.client.clock.advance(3 * 86_400)
     await world.code(client, ann)
-    assert len(await world.client.stored(OAuthCode)) == 1
-    assert len(await world.client.stored(OAuthGrant)) <= 51
+    assert len(await world.client.stored(AuthorizationCode)) == 1
+    assert len(await world.client.stored(ClientGrant)) <= 51

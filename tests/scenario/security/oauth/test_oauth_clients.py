@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from oauth_world import ADMIN, BACK, OAuthWorld, of_account, refused
 
-from mainstay.identity.oauth.entities import OAuthClient
+from mainstay.identity.oauth.entities import RegisteredClient
 from mainstay.testing import as_principal
 
 NEW: dict[str, Any] = {"name": "Tracker", "redirect_uris": [BACK], "scopes": ["openid"]}
@@ -19,7 +19,7 @@ async def test_only_administrators_register_look_and_revoke(world: OAuthWorld) -
         assert (await world.client.post("/auth/oauth/clients", who=who, json=NEW)).status == status
         assert (await world.client.get("/auth/oauth/clients", who=who)).status == status
         assert (await world.client.delete(f"/auth/oauth/clients/{client.id}", who=who)).status == status
-    assert len(await world.client.stored(OAuthClient)) == 1
+    assert len(await world.client.stored(RegisteredClient)) == 1
 
 
 async def test_a_secret_is_shown_once(world: OAuthWorld) -> None:
@@ -64,7 +64,7 @@ async def test_a_client_that_makes_no_sense_is_refused_with_its_fault(
     assert answer.status == 422
     if pointer is not None:
         assert pointer in [fault["pointer"] for fault in answer.json["faults"]]
-    assert await world.client.stored(OAuthClient) == []
+    assert await world.client.stored(RegisteredClient) == []
 
 
 async def test_a_client_that_is_revoked_and_all_that_it_was_given_end(world: OAuthWorld) -> None:

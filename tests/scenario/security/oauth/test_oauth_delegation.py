@@ -10,6 +10,7 @@ from oauth_world import ADMIN, ISSUER, PAGE, OAuthWorld, Parcel, bearing, make_s
 from mainstay import Identity, Principal, role, signed
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth.delegation import firsthand, narrowed
+from mainstay.identity.sessions.policies import has_session
 from mainstay.model.operation import self_authenticated
 from mainstay.model.policy import anyone, authenticated, scope
 from mainstay.testing import Client, FixedClock
@@ -46,6 +47,12 @@ async def test_a_client_reaches_nothing_else(world: OAuthWorld, path: str) -> No
     answer = await world.get(path, token)
     assert (answer.status, answer.code) == (403, "forbidden")
     assert b"tea" not in answer.body
+
+
+async def test_the_token_of_a_client_is_of_no_session(world: OAuthWorld) -> None:
+    who = await world.whom(await delegated(world, "openid"))
+    assert who is not None
+    assert not has_session(who)
 
 
 async def test_a_scope_that_was_not_given_opens_nothing(world: OAuthWorld) -> None:

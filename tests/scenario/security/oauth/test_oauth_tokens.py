@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from oauth_world import ADMIN, AUDIENCE, BACK, ISSUER, VERIFIER, OAuthWorld, Registered, refused
 
-from mainstay.identity.oauth.entities import OAuthClient, OAuthCode, OAuthRefresh
+from mainstay.identity.oauth.entities import AuthorizationCode, RefreshToken, RegisteredClient
 
 
 async def introspect(world: OAuthWorld, client: Registered, token: str) -> dict[str, Any]:
@@ -173,7 +173,7 @@ async def test_spent_refresh_tokens_are_let_go_of_in_time(world: OAuthWorld) -> 
     for _ in range(60):
         world.client.clock.advance(3000)
         token = (await world.refresh(client, token)).json["refresh_token"]
-    assert len(await world.client.stored(OAuthRefresh)) < 40
+    assert len(await world.client.stored(RefreshToken)) < 40
 
 
 async def test_a_refresh_token_is_its_clients_alone(world: OAuthWorld) -> None:
@@ -362,7 +362,11 @@ async def test_no_secret_is_kept(world: OAuthWorld) -> None:
     client, ann = await world.register(), await world.account()
     code = await world.code(client, ann)
     refresh = (await world.redeem(client, code)).json["refresh_token"]
-    rows = [row for entity in (OAuthClient, OAuthCode, OAuthRefresh) for row in await world.client.stored(entity)]
+    rows = [
+        row
+        for entity in (RegisteredClient, AuthorizationCode, RefreshToken)
+        for row in await world.client.stored(entity)
+    ]
     kept = [str(getattr(row, name)) for row in rows for name in row.__struct_fields__]
     for secret in (client.secret, code, refresh):
         assert not any(str(secret) in text for text in kept)

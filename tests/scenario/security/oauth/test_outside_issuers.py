@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from assembled import Assembled, assembled
 from outside_provider import KEYS, OutsideProvider, json_answer
 
 from mainstay import Module, Principal, Service, authenticated, role
+from mainstay.adapters.jose.encoding import encode_segment
 from mainstay.app.settings import SettingsRefused
 
 
@@ -115,6 +117,31 @@ async def test_own_keys_count_beside_issuers(provider: OutsideProvider, tmp_path
     async with assembled(service(), tmp_path, own + settings(provider.issuer)) as desk:
         assert (await ask(desk, token.encode()))[1]["issuer"] == "own"
         assert (await ask(desk, provider.token()))[1]["issuer"] == provider.issuer
+
+
+async def test_a_token_of_a_trusted_issuer_is_none_of_our_own(provider: OutsideProvider, tmp_path: Path) -> None:
+    from mainstay import Identity
+
+    ours = Service("shop", modules=[], identity=Identity())
+    async with assembled(ours, tmp_path, settings(provider.issuer)) as shop:
+        sessions = shop.application.sessions
+        assert sessions is not None
+        signer = sessions.keys.current()
+        # It begins as ours do, up to the key id: of the same algorithm and type.
+        provider.rotate(algorithm=signer.algorithm)
+        header = {"alg": signer.algorithm, "typ": "at+jwt", "kid": provider.key.kid}
+        token = sign_in_order(provider, header)
+        assert sessions.keys.may_be_ours(token)
+        verified = sessions.verifier.verify(token)
+        who = verified if isinstance(verified, Principal) else await verified
+        assert who.claims["iss"] == provider.issuer
+        assert await sessions.verifier.own(token) is None
+
+
+def sign_in_order(provider: OutsideProvider, header: dict[str, object]) -> bytes:
+    """Return a token whose header has its members in the order in which ours have them."""
+    message = b".".join(encode_segment(msgspec.json.encode(part)) for part in (header, provider.claims()))
+    return message + b"." + encode_segment(provider.key.sign(message))
 
 
 @pytest.mark.parametrize(
