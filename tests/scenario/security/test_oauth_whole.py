@@ -109,8 +109,8 @@ def test_a_client_logs_in_lives_through_a_rotation_and_is_revoked(processes: Pro
         with pytest.raises(OAuthError, match="invalid_grant"):
             client.refresh_token(document["token_endpoint"], newer["refresh_token"])
     events = boss.ask("GET", "/auth/security-events?limit=100")["items"]
-    kinds = [one["kind"] for one in events if one["kind"].startswith("client.")]
-    assert kinds == ["client.created", "client.consent", "client.grant_ended"]
+    kinds = [one["kind"] for one in events if one["kind"].startswith("oauth.")]
+    assert kinds == ["oauth.client_created", "oauth.consent", "oauth.grant_ended"]
 
 
 def check_reach(wires: list[Wired], token: str) -> None:

@@ -87,7 +87,7 @@ async def create_client(
             introspects=new.introspects,
         )
     )
-    log.note(SecurityEvent(kind="client.created", facts={"client": str(client.id), "name": new.name}))
+    log.note(SecurityEvent(kind="oauth.client_created", facts={"client": str(client.id), "name": new.name}))
     return ClientMade(client_id=client.id, client_secret=secret)
 
 
@@ -106,4 +106,4 @@ async def revoke_client(
     await clients.update(client, revoked_at=clock.now())
     await grants.end_all(client=client.id, reason="client_revoked")
     await grants.end_machine(client.id)
-    log.note(SecurityEvent(kind="client.revoked", facts={"client": str(client.id), "name": client.name}))
+    log.note(SecurityEvent(kind="oauth.client_revoked", facts={"client": str(client.id), "name": client.name}))

@@ -110,7 +110,7 @@ class Grants:
                 expires_at=self._now + timedelta(seconds=self._rules.code_seconds),
             )
         )
-        self._note("client.consent", asked.client.id, account.id, scopes=" ".join(request.scopes))
+        self._note("oauth.consent", asked.client.id, account.id, scopes=" ".join(request.scopes))
         return code
 
     async def _tidy(self, account: UUID, client: UUID) -> None:
@@ -166,7 +166,7 @@ class Grants:
 
     async def _misused(self, grant: ClientGrant, reason: str) -> NoReturn:
         """End a grant, and have that stand although the call is refused."""
-        self._note(f"client.{reason}", grant.client_id, grant.account_id, outcome="denied")
+        self._note(f"oauth.{reason}", grant.client_id, grant.account_id, outcome="denied")
         await self.end(grant, reason)
         await self._unit.commit()
         raise InvalidGrant
@@ -206,7 +206,7 @@ class Grants:
     async def machine(self, client: RegisteredClient, scopes: Sequence[str]) -> TokenAnswer:
         """Return an access token for a client that acts in its own name."""
         access = await self._tokens.issue(self._unit, client.id, client=str(client.id), scopes=scopes)
-        self._note("client.token", client.id, None)
+        self._note("oauth.client_token", client.id, None)
         return self._answer(access, scopes)
 
     async def id_token(self, client: RegisteredClient, grant: ClientGrant, code: AuthorizationCode) -> str:
@@ -228,7 +228,7 @@ class Grants:
 
     def refused(self, client: RegisteredClient) -> None:
         """Note that a client did not prove itself."""
-        self._note("client.refused", client.id, None, outcome="failure")
+        self._note("oauth.client_refused", client.id, None, outcome="failure")
 
     def is_past(self, moment: datetime) -> bool:
         """Whether a moment has come."""
@@ -254,7 +254,7 @@ class Grants:
         if grant.ended_at is None:
             await self._rows(ClientGrant).update(grant, ended_at=self._now, end_reason=reason)
             await self._aftermath.outdate(self._unit, grant.id)
-            self._note("client.grant_ended", grant.client_id, grant.account_id, reason=reason)
+            self._note("oauth.grant_ended", grant.client_id, grant.account_id, reason=reason)
 
     def _note(
         self, kind: str, client: UUID, account: UUID | None, *, outcome: Outcome = "success", **facts: str

@@ -46,4 +46,4 @@ async def remove_outside_link(
         raise LastWayIn
     await links.delete(link)
     facts = {"issuer": link.issuer}
-    log.note(SecurityEvent(kind="provider.unlinked", subject=account.id, actor=account.id, facts=facts))
+    log.note(SecurityEvent(kind="outside.unlinked", subject=account.id, actor=account.id, facts=facts))

@@ -163,7 +163,7 @@ async def log_in_outside(
     person = await _person(provider, finish, state, providers, log)
     account = await joining.account(rules.providers[provider], person)
     facts = {"provider": provider}
-    log.note(SecurityEvent(kind="log_in.provider", subject=account.id, actor=account.id, facts=facts))
+    log.note(SecurityEvent(kind="log_in.outside", subject=account.id, actor=account.id, facts=facts))
     return await entry.behind_provider(account, finish.means)
 
 
@@ -188,7 +188,7 @@ async def link_outside(
         raise AccountsOnly
     await joining.link(account, person)
     facts = {"provider": provider}
-    log.note(SecurityEvent(kind="provider.linked", subject=account.id, actor=account.id, facts=facts))
+    log.note(SecurityEvent(kind="outside.linked", subject=account.id, actor=account.id, facts=facts))
 
 
 def _state(provider: str, finish: FinishOutside, rules: OutsideRules, sealer: Sealer, clock: Clock) -> _State:
@@ -219,5 +219,5 @@ async def _person(
             issuer=finish.iss,
         )
     except OutsideRefused:
-        log.note(SecurityEvent(kind="provider.refused", outcome="failure", facts={"provider": provider}))
+        log.note(SecurityEvent(kind="outside.refused", outcome="failure", facts={"provider": provider}))
         raise

@@ -262,7 +262,7 @@ async def test_an_account_sees_and_withdraws_what_it_has_let_clients_do(world: O
     assert (await world.client.delete(path, who=of_account(ann))).status == 404
     assert refused(await world.refresh(client, tokens["refresh_token"])) == "invalid_grant"
     assert len((await world.client.get("/auth/oauth/consents", who=of_account(bob))).json) == 1
-    assert "client.grant_ended" in await world.kinds()
+    assert "oauth.grant_ended" in await world.kinds()
 
 
 async def test_the_page_may_hand_the_query_over_in_any_spelling(world: OAuthWorld) -> None:

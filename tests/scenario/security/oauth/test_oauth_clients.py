@@ -31,7 +31,7 @@ async def test_a_secret_is_shown_once(world: OAuthWorld) -> None:
     assert (shown["id"], shown["name"], shown["confidential"]) == (client.id, "Parcel tracker", True)
     assert "secret" not in shown
     assert client.secret not in listed.body.decode()
-    assert await world.kinds() == ["client.created"]
+    assert await world.kinds() == ["oauth.client_created"]
     assert not any(client.secret in str(event) for event in await world.noted())
 
 
@@ -78,7 +78,7 @@ async def test_a_client_that_is_revoked_and_all_that_it_was_given_end(world: OAu
         assert refused(answer, 401) == "invalid_client"
     assert (await world.client.get("/auth/oauth/consents", who=of_account(ann))).json == []
     assert (await world.get("/parcels-for-clients", tokens["access_token"])).status == 401
-    assert "client.revoked" in await world.kinds()
+    assert "oauth.client_revoked" in await world.kinds()
 
 
 async def test_the_token_of_a_machine_ends_with_the_machine(world: OAuthWorld) -> None:

@@ -65,7 +65,7 @@ async def test_a_code_is_good_once_and_used_again_ends_what_it_gave(world: OAuth
     assert refused(await world.refresh(client, first.json["refresh_token"])) == "invalid_grant"
     assert await introspect(world, client, first.json["access_token"]) == {"active": False}
     assert (await world.get("/parcels-for-clients", first.json["access_token"])).status == 401
-    assert (await world.kinds())[-2:] == ["client.code_reuse", "client.grant_ended"]
+    assert (await world.kinds())[-2:] == ["oauth.code_reuse", "oauth.grant_ended"]
 
 
 async def test_a_code_is_good_for_a_minute(world: OAuthWorld) -> None:
@@ -113,7 +113,7 @@ async def test_a_code_of_one_client_is_worth_nothing_to_another_and_ends_nothing
     assert refused(await world.redeem(thief, code)) == "invalid_grant"
     assert (await world.redeem(client, code)).status == 200
     assert refused(await world.redeem(thief, code)) == "invalid_grant"
-    assert "client.grant_ended" not in await world.kinds()
+    assert "oauth.grant_ended" not in await world.kinds()
 
 
 async def test_the_challenge_of_one_request_does_not_open_the_code_of_another(world: OAuthWorld) -> None:
@@ -157,7 +157,7 @@ async def test_a_refresh_token_in_two_hands_ends_all(world: OAuthWorld) -> None:
     assert await introspect(world, client, latest["access_token"]) == {"active": False}
     assert (await world.get("/parcels-for-clients", latest["access_token"])).status == 401
     ended = [(one.kind, one.outcome, one.facts.get("reason")) for one in await world.noted()][-2:]
-    assert ended == [("client.refresh_reuse", "denied", None), ("client.grant_ended", "success", "refresh_reuse")]
+    assert ended == [("oauth.refresh_reuse", "denied", None), ("oauth.grant_ended", "success", "refresh_reuse")]
 
 
 async def test_a_refresh_token_ends_where_it_is_not_used(world: OAuthWorld) -> None:

@@ -46,7 +46,7 @@ async def test_who_is_new_gets_an_account(shop: OutsideWorld) -> None:
     (account,) = await shop.stored(Account)
     assert (account.email, account.password, account.verified_at is None) == ("ann@mail.example", None, False)
     assert await shop.opened() == [(account.id, ("customer",), "cookie")]
-    assert await shop.kinds() == ["account.signed_up", "log_in.provider", "session.opened"]
+    assert await shop.kinds() == ["account.signed_up", "log_in.outside", "session.opened"]
     (link,) = await shop.stored(OutsideLink)
     assert (link.issuer, link.subject, link.account_id) == (shop.provider.issuer, "ann-there", account.id)
 
@@ -139,7 +139,7 @@ async def test_the_session_of_a_log_in_is_one_of_the_services_own(shop: OutsideW
 
 async def test_what_a_provider_does_not_vouch_for_is_kept_on_record(shop: OutsideWorld) -> None:
     await shop.log_in(code="made-up")
-    assert await shop.kinds() == ["provider.refused"]
+    assert await shop.kinds() == ["outside.refused"]
 
 
 @pytest.mark.parametrize("email", [..., "", "no address", 5, "a@b", "ann@mail.example\nbcc: x@y.example"])
