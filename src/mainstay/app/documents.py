@@ -61,32 +61,36 @@ _OPEN = frozenset(
 """Kinds that any operation may meet before its use case runs, or below it: their codes are those of all sources."""
 
 
-def documents_of(bound: Bound, *, msgpack: bool = True) -> Mapping[str, Document]:
+def documents_of(bound: Bound, *, msgpack: bool = True, session: str = "") -> Mapping[str, Document]:
     """Return the documents by their path: the contract, one for each version of the service, and its pages.
 
-    ``/openapi.json`` is that of the newest version. ``msgpack`` says whether the door takes and gives it beside JSON.
+    ``/openapi.json`` is that of the newest version. ``msgpack`` says whether the door takes and gives it beside JSON,
+    ``session`` in which cookie it keeps sessions, if it does.
     """
     documents: dict[str, Document] = {}
     operations, versions = served(bound), bound.service.versions
     spellings = MSGPACK[:1] if msgpack else ()
     if not versions:
-        documents[CONTRACT] = _contract(bound, operations, "", spellings)
+        documents[CONTRACT] = _contract(bound, operations, "", spellings, session)
     live = [(place, version) for place, version in enumerate(versions) if not version.ended]
     for place, version in live:
         shown = shown_of(operations, versions, place)
-        made = _contract(bound, shown, version.prefix.removeprefix("/"), spellings)
+        made = _contract(bound, shown, version.prefix.removeprefix("/"), spellings, session)
         documents[version.prefix + CONTRACT] = documents[CONTRACT] = made
     for file in docs_files(bound.service.title, [version.prefix.removeprefix("/") for _, version in live]):
         documents[file.path] = _document(file.body, file.media_type, file.headers)
     return documents
 
 
-def _contract(bound: Bound, operations: list[BoundOperation], edition: str, spellings: Sequence[str]) -> Document:
+def _contract(
+    bound: Bound, operations: list[BoundOperation], edition: str, spellings: Sequence[str], session: str
+) -> Document:
     shown = msgspec.structs.replace(bound, operations=operations)
 
     def made(servers: Sequence[str]) -> Document:
+        codes = _codes(bound.service)
         body = openapi(
-            shown, STATUS, codes=_codes(bound.service), servers=servers, edition=edition, spellings=spellings
+            shown, STATUS, codes=codes, servers=servers, edition=edition, spellings=spellings, session=session
         )
         return _document(body, "application/json", ())
 

@@ -107,7 +107,8 @@ def documents_for(application: Application) -> Documents:
         return {}
     from mainstay.app.documents import documents_of
 
-    return documents_of(application.bound, msgpack=settings.http.msgpack)
+    session = "" if application.sessions is None else application.sessions.cookie.name
+    return documents_of(application.bound, msgpack=settings.http.msgpack, session=session)
 
 
 def options_of(settings: Settings) -> HttpOptions:

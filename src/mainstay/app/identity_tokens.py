@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from mainstay.model.conditions import Compare
 from mainstay.model.principal import Principal
 from mainstay.model.service import Service
 from mainstay.ports.clock import Clock
+from mainstay.ports.epochs import RevocationsUnknown
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.rows import Change
 from mainstay.ports.signing import SigningAlgorithm
@@ -42,6 +44,11 @@ from mainstay.ports.unit_of_work import Frame, UnitOfWork
 
 CHORES_SECONDS = 30.0
 """How often uses are written, and what is of no use any more is deleted."""
+
+_YEARS = 10 * 365 * 86_400
+_MOST = MappingProxyType(
+    {"access_seconds": 86_400, "refresh_seconds": _YEARS, "session_seconds": _YEARS, "idle_seconds": _YEARS}
+)
 
 KEPT = timedelta(days=1)
 """How long rows of sessions and keys stay that hold no more."""
@@ -62,21 +69,11 @@ class SessionParts:
     ) -> None:
         from mainstay.adapters.jose.own import OwnSigners
 
-        chosen = settings.sessions
-        self.rules = SessionRules(
-            issuer=issuer_of(identity, service, settings),
-            audience=chosen.audience or service.name,
-            access=identity.access_seconds,
-            refresh=identity.refresh_seconds,
-            session=identity.session_seconds,
-            idle=identity.idle_seconds,
-            grace=chosen.grace_seconds,
-            key_scopes=tuple(identity.api_key_scopes),
-        )
+        self.rules = rules_of(identity, service, settings)
         self.cookie = session_cookie(settings)
         self.observer = observer
         self.epochs = StoredEpochs(clock, observer, retention=self.rules.retention)
-        algorithm: SigningAlgorithm = chosen.algorithm
+        algorithm: SigningAlgorithm = settings.sessions.algorithm
         self.keys = SigningKeys(OwnSigners(), observer, algorithm=algorithm, life=self.rules.life)
         self.tokens = AccessTokens(self.keys, self.rules)
         self.uses = Uses(clock)
@@ -139,7 +136,8 @@ class SessionParts:
             await records.change(lambda unit: end_family(unit, misused))
         if aftermath.raised or misused is not None:
             records.frame.store.ring()
-            await self.epochs.refresh()
+            with suppress(RevocationsUnknown):  # whoever keeps them young tells of it
+                await self.epochs.refresh()
 
     @property
     def _opened(self) -> Records:
@@ -233,6 +231,25 @@ def issuer_of(identity: Identity, service: Service, settings: Settings) -> str:
     if identity.server is not None and not settings.is_production:
         return f"http://{settings.http.host}:{settings.http.port}"
     return f"urn:service:{service.name}"
+
+
+def rules_of(identity: Identity, service: Service, settings: Settings) -> SessionRules:
+    """Return the rules of sessions. Raises ``Refusal`` for a time that makes no sense."""
+    for name, most in _MOST.items():
+        seconds = getattr(identity, name)
+        if not 1 <= seconds <= most:
+            raise Refusal(f"Identity({name}={seconds}) is out of bounds", f"give it 1 to {most} seconds")
+    chosen = settings.sessions
+    return SessionRules(
+        issuer=issuer_of(identity, service, settings),
+        audience=chosen.audience or service.name,
+        access=identity.access_seconds,
+        refresh=identity.refresh_seconds,
+        session=identity.session_seconds,
+        idle=identity.idle_seconds,
+        grace=chosen.grace_seconds,
+        key_scopes=tuple(identity.api_key_scopes),
+    )
 
 
 def session_cookie(settings: Settings) -> SessionCookie:

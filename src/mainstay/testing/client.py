@@ -155,7 +155,8 @@ class Client:
         """Return the service as an ASGI 3 application, for tools that drive one."""
         ports = self.bound.ports
         served = [one for one in self.bound.operations if one.operation.method]
-        documents = documents_of(self.bound)
+        session = None if self._sessions is None else self._sessions.cookie
+        documents = documents_of(self.bound, session="" if session is None else session.name)
         return AsgiApp(
             Door(
                 served,
@@ -166,7 +167,7 @@ class Client:
                 documents=documents,
                 mounts=self._mounts,
                 versions=self.bound.service.versions,
-                options=None if self._sessions is None else HttpOptions(session=self._sessions.cookie),
+                options=HttpOptions(session=session),
             )
         )
 

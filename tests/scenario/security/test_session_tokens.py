@@ -43,6 +43,15 @@ async def test_an_access_token_ends(client: Client) -> None:
     assert (answer.status, answer.json["code"]) == (401, "token_expired")
 
 
+async def test_an_access_token_ends_though_it_was_asked_about_just_before(client: Client) -> None:
+    opened = await logged_in(client)
+    client.clock.advance(599.5)
+    assert await me(client, opened["access_token"]) == 200
+    client.clock.advance(0.6)
+    answer = await client.get("/me", headers=bearer(opened["access_token"]))
+    assert (answer.status, answer.json["code"]) == (401, "token_expired")
+
+
 async def test_no_secret_is_stored_or_kept_for_a_repetition(client: Client) -> None:
     body = {"email": "ann@shop.example"}
     first = await client.post("/auth/test/log-in", json=body, key="once")

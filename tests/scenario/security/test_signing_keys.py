@@ -14,6 +14,7 @@ from mainstay.app.identity_tokens import SessionParts, system_frame
 from mainstay.app.settings import Settings
 from mainstay.identity import Identity
 from mainstay.identity.sessions.entities import SigningKey
+from mainstay.identity.sessions.epochs import SIGNING_KEYS, raise_epoch
 from mainstay.identity.sessions.records import rows_of
 from mainstay.ports.unit_of_work import UnitOfWork
 from mainstay.testing import Client
@@ -87,6 +88,23 @@ async def test_a_retired_key_voids_its_tokens_and_another_signs(client: Client) 
     answer = await client.get("/me", headers=bearer(before["access_token"]))
     assert answer.status == 401
     assert await works(client, (await refreshed(client, before["refresh_token"])).json["access_token"])
+
+
+async def test_a_key_that_is_retired_by_a_clock_that_is_ahead_ends_all_the_same(client: Client) -> None:
+    token = (await logged_in(client))["access_token"]
+    assert await works(client, token)
+    (key,) = await client.stored(SigningKey)
+    ahead = client.clock.now() + timedelta(seconds=2)
+
+    async def retire(unit: UnitOfWork) -> None:
+        await rows_of(unit, SigningKey).update(key, verifies_until=ahead)
+        await raise_epoch(unit, SIGNING_KEYS)
+
+    await parts(client)._opened.change(retire)
+    await parts(client).epochs.refresh()
+    assert await works(client, token)
+    client.clock.advance(2)
+    assert not await works(client, token)
 
 
 async def test_a_key_that_comes_next_is_retired_without_a_gap(client: Client) -> None:

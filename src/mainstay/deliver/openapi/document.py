@@ -70,12 +70,13 @@ def openapi(
     servers: Sequence[str] = (),
     edition: str = "",
     spellings: Sequence[str] = (),
+    session: str = "",
 ) -> bytes:
     """Return the OpenAPI 3.1 document of a service as JSON, the same bytes for the same service.
 
     ``statuses`` is the REST door's table of statuses by kind of problem; ``codes`` those that doors and adapters add;
     ``edition`` names the version of the contract where there are several; ``spellings`` are the media types that stand
-    for the same as JSON.
+    for the same as JSON; ``session`` is the name of the cookie of sessions, where browsers keep any.
     """
     service = bound.service
     components = Components(bound.blueprint.shapes, service.case)
@@ -83,7 +84,7 @@ def openapi(
     for operation in bound.operations:
         if operation.operation.kind is not OperationKind.CONSUMER:
             path = paths.setdefault(_path(operation.operation.path, service.case), {})
-            made = _Operation(bound, operation, components, statuses, codes).make()
+            made = _Operation(bound, operation, components, statuses, codes, session=bool(session)).make()
             _spell(made, spellings)
             path[operation.operation.method.lower()] = made
     _add_examples(paths, Examples(components.schemas))
@@ -100,7 +101,7 @@ def openapi(
         "components": {
             "schemas": {**dict(sorted(components.schemas.items())), "Problem": problem_schema()},
             "headers": {**_HEADERS, **HEADERS},
-            "securitySchemes": {name: _SCHEMES[name] for name in sorted(schemes)},
+            "securitySchemes": {name: _scheme(name, session) for name in sorted(schemes)},
         },
     }
     return msgspec.json.encode(document)
@@ -140,6 +141,10 @@ def _add_examples(paths: Mapping[str, Schema], examples: Examples) -> None:
                 content["example"] = value
 
 
+def _scheme(name: str, session: str) -> Schema:
+    return {"type": "apiKey", "in": "cookie", "name": session} if name == "session" else _SCHEMES[name]
+
+
 class _Operation:
     """Makes the description of one operation."""
 
@@ -150,12 +155,15 @@ class _Operation:
         components: Components,
         statuses: Mapping[Kind, int],
         codes: Codes,
+        *,
+        session: bool = False,
     ) -> None:
         self._bound = bound
         self._operation = operation
         self._components = components
         self._statuses = statuses
         self._codes = codes
+        self._known: list[Schema] = [{"bearer": []}, *([{"session": []}] if session else [])]
 
     def make(self) -> Schema:
         declared = self._operation.operation
@@ -208,7 +216,7 @@ class _Operation:
             return [{"signature": []}]
         if isinstance(policy, SelfAuthenticated):
             return [{}, {"basic": []}]
-        return [{}, {"bearer": []}] if isinstance(policy, Anyone) else [{"bearer": []}]
+        return [{}, *self._known] if isinstance(policy, Anyone) else self._known
 
     def _body(self) -> Schema | None:
         signature, media = self._operation.signature, self._operation.media

@@ -106,10 +106,6 @@ class SigningKeys:
         """Whether a token begins as ours do up to the key id."""
         return bool(self._beginnings) and token.startswith(self._beginnings)
 
-    def is_known(self, kid: str) -> bool:
-        """Whether tokens of a key may still be good."""
-        return any(key.row.kid == kid for key in self._keys)
-
     def listed(self) -> tuple[KnownKey, ...]:
         """Return the keys that tokens are checked with, the oldest first."""
         now = self._open.frame.clock.now()

@@ -56,7 +56,6 @@ class Known(msgspec.Struct):
     ends: float  # both in seconds since the epoch
     generation: int  # of the epochs when it was looked at for the last time
     limits: tuple[tuple[UUID, int], ...]
-    kid: str | None = None  # the key that signed it, of a token
 
 
 class IdentityVerifier(TokenVerifier):
@@ -134,7 +133,7 @@ class IdentityVerifier(TokenVerifier):
             return self._others.verify(token)
         if self._monotonic() >= self._epochs.until or (key is None and not by_row):
             return self._after_refresh(token)
-        known = self._recall(token)
+        known = self._recall(token, key)
         if known is not None:
             return known.principal
         return self._signed(token, key) if key is not None else self._look_up(token)
@@ -152,8 +151,8 @@ class IdentityVerifier(TokenVerifier):
         judged = self._judge(token)
         return judged if isinstance(judged, Principal) else await judged
 
-    def _recall(self, token: bytes) -> Known | None:
-        """Return what is remembered of a credential where it still holds.
+    def _recall(self, token: bytes, key: KnownKey | None) -> Known | None:
+        """Return what is remembered of a credential where it still holds. ``key`` is the one that signed a token.
 
         Raises ``TokenRevoked``, ``TokenExpired`` or ``TokenNotYetValid`` for a token that does not; what has a row is
         looked up again.
@@ -161,15 +160,16 @@ class IdentityVerifier(TokenVerifier):
         known = self._young.get(token) or self._old.get(token)
         if known is None:
             return None
+        if key is not None:
+            known.ends = min(known.ends, key.ends)  # it may have been retired since
         now, floor = self._time(), self._epochs.floor
         revoked = any(floor(subject) > limit for subject, limit in known.limits)
-        gone = known.kid is not None and not self._keys.is_known(known.kid)
-        if revoked or gone or not known.begins <= now < known.ends:
+        if revoked or not known.begins <= now < known.ends:
             self._young.pop(token, None)
             self._old.pop(token, None)
-            if known.kid is None:
+            if key is None:
                 return None
-            raise TokenRevoked if revoked or gone else TokenExpired if now >= known.ends else TokenNotYetValid
+            raise TokenRevoked if revoked else TokenExpired if now >= known.ends else TokenNotYetValid
         known.generation = self._epochs.generation
         self._remember(token, known)
         return known
@@ -213,7 +213,7 @@ class IdentityVerifier(TokenVerifier):
                 claims["sid"] = session
         principal = _principal(claims, subject)
         bounds = begins - self._leeway, min(float(ends), key.ends)
-        return Known(principal, *bounds, generation, tuple(limits), key.row.kid)
+        return Known(principal, *bounds, generation, tuple(limits))
 
     def _look_up(self, token: bytes) -> Awaitable[Principal]:
         """Ask the store about a credential, once for all calls that come with it meanwhile."""

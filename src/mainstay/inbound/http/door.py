@@ -23,7 +23,7 @@ from mainstay.inbound.http.problems import MethodNotAllowed, NoRoute, TargetTooL
 from mainstay.inbound.http.reception import Reception
 from mainstay.inbound.http.request import decode_query, split_target
 from mainstay.inbound.http.routes import Declared, Match, Routes
-from mainstay.inbound.http.sessions import Sessions
+from mainstay.inbound.http.sessions import sessions_of
 from mainstay.inbound.http.targets import (
     Document,
     Documents,
@@ -85,11 +85,8 @@ class Door:
         self._careful = self._reception.careful or bool(self.mounts)
         self._common = self._reception.common
         self._answers = Answers(self.options)
-        self._sessions: Sessions | None = None
-        self._telling = TELLING
-        if self.options.session is not None:
-            self._sessions = self._answers.sessions = Sessions(self.options.session, self._reception.cors)
-            self._telling = TELLING | {b"cookie"}
+        self._sessions = self._answers.sessions = sessions_of(self.options, self._reception.cors)
+        self._telling = TELLING if self._sessions is None else TELLING | {b"cookie"}
         self.parting = self._answers.parting
         self._shelf = Shelf(self._answers)
         targets = targets_of(operations, versions, self.options, self._answers)

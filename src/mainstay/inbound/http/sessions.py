@@ -11,7 +11,7 @@ import hmac
 
 from mainstay.inbound.http.cors import CorsPolicy
 from mainstay.inbound.http.exchange import Exchange
-from mainstay.inbound.http.options import SessionCookie
+from mainstay.inbound.http.options import HttpOptions, SessionCookie
 from mainstay.kernel.call import Call
 from mainstay.ports.answering import Keep
 from mainstay.ports.tokens import SESSION_MARK, CrossSiteRefused, forgery_token
@@ -51,9 +51,8 @@ class Sessions:
         if site == b"same-origin":
             return True
         if origin is not None:
-            return (site is None and _is_own(exchange, origin)) or (
-                self._cors is not None and self._cors.trusts(origin)
-            )
+            trusted = self._cors is not None and self._cors.trusts(origin)
+            return trusted or (site is None and _is_own(exchange, origin))
         if site is not None:
             return False
         return hmac.compare_digest(headers.get(FORGERY_FIELD, b""), forgery_token(secret).encode())
@@ -61,6 +60,11 @@ class Sessions:
     def line(self, keep: Keep) -> bytes:
         """Return the header line by which a browser keeps a session, or lets go of it."""
         return b"Set-Cookie: %b%b; Max-Age=%d%b" % (self._name, keep.value.encode("ascii"), keep.seconds, self._rest)
+
+
+def sessions_of(options: HttpOptions, cors: CorsPolicy | None) -> Sessions | None:
+    """Return the sessions of a door; None where cookies say nothing."""
+    return None if options.session is None else Sessions(options.session, cors)
 
 
 def _is_own(exchange: Exchange, origin: bytes) -> bool:
