@@ -16,10 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import logged_in
-
 PATIENCE = 60.0  # seconds; the machine may be busy
-TOML = """service = "logged_in:notebook"
+TOML = """service = "{service}"
 [database]
 url = "{url}"
 create = true
@@ -69,12 +67,20 @@ class Processes:
     """``mainstay run`` with several workers, on a database of the test."""
 
     def __init__(
-        self, folder: Path, *, url: str = "sqlite:///notes.sqlite", schema: str = "", workers: int = 2
+        self,
+        folder: Path,
+        *,
+        url: str = "sqlite:///notes.sqlite",
+        schema: str = "",
+        workers: int = 2,
+        service: str = "logged_in:notebook",
+        more: str = "",
     ) -> None:
         self.folder = folder
         self.port = _free_port()
-        shutil.copy(logged_in.__file__, folder)
-        (folder / "mainstay.toml").write_text(TOML.format(url=url, schema=schema, port=self.port))
+        shutil.copy(Path(__file__).with_name(f"{service.partition(':')[0]}.py"), folder)
+        toml = TOML.format(service=service, url=url, schema=schema, port=self.port)
+        (folder / "mainstay.toml").write_text(toml + more)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAINSTAY_", "COV"))}
         self.environ = kept | {"MAINSTAY_PROFILE": "development", "XDG_RUNTIME_DIR": str(folder)}
         self._log = (folder / "run.log").open("wb")
@@ -121,11 +127,17 @@ class Processes:
             found.setdefault(wire.pid, wire)
         return list(found.values())
 
-    def mainstay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def mainstay(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command in the project's folder."""
-        command = [sys.executable, "-m", "mainstay", *arguments]
         return subprocess.run(
-            command, cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False, timeout=PATIENCE
+            [sys.executable, "-m", "mainstay", *arguments],
+            cwd=self.folder,
+            env=self.environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
         )
 
 

@@ -1,4 +1,4 @@
-"""A shop that is a provider for others, with keys and a log of its own, and the steps that its clients go through."""
+"""A shop that is a provider for others, and the steps that its clients go through."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 from uuid import UUID
 
-import msgspec
 import pytest
-from joserfc.jwk import ECKey
 
 from mainstay import (
     AuthorizationServer,
@@ -30,18 +28,12 @@ from mainstay import (
     owner,
     scope,
 )
-from mainstay.adapters.jose import JwtVerifier, generate_key, load_pem, sign_claims
 from mainstay.identity.accounts.entities import Account
-from mainstay.identity.oauth.contracts import OAuthRules, TokenMint
-from mainstay.identity.oauth.granting import Grants
-from mainstay.model.problem import Unauthenticated
-from mainstay.ports.clock import Clock
-from mainstay.ports.security_log import SecurityEvent, SecurityLog
-from mainstay.ports.unit_of_work import UnitOfWork
+from mainstay.ports.security_log import SecurityRecord
 from mainstay.testing import Answer, Client, FixedClock, as_principal
 
-ISSUER = "https://shop.example"
-PAGE = "https://front.example/authorize"
+ISSUER = "http://127.0.0.1:8000"
+PAGE = f"{ISSUER}/authorize"
 BACK = "https://client.example/back"
 AUDIENCE = "shop"
 ADMIN = as_principal("boss", roles="admin")
@@ -72,92 +64,11 @@ async def list_parcels_of_nobody(find: Find[Parcel], parcels: Repository[Parcel]
     return await parcels.page(find)
 
 
-class LocalMint(TokenMint):
-    """Signs with one key that it has made."""
-
-    algorithms = ("ES256",)
-
-    def __init__(self, clock: Clock) -> None:
-        made = generate_key("ES256")
-        self.key = load_pem(made.private, kid="k1")
-        self._public = {**ECKey.import_key(str(made.public)).as_dict(private=False), "kid": "k1", "use": "sig"}
-        self._clock = clock
-        self.ended: set[str] = set()
-        self.verifier = JwtVerifier([self.key], issuer=ISSUER, audience=AUDIENCE, clock=clock)
-
-    async def access(
-        self,
-        unit: UnitOfWork,
-        subject: UUID,
-        *,
-        client: str,
-        scopes: Sequence[str],
-        tenant: str | None,
-        seconds: int,
-        claims: Mapping[str, Any],
-    ) -> str:
-        now = int(self._clock.time())
-        body = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": str(subject),
-            "client_id": client,
-            "iat": now,
-            "exp": now + seconds,
-        }
-        more = {"jti": unit.frame.ids.token(), "scope": " ".join(scopes)}
-        return await self.sign({**body, **more, **claims}, typ="at+jwt")
-
-    async def sign(self, claims: Mapping[str, Any], *, typ: str) -> str:
-        return sign_claims(self.key, claims, header={"typ": typ})
-
-    def opened(self, token: str) -> Mapping[str, Any] | None:
-        try:
-            return self.principal(token).claims
-        except Unauthenticated:
-            return None
-
-    def principal(self, token: str) -> Principal:
-        return self.verifier.verify(token.encode())
-
-    async def end(self, unit: UnitOfWork, of: UUID) -> None:
-        self.ended.add(str(of))
-
-    def public_jwks(self) -> bytes:
-        return msgspec.json.encode({"keys": [self._public]})
-
-
-class KeptLog(SecurityLog):
-    def __init__(self) -> None:
-        self.events: list[SecurityEvent] = []
-
-    def note(self, event: SecurityEvent) -> None:
-        self.events.append(event)
-
-    @property
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.events]
-
-
-def make_shop(clock: Clock, mint: TokenMint, log: SecurityLog, *, case: Any = "snake", path: str = "/auth") -> Service:
-    identity = Identity(path=path, server=AuthorizationServer(scopes=SCOPES))
+def make_shop(*, case: Any = "snake", path: str = "/auth") -> Service:
     fresh = Module("parcels")
     fresh.operations.extend(store.operations)
-    service = Service("shop", modules=[fresh], identity=identity, case=case)
-    assert identity.server is not None
-    rules = OAuthRules(
-        issuer=ISSUER,
-        path=path,
-        page=PAGE,
-        audience=AUDIENCE,
-        scopes=identity.server.all_scopes(),
-        refresh_seconds=3600,
-    )
-    service.provide(TokenMint, lambda: mint, outside=False)
-    service.provide(OAuthRules, lambda: rules, outside=False)
-    service.provide(SecurityLog, lambda: log, outside=False)
-    service.provide(Grants, Grants, scope="call", outside=False)
-    return service
+    server = AuthorizationServer(scopes=SCOPES, refresh_seconds=3600)
+    return Service("shop", modules=[fresh], identity=Identity(path=path, server=server), case=case)
 
 
 class Registered:
@@ -176,10 +87,24 @@ class Registered:
 class OAuthWorld:
     """The shop as its clients, its accounts and their browsers see it."""
 
-    def __init__(self, client: Client, mint: LocalMint, log: KeptLog) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
-        self.mint = mint
-        self.log = log
+        assert client._sessions is not None
+        self.sessions = client._sessions
+
+    async def noted(self) -> list[SecurityRecord]:
+        """Return the security events that were kept, the oldest first."""
+        return sorted(await self.client.stored(SecurityRecord), key=lambda one: one.id)
+
+    async def kinds(self) -> list[str]:
+        return [one.kind for one in await self.noted()]
+
+    async def whom(self, token: str) -> Principal | None:
+        """Return whom a token speaks for, where this service takes it."""
+        return await self.sessions.verifier.own(token.encode())
+
+    async def get(self, path: str, token: str) -> Answer:
+        return await self.client.get(path, headers=bearing(token))
 
     async def account(self, name: str = "ann", **more: Any) -> Account:
         made = Account(email=f"{name}@mail.example", name=name.title(), **more)
@@ -289,9 +214,12 @@ def refused(answer: Answer, status: int = 400) -> str:
     return str(answer.json["error"])
 
 
+def bearing(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
 @pytest.fixture
 async def world() -> AsyncIterator[OAuthWorld]:
     clock = FixedClock(datetime(2026, 6, 1, 12, tzinfo=UTC))
-    mint, log = LocalMint(clock), KeptLog()
-    async with Client(make_shop(clock, mint, log), clock=clock) as client:
-        yield OAuthWorld(client, mint, log)
+    async with Client(make_shop(), clock=clock) as client:
+        yield OAuthWorld(client)

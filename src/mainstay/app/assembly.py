@@ -20,8 +20,8 @@ from mainstay.adapters.local.ids import SystemIds
 from mainstay.app import readiness
 from mainstay.app.authenticating import Companion, check_tokens, make_sealer, own_verifier, trusted_verifier
 from mainstay.app.credentials import resolve
+from mainstay.app.identity import make_identity
 from mainstay.app.identity_accounts import with_accounts
-from mainstay.app.identity_oauth import oauth_dependencies
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.objects import make_blobs
 from mainstay.app.outgoing import http_resolvers, make_http, uses_http
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from mainstay.adapters.outgoing.client import GuardedHttp
     from mainstay.app.identity_tokens import SessionParts
     from mainstay.ports.clock import Clock
-    from mainstay.ports.tokens import TokenVerifier
 
 RELAY_SECONDS = 5.0
 """How long the relay may take to end the delivery that it is at."""
@@ -131,7 +130,7 @@ class Application:
             stack.push_async_callback(self.ports.store.stop)
             if self.http is not None:
                 stack.push_async_callback(self.http.aclose)
-                if deliver and uses_http(self.bound):
+                if deliver and uses_http(self.bound, self.settings):
                     await self.http.prepare()
             close = getattr(self.ports.limiter, "close", None)
             if close is not None:
@@ -238,9 +237,8 @@ def assemble(
     at_hand = {**dependencies(clock, make_blobs(settings, clock), http), Sealer: _shared(sealer), **(known or {})}
     verifier = own_verifier(settings, credentials, clock)
     tokens = trusted_verifier(settings, verifier, at_hand, clock, observer, companions)
-    sessions = _sessions(service, settings, clock, observer, tokens)
-    at_hand = with_sessions(at_hand, sessions)
-    at_hand |= oauth_dependencies(service, settings, at_hand, clock, observer, companions)
+    identity = make_identity(service, settings, at_hand, clock=clock, observer=observer, others=tokens)
+    sessions = identity.sessions
     ports = Ports(
         store=watched_store(settings, clock, observer),
         limiter=_limiter(settings, clock, place),
@@ -257,7 +255,7 @@ def assemble(
     bound = bind(
         with_accounts(service, settings, clock),
         ports if adapt is None else adapt(ports),
-        known=at_hand,
+        known={**identity.known, **at_hand},
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
@@ -265,7 +263,7 @@ def assemble(
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)
-    return Application(settings, bound, place, http, renewal, sessions, companions)
+    return Application(settings, bound, place, http, renewal, sessions, [*companions, *identity.companions])
 
 
 def _check(bound: Bound, settings: Settings) -> None:
@@ -276,21 +274,6 @@ def _check(bound: Bound, settings: Settings) -> None:
         raise StartupFailed(bound.faults)
     check_tokens(bound, settings)
     _check_workers(bound, settings)
-
-
-def _sessions(
-    service: Service, settings: Settings, clock: Clock, observer: Observer, others: TokenVerifier | None
-) -> SessionParts | None:
-    if service.identity is None:
-        return None
-    from mainstay.app.identity_tokens import make_sessions
-
-    return make_sessions(service, settings, clock, observer, others)
-
-
-def with_sessions(known: dict[Any, Resolver], sessions: SessionParts | None) -> dict[Any, Resolver]:
-    """Return the dependencies by type, with those of sessions where the service has accounts."""
-    return known if sessions is None else {**known, **sessions.dependencies(known)}
 
 
 def _inputs(settings: Settings) -> InputLimits:

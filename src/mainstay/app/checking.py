@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mainstay.app.identity import make_identity
 from mainstay.app.identity_accounts import with_accounts
-from mainstay.app.identity_tokens import make_sessions
 from mainstay.app.mounting import note_mounts
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import DEVELOPMENT_MARK, Settings
@@ -46,8 +46,7 @@ def inspect(service: Service) -> Bound:
     from mainstay.adapters.memory.http import MemoryHttp
     from mainstay.adapters.memory.limiter import MemoryLimiter
     from mainstay.adapters.memory.store import MemoryStore
-    from mainstay.app.assembly import dependencies, with_sessions
-    from mainstay.app.identity_oauth import oauth_types
+    from mainstay.app.assembly import dependencies
 
     clock = SystemClock()
     ports = Ports(
@@ -60,12 +59,11 @@ def inspect(service: Service) -> Bound:
         observer=_Nobody(),
         cipher=AesFieldCipher([DEVELOPMENT_MARK * 2]),
     )
-    settings, observer = Settings(profile="test"), _Nobody()
+    settings = Settings(profile="test", secrets=_AnySecret())
+    known = dependencies(clock, MemoryBlobs(clock), MemoryHttp())
+    identity = make_identity(service, settings, known, clock=clock, observer=ports.observer, others=None)
     service = with_accounts(service, settings, clock)
-    sessions = make_sessions(service, settings, clock, observer, None)
-    at_hand = dependencies(clock, MemoryBlobs(clock), MemoryHttp())
-    known = {**oauth_types(service), **with_sessions(at_hand, sessions)}
-    bound = bind(service, ports, known=known, secrets=_AnySecret())
+    bound = bind(service, ports, known={**identity.known, **known}, secrets=settings.secrets)
     note_reserved(bound)
     note_mounts(bound)
     return bound

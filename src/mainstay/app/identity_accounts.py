@@ -41,13 +41,12 @@ def with_accounts(service: Service, settings: Settings, clock: Clock) -> Service
 
 def completed(service: Service, identity: Identity, parts: dict[Any, tuple[Factory, bool]]) -> Service:
     """Return the service with these parts by type, each as (factory, whether it reaches outside), and our own."""
-    from mainstay.identity.accounts.doors import PARTS
     from mainstay.identity.accounts.rules import AccountRules
 
     rules = identity.account_rules(service.title)
     made = [
         _provision(AccountRules, lambda: rules, "service"),
-        *(_provision(part, part, "call") for part in PARTS),
+        *(_provision(part, part, "call") for part in identity.parts()),
         *(_provision(type_, factory, "service", outside=outside) for type_, (factory, outside) in parts.items()),
     ]
     given = _provided(service)

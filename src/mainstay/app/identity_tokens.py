@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from mainstay.app.refusal import Refusal
 from mainstay.app.settings import Settings
 from mainstay.identity.book import SessionBook
 from mainstay.identity.declaration import Identity
+from mainstay.identity.sessions.aftermath import Aftermath
 from mainstay.identity.sessions.credentials import CredentialRows
 from mainstay.identity.sessions.entities import ApiKey, Session, SubjectEpoch
 from mainstay.identity.sessions.epochs import StoredEpochs, raise_epoch
@@ -21,12 +22,13 @@ from mainstay.identity.sessions.issuing import AccessTokens
 from mainstay.identity.sessions.keys import NoSigningKey, SigningKeys
 from mainstay.identity.sessions.records import Records, rows_of
 from mainstay.identity.sessions.rules import SessionRules
-from mainstay.identity.sessions.stored_book import Aftermath, Caller, StoredSessionBook
+from mainstay.identity.sessions.stored_book import Caller, StoredSessionBook
 from mainstay.identity.sessions.uses import Uses
 from mainstay.identity.sessions.verifier import IdentityVerifier
 from mainstay.inbound.http.options import SessionCookie
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import Ports
+from mainstay.kernel.guard.notes import notes_of
 from mainstay.kernel.providers import Resolver
 from mainstay.kernel.scope import Scope
 from mainstay.model.conditions import Compare
@@ -36,7 +38,6 @@ from mainstay.ports.clock import Clock
 from mainstay.ports.epochs import RevocationsUnknown
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.rows import Change
-from mainstay.ports.security_log import SecurityEvent, SecurityLog
 from mainstay.ports.signing import SigningAlgorithm
 from mainstay.ports.tokens import TokenVerifier
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
@@ -88,43 +89,49 @@ class SessionParts:
         )
         self._records: Records | None = None
 
-    def dependencies(self, known: Mapping[Any, Resolver]) -> dict[Any, Resolver]:
-        """Return how use cases get what sessions are worked with; ``known`` is what they get from elsewhere."""
-        security = known.get(SecurityLog, _NOTICED)
-
-        def book(scope: Scope) -> StoredSessionBook:
-            made: StoredSessionBook | None = scope.made.get(StoredSessionBook)
-            return self._book(scope, security) if made is None else made
-
-        made = Resolver(make=book, writes=True)
+    def dependencies(self) -> dict[Any, Resolver]:
+        """Return how use cases get what sessions are worked with."""
+        book = Resolver(make=self._book, writes=True, notes=True)
         return {
-            SessionBook: made,
-            StoredSessionBook: made,
+            SessionBook: book,
+            StoredSessionBook: book,
+            Aftermath: Resolver(make=self._aftermath),
             Caller: Resolver(make=_caller),
             SessionRules: Resolver(make=lambda _scope: self.rules, shared=True),
             SigningKeys: Resolver(make=lambda _scope: self.keys, shared=True),
             AccessTokens: Resolver(make=lambda _scope: self.tokens, shared=True),
+            IdentityVerifier: Resolver(make=lambda _scope: self.verifier, tasks=True, shared=True),
         }
 
-    def _book(self, scope: Scope, security: Resolver) -> StoredSessionBook:
-        assert security.make is not None  # noting an event waits for nothing
-        book = StoredSessionBook(
-            scope.unit,
-            rules=self.rules,
-            tokens=self.tokens,
-            caller=_caller(scope),
-            answering=scope,
-            log=security.make(scope),
-        )
-        scope.made[StoredSessionBook] = book
-        if scope.stack is None:
-            scope.stack = AsyncExitStack()
-        scope.stack.push_async_callback(self._after, book.aftermath)
-        return book
+    def _book(self, scope: Scope) -> StoredSessionBook:
+        made: StoredSessionBook | None = scope.made.get(StoredSessionBook)
+        if made is None:
+            made = scope.made[StoredSessionBook] = StoredSessionBook(
+                scope.unit,
+                rules=self.rules,
+                tokens=self.tokens,
+                caller=_caller(scope),
+                answering=scope,
+                log=notes_of(scope),
+                aftermath=self._aftermath(scope),
+            )
+        return made
+
+    def _aftermath(self, scope: Scope) -> Aftermath:
+        """Return the aftermath of a call: one, whoever asks for it."""
+        made: Aftermath | None = scope.made.get(Aftermath)
+        if made is None:
+            made = scope.made[Aftermath] = Aftermath()
+            if scope.stack is None:
+                scope.stack = AsyncExitStack()
+            scope.stack.push_async_callback(self._after, made)
+        return made
 
     async def _after(self, aftermath: Aftermath) -> None:
         """Do what a call has left to be done when its outcome stands: before it is answered, and on every replica."""
-        records, misused = self._opened, aftermath.reused
+        records, misused = self._records, aftermath.reused
+        if records is None:
+            return  # an operator's command, in a process that judges no credentials: those that do look by themselves
         if misused is not None:
             await records.change(lambda unit: end_family(unit, misused))
         if aftermath.raised or misused is not None:
@@ -217,13 +224,13 @@ def system_frame(bound: Bound) -> Frame:
     return Frame(Principal.system, "identity", ports.clock, ports.ids, ports.sealer, bound.plans, ports.store)
 
 
-def make_sessions(
-    service: Service, settings: Settings, clock: Clock, observer: Observer, others: TokenVerifier | None
-) -> SessionParts | None:
-    """Return the parts of sessions of a service with identity; None for one without."""
-    if not isinstance(service.identity, Identity):
-        return None
-    return SessionParts(service.identity, service, settings, clock=clock, observer=observer, others=others)
+def issuer_of(identity: Identity, service: Service, settings: Settings) -> str:
+    """Return what tokens say they are from: a URL, where the service is a provider for others."""
+    if settings.sessions.issuer:
+        return settings.sessions.issuer
+    if identity.server is not None and not settings.is_production:
+        return f"http://{settings.http.host}:{settings.http.port}"
+    return f"urn:service:{service.name}"
 
 
 def rules_of(identity: Identity, service: Service, settings: Settings) -> SessionRules:
@@ -234,7 +241,7 @@ def rules_of(identity: Identity, service: Service, settings: Settings) -> Sessio
             raise Refusal(f"Identity({name}={seconds}) is out of bounds", f"give it 1 to {most} seconds")
     chosen = settings.sessions
     return SessionRules(
-        issuer=chosen.issuer or f"urn:service:{service.name}",
+        issuer=issuer_of(identity, service, settings),
         audience=chosen.audience or service.name,
         access=identity.access_seconds,
         refresh=identity.refresh_seconds,
@@ -266,17 +273,3 @@ def _caller(scope: Scope) -> Caller:
         agent=call.headers("user-agent") or "",
         credentials=call.credentials,
     )
-
-
-class _NoticedSecurityLog(SecurityLog):
-    """Security events as observations."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-
-    def note(self, event: SecurityEvent) -> None:
-        facts = {"outcome": event.outcome, "subject": str(event.subject), "actor": str(event.actor), **event.facts}
-        self._observer.observe(Notice("info", event.kind, "a security event", facts))
-
-
-_NOTICED = Resolver(make=lambda scope: _NoticedSecurityLog(scope.call.operation.ports.observer))

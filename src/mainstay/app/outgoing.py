@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
 
-from mainstay.adapters.outgoing.allowances import allowances
+from mainstay.adapters.oidc.metadata import is_loopback, issuer_fault
+from mainstay.adapters.outgoing.allowances import Allowance, allowances
 from mainstay.adapters.outgoing.client import Bounds, Cause, GuardedHttp
 from mainstay.adapters.outgoing.guard import Guard
+from mainstay.identity.declaration import Identity
 from mainstay.kernel.providers import Resolver, parameters_of
 from mainstay.model.signature import Source
 from mainstay.ports.http import HttpClient
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
 def make_http(service: Service, settings: Settings, clock: Clock, observer: Observer) -> GuardedHttp:
     """Return the client of a service. Nothing is opened yet."""
     outgoing, http, admin = settings.outgoing, settings.http, settings.admin
+    allowed = [*allowances(outgoing.allow), *_on_this_machine(service, settings)]
     listening = [(http.host, http.port)] + ([(admin.host, admin.port)] if settings.admin_open else [])
-    guard = Guard(allowances(outgoing.allow), ports=outgoing.ports, listening=listening)
+    guard = Guard(allowed, ports=outgoing.ports, listening=listening)
     bounds = Bounds(
         max_body=outgoing.max_body,
         connections=outgoing.connections,
@@ -36,8 +40,30 @@ def make_http(service: Service, settings: Settings, clock: Clock, observer: Obse
     return GuardedHttp(guard, clock, observer, bounds)
 
 
-def uses_http(bound: Bound) -> bool:
-    """Whether an operation of a service, or what it is provided with, calls others."""
+def _issuers(service: Service, settings: Settings) -> list[str]:
+    """Return the URLs of the issuers that are asked for their keys: those that are trusted, and those of log-ins."""
+    identity = service.identity
+    providers = identity.providers if isinstance(identity, Identity) else ()
+    return [*(one.url for one in settings.auth.issuers), *(one.issuer for one in providers)]
+
+
+def _on_this_machine(service: Service, settings: Settings) -> Sequence[Allowance]:
+    """Return what lets issuers be called that are on this machine, outside production: each is allowed by its name."""
+    if settings.is_production:
+        return ()
+    parts = [urlsplit(url) for url in _issuers(service, settings) if issuer_fault(url, loopback=True) is None]
+    return allowances([_host_and_port(one) for one in parts if is_loopback(one.hostname or "")])
+
+
+def _host_and_port(url: SplitResult) -> str:
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+
+
+def uses_http(bound: Bound, settings: Settings) -> bool:
+    """Whether a service calls others: an operation, what it is provided with, or what asks issuers for their keys."""
+    if _issuers(bound.service, settings):
+        return True
     parameters = (one.target for operation in bound.operations for one in operation.signature.of(Source.DEPENDENCY))
     provided = (type_ for provision in bound.service.provisions for type_ in parameters_of(provision.factory).values())
     return any(type_ is HttpClient for type_ in (*parameters, *provided))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mainstay.identity.oauth.declaration import AuthorizationServer, Provider
 from mainstay.model.builtin import BuiltIn
@@ -72,6 +72,17 @@ class Identity(BuiltIn):
 
             declare_providers(module, self.path)
         return (module,)
+
+    def parts(self) -> Sequence[type[Any]]:
+        """Return what its use cases are put together from, anew for each call."""
+        from mainstay.identity.accounts.doors import PARTS
+
+        parts = list(PARTS)
+        if self.server is not None or self.providers:
+            from mainstay.identity.oauth.module import PROVIDER_PARTS, SERVER_PARTS
+
+            parts += [*(SERVER_PARTS if self.server is not None else ()), *(PROVIDER_PARTS if self.providers else ())]
+        return parts
 
     def account_rules(self, service: str) -> AccountRules:
         """Return what is said here of accounts, for a service with this title."""

@@ -15,9 +15,9 @@ from mainstay.adapters.memory.blobs import MemoryBlobs
 from mainstay.adapters.memory.http import MemoryHttp
 from mainstay.adapters.memory.limiter import MemoryLimiter
 from mainstay.adapters.memory.store import MemoryStore
-from mainstay.app.assembly import dependencies, with_sessions
+from mainstay.app.assembly import dependencies
 from mainstay.app.documents import documents_of
-from mainstay.app.identity_tokens import make_sessions
+from mainstay.app.identity import make_identity
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.seeding import seed
 from mainstay.app.settings import Settings
@@ -58,7 +58,6 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
 _NOT_OPEN = "the client is not open: async with Client(service) as client"
-_SETTINGS = Settings(profile="test")
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -96,7 +95,6 @@ class Client:
         self.raise_errors = raise_errors
         self._people = KnownPeople()
         own = store or MemoryStore()
-        self._sessions = make_sessions(service, _SETTINGS, self.clock, self.recorder, self._people)
         ports = Ports(
             store=watched(own, self.recorder),
             limiter=MemoryLimiter(self.clock),
@@ -105,14 +103,20 @@ class Client:
             entropy=SeededEntropy(),
             sealer=ClearSealer(),
             observer=self.recorder,
-            tokens=self._people if self._sessions is None else self._sessions.verifier,
+            tokens=self._people,
             cipher=fixed_cipher(),
         )
-        at_hand = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
-        known = with_sessions(at_hand, self._sessions)
+        known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
         self.letters: MemoryMailer = MemoryMailer()
         tested = with_quick_accounts(_with(service, replace or {}), self.letters)
-        self.bound: Bound = bind(tested, ports, known=known, secrets=secrets)
+        settings = Settings(profile="test", secrets=dict(secrets or {}))
+        identity = make_identity(
+            service, settings, known, clock=self.clock, observer=self.recorder, others=self._people
+        )
+        self._sessions = identity.sessions
+        if self._sessions is not None:
+            ports = msgspec.structs.replace(ports, tokens=self._sessions.verifier)
+        self.bound: Bound = bind(tested, ports, known={**identity.known, **known}, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)

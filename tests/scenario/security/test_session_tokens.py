@@ -9,6 +9,7 @@ import pytest
 from logged_in import bearer, logged_in, make_service, refreshed, signed_up
 
 from mainstay.identity.sessions.entities import Session
+from mainstay.ports.security_log import SecurityRecord
 from mainstay.testing import Client
 
 
@@ -90,9 +91,8 @@ async def test_a_spent_token_that_comes_again_ends_its_family(client: Client) ->
     assert (await refreshed(client, following["refresh_token"])).status == 401
     assert await me(client, following["access_token"]) == 401
     assert await me(client, other["access_token"]) == 200
-    (noted,) = [n for n in client.recorder.notices if n.event == "session.refresh_reused"]
-    assert noted.facts["session"] == opened["session_id"]
-    assert noted.facts["outcome"] == "denied"
+    (noted,) = await client.stored(SecurityRecord, kind="session.refresh_reused")
+    assert (noted.facts["session"], noted.outcome) == (opened["session_id"], "denied")
     ended = await client.stored(Session, end_reason="refresh_token_reused")
     assert [str(one.id) for one in ended] == [opened["session_id"]]
 

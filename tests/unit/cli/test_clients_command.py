@@ -5,39 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kernel_world import Ear
-from oauth_world import SCOPES, KeptLog, LocalMint
+from oauth_world import SCOPES
 
 from mainstay import AuthorizationServer, Identity, Service
-from mainstay.adapters.local.clock import SystemClock
 from mainstay.app.assembly import assemble
 from mainstay.app.checking import inspect
 from mainstay.cli import preparing
 from mainstay.cli.entry import run
-from mainstay.identity.oauth.contracts import TokenMint
-from mainstay.kernel.providers import Resolver
-from mainstay.ports.security_log import SecurityLog
 
-TOML = '[auth]\naudience = ["shop"]\n[database]\nurl = "{url}"\ncreate = true\n'
+TOML = '[database]\nurl = "{url}"\ncreate = true\n'
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def mainstay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line on a service that is put together as always, but for whom it has its keys from."""
+    """Run a command line on a service that is put together as always."""
 
     def run_it(*words: str, server: bool = True, url: str = "sqlite:///shop.sqlite") -> tuple[int, str, str]:
         (tmp_path / "mainstay.toml").write_text(TOML.format(url=url))
         identity = Identity(server=AuthorizationServer(scopes=SCOPES) if server else None)
         service = Service("shop", modules=[], identity=identity)
-        parts: dict[Any, Any] = {TokenMint: LocalMint(SystemClock()), SecurityLog: KeptLog()}
-        known = {type_: Resolver(make=lambda _scope, part=part: part, shared=True) for type_, part in parts.items()}
-        monkeypatch.setattr(
-            preparing, "open_application", lambda settings: assemble(service, settings, observer=Ear(), known=known)
-        )
+        monkeypatch.setattr(preparing, "open_application", lambda settings: assemble(service, settings, observer=Ear()))
         code = run(["clients", *words, "-C", str(tmp_path), "--profile", "development"])
         out, err = capsys.readouterr()
         return code, out, err

@@ -49,9 +49,10 @@ class Mail(Section, frozen=True):
 class Sessions(Section, frozen=True):
     """In whose name a service with accounts signs, and how browsers keep its sessions.
 
-    ``issuer`` is what tokens say they are from (where it is empty ``urn:service:`` and the service's name), an https
-    URL where others are to trust them; ``audience`` is this service itself (its name). ``cookie`` "secure" is for TLS
-    only, "plain" for http on this machine; ``auto`` is plain in development and test, unless the door speaks TLS.
+    ``issuer`` is what tokens say they are from (where it is empty ``urn:service:`` and the service's name): the https
+    URL that the service is reached by from outside, where it is a provider for others; ``audience`` is this service
+    itself (its name). ``cookie`` "secure" is for TLS only, "plain" for http on this machine; ``auto`` is plain in
+    development and test, unless the door speaks TLS.
     """
 
     issuer: str = ""
@@ -65,5 +66,4 @@ class Sessions(Section, frozen=True):
 class OAuth(Section, frozen=True):
     """What the service is as a provider for others, where ``Identity(server=...)`` makes it one."""
 
-    issuer: str = ""  # the URL that it is reached by from outside: its name in tokens
     page: str = ""  # of the team, where accounts are asked for their consent: the authorization endpoint

@@ -12,6 +12,13 @@ from mainstay.app.settings.model import Settings
 def issuer_rules(settings: Settings) -> Iterator[SettingFault]:
     """Give every fault of those settings."""
     auth = settings.auth
+    if settings.sessions.issuer and settings.sessions.issuer == auth.issuer:
+        yield SettingFault(
+            "sessions.issuer",
+            settings.source("sessions.issuer"),
+            "it is auth.issuer, whose tokens others sign",
+            "give each its own: the service signs in the name of sessions.issuer with keys of its own",
+        )
     if not auth.issuers:
         return
     from mainstay.adapters.oidc.metadata import issuer_fault
@@ -30,6 +37,8 @@ def issuer_rules(settings: Settings) -> Iterator[SettingFault]:
             yield SettingFault(
                 f"{key}.url", source, "it is auth.issuer, whose keys are given", "drop the keys, or this entry"
             )
+        elif one.url == settings.sessions.issuer:
+            yield SettingFault(f"{key}.url", source, "it is sessions.issuer: the service itself", "drop this entry")
         if not (one.audience or auth.audience) or "" in one.audience:
             yield SettingFault(
                 f"{key}.audience", source, "tokens cannot be judged without it", "give the audience of the tokens"

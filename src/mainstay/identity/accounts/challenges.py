@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,7 @@ class _Shown(msgspec.Struct, frozen=True, array_like=True):
     password: str  # a mark of its hash: another password ends the challenge
     until: float
     step: Needed
+    proofs: list[str]  # RFC 8176
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -37,14 +39,18 @@ class Challenges:
         self._clock = clock
         self.seconds: int = rules.challenge_seconds
 
-    def make(self, account: Account, step: Needed) -> str:
-        """Return the challenge of an account whose password was right."""
-        shown = _Shown(account.id, _mark(account), self._clock.time() + self.seconds, step)
+    def make(self, account: Account, step: Needed, proofs: Sequence[str]) -> str:
+        """Return the challenge of an account for which ``proofs`` were given, or the word of an outside provider."""
+        shown = _Shown(account.id, _mark(account), self._clock.time() + self.seconds, step, list(proofs))
         return self._sealer.seal(_encode(shown), _CONTEXT)
 
     def account(self, challenge: str, step: Needed) -> UUID:
         """Return whose challenge it is. Raises ``ChallengeRefused``; ``check`` it once the account is there."""
         return self._open(challenge, step).account
+
+    def proofs(self, challenge: str, step: Needed) -> list[str]:
+        """Return what was given before the challenge was made. Raises ``ChallengeRefused``."""
+        return self._open(challenge, step).proofs
 
     def check(self, challenge: str, step: Needed, account: Account | None) -> Account:
         """Return the account of a challenge, as it is now, where it is still what it was made for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NoReturn
 from uuid import UUID
 
@@ -58,24 +59,39 @@ class Entry:
             account = await self._accounts.update(account, password=proven.rehashed)
         factor = await self._factors.of(account.id)
         if factor is not None and code is not None:
-            return await self._with_code(account, factor, code, means, strict=proven.strict)
+            return await self._with_code(account, factor, code, means, ["pwd"], strict=proven.strict)
         if proven.strict:
             raise too_many()
         self._log.note(SecurityEvent(kind="log_in.password", subject=account.id, actor=account.id))
+        return await self._behind_first(account, factor, ["pwd"], means)
+
+    async def behind_provider(self, account: Account, means: Carrier) -> LoggedIn:
+        """Go on behind the word of an outside provider, as behind a password."""
+        return await self._behind_first(account, await self._factors.of(account.id), [], means)
+
+    async def _behind_first(
+        self, account: Account, factor: SecondFactor | None, proofs: list[str], means: Carrier
+    ) -> LoggedIn:
         if factor is not None:
-            return self._challenge(account, Needed.SECOND_FACTOR)
+            return self._challenge(account, Needed.SECOND_FACTOR, proofs)
         if self._rules.second_factor == "required":
-            return self._challenge(account, Needed.SET_UP)
-        return LoggedIn(session=await self.open(account, ["pwd"], means))
+            return self._challenge(account, Needed.SET_UP, proofs)
+        return LoggedIn(session=await self.open(account, proofs, means))
 
     async def behind_code(self, account_id: UUID, challenge: str, code: str, means: Carrier) -> LoggedIn:
         """Go on behind the second step of a log-in. Raises ``SecondStepRefused`` and ``ChallengeRefused``."""
         account = self._challenges.check(challenge, Needed.SECOND_FACTOR, await found(self._accounts.get(account_id)))
+        proofs = self._challenges.proofs(challenge, Needed.SECOND_FACTOR)
         factor = await self._factors.present(account.id)
-        return await self._with_code(account, factor, code, means, strict=False)
+        return await self._with_code(account, factor, code, means, proofs, strict=False)
+
+    async def behind_set_up(self, account: Account, challenge: str, means: Carrier) -> Opened:
+        """Go on behind a second factor that was set up to end a log-in. Raises ``ChallengeRefused``."""
+        proofs = self._challenges.proofs(challenge, Needed.SET_UP)
+        return await self.open(account, [*proofs, "otp", "mfa"], means)
 
     async def _with_code(
-        self, account: Account, factor: SecondFactor, code: str, means: Carrier, *, strict: bool
+        self, account: Account, factor: SecondFactor, code: str, means: Carrier, proofs: Sequence[str], *, strict: bool
     ) -> LoggedIn:
         used = await self._factors.accept(factor, code)
         if used is None:
@@ -84,7 +100,7 @@ class Entry:
         self._log.note(
             SecurityEvent(kind="log_in.second_step", subject=account.id, actor=account.id, facts={"by": used})
         )
-        return LoggedIn(session=await self.open(account, ["pwd", "otp", "mfa"], means))
+        return LoggedIn(session=await self.open(account, [*proofs, "otp", "mfa"], means))
 
     def _refuse(self, account: Account, *, strict: bool) -> NoReturn:
         self._log.note(SecurityEvent(kind="log_in.second_step", outcome="failure", subject=account.id))
@@ -92,8 +108,8 @@ class Entry:
             raise too_many()
         raise SecondStepRefused(headers=BEARER)
 
-    def _challenge(self, account: Account, needs: Needed) -> LoggedIn:
-        challenge = self._challenges.make(account, needs)
+    def _challenge(self, account: Account, needs: Needed, proofs: Sequence[str]) -> LoggedIn:
+        challenge = self._challenges.make(account, needs, proofs)
         return LoggedIn(needs=needs, challenge=challenge, expires_in=self._challenges.seconds)
 
     async def open(self, account: Account, proofs: list[str], means: Carrier) -> Opened:

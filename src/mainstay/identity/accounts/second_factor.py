@@ -88,7 +88,7 @@ async def confirm_second_factor(
     events.emit(LetterDue(to=account.email, kind="second_factor_changed"))
     session = None
     if wanted.challenge is not None:
-        session = await entry.open(account, ["pwd", "otp", "mfa"], wanted.means)
+        session = await entry.behind_set_up(account, wanted.challenge, wanted.means)
     else:
         await book.renew()
     return RecoveryCodes(recovery_codes=list(codes), session=session)

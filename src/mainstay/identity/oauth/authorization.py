@@ -10,7 +10,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from mainstay.identity.accounts.entities import Account
-from mainstay.identity.oauth.contracts import OAuthRules
 from mainstay.identity.oauth.entities import ClientGrant, RegisteredClient
 from mainstay.identity.oauth.granting import Grants
 from mainstay.identity.oauth.problems import (
@@ -22,6 +21,7 @@ from mainstay.identity.oauth.problems import (
     OAuthProblem,
 )
 from mainstay.identity.oauth.requests import Addressed, AuthorizationRequest, addressed, checked
+from mainstay.identity.oauth.rules import OAuthRules
 from mainstay.model.fields import field
 from mainstay.model.principal import Principal
 from mainstay.model.problem import NotFound
@@ -69,7 +69,11 @@ class Consent(Dto):
 
 
 async def describe_authorization(
-    request: str, who: Principal, clients: Repository[RegisteredClient], grants: Grants, rules: OAuthRules
+    request: str,
+    who: Principal,
+    clients: Repository[RegisteredClient],
+    grants: Repository[ClientGrant],
+    rules: OAuthRules,
 ) -> Asked:
     """Say who asks an account for what.
 
@@ -81,7 +85,8 @@ async def describe_authorization(
         wanted = checked(asked, rules)
         consented = False
         if who.authenticated:
-            consented = (await grants.consented(who.id, asked.client.id)).issuperset(wanted.scopes)
+            found = grants.stream(account_id=who.id, client_id=asked.client.id, ended_at=None)
+            consented = {scope async for grant in found for scope in grant.scopes}.issuperset(wanted.scopes)
         if "none" in wanted.prompts and not consented:
             raise ConsentRequired if who.authenticated else LoginRequired
     except OAuthProblem as problem:
@@ -167,5 +172,5 @@ async def _consent(id_: UUID, scopes: set[str], clients: Repository[RegisteredCl
 
 async def withdraw_consent(client_id: UUID, who: Principal, grants: Grants) -> None:
     """Let a client act for the account no more: its tokens hold no more."""
-    if not await grants.end_all(client=client_id, account=who.id, reason="oauth.withdrawn"):
+    if not await grants.end_all(client=client_id, account=who.id, reason="withdrawn"):
         raise NotFound

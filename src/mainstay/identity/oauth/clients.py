@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from mainstay.identity.oauth.contracts import OAuthRules
 from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH, RegisteredClient
 from mainstay.identity.oauth.granting import Grants
 from mainstay.identity.oauth.opaque import digest_of, new_secret
 from mainstay.identity.oauth.redirects import redirect_fault
+from mainstay.identity.oauth.rules import OAuthRules
 from mainstay.model.fields import field
 from mainstay.model.inputs import Find, Page
 from mainstay.model.problem import Fault, Invalid, NotFound
@@ -104,6 +104,6 @@ async def revoke_client(
     if client.revoked_at is not None:
         raise NotFound
     await clients.update(client, revoked_at=clock.now())
-    await grants.end_all(client=client.id, reason="oauth.client_revoked")
+    await grants.end_all(client=client.id, reason="client_revoked")
     await grants.end_machine(client.id)
     log.note(SecurityEvent(kind="oauth.client_revoked", facts={"client": str(client.id), "name": client.name}))

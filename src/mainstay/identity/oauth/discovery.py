@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from mainstay.identity.oauth.contracts import OAuthRules, TokenMint
 from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH
+from mainstay.identity.oauth.rules import OAuthRules
+from mainstay.identity.sessions.keys import SigningKeys
 
 _SECRETS = ["client_secret_basic", "client_secret_post"]
 
 
-def metadata_of(rules: OAuthRules, mint: TokenMint) -> dict[str, Any]:
+def metadata_of(rules: OAuthRules, keys: SigningKeys) -> dict[str, Any]:
     """Return the document of the service. The authorization endpoint is the team's page."""
     return {
         "issuer": rules.issuer,
@@ -32,7 +33,7 @@ def metadata_of(rules: OAuthRules, mint: TokenMint) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": _SECRETS,
         "authorization_response_iss_parameter_supported": True,
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": list(mint.algorithms),
+        "id_token_signing_alg_values_supported": list(keys.algorithms()),
         "claims_supported": [
             "sub",
             "iss",
@@ -51,17 +52,17 @@ def metadata_of(rules: OAuthRules, mint: TokenMint) -> dict[str, Any]:
     }
 
 
-async def show_openid_configuration(rules: OAuthRules, mint: TokenMint) -> dict[str, Any]:
+async def show_openid_configuration(rules: OAuthRules, keys: SigningKeys) -> dict[str, Any]:
     """Say where everything is and what is supported, to clients of OpenID Connect."""
-    return metadata_of(rules, mint)
+    return metadata_of(rules, keys)
 
 
-async def show_authorization_server(rules: OAuthRules, mint: TokenMint) -> dict[str, Any]:
+async def show_authorization_server(rules: OAuthRules, keys: SigningKeys) -> dict[str, Any]:
     """Say where everything is and what is supported, to clients of OAuth 2.0."""
-    return metadata_of(rules, mint)
+    return metadata_of(rules, keys)
 
 
-async def show_keys(mint: TokenMint) -> dict[str, Any]:
+async def show_keys(keys: SigningKeys) -> dict[str, Any]:
     """Show the public keys that tokens are signed with: those to come, and those that still count."""
-    found: dict[str, Any] = msgspec.json.decode(mint.public_jwks())
+    found: dict[str, Any] = msgspec.json.decode(keys.public_jwks())
     return found

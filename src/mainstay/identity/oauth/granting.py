@@ -8,12 +8,16 @@ from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from mainstay.identity.accounts.entities import Account
-from mainstay.identity.oauth.contracts import OAuthRules, TokenMint
 from mainstay.identity.oauth.delegation import DELEGATED
 from mainstay.identity.oauth.entities import AuthorizationCode, ClientGrant, RefreshToken, RegisteredClient
 from mainstay.identity.oauth.opaque import digest_of, new_secret
 from mainstay.identity.oauth.problems import InvalidGrant
 from mainstay.identity.oauth.requests import OFFLINE, Addressed, AuthorizationRequest
+from mainstay.identity.oauth.rules import OAuthRules
+from mainstay.identity.sessions.aftermath import Aftermath
+from mainstay.identity.sessions.issuing import AccessTokens
+from mainstay.identity.sessions.keys import SigningKeys
+from mainstay.identity.sessions.records import rows_of
 from mainstay.model.conditions import lt
 from mainstay.model.fields import field
 from mainstay.model.problem import NotFound
@@ -21,7 +25,7 @@ from mainstay.model.structs import Dto, Entity
 from mainstay.ports.bulk import Bulk
 from mainstay.ports.ids import Ids
 from mainstay.ports.repository import Repository
-from mainstay.ports.security_log import SecurityEvent, SecurityLog
+from mainstay.ports.security_log import Outcome, SecurityEvent, SecurityLog
 from mainstay.ports.unit_of_work import UnitOfWork
 
 E = TypeVar("E", bound=Entity)
@@ -56,16 +60,27 @@ class TokenAnswer(Dto, omit_defaults=True, rename=_NAMES):
 class Grants:
     """What accounts have let clients do, in the transaction of the command that asks."""
 
-    def __init__(self, unit: UnitOfWork, ids: Ids, mint: TokenMint, rules: OAuthRules, log: SecurityLog) -> None:
+    def __init__(
+        self,
+        unit: UnitOfWork,
+        ids: Ids,
+        *,
+        tokens: AccessTokens,
+        keys: SigningKeys,
+        rules: OAuthRules,
+        log: SecurityLog,
+        aftermath: Aftermath,
+    ) -> None:
         self._unit = unit
         self._ids = ids
-        self._mint = mint
+        self._tokens = tokens
+        self._keys = keys
         self._rules = rules
         self._log = log
+        self._aftermath = aftermath
 
     def _rows(self, entity: type[E]) -> Repository[E]:
-        plan: Any = self._unit.frame.plans[entity]
-        return Repository(self._unit, plan)
+        return rows_of(self._unit, entity)
 
     def _many(self, entity: type[E]) -> Bulk[E]:
         plan: Any = self._unit.frame.plans[entity]
@@ -95,6 +110,7 @@ class Grants:
                 expires_at=self._now + timedelta(seconds=self._rules.code_seconds),
             )
         )
+        self._note("oauth.consent", asked.client.id, account.id, scopes=" ".join(request.scopes))
         return code
 
     async def _tidy(self, account: UUID, client: UUID) -> None:
@@ -105,7 +121,7 @@ class Grants:
         open_ = self._rows(ClientGrant).stream(account_id=account, client_id=client, ended_at=None, sort="-created_at")
         grants = [grant async for grant in open_]
         for grant in grants[MAX_GRANTS - 1 :]:
-            await self.end(grant, "oauth.too_many")
+            await self.end(grant, "too_many")
 
     async def code(self, text: str, client: RegisteredClient) -> tuple[AuthorizationCode, ClientGrant]:
         """Return a code that is used now, and its grant. Raises ``InvalidGrant``; a code that was used ends its grant.
@@ -121,7 +137,7 @@ class Grants:
         if grant.client_id != client.id:
             raise InvalidGrant
         if code.used_at is not None:
-            await self._misused(grant, "oauth.code_reused")
+            await self._misused(grant, "code_reuse")
         if self._now >= code.expires_at or grant.ended_at is not None:
             raise InvalidGrant
         await self._rows(AuthorizationCode).update(code, used_at=self._now)
@@ -142,15 +158,16 @@ class Grants:
         if grant.client_id != client.id or grant.ended_at is not None:
             raise InvalidGrant
         if token.spent_at is not None:
-            await self._misused(grant, "oauth.refresh_reused")
+            await self._misused(grant, "refresh_reuse")
         if self._now >= token.expires_at:
             raise InvalidGrant
         await self._rows(RefreshToken).update(token, spent_at=self._now)
         return grant
 
-    async def _misused(self, grant: ClientGrant, kind: str) -> NoReturn:
+    async def _misused(self, grant: ClientGrant, reason: str) -> NoReturn:
         """End a grant, and have that stand although the call is refused."""
-        await self.end(grant, kind)
+        self._note(f"oauth.{reason}", grant.client_id, grant.account_id, outcome="denied")
+        await self.end(grant, reason)
         await self._unit.commit()
         raise InvalidGrant
 
@@ -164,13 +181,12 @@ class Grants:
     async def tokens(self, client: RegisteredClient, grant: ClientGrant, scopes: Sequence[str]) -> TokenAnswer:
         """Return an access token for an account, and a refresh token where the grant is for its absence too."""
         account = await self.account(grant)
-        access = await self._mint.access(
+        access = await self._tokens.issue(
             self._unit,
             account.id,
             client=str(client.id),
             scopes=scopes,
             tenant=account.tenant,
-            seconds=self._rules.access_seconds,
             claims={DELEGATED: True, "sid": str(grant.id)},
         )
         refresh = await self._refresh(grant) if OFFLINE in grant.scopes else None
@@ -189,15 +205,8 @@ class Grants:
 
     async def machine(self, client: RegisteredClient, scopes: Sequence[str]) -> TokenAnswer:
         """Return an access token for a client that acts in its own name."""
-        access = await self._mint.access(
-            self._unit,
-            client.id,
-            client=str(client.id),
-            scopes=scopes,
-            tenant=None,
-            seconds=self._rules.access_seconds,
-            claims={},
-        )
+        access = await self._tokens.issue(self._unit, client.id, client=str(client.id), scopes=scopes)
+        self._note("oauth.client_token", client.id, None)
         return self._answer(access, scopes)
 
     async def id_token(self, client: RegisteredClient, grant: ClientGrant, code: AuthorizationCode) -> str:
@@ -215,7 +224,11 @@ class Grants:
             claims["nonce"] = code.nonce
         if code.authenticated_at is not None:
             claims["auth_time"] = code.authenticated_at
-        return await self._mint.sign(claims, typ="JWT")
+        return await self._keys.sign(claims, typ="JWT")
+
+    def refused(self, client: RegisteredClient) -> None:
+        """Note that a client did not prove itself."""
+        self._note("oauth.client_refused", client.id, None, outcome="failure")
 
     def is_past(self, moment: datetime) -> bool:
         """Whether a moment has come."""
@@ -240,9 +253,14 @@ class Grants:
         """End a grant: its refresh tokens are good no more, and its access tokens as soon as every replica knows."""
         if grant.ended_at is None:
             await self._rows(ClientGrant).update(grant, ended_at=self._now, end_reason=reason)
-            await self._mint.end(self._unit, grant.id)
-            facts = {"client": str(grant.client_id), "reason": reason}
-            self._log.note(SecurityEvent(kind="oauth.grant_ended", subject=grant.account_id, facts=facts))
+            await self._aftermath.outdate(self._unit, grant.id)
+            self._note("oauth.grant_ended", grant.client_id, grant.account_id, reason=reason)
+
+    def _note(
+        self, kind: str, client: UUID, account: UUID | None, *, outcome: Outcome = "success", **facts: str
+    ) -> None:
+        named = {"client": str(client), **facts}
+        self._log.note(SecurityEvent(kind=kind, outcome=outcome, subject=account, actor=client, facts=named))
 
     async def end_all(self, *, client: UUID, account: UUID | None = None, reason: str) -> int:
         """End all grants of a client, or those that one account has given it. Returns how many there were."""
@@ -254,9 +272,4 @@ class Grants:
 
     async def end_machine(self, client: UUID) -> None:
         """End what a client was given for itself."""
-        await self._mint.end(self._unit, client)
-
-    async def consented(self, account: UUID, client: UUID) -> frozenset[str]:
-        """Return the scopes that an account lets a client have now."""
-        found = self._rows(ClientGrant).stream(account_id=account, client_id=client, ended_at=None)
-        return frozenset([scope async for grant in found for scope in grant.scopes])
+        await self._aftermath.outdate(self._unit, client)

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from mainstay.identity.accounts.entities import Account, RoleGrant
+from mainstay.identity.accounts.looking import found
+from mainstay.identity.accounts.problems import AddressTaken
+from mainstay.identity.accounts.rules import AccountRules
 from mainstay.identity.oauth.declaration import Provider
 from mainstay.identity.oauth.entities import OutsideLink
 from mainstay.identity.oauth.opaque import digest_of
-from mainstay.model.problem import Conflict, Forbidden, NotFound
-from mainstay.model.structs import Entity
+from mainstay.model.principal import Principal
+from mainstay.model.problem import Conflict, Forbidden
 from mainstay.model.values import Email
+from mainstay.ports.clock import Clock
 from mainstay.ports.outside_login import OutsidePerson
 from mainstay.ports.repository import Repository
-from mainstay.ports.unit_of_work import UnitOfWork
-
-E = TypeVar("E", bound=Entity)
+from mainstay.ports.security_log import SecurityEvent, SecurityLog
 
 
 class OutsideRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the declaration says of outside providers and of the accounts that they bring."""
+    """What the declaration says of outside providers and of who may come by them."""
 
     providers: Mapping[str, Provider]
     sign_up: Literal["open", "closed"] = "open"
-    default_roles: Sequence[str] = ()
-
-
-class AddressTaken(Conflict, hint="Log in to that account and link the provider there."):
-    """There is an account with this address already."""
 
 
 class AddressMissing(Forbidden):
     """The provider tells no address that an account could have."""
+
+
+class AddressUnproven(Forbidden, hint="Sign up, confirm your address, and link the provider then."):
+    """It is not certain that the address that the provider tells is theirs, and this service asks for that."""
 
 
 class NoAccount(Forbidden):
@@ -53,13 +54,23 @@ class LinkedElsewhere(Conflict):
 class Joining:
     """Finds and makes the accounts of people from outside, in the transaction of the command that asks."""
 
-    def __init__(self, unit: UnitOfWork, rules: OutsideRules) -> None:
-        self._unit = unit
+    def __init__(
+        self,
+        accounts: Repository[Account],
+        grants: Repository[RoleGrant],
+        links: Repository[OutsideLink],
+        rules: OutsideRules,
+        of_accounts: AccountRules,
+        log: SecurityLog,
+        clock: Clock,
+    ) -> None:
+        self._accounts = accounts
+        self._grants = grants
+        self._links = links
         self._rules = rules
-
-    def _rows(self, entity: type[E]) -> Repository[E]:
-        plan: Any = self._unit.frame.plans[entity]
-        return Repository(self._unit, plan)
+        self._of_accounts = of_accounts
+        self._log = log
+        self._clock = clock
 
     async def account(self, provider: Provider, person: OutsidePerson) -> Account:
         """Return the account of somebody who has logged in outside, made now where there is none.
@@ -69,49 +80,50 @@ class Joining:
         """
         linked = await self._linked(person)
         if linked is not None:
-            found = await self._rows(Account).get(linked.account_id)
-            await self._rows(OutsideLink).update(linked, used_at=self._unit.frame.clock.now())
+            account = await self._accounts.get(linked.account_id)
+            await self._links.update(linked, used_at=self._clock.now())
         else:
-            found = await self._by_address(provider, person)
-            await self.link(found, person)
-        if found.locked_at is not None:
+            account = await self._by_address(provider, person)
+            await self.link(account, person)
+        if account.locked_at is not None:
             raise AccountLocked
-        return found
+        return account
 
     async def _linked(self, person: OutsidePerson) -> OutsideLink | None:
-        try:
-            return await self._rows(OutsideLink).one(key=_key(person))
-        except NotFound:
-            return None
+        return await found(self._links.one(key=_key(person)))
 
     async def _by_address(self, provider: Provider, person: OutsidePerson) -> Account:
         email = _address(person)
         proven = provider.trust_email and person.email_verified
-        try:
-            there = await self._rows(Account).one(email=email)
-        except NotFound:
-            return await self._made(email, person, proven=proven)
+        there = await found(self._accounts.one(email=email))
+        if there is None:
+            return await self._made(email, person, provider, proven=proven)
         if not proven or there.verified_at is None:
-            raise AddressTaken
+            raise AddressTaken("log in to the account that has this address, and link the provider there")
         return there
 
-    async def _made(self, email: str, person: OutsidePerson, *, proven: bool) -> Account:
+    async def _made(self, email: str, person: OutsidePerson, provider: Provider, *, proven: bool) -> Account:
+        """Make an account.
+
+        Where addresses are confirmed, none is made with one that is not certain: its owner would confirm it, or set a
+        password by a letter, and whoever made it would be in by the link.
+        """
         if self._rules.sign_up == "closed":
             raise NoAccount
-        now = self._unit.frame.clock.now()
-        new = Account(email=email, name=person.name, verified_at=now if proven else None)
-        account = await self._rows(Account).add(new)
-        for role in self._rules.default_roles:
-            await self._rows(RoleGrant).add(RoleGrant(account_id=account.id, role=role, granted_by=account.id))
+        if not proven and self._of_accounts.verify_email:
+            raise AddressUnproven
+        verified_at = self._clock.now() if proven else None
+        account = await self._accounts.add(Account(email=email, name=person.name, verified_at=verified_at))
+        for role in self._of_accounts.default_roles:
+            await self._grants.add(RoleGrant(account_id=account.id, role=role, granted_by=Principal.system.id))
+        facts = {"provider": provider.name}
+        self._log.note(SecurityEvent(kind="account.signed_up", subject=account.id, facts=facts))
         return account
 
     async def own(self, account_id: UUID) -> Account | None:
         """Return an account that is in good order."""
-        try:
-            account = await self._rows(Account).get(account_id)
-        except NotFound:
-            return None
-        return account if account.locked_at is None else None
+        account = await found(self._accounts.get(account_id))
+        return account if account is not None and account.locked_at is None else None
 
     async def link(self, account: Account, person: OutsidePerson) -> None:
         """Have a person from outside be an account here. Raises ``LinkedElsewhere`` where they are another one."""
@@ -120,19 +132,15 @@ class Joining:
             if linked.account_id != account.id:
                 raise LinkedElsewhere
             return
-        await self._rows(OutsideLink).add(
+        await self._links.add(
             OutsideLink(
                 key=_key(person),
                 issuer=person.issuer,
                 subject=person.subject,
                 account_id=account.id,
-                used_at=self._unit.frame.clock.now(),
+                used_at=self._clock.now(),
             )
         )
-
-    async def roles(self, account: Account) -> list[str]:
-        """Return the roles that an account has been given."""
-        return sorted([grant.role async for grant in self._rows(RoleGrant).stream(account_id=account.id)])
 
 
 def _key(person: OutsidePerson) -> str:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mainstay.identity.accounts.entities import RoleGrant
+from mainstay.identity.accounts.problems import AddressTaken
 from mainstay.identity.oauth import authorization, clients, discovery, links, outside, token_door, userinfo
 from mainstay.identity.oauth.entities import AuthorizationCode, ClientGrant, OutsideLink, RefreshToken, RegisteredClient
-from mainstay.identity.oauth.joining import AccountLocked, AddressMissing, AddressTaken, LinkedElsewhere, NoAccount
+from mainstay.identity.oauth.granting import Grants
+from mainstay.identity.oauth.joining import (
+    AccountLocked,
+    AddressMissing,
+    AddressUnproven,
+    Joining,
+    LinkedElsewhere,
+    NoAccount,
+)
 from mainstay.identity.oauth.problems import (
     AccountsOnly,
     InvalidClient,
@@ -34,6 +42,10 @@ PER_ADDRESS = limit("600/minute", by="address", name="oauth")
 
 KEPT_SECONDS = 120
 """How long the keys and the document may be kept: a new key is shown for longer than that before it signs."""
+
+SERVER_PARTS: Sequence[type[Any]] = (Grants,)
+PROVIDER_PARTS: Sequence[type[Any]] = (Joining,)
+"""What use cases are put together from, anew for each call."""
 
 _ANSWERED: Sequence[type[Problem]] = (InvalidRequest, InvalidClient, UnauthorizedClient)
 
@@ -106,7 +118,7 @@ def _declare_documents(module: Module, path: str) -> None:
 
 def declare_providers(module: Module, path: str) -> None:
     """Declare what lets accounts log in with outside providers, with its doors below ``path``."""
-    module.entity(OutsideLink, RoleGrant)
+    module.entity(OutsideLink)
     one = f"{path}/outside/{{provider}}"
     few, told = [limit("30/minute", by="address", name="outside")], (NotFound, Invalid)
     # A log-in shows secrets once: nothing of it is kept for a retry with the same key.
@@ -119,7 +131,16 @@ def declare_providers(module: Module, path: str) -> None:
         external=True,
         idempotency="none",
         limits=few,
-        raises=[outside.StateRefused, OutsideRefused, NotFound, AddressTaken, AddressMissing, NoAccount, AccountLocked],
+        raises=[
+            outside.StateRefused,
+            OutsideRefused,
+            NotFound,
+            AddressTaken,
+            AddressMissing,
+            AddressUnproven,
+            NoAccount,
+            AccountLocked,
+        ],
     )(outside.log_in_outside)
     module.command(
         f"POST {one}/begin-link", allow=authenticated, external=True, idempotency="none", limits=few, raises=told

@@ -8,12 +8,12 @@ account by a link. What the service itself must know meanwhile travels sealed in
 
 from __future__ import annotations
 
-from enum import StrEnum
 from uuid import UUID
 
 import msgspec
 
-from mainstay.identity.book import Opened, SessionBook
+from mainstay.identity.accounts.entry import Entry
+from mainstay.identity.accounts.inputs import Carrier, LoggedIn
 from mainstay.identity.oauth.joining import Joining, OutsideRules
 from mainstay.identity.oauth.opaque import digest_of, is_secret, new_secret
 from mainstay.identity.oauth.pkce import challenge_of
@@ -57,17 +57,10 @@ class FinishOutside(Dto):
     iss: str | None = field(default=None, max_length=500)
 
 
-class CallsWith(StrEnum):
-    """What a client wants to call with: an access and a refresh token, or a session cookie."""
-
-    TOKENS = "tokens"
-    COOKIE = "cookie"
-
-
 class LogInOutside(FinishOutside):
     """As ``FinishOutside``, with what the client wants to call with."""
 
-    means: CallsWith = CallsWith.TOKENS
+    means: Carrier = Carrier.TOKENS
 
 
 class StateRefused(Unauthenticated):
@@ -154,22 +147,24 @@ async def log_in_outside(
     sealer: Sealer,
     clock: Clock,
     joining: Joining,
-    book: SessionBook,
+    entry: Entry,
     log: SecurityLog,
-) -> Opened:
-    """Log in with what the browser came back with from a provider.
+) -> LoggedIn:
+    """Log in with what the browser came back with from a provider: to a session, or to a challenge for the next step.
 
     The account is the one that was linked to this person before; else, where the provider is trusted for addresses and
-    says that theirs was verified, the one that has it and has shown that it is theirs; else a new one.
+    says that theirs was verified, the one that has it and has shown that it is theirs; else a new one. A second factor
+    that the account has here, or that the service requires, is asked for behind that.
     """
     state = _state(provider, finish, rules, sealer, clock)
     if state.account is not None:
         raise StateRefused
-    person = await _person(provider, finish, state, providers)  # waits on the outside: before the first row is touched
+    # It waits on the outside: before the first row is touched.
+    person = await _person(provider, finish, state, providers, log)
     account = await joining.account(rules.providers[provider], person)
     facts = {"provider": provider}
     log.note(SecurityEvent(kind="log_in.outside", subject=account.id, actor=account.id, facts=facts))
-    return await book.open(account, roles=await joining.roles(account), proofs=(), means=finish.means.value)
+    return await entry.behind_provider(account, finish.means)
 
 
 async def link_outside(
@@ -187,7 +182,7 @@ async def link_outside(
     state = _state(provider, finish, rules, sealer, clock)
     if state.account != who.id:
         raise StateRefused
-    person = await _person(provider, finish, state, providers)
+    person = await _person(provider, finish, state, providers, log)
     account = await joining.own(who.id)
     if account is None:
         raise AccountsOnly
@@ -209,14 +204,20 @@ def _state(provider: str, finish: FinishOutside, rules: OutsideRules, sealer: Se
     return state
 
 
-async def _person(provider: str, finish: FinishOutside, state: _State, providers: OutsideProviders) -> OutsidePerson:
+async def _person(
+    provider: str, finish: FinishOutside, state: _State, providers: OutsideProviders, log: SecurityLog
+) -> OutsidePerson:
     if finish.error is not None or finish.code is None:
         raise OutsideRefused("the provider says that nobody has logged in")
-    return await providers.person(
-        provider,
-        code=finish.code,
-        redirect_uri=state.redirect_uri,
-        verifier=state.verifier,
-        nonce=state.nonce,
-        issuer=finish.iss,
-    )
+    try:
+        return await providers.person(
+            provider,
+            code=finish.code,
+            redirect_uri=state.redirect_uri,
+            verifier=state.verifier,
+            nonce=state.nonce,
+            issuer=finish.iss,
+        )
+    except OutsideRefused:
+        log.note(SecurityEvent(kind="outside.refused", outcome="failure", facts={"provider": provider}))
+        raise

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import msgspec
 
-from mainstay.identity.oauth.contracts import OAuthRules
 from mainstay.identity.oauth.entities import CODE, REFRESH, RegisteredClient
 from mainstay.identity.oauth.forms import fields_of
 from mainstay.identity.oauth.pkce import is_challenge
@@ -27,6 +26,7 @@ from mainstay.identity.oauth.problems import (
     UnsupportedResponseType,
 )
 from mainstay.identity.oauth.redirects import is_listed, with_parameters
+from mainstay.identity.oauth.rules import OAuthRules
 from mainstay.model.problem import NotFound
 from mainstay.ports.repository import Repository
 

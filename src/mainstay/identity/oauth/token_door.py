@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import msgspec
 
 from mainstay.identity.accounts.entities import Account
-from mainstay.identity.oauth.contracts import OAuthRules, TokenMint
 from mainstay.identity.oauth.delegation import DELEGATED
-from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH, RegisteredClient
+from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH, ClientGrant, RegisteredClient
 from mainstay.identity.oauth.forms import client_of, fields_of
 from mainstay.identity.oauth.granting import Grants, TokenAnswer
 from mainstay.identity.oauth.opaque import is_secret
@@ -26,6 +25,8 @@ from mainstay.identity.oauth.problems import (
     UnsupportedTokenType,
 )
 from mainstay.identity.oauth.requests import client_with, scopes_of
+from mainstay.identity.oauth.rules import OAuthRules
+from mainstay.identity.sessions.verifier import IdentityVerifier
 from mainstay.model.fields import field, header
 from mainstay.model.inputs import RawForm
 from mainstay.model.problem import NotFound
@@ -37,7 +38,7 @@ Form = Mapping[str, str]
 
 
 async def client_of_call(
-    authorization: str | None, form: Form, clients: Repository[RegisteredClient], *, public: bool = True
+    authorization: str | None, form: Form, clients: Repository[RegisteredClient], grants: Grants, *, public: bool = True
 ) -> RegisteredClient:
     """Return the client that calls. Raises ``InvalidClient`` where it is not known, or does not prove itself.
 
@@ -47,10 +48,9 @@ async def client_of_call(
     client = await client_with(clients, id_)
     if client is None:
         raise InvalidClient
-    if client.secret is None:
-        if secret or not public:
-            raise InvalidClient
-    elif secret is None or not is_secret(secret, client.secret):
+    given, known = secret or "", client.secret
+    if not (public and not given if known is None else is_secret(given, known)):
+        grants.refused(client)
         raise InvalidClient
     return client
 
@@ -69,7 +69,7 @@ async def issue_token(
     and ``client_secret``; a public one says its ``client_id``.
     """
     form = fields_of(body)
-    client = await client_of_call(authorization, form, clients)
+    client = await client_of_call(authorization, form, clients, grants)
     kind = form.get("grant_type")
     if kind is None:
         raise InvalidRequest("grant_type is missing")
@@ -132,7 +132,7 @@ async def revoke_token(
     body: RawForm,
     clients: Repository[RegisteredClient],
     grants: Grants,
-    mint: TokenMint,
+    verifier: IdentityVerifier,
     authorization: Authorization = None,
 ) -> dict[str, Any]:
     """Give a token back (RFC 7009): what the account has let the client do by it ends, with all of its tokens.
@@ -140,19 +140,28 @@ async def revoke_token(
     A form with ``token``. A token that is not known, or has ended, is as good as revoked: the answer is 200 and empty.
     """
     form = fields_of(body)
-    client = await client_of_call(authorization, form, clients)
+    client = await client_of_call(authorization, form, clients, grants)
     text = _needed(form, "token")
     found = await grants.of_refresh(text)
-    claims = mint.opened(text) if found is None else None
-    if claims is not None and claims.get("client_id") == str(client.id) and claims.get(DELEGATED) is not True:
-        raise UnsupportedTokenType
-    grant = found[1] if found is not None else None if claims is None else await grants.of_session(claims.get("sid"))
+    grant = found[1] if found is not None else await _grant_of(text, client, grants, verifier)
     if grant is None:
         return {}
     if grant.client_id != client.id:
         raise UnauthorizedClient
-    await grants.end(grant, "oauth.revoked")
+    await grants.end(grant, "revoked")
     return {}
+
+
+async def _grant_of(
+    text: str, client: RegisteredClient, grants: Grants, verifier: IdentityVerifier
+) -> ClientGrant | None:
+    """Return the grant of an access token. Raises ``UnsupportedTokenType`` for one of a client's own name."""
+    who = await verifier.own(text.encode())
+    if who is None:
+        return None
+    if who.id == client.id:
+        raise UnsupportedTokenType
+    return await grants.of_session(who.claims["sid"]) if who.claims.get(DELEGATED) is True else None
 
 
 class Introspection(Dto, omit_defaults=True, rename={"client": "client_id", "kind": "token_type"}):
@@ -174,7 +183,7 @@ async def introspect_token(
     body: RawForm,
     clients: Repository[RegisteredClient],
     grants: Grants,
-    mint: TokenMint,
+    verifier: IdentityVerifier,
     accounts: Repository[Account],
     rules: OAuthRules,
     authorization: Authorization = None,
@@ -184,31 +193,21 @@ async def introspect_token(
     A form with ``token``. A token of another client is answered as one that there is not.
     """
     form = fields_of(body)
-    client = await client_of_call(authorization, form, clients, public=False)
+    client = await client_of_call(authorization, form, clients, grants, public=False)
     text = _needed(form, "token")
-    found = await _of_access(text, grants, mint, accounts) or await _of_refresh(text, grants, accounts, rules)
+    found = await _of_access(text, verifier) or await _of_refresh(text, grants, accounts, rules)
     if found is None or not (client.introspects or found.client == str(client.id)):
         return Introspection(active=False)
     return found
 
 
-async def _of_access(text: str, grants: Grants, mint: TokenMint, accounts: Repository[Account]) -> Introspection | None:
-    claims = mint.opened(text)
-    if claims is None or (claims.get(DELEGATED) is True and not await _stands(claims, grants, accounts)):
+async def _of_access(text: str, verifier: IdentityVerifier) -> Introspection | None:
+    """Return what is known of an access token that the doors of this service would take now."""
+    who = await verifier.own(text.encode())
+    if who is None:
         return None
-    audience = claims.get("aud")
-    return Introspection(
-        active=True,
-        kind="Bearer",
-        client=claims.get("client_id"),
-        aud=audience if isinstance(audience, str) else None,
-        **{name: claims.get(name) for name in ("scope", "sub", "iss", "exp", "iat", "jti")},
-    )
-
-
-async def _stands(claims: Mapping[str, Any], grants: Grants, accounts: Repository[Account]) -> bool:
-    grant = await grants.of_session(claims.get("sid"))
-    return grant is not None and grant.ended_at is None and await _is_usable(grant.account_id, accounts)
+    told = {name: who.claims.get(name) for name in ("scope", "sub", "aud", "iss", "exp", "iat", "jti")}
+    return Introspection(active=True, kind="Bearer", client=who.claims["client_id"], **told)
 
 
 async def _is_usable(account_id: Any, accounts: Repository[Account]) -> bool:

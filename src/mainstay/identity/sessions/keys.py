@@ -130,6 +130,10 @@ class SigningKeys:
         """Return the public keys as a JWK set (RFC 7517, section 5): those to come and those that end as well."""
         return msgspec.json.encode({"keys": [key.public for key in self.listed()]})
 
+    def algorithms(self) -> tuple[str, ...]:
+        """Return what these keys sign by (RFC 7518, section 3.1), each once."""
+        return tuple(dict.fromkeys(key.row.algorithm for key in self.listed()))
+
     async def rotate(self, lead: timedelta = LEAD) -> SigningKey:
         """Make a key that signs after ``lead``. Those of now end when their last token has ended."""
         made = await self._open.change(lambda unit: self._rotate(unit, lead))

@@ -14,8 +14,8 @@ import msgspec
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.book import Means, Opened, SessionBook
 from mainstay.identity.sessions import opaque
+from mainstay.identity.sessions.aftermath import Aftermath
 from mainstay.identity.sessions.entities import ApiKey, Session
-from mainstay.identity.sessions.epochs import raise_epoch
 from mainstay.identity.sessions.issuing import AccessTokens
 from mainstay.identity.sessions.problems import RefreshTokenRefused
 from mainstay.identity.sessions.records import rows_of
@@ -57,13 +57,6 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return self.credentials is not None and self.credentials.startswith(SESSION_MARK)
 
 
-class Aftermath(msgspec.Struct):
-    """What is to be done when the outcome of a call stands: others are told, and a family that was misused ends."""
-
-    raised: bool = False
-    reused: UUID | None = None
-
-
 class StoredSessionBook(SessionBook):
     """Sessions as rows, for the time of one call."""
 
@@ -76,6 +69,7 @@ class StoredSessionBook(SessionBook):
         caller: Caller,
         answering: Answering,
         log: SecurityLog,
+        aftermath: Aftermath,
     ) -> None:
         self._unit = unit
         self._rules = rules
@@ -83,7 +77,7 @@ class StoredSessionBook(SessionBook):
         self.caller = caller
         self._answering = answering
         self._log = log
-        self.aftermath = Aftermath()
+        self._aftermath = aftermath
         self._sessions = rows_of(unit, Session)
 
     @property
@@ -153,7 +147,7 @@ class StoredSessionBook(SessionBook):
         elif self._may_repeat(session, held):
             following = _successor(bytes.fromhex(session.salt), secret)
         else:
-            self.aftermath.reused = session.id
+            self._aftermath.reused = session.id
             self._note("session.refresh_reused", session, outcome="denied")
             raise RefreshTokenRefused
         roles = present_roles(session, await granted_roles(self._unit, account.id))
@@ -193,7 +187,7 @@ class StoredSessionBook(SessionBook):
     async def end(self, session: Session, *, reason: str) -> None:
         """End a session, within a second on every replica."""
         await self._close(session, reason)
-        await self._raise(session.id)
+        await self._aftermath.outdate(self._unit, session.id)
         self._note("session.ended", session, facts={"reason": reason})
 
     async def _close(self, session: Session, reason: str) -> None:
@@ -207,7 +201,7 @@ class StoredSessionBook(SessionBook):
             if session.id != but:
                 await self._close(session, reason)
                 ended += 1
-        await self._raise(account_id)
+        await self._aftermath.outdate(self._unit, account_id)
         facts: dict[str, str | int] = {"reason": reason, "sessions": ended}
         self._log.note(
             SecurityEvent(kind="session.ended_all", subject=account_id, actor=self.caller.principal.id, facts=facts)
@@ -215,7 +209,7 @@ class StoredSessionBook(SessionBook):
         return ended
 
     async def outdate(self, account_id: UUID) -> None:
-        await self._raise(account_id)
+        await self._aftermath.outdate(self._unit, account_id)
 
     async def renew(self) -> None:
         id_ = self.caller.session_id
@@ -224,7 +218,7 @@ class StoredSessionBook(SessionBook):
         secret = opaque.new_secret()
         session = await self._sessions.get(id_, lock=True)
         renewed = await self._sessions.update(session, secret=opaque.digest(secret), rotated_at=self._now)
-        await self._raise(session.id)
+        await self._aftermath.outdate(self._unit, session.id)
         self._by_cookie(renewed, secret)
 
     async def live(self, account_id: UUID) -> list[Session]:
@@ -250,17 +244,13 @@ class StoredSessionBook(SessionBook):
     async def revoke_key(self, key: ApiKey) -> None:
         """Have an API key count no more, within a second on every replica."""
         revoked = await rows_of(self._unit, ApiKey).update(key, revoked_at=self._now)
-        await self._raise(key.id)
+        await self._aftermath.outdate(self._unit, key.id)
         self.note_key("api_key.revoked", revoked)
 
     def note_key(self, kind: str, key: ApiKey) -> None:
         """Note what was done with an API key."""
         who = self.caller.principal.id
         self._log.note(SecurityEvent(kind=kind, subject=key.account_id, actor=who, facts={"key": str(key.id)}))
-
-    async def _raise(self, subject: UUID) -> None:
-        await raise_epoch(self._unit, subject)
-        self.aftermath.raised = True
 
     def _note(
         self, kind: str, session: Session, *, outcome: Outcome = "success", facts: Mapping[str, str | int] = _NONE

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import msgspec
 import pytest
 from assembled import Assembled, assembled
 from authlib.integrations.base_client import OAuthError
@@ -18,39 +17,33 @@ from authlib.oidc.core import CodeIDToken
 from authlib.oidc.core import errors as core
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from oauth_world import AUDIENCE, BACK, ISSUER, PAGE, SCOPES, KeptLog, LocalMint, Parcel, answered_url, store
+from oauth_world import BACK, SCOPES, Parcel, answered_url, store
 
-from mainstay import AuthorizationServer, Identity, Module, Principal, Repository, Service
-from mainstay.adapters.local.clock import SystemClock
+from mainstay import AuthorizationServer, Identity, Module, Repository, Service
+from mainstay.app.identity_tokens import system_frame
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth import problems
-from mainstay.identity.oauth.contracts import TokenMint
 from mainstay.identity.oauth.entities import RegisteredClient
 from mainstay.identity.oauth.opaque import digest_of
 from mainstay.identity.oauth.pkce import challenge_of, fits, is_challenge
-from mainstay.kernel.bound import Ports
-from mainstay.ports.security_log import SecurityLog
-from mainstay.ports.unit_of_work import Frame, UnitOfWork
+from mainstay.ports.unit_of_work import UnitOfWork
 
 SECRET = "a secret: with + and %, which clients encode"
-SETTINGS = f'[oauth]\nissuer = "{ISSUER}"\npage = "{PAGE}"\n[auth]\naudience = ["{AUDIENCE}"]\n'
+ISSUER = "https://shop.example"
+PAGE = "https://front.example/authorize"
+SETTINGS = f'[sessions]\nalgorithm = "ES256"\nissuer = "{ISSUER}"\n[oauth]\npage = "{PAGE}"\n'
 
 
 class World:
-    def __init__(self, running: Assembled, mint: LocalMint) -> None:
+    def __init__(self, running: Assembled) -> None:
         self.running = running
-        self.mint = mint
 
     @property
     def transport(self) -> httpx2.ASGITransport:
         return self.running.transport
 
     def unit(self) -> UnitOfWork:
-        ports = self.running.application.ports
-        plans = self.running.application.bound.plans
-        return UnitOfWork(
-            Frame(Principal.system, "test", ports.clock, ports.ids, ports.sealer, plans, ports.store), write=True
-        )
+        return UnitOfWork(system_frame(self.running.application.bound), write=True)
 
     async def given(self, row: Any) -> Any:
         unit = self.unit()
@@ -61,10 +54,10 @@ class World:
     async def consent(self, url: str, account: Account) -> str:
         """Do what the team's page does for a person who is logged in and says yes; return where the browser goes."""
         assert url.startswith(PAGE + "?")
-        unit = self.unit()
-        token = await self.mint.access(
-            unit, account.id, client="web", scopes=[], tenant=None, seconds=60, claims={"auth_time": 1}
-        )
+        unit, sessions = self.unit(), self.running.application.sessions
+        assert sessions is not None
+        token = await sessions.tokens.issue(unit, account.id, claims={"auth_time": 1})
+        await unit.rollback()
         answer = await self.running.http.post(
             "/auth/oauth/authorizations",
             json={"request": url.partition("?")[2], "approve": True},
@@ -76,17 +69,11 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    mint = LocalMint(SystemClock())
     parcels = Module("parcels")
     parcels.operations.extend(store.operations)
     service = Service("shop", modules=[parcels], identity=Identity(server=AuthorizationServer(scopes=SCOPES)))
-
-    def adapt(ports: Ports) -> Ports:
-        return msgspec.structs.replace(ports, tokens=mint.verifier)
-
-    known = {TokenMint: mint, SecurityLog: KeptLog()}
-    async with assembled(service, tmp_path, SETTINGS, known=known, adapt=adapt) as running:
-        yield World(running, mint)
+    async with assembled(service, tmp_path, SETTINGS) as running:
+        yield World(running)
 
 
 async def registered(world: World, *, secret: str | None, **more: Any) -> RegisteredClient:

@@ -31,8 +31,8 @@ async def test_a_secret_is_shown_once(world: OAuthWorld) -> None:
     assert (shown["id"], shown["name"], shown["confidential"]) == (client.id, "Parcel tracker", True)
     assert "secret" not in shown
     assert client.secret not in listed.body.decode()
-    assert world.log.kinds == ["oauth.client_created"]
-    assert not any(client.secret in str(event) for event in world.log.events)
+    assert await world.kinds() == ["oauth.client_created"]
+    assert not any(client.secret in str(event) for event in await world.noted())
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,17 @@ async def test_a_client_that_is_revoked_and_all_that_it_was_given_end(world: OAu
     for answer in (await world.redeem(client, code), await world.refresh(client, tokens["refresh_token"])):
         assert refused(answer, 401) == "invalid_client"
     assert (await world.client.get("/auth/oauth/consents", who=of_account(ann))).json == []
-    assert client.id in world.mint.ended
-    assert "oauth.client_revoked" in world.log.kinds
+    assert (await world.get("/parcels-for-clients", tokens["access_token"])).status == 401
+    assert "oauth.client_revoked" in await world.kinds()
+
+
+async def test_the_token_of_a_machine_ends_with_the_machine(world: OAuthWorld) -> None:
+    machine = await world.register(grants=["client_credentials"], redirect_uris=[], scopes=["orders:read"])
+    token = (await world.form("token", {"grant_type": "client_credentials"}, machine)).json["access_token"]
+    assert (await world.get("/parcels-for-clients", token)).status == 200
+    assert (await world.client.delete(f"/auth/oauth/clients/{machine.id}", who=ADMIN)).status == 204
+    answer = await world.get("/parcels-for-clients", token)
+    assert (answer.status, answer.code) == (401, "token_revoked")
 
 
 async def test_an_unknown_client_cannot_be_revoked(world: OAuthWorld) -> None:

@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from oauth_world import ADMIN, ISSUER, PAGE, KeptLog, LocalMint, OAuthWorld, Parcel, make_shop, of_account
+from oauth_world import ADMIN, ISSUER, PAGE, OAuthWorld, Parcel, bearing, make_shop, of_account
 
 from mainstay import Identity, Principal, role, signed
+from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth.delegation import firsthand, narrowed
+from mainstay.identity.sessions.policies import has_session
 from mainstay.model.operation import self_authenticated
 from mainstay.model.policy import anyone, authenticated, scope
 from mainstay.testing import Client, FixedClock
 
 
-async def delegated(world: OAuthWorld, scopes: str) -> Principal:
+async def delegated(world: OAuthWorld, scopes: str) -> str:
+    """Return the token of a client that acts for an account."""
     client, ann = await world.register(), await world.account()
     await world.client.given(Parcel(account_id=ann.id, what="tea"))
-    return world.mint.principal((await world.tokens(client, ann, scope=scopes))["access_token"])
+    return str((await world.tokens(client, ann, scope=scopes))["access_token"])
 
 
 async def test_a_client_reaches_what_names_its_scope(world: OAuthWorld) -> None:
-    who = await delegated(world, "orders:read")
-    answer = await world.client.get("/parcels-for-clients", who=who)
+    token = await delegated(world, "orders:read")
+    answer = await world.get("/parcels-for-clients", token)
     assert [one["what"] for one in answer.json["items"]] == ["tea"]
 
 
 @pytest.mark.parametrize(
-    "path", ["/parcels", "/parcels-of-nobody", "/auth/oauth/consents", "/auth/oauth/clients", "/auth/oauth/userinfo"]
+    "path",
+    [
+        "/parcels",
+        "/parcels-of-nobody",
+        "/auth/account",
+        "/auth/sessions",
+        "/auth/api-keys",
+        "/auth/oauth/consents",
+        "/auth/oauth/clients",
+        "/auth/oauth/userinfo",
+    ],
 )
 async def test_a_client_reaches_nothing_else(world: OAuthWorld, path: str) -> None:
-    who = await delegated(world, "orders:read")
-    answer = await world.client.get(path, who=who)
+    token = await delegated(world, "orders:read")
+    answer = await world.get(path, token)
     assert (answer.status, answer.code) == (403, "forbidden")
     assert b"tea" not in answer.body
 
 
+async def test_the_token_of_a_client_is_of_no_session(world: OAuthWorld) -> None:
+    who = await world.whom(await delegated(world, "openid"))
+    assert who is not None
+    assert not has_session(who)
+
+
 async def test_a_scope_that_was_not_given_opens_nothing(world: OAuthWorld) -> None:
-    who = await delegated(world, "openid")
-    assert (await world.client.get("/parcels-for-clients", who=who)).status == 403
+    token = await delegated(world, "openid")
+    assert (await world.get("/parcels-for-clients", token)).status == 403
 
 
 async def test_accounts_themselves_and_nobody_are_not_narrowed(world: OAuthWorld) -> None:
@@ -53,10 +72,9 @@ async def test_accounts_themselves_and_nobody_are_not_narrowed(world: OAuthWorld
 async def test_a_machine_is_a_caller_of_its_own(world: OAuthWorld) -> None:
     machine = await world.register(grants=["client_credentials"], redirect_uris=[], scopes=["orders:read"])
     token = (await world.form("token", {"grant_type": "client_credentials"}, machine)).json["access_token"]
-    who = world.mint.principal(token)
     await world.client.given(Parcel(account_id=(await world.account()).id, what="tea"))
     for path in ("/parcels", "/parcels-for-clients"):
-        answer = await world.client.get(path, who=who)
+        answer = await world.get(path, token)
         assert (answer.status, answer.json["items"]) == (200, [])
 
 
@@ -69,11 +87,12 @@ async def test_a_machine_is_a_caller_of_its_own(world: OAuthWorld) -> None:
     ],
 )
 async def test_userinfo_tells_what_the_scopes_let(world: OAuthWorld, scopes: str, told: set[str]) -> None:
-    who = await delegated(world, scopes)
+    token = await delegated(world, scopes)
     for method in ("GET", "POST"):
-        answer = await world.client.request(method, "/auth/oauth/userinfo", who=who)
+        answer = await world.client.request(method, "/auth/oauth/userinfo", headers=bearing(token))
         assert (answer.status, set(answer.json)) == (200, told)
-        assert answer.json["sub"] == str(who.id)
+        (ann,) = await world.client.stored(Account)
+        assert answer.json["sub"] == str(ann.id)
 
 
 async def test_userinfo_is_of_accounts(world: OAuthWorld) -> None:
@@ -104,8 +123,17 @@ async def test_the_document_says_where_everything_is(world: OAuthWorld) -> None:
         assert (await world.client.get(path)).status in (200, 401, 405)
     assert found[0].headers["cache-control"] == "public, max-age=120"
     keys = (await world.client.get("/auth/oauth/jwks")).json["keys"]
-    assert [key["kid"] for key in keys] == ["k1"]
+    assert [key["kid"] for key in keys] == [world.sessions.keys.current().kid]
+    assert document["id_token_signing_alg_values_supported"] == [keys[0]["alg"]] == ["EdDSA"]
     assert "d" not in keys[0]
+
+
+async def test_a_key_that_comes_is_shown_before_it_signs(world: OAuthWorld) -> None:
+    before = world.sessions.keys.current().kid
+    made = await world.sessions.keys.rotate(timedelta(seconds=300))
+    shown = (await world.client.get("/auth/oauth/jwks")).json["keys"]
+    assert [key["kid"] for key in shown] == [before, made.kid]
+    assert world.sessions.keys.current().kid == before
 
 
 async def test_the_document_is_what_authlib_takes_for_one(world: OAuthWorld) -> None:
@@ -117,8 +145,7 @@ async def test_the_document_is_what_authlib_takes_for_one(world: OAuthWorld) -> 
 
 async def test_names_of_oauth_are_the_same_in_a_service_of_camel_case() -> None:
     clock = FixedClock(datetime(2026, 6, 1, 12, tzinfo=UTC))
-    mint, log = LocalMint(clock), KeptLog()
-    async with Client(make_shop(clock, mint, log, case="camel"), clock=clock) as client:
+    async with Client(make_shop(case="camel"), clock=clock) as client:
         new = {"name": "M", "grants": ["client_credentials"], "scopes": ["orders:read"]}
         made = (await client.post("/auth/oauth/clients", who=ADMIN, json=new)).json
         form = f"grant_type=client_credentials&client_id={made['clientId']}&client_secret={made['clientSecret']}"

@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from assembled import Assembled, assembled
-from outgoing_http import LoopbackHttp
 from outside_provider import KEYS, OutsideProvider, json_answer
 
 from mainstay import Module, Principal, Service, authenticated, role
-from mainstay.app.refusal import Refusal
+from mainstay.adapters.jose.encoding import encode_segment
 from mainstay.app.settings import SettingsRefused
-from mainstay.ports.http import HttpClient
 
 
 def service() -> Service:
@@ -39,8 +38,8 @@ def settings(issuer: str, more: str = "") -> str:
 
 
 @pytest.fixture
-async def desk(provider: OutsideProvider, outgoing: LoopbackHttp, tmp_path: Path) -> AsyncIterator[Assembled]:
-    async with assembled(service(), tmp_path, settings(provider.issuer), known={HttpClient: outgoing}) as made:
+async def desk(provider: OutsideProvider, tmp_path: Path) -> AsyncIterator[Assembled]:
+    async with assembled(service(), tmp_path, settings(provider.issuer)) as made:
         yield made
 
 
@@ -95,11 +94,9 @@ async def test_a_key_that_nobody_published_is_asked_for_once(desk: Assembled, pr
     assert provider.asked[KEYS] == 1
 
 
-async def test_an_issuer_that_is_away_is_503_and_the_rest_goes_on(
-    provider: OutsideProvider, outgoing: LoopbackHttp, tmp_path: Path
-) -> None:
+async def test_an_issuer_that_is_away_is_503_and_the_rest_goes_on(provider: OutsideProvider, tmp_path: Path) -> None:
     provider.answers[KEYS] = lambda: json_answer({}, 500)
-    async with assembled(service(), tmp_path, settings(provider.issuer), known={HttpClient: outgoing}) as desk:
+    async with assembled(service(), tmp_path, settings(provider.issuer)) as desk:
         await ask(desk, provider.token())
         status, problem = await ask(desk, provider.token())
         assert (status, problem["code"]) == (503, "issuer_away")
@@ -109,7 +106,7 @@ async def test_an_issuer_that_is_away_is_503_and_the_rest_goes_on(
         assert [one.level for one in notices] == ["error"]
 
 
-async def test_own_keys_count_beside_issuers(provider: OutsideProvider, outgoing: LoopbackHttp, tmp_path: Path) -> None:
+async def test_own_keys_count_beside_issuers(provider: OutsideProvider, tmp_path: Path) -> None:
     from mainstay.adapters.jose import load_secret, mint
 
     secret = "a signing key that only tests know, long enough"
@@ -117,9 +114,34 @@ async def test_own_keys_count_beside_issuers(provider: OutsideProvider, outgoing
     token = mint(
         load_secret(secret), issuer="own", audience="desk", subject="bob", now=provider.claims()["iat"], lifetime=99
     )
-    async with assembled(service(), tmp_path, own + settings(provider.issuer), known={HttpClient: outgoing}) as desk:
+    async with assembled(service(), tmp_path, own + settings(provider.issuer)) as desk:
         assert (await ask(desk, token.encode()))[1]["issuer"] == "own"
         assert (await ask(desk, provider.token()))[1]["issuer"] == provider.issuer
+
+
+async def test_a_token_of_a_trusted_issuer_is_none_of_our_own(provider: OutsideProvider, tmp_path: Path) -> None:
+    from mainstay import Identity
+
+    ours = Service("shop", modules=[], identity=Identity())
+    async with assembled(ours, tmp_path, settings(provider.issuer)) as shop:
+        sessions = shop.application.sessions
+        assert sessions is not None
+        signer = sessions.keys.current()
+        # It begins as ours do, up to the key id: of the same algorithm and type.
+        provider.rotate(algorithm=signer.algorithm)
+        header = {"alg": signer.algorithm, "typ": "at+jwt", "kid": provider.key.kid}
+        token = sign_in_order(provider, header)
+        assert sessions.keys.may_be_ours(token)
+        verified = sessions.verifier.verify(token)
+        who = verified if isinstance(verified, Principal) else await verified
+        assert who.claims["iss"] == provider.issuer
+        assert await sessions.verifier.own(token) is None
+
+
+def sign_in_order(provider: OutsideProvider, header: dict[str, object]) -> bytes:
+    """Return a token whose header has its members in the order in which ours have them."""
+    message = b".".join(encode_segment(msgspec.json.encode(part)) for part in (header, provider.claims()))
+    return message + b"." + encode_segment(provider.key.sign(message))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +167,19 @@ async def test_settings_that_make_no_sense_are_refused_by_their_name(tmp_path: P
     assert key in [fault.key for fault in caught.value.faults]
 
 
-async def test_issuers_take_something_to_call_them_with(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="nothing to call them with"):
-        async with assembled(service(), tmp_path, settings("https://id.example")):
+@pytest.mark.parametrize(
+    ("toml", "key"),
+    [
+        (
+            '[sessions]\nissuer = "https://id.example"\n[[auth.issuers]]\nurl = "https://id.example"',
+            "auth.issuers[0].url",
+        ),
+        ('[sessions]\nissuer = "https://id.example"\n[auth]\nissuer = "https://id.example"', "sessions.issuer"),
+        ('[oauth]\nissuer = "https://id.example"', "oauth.issuer"),
+    ],
+)
+async def test_whose_tokens_are_whose_is_said_once(tmp_path: Path, toml: str, key: str) -> None:
+    with pytest.raises(SettingsRefused) as caught:
+        async with assembled(service(), tmp_path, toml):
             pass
+    assert key in [fault.key for fault in caught.value.faults]

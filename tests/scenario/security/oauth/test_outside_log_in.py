@@ -8,29 +8,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
 
 import pytest
-from outgoing_http import LoopbackHttp
 from outside_provider import CLIENT, DISCOVERY, SECRET, OutsideProvider, json_answer
 from outside_world import BACK, OutsideWorld, outside_world, refusal
 
-from mainstay import Identity, Principal, Provider, Service
+from mainstay import Identity, Provider, Service
 from mainstay.app.refusal import Refusal
 from mainstay.app.settings import SettingsRefused
-from mainstay.identity.accounts.entities import Account, RoleGrant
+from mainstay.identity.accounts.entities import Account, RoleGrant, SecondFactor
 from mainstay.identity.oauth.entities import OutsideLink
-from mainstay.ports.http import HttpClient
-from mainstay.testing import as_principal
 
 
 @pytest.fixture
-async def shop(provider: OutsideProvider, outgoing: LoopbackHttp, tmp_path: Path) -> AsyncIterator[OutsideWorld]:
-    async with outside_world(provider, outgoing, tmp_path, default_roles=["customer"]) as made:
+async def shop(provider: OutsideProvider, tmp_path: Path) -> AsyncIterator[OutsideWorld]:
+    async with outside_world(provider, tmp_path, default_roles=["customer"]) as made:
         yield made
-
-
-def of(account: Account) -> Principal:
-    return Principal(id=account.id, subject=str(account.id))
 
 
 async def test_a_browser_is_sent_with_all_that_a_log_in_is_bound_by(shop: OutsideWorld) -> None:
@@ -51,8 +45,8 @@ async def test_who_is_new_gets_an_account(shop: OutsideWorld) -> None:
     assert answer.status_code == 200, answer.text
     (account,) = await shop.stored(Account)
     assert (account.email, account.password, account.verified_at is None) == ("ann@mail.example", None, False)
-    assert shop.book.opened == [(account.id, ("customer",), "cookie")]
-    assert "log_in.outside" in shop.log.kinds
+    assert await shop.opened() == [(account.id, ("customer",), "cookie")]
+    assert await shop.kinds() == ["account.signed_up", "log_in.outside", "session.opened"]
     (link,) = await shop.stored(OutsideLink)
     assert (link.issuer, link.subject, link.account_id) == (shop.provider.issuer, "ann-there", account.id)
 
@@ -62,7 +56,7 @@ async def test_who_comes_again_is_the_same_whatever_their_address_is_now(shop: O
     shop.provider.person = {"sub": "ann-there", "email": "new@mail.example", "email_verified": True}
     assert (await shop.log_in()).status_code == 200
     (account,) = await shop.stored(Account)
-    assert [opened[0] for opened in shop.book.opened] == [account.id, account.id]
+    assert [opened[0] for opened in await shop.opened()] == [account.id, account.id]
 
 
 async def test_a_verified_address_of_a_trusted_provider_is_whose_it_is(shop: OutsideWorld) -> None:
@@ -71,13 +65,13 @@ async def test_a_verified_address_of_a_trusted_provider_is_whose_it_is(shop: Out
     await shop.given(RoleGrant(account_id=ann.id, role="manager", granted_by=ann.id))
     shop.provider.person["email"] = "Ann@Mail.Example"
     assert (await shop.log_in()).status_code == 200
-    assert shop.book.opened == [(ann.id, ("manager",), "tokens")]
+    assert await shop.opened() == [(ann.id, ("manager",), "tokens")]
 
 
 async def test_an_account_that_never_showed_its_address_is_not_joined(shop: OutsideWorld) -> None:
     await shop.given(Account(email="ann@mail.example", password="of whoever came first"))
     assert refusal(await shop.log_in(), 409) == "address_taken"
-    assert (shop.book.opened, await shop.stored(OutsideLink)) == ([], [])
+    assert (await shop.opened(), await shop.stored(OutsideLink)) == ([], [])
 
 
 @pytest.mark.parametrize("verified", [False, None, "true", 1])
@@ -86,20 +80,66 @@ async def test_an_address_that_was_not_verified_joins_nothing(shop: OutsideWorld
     await shop.given(Account(email="ann@mail.example", verified_at=now))
     shop.provider.person["email_verified"] = verified
     assert refusal(await shop.log_in(), 409) == "address_taken"
-    assert shop.book.opened == []
+    assert await shop.opened() == []
 
 
 async def test_a_provider_that_is_not_trusted_for_addresses_joins_nothing(
-    provider: OutsideProvider, outgoing: LoopbackHttp, tmp_path: Path
+    provider: OutsideProvider, tmp_path: Path
 ) -> None:
-    async with outside_world(provider, outgoing, tmp_path, trust_email=False) as shop:
+    async with outside_world(provider, tmp_path, trust_email=False) as shop:
         now = shop.running.application.ports.clock.now()
         await shop.given(Account(email="ann@mail.example", verified_at=now))
         assert refusal(await shop.log_in(), 409) == "address_taken"
         provider.person["email"] = "other@mail.example"
+        assert refusal(await shop.log_in(), 403) == "address_unproven"
+        assert len(await shop.stored(Account)) == 1
+
+
+async def test_an_unproven_address_is_enough_where_addresses_are_not_confirmed(
+    provider: OutsideProvider, tmp_path: Path
+) -> None:
+    async with outside_world(provider, tmp_path, trust_email=False, verify_email=False) as shop:
         assert (await shop.log_in()).status_code == 200
-        made = next(one for one in await shop.stored(Account) if one.email == "other@mail.example")
+        (made,) = await shop.stored(Account)
         assert made.verified_at is None
+
+
+async def test_a_second_factor_is_asked_for_behind_the_provider(shop: OutsideWorld) -> None:
+    assert (await shop.log_in()).status_code == 200
+    (account,) = await shop.stored(Account)
+    now = shop.running.application.ports.clock.now()
+    await shop.given(SecondFactor(account_id=account.id, sealed="of no use here", confirmed_at=now))
+    answer = await shop.log_in()
+    assert (answer.status_code, answer.json()["needs"], answer.json()["session"]) == (200, "second_factor", None)
+    assert len(await shop.opened()) == 1
+
+
+async def test_a_service_that_requires_a_second_factor_has_one_set_up(
+    provider: OutsideProvider, tmp_path: Path
+) -> None:
+    async with outside_world(provider, tmp_path, second_factor="required") as shop:
+        answer = await shop.log_in()
+        assert (answer.status_code, answer.json()["needs"]) == (200, "second_factor_set_up")
+        wanted = {"challenge": answer.json()["challenge"]}
+        begun = await shop.running.http.post("/auth/second-factor", json=wanted)
+        assert begun.status_code == 200, begun.text
+        assert await shop.opened() == []
+
+
+async def test_the_session_of_a_log_in_is_one_of_the_services_own(shop: OutsideWorld) -> None:
+    session = (await shop.log_in()).json()["session"]
+    headers = {"authorization": f"Bearer {session['access_token']}"}
+    assert (await shop.running.http.get("/auth/session", headers=headers)).json()["roles"] == ["customer"]
+    again = await shop.running.http.post("/auth/refresh", json={"refresh_token": session["refresh_token"]})
+    assert again.status_code == 200
+    cookie = await shop.log_in(means="cookie")
+    assert cookie.headers["set-cookie"].startswith("session=")
+    assert cookie.json()["session"]["access_token"] is None
+
+
+async def test_what_a_provider_does_not_vouch_for_is_kept_on_record(shop: OutsideWorld) -> None:
+    await shop.log_in(code="made-up")
+    assert await shop.kinds() == ["outside.refused"]
 
 
 @pytest.mark.parametrize("email", [..., "", "no address", 5, "a@b", "ann@mail.example\nbcc: x@y.example"])
@@ -112,10 +152,8 @@ async def test_who_has_no_address_gets_no_account(shop: OutsideWorld, email: Any
     assert await shop.stored(Account) == []
 
 
-async def test_a_closed_service_makes_no_accounts(
-    provider: OutsideProvider, outgoing: LoopbackHttp, tmp_path: Path
-) -> None:
-    async with outside_world(provider, outgoing, tmp_path, sign_up="closed") as shop:
+async def test_a_closed_service_makes_no_accounts(provider: OutsideProvider, tmp_path: Path) -> None:
+    async with outside_world(provider, tmp_path, sign_up="closed") as shop:
         assert refusal(await shop.log_in(), 403) == "no_account"
         assert await shop.stored(Account) == []
 
@@ -124,7 +162,7 @@ async def test_a_locked_account_stays_out(shop: OutsideWorld) -> None:
     now = shop.running.application.ports.clock.now()
     await shop.given(Account(email="ann@mail.example", verified_at=now, locked_at=now))
     assert refusal(await shop.log_in(), 403) == "account_locked"
-    assert shop.book.opened == []
+    assert await shop.opened() == []
 
 
 @pytest.mark.parametrize(
@@ -144,7 +182,7 @@ async def test_a_locked_account_stays_out(shop: OutsideWorld) -> None:
 async def test_an_answer_that_is_not_of_this_log_in_is_refused(shop: OutsideWorld, changes: dict[str, Any]) -> None:
     answer = await shop.log_in(**changes)
     assert refusal(answer, 401) in ("state_refused", "outside_refused")
-    assert (shop.book.opened, await shop.stored(Account)) == ([], [])
+    assert (await shop.opened(), await shop.stored(Account)) == ([], [])
 
 
 async def test_the_answer_of_an_attackers_log_in_is_none_of_this_browsers(shop: OutsideWorld) -> None:
@@ -185,7 +223,7 @@ async def test_a_code_is_good_once(shop: OutsideWorld) -> None:
 async def test_an_id_token_that_cannot_be_believed_is_refused(shop: OutsideWorld, claims: dict[str, Any]) -> None:
     shop.provider.id_claims = claims
     assert refusal(await shop.log_in(), 401) == "outside_refused"
-    assert shop.book.opened == []
+    assert await shop.opened() == []
 
 
 async def test_an_id_token_that_the_provider_did_not_sign_is_refused(shop: OutsideWorld) -> None:
@@ -233,29 +271,26 @@ async def test_an_unknown_provider_is_not_found(shop: OutsideWorld) -> None:
 
 async def test_an_account_links_and_unlinks_who_it_is_elsewhere(shop: OutsideWorld) -> None:
     ann = await shop.given(Account(email="ann@home.example", password="a hash"))
-    back = await shop.back("begin-link", of(ann))
+    back = await shop.back("begin-link", ann.id)
     assert refusal(await shop.post("acme/log-in", back), 401) == "state_refused"
     assert refusal(await shop.post("acme/link", back), 401) == "credentials_missing"
     bob = await shop.given(Account(email="bob@home.example", password="a hash"))
-    assert refusal(await shop.post("acme/link", back, of(bob)), 401) == "state_refused"
-    assert (await shop.post("acme/link", back, of(ann))).status_code == 204
+    assert refusal(await shop.post("acme/link", back, bob.id), 401) == "state_refused"
+    assert (await shop.post("acme/link", back, ann.id)).status_code == 204
     assert (await shop.log_in()).status_code == 200
-    assert shop.book.opened[0][0] == ann.id
-    taken = await shop.post("acme/link", await shop.back("begin-link", of(bob)), of(bob))
+    assert (await shop.opened())[0][0] == ann.id
+    taken = await shop.post("acme/link", await shop.back("begin-link", bob.id), bob.id)
     assert refusal(taken, 409) == "linked_elsewhere"
-    assert (await shop.post("acme/link", await shop.back("begin-link", of(ann)), of(ann))).status_code == 204
+    assert (await shop.post("acme/link", await shop.back("begin-link", ann.id), ann.id)).status_code == 204
     await check_links(shop, ann, bob)
 
 
 async def check_links(shop: OutsideWorld, ann: Account, bob: Account) -> None:
-    def headers(account: Account) -> dict[str, str]:
-        return {"authorization": f"Bearer {shop.people.token(of(account))}"}
-
-    (listed,) = (await shop.running.http.get("/auth/outside-links", headers=headers(ann))).json()
+    (listed,) = (await shop.running.http.get("/auth/outside-links", headers=await shop.bearing(ann.id))).json()
     assert (listed["issuer"], listed["subject"]) == (shop.provider.issuer, "ann-there")
     path = f"/auth/outside-links/{listed['id']}"
-    assert (await shop.running.http.delete(path, headers=headers(bob))).status_code == 404
-    assert (await shop.running.http.delete(path, headers=headers(ann))).status_code == 204
+    assert (await shop.running.http.delete(path, headers=await shop.bearing(bob.id))).status_code == 404
+    assert (await shop.running.http.delete(path, headers=await shop.bearing(ann.id))).status_code == 204
     assert await shop.stored(OutsideLink) == []
 
 
@@ -263,13 +298,13 @@ async def test_the_last_way_in_stays(shop: OutsideWorld) -> None:
     await shop.log_in()
     (account,) = await shop.stored(Account)
     (link,) = await shop.stored(OutsideLink)
-    headers = {"authorization": f"Bearer {shop.people.token(of(account))}"}
+    headers = await shop.bearing(account.id)
     answer = await shop.running.http.delete(f"/auth/outside-links/{link.id}", headers=headers)
     assert refusal(answer, 409) == "last_way_in"
 
 
 async def test_only_accounts_link(shop: OutsideWorld) -> None:
-    machine = as_principal("machine")
+    machine = uuid4()
     back = await shop.back("begin-link", machine)
     assert refusal(await shop.post("acme/link", back, machine), 403) == "accounts_only"
 
@@ -281,9 +316,7 @@ async def test_the_secret_of_the_client_is_in_nothing_that_is_told(shop: Outside
     assert not any(SECRET in text for text in told)
 
 
-async def test_what_a_provider_needs_is_there_at_the_start(
-    provider: OutsideProvider, outgoing: LoopbackHttp, tmp_path: Path
-) -> None:
+async def test_what_a_provider_needs_is_there_at_the_start(provider: OutsideProvider, tmp_path: Path) -> None:
     from assembled import assembled
 
     def service(**changes: Any) -> Service:
@@ -291,9 +324,9 @@ async def test_what_a_provider_needs_is_there_at_the_start(
         return Service("shop", modules=[], identity=Identity(providers=[Provider("acme", **{**usual, **changes})]))
 
     with pytest.raises(SettingsRefused) as caught:
-        async with assembled(service(), tmp_path, "", known={HttpClient: outgoing}):
+        async with assembled(service(), tmp_path, ""):
             pass
     assert [fault.key for fault in caught.value.faults] == ["secrets.acme"]
     with pytest.raises(Refusal, match="issuer of the provider acme"):
-        async with assembled(service(issuer="http://id.example"), tmp_path, "", known={HttpClient: outgoing}):
+        async with assembled(service(issuer="http://id.example"), tmp_path, ""):
             pass
