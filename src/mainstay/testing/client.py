@@ -102,7 +102,7 @@ class Client:
             raise StartupFailed(self.bound.faults)
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
         self._backstage = Backstage(own, self.bound.plans, ports.clock, ports.ids, ports.sealer)
-        self._relay: Relay = self.bound.relay("test")
+        self._relay: Relay | None = None
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
 
@@ -113,6 +113,7 @@ class Client:
             store = self.bound.ports.store
             await store.start(self.bound.tables)
             stack.push_async_callback(store.stop)
+            self._relay = self.bound.relay("test")  # it listens on what the start has opened
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             await stack.enter_async_context(living(self._mounts, self.recorder))
@@ -232,16 +233,19 @@ class Client:
         A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
         come by the client's clock.
         """
-        before = self._relay.counters.delivered
+        relay = self._relay
+        if relay is None:
+            raise RuntimeError("the client is not open: async with Client(service) as client")
+        before = relay.counters.delivered
         for _ in range(_ROUNDS):
-            done = self._relay.counters.delivered
-            await self._relay.deliver()
+            done = relay.counters.delivered
+            await relay.deliver()
             unexpected = self.recorder.unexpected()
             if unexpected is not None and self.raise_errors:
                 raise unexpected
-            if self._relay.counters.delivered == done:
+            if relay.counters.delivered == done:
                 break
-        return self._relay.counters.delivered - before
+        return relay.counters.delivered - before
 
 
 def _with(service: Service, replace: Mapping[Any, Any]) -> Service:
