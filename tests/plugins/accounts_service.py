@@ -143,7 +143,7 @@ class Person:
     async def who(self, *roles: str, session: UUID | None = None) -> Principal:
         """Return this person as a caller that is logged in."""
         account = await self.row()
-        claims = {} if session is None else {"sid": str(session)}
+        claims: dict[str, Any] = {} if session is None else {"sid": str(session)}
         return as_principal(str(account.id), roles=roles, **claims)
 
     async def ask(self, method: str, path: str, json: Any = None, *roles: str) -> Answer:

@@ -185,11 +185,7 @@ class _Binder:
             status=operation.status,
             media=media_of(signature),
             index=index,
-            inline=not signature.of(Source.UPLOAD)  # files are let go of at the end of the call's task
-            and not any(r.outside or r.tasks or r.make is None for r in resolvers.values())
-            and not reaches_loop(operation.function)
-            and not self._loads
-            and (self._ports.store.capabilities.inline or not _may_touch_store(operation, resolvers)),
+            inline=not self._loads and self._ends_at_once(planned, resolvers),
             deadline=operation.deadline or DEADLINE,
             ports=self._ports,
             plans=self._plans,
@@ -216,6 +212,16 @@ class _Binder:
         if self._blueprint.service.case == "camel":
             bound.invoke = in_camel_case(bound.invoke)
         return bound
+
+    def _ends_at_once(self, planned: Planned, resolvers: Mapping[str, Resolver]) -> bool:
+        """Whether an operation is likely to end without waiting."""
+        operation = planned.operation
+        return (
+            not planned.signature.of(Source.UPLOAD)  # files are let go of at the end of the call's task
+            and not any(r.outside or r.tasks or r.make is None for r in resolvers.values())
+            and not reaches_loop(operation.function)
+            and (self._ports.store.capabilities.inline or not _may_touch_store(operation, resolvers))
+        )
 
     def _marks(self, operation: Operation, resolvers: Mapping[str, Resolver]) -> tuple[Before | None, After | None]:
         """Return what marks a message as taken, before the consumer runs or, where it reaches outside, behind it."""

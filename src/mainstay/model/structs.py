@@ -151,28 +151,24 @@ class ModelMeta(msgspec.StructMeta):
             relations.update(getattr(base, "__mainstay_relations__", {}))
         annotations = dict(namespace.get("__annotations__", {}))
         _check_typed(name, namespace, annotations)
-        options = options_of(
-            bases,
-            tenant=tenant,
-            soft_delete=soft_delete,
-            audit=audit,
-            append_only=append_only,
-            person=person,
-        )
+        said = {"soft_delete": soft_delete, "audit": audit, "append_only": append_only}
+        options = options_of(bases, tenant=tenant, person=person, **said)
         complete(options, specs, namespace, annotations, lambda a: _resolve(a, namespace["__module__"], namespace))
         for attribute, annotation in annotations.items():
             _declare(attribute, annotation, namespace, annotations, specs, relations)
         namespace["__annotations__"] = annotations
-        config = {"kw_only": True, "frozen": True, **config}
-        if unknown is not None:  # else as the base has it
-            config.setdefault("forbid_unknown_fields", unknown != "ignore")
-        cls: Any = super().__new__(mcls, name, bases, namespace, **config)
+        cls: Any = super().__new__(mcls, name, bases, namespace, **_configured(config, unknown))
         cls.__mainstay_fields__ = MappingProxyType(specs)
         cls.__mainstay_relations__ = MappingProxyType(relations)
         cls.__mainstay_options__ = options
         if rows is not None:
             cls.__mainstay_rows__ = rows
         return cls  # type: ignore[no-any-return]  # it was made by this metaclass
+
+
+def _configured(config: dict[str, Any], unknown: str | None) -> dict[str, Any]:
+    strict = {} if unknown is None else {"forbid_unknown_fields": unknown != "ignore"}  # None: as the base has it
+    return {"kw_only": True, "frozen": True, **strict, **config}
 
 
 def _check_typed(name: str, namespace: dict[str, Any], annotations: dict[str, Any]) -> None:

@@ -95,17 +95,7 @@ class Client:
         self.raise_errors = raise_errors
         self._people = KnownPeople()
         own = store or MemoryStore()
-        ports = Ports(
-            store=watched(own, self.recorder),
-            limiter=MemoryLimiter(self.clock),
-            clock=self.clock,
-            ids=ids or SequentialIds(),
-            entropy=SeededEntropy(),
-            sealer=ClearSealer(),
-            observer=self.recorder,
-            tokens=self._people,
-            cipher=fixed_cipher(),
-        )
+        ports = self._ports(own, ids)
         known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
         self.letters: MemoryMailer = MemoryMailer()
         tested = with_quick_accounts(_with(service, replace or {}), self.letters)
@@ -126,6 +116,19 @@ class Client:
         self._relay: Relay | None = None
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
+
+    def _ports(self, store: Store, ids: Ids | None) -> Ports:
+        return Ports(
+            store=watched(store, self.recorder),
+            limiter=MemoryLimiter(self.clock),
+            clock=self.clock,
+            ids=ids or SequentialIds(),
+            entropy=SeededEntropy(),
+            sealer=ClearSealer(),
+            observer=self.recorder,
+            tokens=self._people,
+            cipher=fixed_cipher(),
+        )
 
     async def __aenter__(self) -> Client:
         import httpx2
