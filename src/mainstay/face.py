@@ -40,6 +40,7 @@ from mainstay.model.problem import (
     Unauthenticated,
     Unavailable,
 )
+from mainstay.model.redirects import RedirectRefused, RedirectTargets
 from mainstay.model.service import Service
 from mainstay.model.structs import Dto, Entity, Event
 from mainstay.model.tenancy import tenancy
@@ -117,6 +118,8 @@ __all__ = [
     "RawBody",
     "RawForm",
     "ReadAhead",
+    "RedirectRefused",
+    "RedirectTargets",
     "Repository",
     "Secret",
     "SecurityEvent",
