@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from mainstay.adapters.outgoing.client import GuardedHttp
     from mainstay.app.identity_tokens import SessionParts
     from mainstay.ports.clock import Clock
+    from mainstay.ports.tokens import TokenVerifier
 
 RELAY_SECONDS = 5.0
 """How long the relay may take to end the delivery that it is at."""
@@ -238,20 +239,7 @@ def assemble(
     verifier = own_verifier(settings, credentials, clock)
     tokens = trusted_verifier(settings, verifier, at_hand, clock, observer, companions)
     identity = make_identity(service, settings, at_hand, clock=clock, observer=observer, others=tokens)
-    sessions = identity.sessions
-    ports = Ports(
-        store=watched_store(settings, clock, observer),
-        limiter=_limiter(settings, clock, place),
-        clock=clock,
-        ids=SystemIds(),
-        entropy=SystemEntropy(),
-        sealer=sealer,
-        observer=observer,
-        tokens=tokens if sessions is None else sessions.verifier,
-        cipher=field_cipher(settings),
-        recent=_recent(settings, clock, place),
-        held_seconds=HELD_SECONDS if settings.profile == "development" else None,
-    )
+    ports = _ports(settings, clock, place, sealer, observer, identity.tokens)
     bound = bind(
         with_accounts(service, settings, clock),
         ports if adapt is None else adapt(ports),
@@ -263,7 +251,26 @@ def assemble(
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)
-    return Application(settings, bound, place, http, renewal, sessions, [*companions, *identity.companions])
+    companions += identity.companions
+    return Application(settings, bound, place, http, renewal, identity.sessions, companions)
+
+
+def _ports(
+    settings: Settings, clock: Clock, place: Place, sealer: Sealer, observer: Observer, tokens: TokenVerifier | None
+) -> Ports:
+    return Ports(
+        store=watched_store(settings, clock, observer),
+        limiter=_limiter(settings, clock, place),
+        clock=clock,
+        ids=SystemIds(),
+        entropy=SystemEntropy(),
+        sealer=sealer,
+        observer=observer,
+        tokens=tokens,
+        cipher=field_cipher(settings),
+        recent=_recent(settings, clock, place),
+        held_seconds=HELD_SECONDS if settings.profile == "development" else None,
+    )
 
 
 def _check(bound: Bound, settings: Settings) -> None:
