@@ -141,6 +141,10 @@ def _keys(patient: Patient) -> Iterator[Finding]:
     if not settings.is_production and not made and not given:
         return  # they would be made: a doctor changes nothing
     credentials = resolve(settings)
+    if settings.auth.issuers:
+        yield Finding("keys", "fine", f"issuers: {', '.join(one.url for one in settings.auth.issuers)}")
+    if not credentials.keys and settings.auth.issuers:
+        return
     if not credentials.keys:
         remedy = "set MAINSTAY_AUTH_KEY, auth.issuer and auth.audience, unless nobody logs in"
         yield Finding("keys", "warning", "there is no key: no token can be verified", remedy)
