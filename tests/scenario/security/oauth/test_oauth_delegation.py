@@ -8,6 +8,7 @@ import pytest
 from oauth_world import ADMIN, ISSUER, PAGE, OAuthWorld, Parcel, bearing, make_shop, of_account
 
 from mainstay import Identity, Principal, role, signed
+from mainstay.app.authorising.subjects import allowed_by
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth.delegation import firsthand, narrowed
 from mainstay.identity.sessions.policies import has_session
@@ -123,6 +124,13 @@ def test_only_policies_without_a_scope_are_narrowed() -> None:
         assert repr(narrowed(policy)) == f"({policy!r} & firsthand)"
     assert firsthand.reduce(Principal.anonymous) == anyone.reduce(Principal.anonymous)
     assert Identity().narrowed(authenticated) is authenticated
+
+
+async def test_what_is_explained_is_what_counts(world: OAuthWorld) -> None:
+    bound = world.client.bound
+    explained = {one.name: repr(allowed_by(bound, one)) for one in bound.operations}
+    assert explained["list_parcels"] == "(authenticated & firsthand)"
+    assert explained["list_parcels_for_clients"] == "scope('orders:read')"
 
 
 async def test_the_document_says_where_everything_is(world: OAuthWorld) -> None:
