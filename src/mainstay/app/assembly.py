@@ -239,9 +239,7 @@ def assemble(
     verifier = own_verifier(settings, credentials, clock)
     tokens = trusted_verifier(settings, verifier, at_hand, clock, observer, companions)
     identity = make_identity(service, settings, at_hand, clock=clock, observer=observer, others=tokens)
-    sessions = identity.sessions
-    judge = tokens if sessions is None else sessions.verifier
-    ports = _ports(settings, clock, observer, place, sealer, judge)
+    ports = _ports(settings, clock, observer, place, sealer, identity.tokens)
     bound = bind(
         with_accounts(service, settings, clock),
         ports if adapt is None else adapt(ports),
@@ -253,7 +251,8 @@ def assemble(
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)
-    return Application(settings, bound, place, http, renewal, sessions, [*companions, *identity.companions])
+    companions += identity.companions
+    return Application(settings, bound, place, http, renewal, identity.sessions, companions)
 
 
 def _ports(

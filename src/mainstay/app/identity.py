@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 class IdentityParts(msgspec.Struct, frozen=True):
-    """The parts: ``known`` is how use cases get theirs, ``companions`` live beside the application."""
+    """The parts: ``tokens`` tells who calls, ``known`` is how use cases get theirs, ``companions`` live beside all."""
 
+    tokens: TokenVerifier | None
     sessions: SessionParts | None = None
     known: Mapping[Any, Resolver] = {}
     companions: tuple[Companion, ...] = ()
@@ -37,14 +38,14 @@ def make_identity(
     observer: Observer,
     others: TokenVerifier | None,
 ) -> IdentityParts:
-    """Return the parts of a service with identity; none for one without, which pays nothing.
+    """Return the parts of a service with identity; nothing but ``others`` for one without, which pays nothing.
 
     ``at_hand`` is what use cases have beside them, ``others`` what verifies the tokens of others. Raises
     ``SettingsRefused`` for what is not said in the settings, ``Refusal`` for what is missing.
     """
     identity = service.identity
     if not isinstance(identity, Identity):
-        return IdentityParts()
+        return IdentityParts(others)
     from mainstay.app.identity_tokens import SessionParts
 
     sessions = SessionParts(identity, service, settings, clock=clock, observer=observer, others=others)
@@ -54,4 +55,4 @@ def make_identity(
         from mainstay.app.identity_oauth import oauth_dependencies
 
         known |= oauth_dependencies(identity, settings, at_hand, sessions.rules, clock, observer, companions)
-    return IdentityParts(sessions, known, tuple(companions))
+    return IdentityParts(sessions.verifier, sessions, known, tuple(companions))

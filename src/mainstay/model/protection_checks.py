@@ -7,7 +7,7 @@ from typing import Any
 
 from mainstay.model.blueprint import Blueprint, resolve_shape
 from mainstay.model.conditions import fields as condition_fields
-from mainstay.model.policy import Owner, Policy, Where
+from mainstay.model.policy import Owner, Policy, Prepared, Where
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.structs import Entity
 
@@ -66,6 +66,8 @@ def encrypted_in(policy: Policy, shape: Shape) -> list[str]:
             named.append(part.field)
         elif isinstance(part, Where):
             named.extend(_looked_at(part))
+        elif isinstance(part, Prepared):  # from a file of policies
+            named.extend(condition_fields(part.condition))
     return [name for name in dict.fromkeys(named) if _is_encrypted(shape, name)]
 
 

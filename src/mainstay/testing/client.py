@@ -51,6 +51,8 @@ from mainstay.testing.recorder import Recorder
 if TYPE_CHECKING:
     import httpx2
 
+    from mainstay.ports.tokens import TokenVerifier
+
 E = TypeVar("E", bound=Entity)
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
@@ -95,7 +97,6 @@ class Client:
         self.raise_errors = raise_errors
         self._people = KnownPeople()
         own = store or MemoryStore()
-        ports = self._ports(own, ids)
         known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
         self.letters: MemoryMailer = MemoryMailer()
         tested = with_quick_accounts(_with(service, replace or {}), self.letters)
@@ -104,8 +105,7 @@ class Client:
             service, settings, known, clock=self.clock, observer=self.recorder, others=self._people
         )
         self._sessions = identity.sessions
-        if self._sessions is not None:
-            ports = msgspec.structs.replace(ports, tokens=self._sessions.verifier)
+        ports = _ports(own, self.clock, ids or SequentialIds(), self.recorder, identity.tokens)
         self.bound: Bound = bind(tested, ports, known={**identity.known, **known}, secrets=secrets)
         note_mounts(self.bound)
         if self.bound.faults:
@@ -116,19 +116,6 @@ class Client:
         self._relay: Relay | None = None
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
-
-    def _ports(self, store: Store, ids: Ids | None) -> Ports:
-        return Ports(
-            store=watched(store, self.recorder),
-            limiter=MemoryLimiter(self.clock),
-            clock=self.clock,
-            ids=ids or SequentialIds(),
-            entropy=SeededEntropy(),
-            sealer=ClearSealer(),
-            observer=self.recorder,
-            tokens=self._people,
-            cipher=fixed_cipher(),
-        )
 
     async def __aenter__(self) -> Client:
         import httpx2
@@ -279,6 +266,20 @@ class Client:
             if relay.counters.delivered == done:
                 break
         return relay.counters.delivered - before
+
+
+def _ports(store: Store, clock: FixedClock, ids: Ids, recorder: Recorder, tokens: TokenVerifier | None) -> Ports:
+    return Ports(
+        store=watched(store, recorder),
+        limiter=MemoryLimiter(clock),
+        clock=clock,
+        ids=ids,
+        entropy=SeededEntropy(),
+        sealer=ClearSealer(),
+        observer=recorder,
+        tokens=tokens,
+        cipher=fixed_cipher(),
+    )
 
 
 def _with(service: Service, replace: Mapping[Any, Any]) -> Service:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
-from identity_processes import PATIENCE, Processes, Wired, bearing, seconds_until
+from identity_processes import PATIENCE, Heard, Processes, Wired, bearing, seconds_until
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
@@ -41,10 +41,15 @@ class Browser:
         named = [word for role in roles for word in ("--role", role)]
         made = processes.mainstay("accounts", "create", email, *named, "--password-stdin", stdin=f"{PASSWORD}\n")
         assert made.returncode == 0, made.stderr
+        self.email = email
         self._wire = wire
         heard = wire.ask("POST", "/auth/log-in", {"email": email, "password": PASSWORD, "means": "cookie"})
         assert heard.status == 200, heard.body
         self._cookie = heard.cookie
+
+    def heard(self, wire: Wired) -> Heard:
+        """Return what a worker answers this person."""
+        return wire.ask("GET", "/parcels", cookie=self._cookie)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         heard = self._wire.ask(method, path, body, cookie=self._cookie, sec_fetch_site="same-origin")
@@ -111,6 +116,7 @@ def test_a_client_logs_in_lives_through_a_rotation_and_is_revoked(processes: Pro
     events = boss.ask("GET", "/auth/security-events?limit=100")["items"]
     kinds = [one["kind"] for one in events if one["kind"].startswith("oauth.")]
     assert kinds == ["oauth.client_created", "oauth.consent", "oauth.grant_ended"]
+    check_locked(processes, wires, ann)
 
 
 def check_reach(wires: list[Wired], token: str) -> None:
@@ -139,6 +145,15 @@ def check_keys(wires: list[Wired], before: dict[str, Any], after: dict[str, Any]
         keys = KeySet.import_key_set(wire.ask("GET", "/auth/oauth/jwks").body)
         claims = jwt.decode(before["id_token"], keys, algorithms=["ES256"]).claims
         assert (claims["aud"], claims["nonce"]) == (client, "n-1")
+
+
+def check_locked(processes: Processes, wires: list[Wired], person: Browser) -> None:
+    """See that who is locked out at the command line is out on each worker."""
+    done = processes.mainstay("accounts", "lock", person.email, "--reason", "lost a phone")
+    assert done.returncode == 0, done.stderr
+    since = time.monotonic()
+    for wire in wires:
+        assert seconds_until(lambda w=wire: person.heard(w), 401, since) < AT_ONCE
 
 
 def check_ended(wires: list[Wired], tokens: list[str]) -> None:

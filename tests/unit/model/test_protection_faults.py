@@ -27,6 +27,8 @@ from mainstay import (
     where,
 )
 from mainstay.model.checks import check_service
+from mainstay.model.policy import Prepared
+from mainstay.model.predicates import condition_of
 
 HIDDEN: Any = field(default="", encrypted=True)
 
@@ -77,6 +79,10 @@ class Filtered(Entity, rows=where(lambda row, who: row.region == who.claims["reg
     region: str = field(encrypted=True)
 
 
+class Prescribed(Entity, rows=Prepared(condition_of(lambda row, who: row.region == who.subject), "cedar")):
+    region: str = field(encrypted=True)
+
+
 class Masked(Entity):
     region: str = field(encrypted=True)
     name: str = field(read=where(lambda row, who: row.region == who.subject))
@@ -105,6 +111,7 @@ class Basket(Entity):
         (Labelled, "Labelled.card: the label of an encrypted field is printable text"),
         (Owned, "Owned rows=: it looks at owner_id, which is encrypted"),
         (Filtered, "Filtered rows=: it looks at region, which is encrypted"),
+        (Prescribed, "Prescribed rows=: it looks at region, which is encrypted"),
         (Masked, "Masked.name: it looks at region, which is encrypted"),
         (Tenants, "Tenants tenant=: org is encrypted"),
         (Basket, "Basket.items: Item.basket_id is encrypted: the rows of the relation could not be found"),

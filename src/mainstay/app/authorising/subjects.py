@@ -17,8 +17,11 @@ from mainstay.ports.unit_of_work import EntityPlan
 
 
 def allowed_by(bound: Bound, operation: BoundOperation) -> Policy:
-    """Return the policy of an operation, prepared."""
+    """Return the policy of an operation as it counts: prepared, and narrowed where clients act for accounts."""
     declared: Policy = anyone if operation.operation.allow is None else operation.operation.allow
+    identity = bound.service.identity
+    if identity is not None:
+        declared = identity.narrowed(declared)
     resource = operation.operation.resource
     return prepare(declared, {} if resource is None else bound.blueprint.shapes.of(resource.entity).types)
 

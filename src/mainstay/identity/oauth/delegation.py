@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from mainstay.identity.sessions.issuing import DELEGATED
 from mainstay.model.operation import SelfAuthenticated, Signed
 from mainstay.model.policy import CallPolicy, Policy, Scope
 from mainstay.model.principal import Principal
-
-DELEGATED = "delegated"
-"""The claim of a token that a client was given to act for an account."""
 
 
 class Firsthand(CallPolicy, frozen=True):

@@ -8,14 +8,13 @@ from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from mainstay.identity.accounts.entities import Account
-from mainstay.identity.oauth.delegation import DELEGATED
 from mainstay.identity.oauth.entities import AuthorizationCode, ClientGrant, RefreshToken, RegisteredClient
 from mainstay.identity.oauth.opaque import digest_of, new_secret
 from mainstay.identity.oauth.problems import InvalidGrant
 from mainstay.identity.oauth.requests import OFFLINE, Addressed, AuthorizationRequest
 from mainstay.identity.oauth.rules import OAuthRules
 from mainstay.identity.sessions.aftermath import Aftermath
-from mainstay.identity.sessions.issuing import AccessTokens
+from mainstay.identity.sessions.issuing import DELEGATED, AccessTokens
 from mainstay.identity.sessions.keys import SigningKeys
 from mainstay.identity.sessions.records import rows_of
 from mainstay.model.conditions import lt

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 
 from mainstay.identity.accounts.entities import Account
-from mainstay.identity.oauth.delegation import DELEGATED
 from mainstay.identity.oauth.entities import CODE, MACHINE, REFRESH, ClientGrant, RegisteredClient
 from mainstay.identity.oauth.forms import client_of, fields_of
 from mainstay.identity.oauth.granting import Grants, TokenAnswer
@@ -26,6 +25,7 @@ from mainstay.identity.oauth.problems import (
 )
 from mainstay.identity.oauth.requests import client_with, scopes_of
 from mainstay.identity.oauth.rules import OAuthRules
+from mainstay.identity.sessions.issuing import DELEGATED
 from mainstay.identity.sessions.verifier import IdentityVerifier
 from mainstay.model.fields import field, header
 from mainstay.model.inputs import RawForm

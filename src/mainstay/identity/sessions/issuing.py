@@ -15,6 +15,9 @@ from mainstay.ports.unit_of_work import UnitOfWork
 EPOCH_CLAIM = "ep"
 """The claim with the number of the subject's epoch."""
 
+DELEGATED = "delegated"
+"""The claim of a token with which a client, who is its ``client_id``, acts for the account that is its subject."""
+
 
 class AccessTokens:
     """Signs access tokens that this service's own verifier takes."""

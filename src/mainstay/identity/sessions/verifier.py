@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from mainstay.identity.sessions.credentials import CredentialRows, Found
-from mainstay.identity.sessions.issuing import EPOCH_CLAIM
+from mainstay.identity.sessions.issuing import DELEGATED, EPOCH_CLAIM
 from mainstay.identity.sessions.keys import KnownKey, SigningKeys
 from mainstay.identity.sessions.opaque import API_KEY_MARK
 from mainstay.identity.sessions.problems import ApiKeyRefused, TokenRevoked
@@ -257,7 +257,14 @@ def _principal(claims: Mapping[str, Any], subject: UUID) -> Principal:
         scopes=frozenset(claims.get("scope", "").split()),
         tenant=claims.get("tenant"),
         claims=MappingProxyType(dict(claims)),
+        actor=_client(claims) if claims.get(DELEGATED) is True else None,
     )
+
+
+def _client(claims: Mapping[str, Any]) -> Principal:
+    """Return the client that acts for an account."""
+    client = _uuid(claims, "client_id")
+    return Principal(id=client, subject=str(client), scopes=frozenset(claims.get("scope", "").split()))
 
 
 def _uuid(claims: Mapping[str, Any], name: str) -> UUID:

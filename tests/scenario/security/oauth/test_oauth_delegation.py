@@ -8,9 +8,11 @@ import pytest
 from oauth_world import ADMIN, ISSUER, PAGE, OAuthWorld, Parcel, bearing, make_shop, of_account
 
 from mainstay import Identity, Principal, role, signed
+from mainstay.app.authorising.subjects import allowed_by
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.oauth.delegation import firsthand, narrowed
 from mainstay.identity.sessions.policies import has_session
+from mainstay.model.call_policies import delegated as delegated_calls
 from mainstay.model.operation import self_authenticated
 from mainstay.model.policy import anyone, authenticated, scope
 from mainstay.testing import Client, FixedClock
@@ -53,6 +55,20 @@ async def test_the_token_of_a_client_is_of_no_session(world: OAuthWorld) -> None
     who = await world.whom(await delegated(world, "openid"))
     assert who is not None
     assert not has_session(who)
+
+
+async def test_a_client_is_known_as_who_acts_for_the_account(world: OAuthWorld) -> None:
+    client, ann = await world.register(), await world.account()
+    who = await world.whom((await world.tokens(client, ann))["access_token"])
+    assert who is not None
+    assert who.actor is not None
+    assert (who.id, str(who.actor.id)) == (ann.id, client.id)
+    assert delegated_calls.reduce(who) == anyone.reduce(who)
+    machine = await world.register(grants=["client_credentials"], redirect_uris=[], scopes=["orders:read"])
+    token = (await world.form("token", {"grant_type": "client_credentials"}, machine)).json["access_token"]
+    itself = await world.whom(token)
+    assert itself is not None
+    assert itself.actor is None
 
 
 async def test_a_scope_that_was_not_given_opens_nothing(world: OAuthWorld) -> None:
@@ -108,6 +124,13 @@ def test_only_policies_without_a_scope_are_narrowed() -> None:
         assert repr(narrowed(policy)) == f"({policy!r} & firsthand)"
     assert firsthand.reduce(Principal.anonymous) == anyone.reduce(Principal.anonymous)
     assert Identity().narrowed(authenticated) is authenticated
+
+
+async def test_what_is_explained_is_what_counts(world: OAuthWorld) -> None:
+    bound = world.client.bound
+    explained = {one.name: repr(allowed_by(bound, one)) for one in bound.operations}
+    assert explained["list_parcels"] == "(authenticated & firsthand)"
+    assert explained["list_parcels_for_clients"] == "scope('orders:read')"
 
 
 async def test_the_document_says_where_everything_is(world: OAuthWorld) -> None:
