@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from accounts_service import ADMIN, ANN, BOB, PASSWORD, NotedSessions, Person, signed_up
 
-from mainstay.identity.accounts.entities import RoleGrant
+from mainstay.identity.accounts.entities import Account, RoleGrant
 from mainstay.ports.security_log import SecurityRecord
 from mainstay.testing import Client, as_principal
 
@@ -38,6 +38,15 @@ async def test_nobody_else_administers(client: Client, who: object, method: str,
     ann = await signed_up(client)
     answer = await client.request(method, path.replace("{id}", str((await ann.row()).id)), who=who)  # type: ignore[arg-type]
     assert answer.status == (401 if who is None else 403)
+
+
+async def test_there_is_no_account_before_somebody_makes_one(client: Client) -> None:
+    assert await client.stored(Account) == []
+    for name in ("admin", "root", "sa", "test"):
+        for password in (name, "password", "changeit"):
+            answer = await Person(client, f"{name}@shop.example").log_in(password)
+            assert answer.status in (401, 429)
+    assert await client.stored(RoleGrant) == []
 
 
 async def test_accounts_are_listed_without_what_is_secret(client: Client) -> None:

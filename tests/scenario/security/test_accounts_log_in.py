@@ -127,6 +127,21 @@ async def test_a_password_is_the_same_however_its_letters_are_composed(client: C
     assert (await ann.log_in(parts)).status == 200
 
 
+async def test_a_long_password_counts_to_its_last_letter(client: Client) -> None:
+    long = "a wet lantern hums " * 13 + "at night!"
+    assert len(long) == 256
+    ann = await signed_up(client, password=long)
+    for other in (long[:-1], long[:-1] + "?", long.upper(), long[:72]):
+        assert (await ann.log_in(other)).status == 401
+    assert (await ann.log_in()).status == 200
+
+
+async def test_no_password_ends_by_its_age(client: Client) -> None:
+    ann = await signed_up(client)
+    client.clock.advance(5 * 365 * 86_400)
+    assert (await ann.log_in()).json["session"] is not None
+
+
 async def test_guessing_from_one_address_ends_soon(client: Client) -> None:
     ann = await signed_up(client)
     tried = [(await ann.log_in(f"guess number {n}")).status for n in range(12)]

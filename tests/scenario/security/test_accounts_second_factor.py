@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -182,6 +183,23 @@ async def test_new_recovery_codes_take_the_place_of_those_before(client: Client)
     assert not set(new) & set(codes)
     assert (await second_step(client, await challenged(ann), codes[0])).status == 401
     assert (await second_step(client, await challenged(ann), new[0])).status == 200
+
+
+async def test_a_recovery_code_has_120_bits(client: Client) -> None:
+    _, _, codes = await with_factor(client)
+    assert all(re.fullmatch(r"[a-z2-7]{6}(-[a-z2-7]{6}){3}", code) for code in codes)
+
+
+async def test_a_new_password_leaves_it_where_it_was(client: Client, sessions: NotedSessions) -> None:
+    ann, secret, _ = await with_factor(client)
+    await client.post("/auth/password/forgotten", json={"email": ANN})
+    await client.deliver()
+    wanted = {"code": ann.code(), "password": OTHER_PASSWORD}
+    assert (await client.post("/auth/password/reset", json=wanted)).status == 204
+    assert sessions.opened == []
+    answer = await ann.log_in(OTHER_PASSWORD)
+    assert (answer.json["needs"], answer.json["session"]) == ("second_factor", None)
+    assert (await second_step(client, answer.json["challenge"], ann.code_now(secret))).status == 200
 
 
 async def test_it_is_removed_with_the_password_and_a_code(client: Client, sessions: NotedSessions) -> None:
