@@ -38,6 +38,7 @@ BACK = "https://client.example/back"
 AUDIENCE = "shop"
 ADMIN = as_principal("boss", roles="admin")
 VERIFIER = "a-verifier-of-at-least-forty-three-characters-it-is"
+GRANT_SECONDS = 240_000
 SCOPES = {"orders:read": "See your orders", "orders:write": "Order for you"}
 
 
@@ -67,7 +68,7 @@ async def list_parcels_of_nobody(find: Find[Parcel], parcels: Repository[Parcel]
 def make_shop(*, case: Any = "snake", path: str = "/auth") -> Service:
     fresh = Module("parcels")
     fresh.operations.extend(store.operations)
-    server = AuthorizationServer(scopes=SCOPES, refresh_seconds=3600)
+    server = AuthorizationServer(scopes=SCOPES, refresh_seconds=3600, grant_seconds=GRANT_SECONDS)
     return Service("shop", modules=[fresh], identity=Identity(path=path, server=server), case=case)
 
 

@@ -74,6 +74,7 @@ def rules_of(identity: Identity, server: AuthorizationServer, settings: Settings
         code_seconds=server.code_seconds,
         access_seconds=identity.access_seconds,
         refresh_seconds=server.refresh_seconds,
+        grant_seconds=server.grant_seconds,
     )
 
 

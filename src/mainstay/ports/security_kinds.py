@@ -30,7 +30,6 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "role.granted": "an account was given a role",
         "role.revoked": "a role was taken from an account",
         "session.opened": "a session was opened",
-        "session.refreshed": "a session was given a new access token",
         "session.ended": "a session ended",
         "session.ended_all": "all sessions of an account ended",
         "session.refresh_reused": "a spent refresh token was used again: its session was ended",

@@ -10,6 +10,7 @@ from logged_in import bearer, logged_in, make_service, signed_up
 
 from mainstay.identity.sessions import opaque
 from mainstay.identity.sessions.entities import ApiKey
+from mainstay.ports.security_log import SecurityRecord
 from mainstay.testing import Client
 
 
@@ -156,6 +157,20 @@ async def test_the_use_of_a_key_is_noted_to_the_minute(client: Client) -> None:
     (stored,) = await client.stored(ApiKey)
     assert stored.used_at == client.clock.now()
     assert await status(client, key) == 200
+
+
+async def test_each_hour_in_which_a_key_is_used_stands_in_the_record(client: Client) -> None:
+    key = await made(client)
+    parts = client._sessions
+    assert parts is not None
+    for minutes, uses in ((5, 1), (5, 1), (60, 2)):
+        client.clock.advance(minutes * 60)
+        assert await status(client, key["key"]) == 200
+        await parts.uses.write(parts._opened)
+        noted = await client.stored(SecurityRecord, kind="api_key.used")
+        assert len(noted) == uses
+    (stored,) = await client.stored(ApiKey)
+    assert {(one.actor, one.facts["key"]) for one in noted} == {(stored.account_id, key["id"])}
 
 
 async def test_an_account_has_a_bounded_number_of_keys(client: Client) -> None:

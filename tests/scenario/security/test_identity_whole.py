@@ -13,7 +13,10 @@ from logged_in import bearer, cookie_of
 from mainstay import Identity, Module, Principal, Service, authenticated, role
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.adapters.sql.sqlite_store import SqliteStore
-from mainstay.identity.accounts.entities import RoleGrant
+from mainstay.app.privacy.erasing import erase
+from mainstay.app.privacy.exporting import export
+from mainstay.identity.accounts.entities import Account, RoleGrant
+from mainstay.identity.sessions.entities import Session
 from mainstay.ports.store import Store
 from mainstay.testing import Client, FixedClock
 
@@ -130,3 +133,24 @@ async def test_what_happened_stands_in_the_record_and_cannot_be_taken_out(client
     for method in ("DELETE", "PATCH", "PUT"):
         path = f"/auth/security-events/{events.json['items'][0]['id']}"
         assert (await client.request(method, path, json={}, headers=boss)).status in (404, 405)
+
+
+async def test_a_person_that_is_erased_has_no_account_and_no_session_left(client: Client) -> None:
+    ann, bob = await signed_up(client), await signed_up(client, BOB)
+    session, account = await session_of(ann), await ann.row()
+    others = await session_of(bob)
+    told = await export(client.bound, account.id)
+    assert ANN in str(told)
+    await client.deliver()
+    done = await erase(client.bound, account.id)
+    assert done.waiting == 0
+    assert await client.stored(Account, email=ANN) == []
+    assert await client.stored(Session, account_id=account.id) == []
+    kept = {each.entity: (each.rows, each.reason) for each in done.entities if each.erase == "keep"}
+    rows, reason = kept["identity.SecurityRecord"]
+    assert rows > 0
+    assert "kept whole" in reason
+    assert (await client.post("/auth/refresh", json={"refresh_token": session["refresh_token"]})).status == 401
+    client.clock.advance(1)
+    assert (await client.get("/me", headers=bearer(session["access_token"]))).status == 401
+    assert (await client.get("/me", headers=bearer(others["access_token"]))).status == 200

@@ -22,6 +22,7 @@ from mainstay.ports.auditing import AuditRow
 from mainstay.ports.blobs import Blobs
 from mainstay.ports.observer import Notice
 from mainstay.ports.security_log import SecurityEvent, SecurityLog
+from mainstay.ports.unit_of_work import UnitOfWork
 
 AT_ONCE = 1000
 """So many rows are changed in one transaction at most; of a person with more of them, several follow each other."""
@@ -84,6 +85,7 @@ async def _round(bound: Bound, person: UUID, claimed: Sequence[Claim], blobs: Bl
         try:
             if not dry_run:
                 await done.carry_out(unit, blobs)
+                await _end_credentials(bound, unit, person)
                 await unit.commit()
         except (SerializationConflict, StaleVersion, NotFound):
             if not left:
@@ -98,6 +100,14 @@ async def _round(bound: Bound, person: UUID, claimed: Sequence[Claim], blobs: Bl
         finally:
             await unit.rollback()
     raise AssertionError("unreachable")
+
+
+async def _end_credentials(bound: Bound, unit: UnitOfWork, person: UUID) -> None:
+    """Have what the person can call with hold no more: a token needs no row to be believed."""
+    if bound.service.identity is not None:
+        from mainstay.identity.sessions.epochs import raise_epoch
+
+        await raise_epoch(unit, person)
 
 
 async def _looked(bound: Bound, person: UUID, claimed: Sequence[Claim], limit: float) -> Round:

@@ -25,12 +25,14 @@ class AuthorizationServer:
     ``scopes`` are what clients may ask for beside those of OpenID Connect, each with words for the person who is asked
     (``{"orders:read": "See your orders"}``). A client acts for an account within them only: it may call what a policy
     with one of its scopes allows, and nothing else, whatever the account itself may do. Times are in seconds:
-    ``code_seconds`` of an authorization code, ``refresh_seconds`` of a refresh token that is not used.
+    ``code_seconds`` of an authorization code, ``refresh_seconds`` of a refresh token that is not used, and
+    ``grant_seconds`` of what one authorization gives, however much it is used.
     """
 
     scopes: Mapping[str, str] = field(default_factory=dict)
     code_seconds: int = 60
     refresh_seconds: int = 14 * 86_400
+    grant_seconds: int = 180 * 86_400
 
     def __post_init__(self) -> None:
         for name, text in self.scopes.items():
@@ -38,6 +40,8 @@ class AuthorizationServer:
                 raise ValueError(f"AuthorizationServer: the scope {name!r} is no scope of RFC 6749, or has no words")
         if not 10 <= self.code_seconds <= 600 or not 60 <= self.refresh_seconds <= 365 * 86_400:
             raise ValueError("AuthorizationServer: code_seconds is 10 to 600, refresh_seconds a minute to a year")
+        if not self.refresh_seconds <= self.grant_seconds <= 3650 * 86_400:
+            raise ValueError("AuthorizationServer: grant_seconds is refresh_seconds at least, and ten years at most")
 
     def all_scopes(self) -> dict[str, str]:
         """Return every scope with its words."""

@@ -197,7 +197,9 @@ class Grants:
 
     async def _refresh(self, grant: ClientGrant) -> str:
         text = new_secret(self._ids)
-        expires = self._now + timedelta(seconds=self._rules.refresh_seconds)
+        rules = self._rules
+        unused = self._now + timedelta(seconds=rules.refresh_seconds)
+        expires = min(unused, grant.created_at + timedelta(seconds=rules.grant_seconds))
         await self._many(RefreshToken).delete(grant_id=grant.id, expires_at=lt(self._now - KEPT))
         await self._rows(RefreshToken).add(RefreshToken(digest=digest_of(text), grant_id=grant.id, expires_at=expires))
         return text

@@ -23,6 +23,7 @@ class OAuthRules(msgspec.Struct, frozen=True, kw_only=True):
     code_seconds: int = 60
     access_seconds: int = 600
     refresh_seconds: int = 14 * 86_400
+    grant_seconds: int = 180 * 86_400
 
     def url(self, place: str) -> str:
         """Return the URL of a door."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
+from uuid import UUID
 
 from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.inputs import Sort
@@ -11,6 +12,7 @@ from mainstay.model.problem import SerializationConflict, StaleVersion, UniqueCo
 from mainstay.model.structs import Entity
 from mainstay.ports.repository import Repository
 from mainstay.ports.rows import Query
+from mainstay.ports.security_log import SecurityEvent, SecurityRecord
 from mainstay.ports.unit_of_work import Frame, UnitOfWork
 
 E = TypeVar("E", bound=Entity)
@@ -62,6 +64,15 @@ class Records:
                 raise
             await self.frame.clock.sleep(0.01 * 2**attempt)
         raise AssertionError("unreachable")
+
+
+async def record(unit: UnitOfWork, kind: str, account: UUID | None = None, **facts: str) -> None:
+    """Add to the record of what concerns security, beside calls: by an account, or by the service itself."""
+    event = SecurityEvent(kind=kind, subject=account, actor=account or unit.frame.who.id, facts=facts)
+    row = SecurityRecord(
+        kind=event.kind, outcome=event.outcome, subject=event.subject, actor=event.actor, facts=dict(facts)
+    )
+    await rows_of(unit, SecurityRecord).add(row)
 
 
 def rows_of(unit: UnitOfWork, entity: type[E]) -> Repository[E]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mainstay.identity.sessions.credentials import Found
 from mainstay.identity.sessions.entities import ApiKey, Session
-from mainstay.identity.sessions.records import Records
+from mainstay.identity.sessions.records import Records, record, rows_of
 from mainstay.model.conditions import Among
 from mainstay.ports.clock import Clock
 from mainstay.ports.rows import Change
@@ -47,6 +47,14 @@ class Uses:
 async def _write(
     entity: type[Session] | type[ApiKey], ids: tuple[UUID, ...], moment: datetime, unit: UnitOfWork
 ) -> None:
-    """Set one moment for all: they were used within the minute before it."""
+    """Set one moment for all: they were used within the minute before it.
+
+    That a key was used stands in the record of what concerns security too, once for each hour in which it was.
+    """
+    if entity is ApiKey:
+        hour = moment.replace(minute=0, second=0, microsecond=0)
+        async for key in rows_of(unit, ApiKey).stream(Among("id", ids)):
+            if key.used_at is None or key.used_at < hour:
+                await record(unit, "api_key.used", key.account_id, key=str(key.id))
     changes = {"used_at": moment, "updated_at": moment}
     await unit.transaction().rows(entity).apply(Change(where=Among("id", ids), changes=changes))

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from oauth_world import ADMIN, AUDIENCE, BACK, ISSUER, VERIFIER, OAuthWorld, Registered, refused
+from oauth_world import ADMIN, AUDIENCE, BACK, GRANT_SECONDS, ISSUER, VERIFIER, OAuthWorld, Registered, refused
 
 from mainstay.identity.oauth.entities import AuthorizationCode, RefreshToken, RegisteredClient
 
@@ -164,6 +164,16 @@ async def test_a_refresh_token_ends_where_it_is_not_used(world: OAuthWorld) -> N
     client, ann = await world.register(), await world.account()
     token = (await world.tokens(client, ann))["refresh_token"]
     world.client.clock.advance(3600)
+    assert refused(await world.refresh(client, token)) == "invalid_grant"
+
+
+async def test_what_an_authorization_gives_ends_however_much_it_is_used(world: OAuthWorld) -> None:
+    client, ann = await world.register(), await world.account()
+    token = (await world.tokens(client, ann))["refresh_token"]
+    for _ in range(GRANT_SECONDS // 3000 - 1):
+        world.client.clock.advance(3000)
+        token = (await world.refresh(client, token)).json["refresh_token"]
+    world.client.clock.advance(3000)
     assert refused(await world.refresh(client, token)) == "invalid_grant"
 
 

@@ -21,6 +21,7 @@ GOOD: dict[str, Any] = {"issuer": "https://id.example", "client_id": "shop", "re
         {"code_seconds": 5},
         {"code_seconds": 601},
         {"refresh_seconds": 59},
+        {"grant_seconds": 14 * 86_400 - 1},
     ],
 )
 def test_a_server_that_makes_no_sense_is_refused(changes: dict[str, Any]) -> None:
