@@ -1,4 +1,4 @@
-"""A service with accounts, and notes that its people keep. It is copied into a folder of its own and served from there."""
+"""A service with accounts, and notes that its people keep. It is copied into a folder of its own and served there."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ HASHED_ON_THE_LOOP: Patch = (
 
 
 def test_log_ins_at_once_are_not_noticed_by_others() -> None:
-    code, told = drill("log_ins", "--count", "3", *CROWDED)
+    code, told = drill("log_ins", "--count", "3", "--crowd", "75", *CROWDED)
     assert code == 0, told
-    assert sum(told["log_ins"].values()) == 150
-    assert told["log_ins"]["200"] > 0
-    assert told["others"] > 1500
+    assert told["log_ins"].keys() == {"200", "503"}  # some are more than may wait
+    assert sum(told["log_ins"].values()) == 225
+    assert told["others"] > 1200
 
 
 def test_the_drill_finds_passwords_that_are_hashed_on_the_loop(tmp_path: Path) -> None:
