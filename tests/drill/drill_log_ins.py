@@ -259,7 +259,7 @@ def main(arguments: Sequence[str]) -> int:
 
     ``--margin`` is how many times slower others may be, after ``--floor`` milliseconds; ``--crowd`` log in at once.
     """
-    options = parse(arguments, __doc__, margin=2.0, floor=5.0, crowd=CROWD)
+    options = parse(arguments, __doc__, margin=2, floor=5, crowd=CROWD)
     with tempfile.TemporaryDirectory(prefix="drill-") as name:
         folder = Path(name)
         service = Service(folder, package=options.package, production=True)
