@@ -1,6 +1,8 @@
 """The public face: every name that a team imports from ``mainstay``, and where it comes from."""
 
-from mainstay.identity import AuthorizationServer, Identity, Provider
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from mainstay.model.caching import Caching, cache
 from mainstay.model.call_policies import attribute, between, claim, delegated, network, protocol
 from mainstay.model.certificates import certificate
@@ -66,6 +68,17 @@ from mainstay.ports.repository import Repository
 from mainstay.ports.security_log import SecurityEvent, SecurityLog
 from mainstay.ports.unit_of_work import UnitOfWork
 from mainstay.ports.upserts import Upserted
+
+if TYPE_CHECKING:
+    from mainstay.identity import AuthorizationServer, Identity, Provider
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Fetch what only services with accounts name (PEP 562)."""
+        if name in ("AuthorizationServer", "Identity", "Provider"):
+            return getattr(import_module("mainstay.identity"), name)
+        raise AttributeError(f"module 'mainstay.face' has no attribute {name!r}")
+
 
 __all__ = [
     "UNASSIGNED",

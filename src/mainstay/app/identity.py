@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainstay.identity.declaration import Identity
-
 if TYPE_CHECKING:
     from mainstay.app.authenticating import Companion
     from mainstay.app.identity_tokens import SessionParts
     from mainstay.app.settings import Settings
+    from mainstay.identity.declaration import Identity
     from mainstay.kernel.providers import Resolver
     from mainstay.model.service import Service
     from mainstay.ports.clock import Clock
@@ -29,6 +28,16 @@ class IdentityParts(msgspec.Struct, frozen=True):
     companions: tuple[Companion, ...] = ()
 
 
+def identity_of(service: Service) -> Identity | None:
+    """Return the declaration of a service's accounts; None for one without, which loads nothing of them."""
+    declared = service.identity
+    if declared is None:
+        return None
+    from mainstay.identity.declaration import Identity
+
+    return declared if isinstance(declared, Identity) else None
+
+
 def make_identity(
     service: Service,
     settings: Settings,
@@ -43,8 +52,8 @@ def make_identity(
     ``at_hand`` is what use cases have beside them, ``others`` what verifies the tokens of others. Raises
     ``SettingsRefused`` for what is not said in the settings, ``Refusal`` for what is missing.
     """
-    identity = service.identity
-    if not isinstance(identity, Identity):
+    identity = identity_of(service)
+    if identity is None:
         return IdentityParts(others)
     from mainstay.app.identity_tokens import SessionParts
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mainstay.app.identity import identity_of
 from mainstay.app.registry import find
 from mainstay.app.settings import SettingFault, Settings, SettingsRefused
 from mainstay.app.settings.accounts import production_mail
-from mainstay.identity.declaration import Identity
 from mainstay.model.operation import source_of
 from mainstay.model.service import Lifetime, Provision, Service
 from mainstay.ports.clock import Clock
 from mainstay.ports.mail import Mailer
 from mainstay.ports.passwords import PasswordHasher, PasswordRules
+
+if TYPE_CHECKING:
+    from mainstay.identity.declaration import Identity
 
 Factory = Callable[..., Any]
 
@@ -24,7 +27,8 @@ def with_accounts(service: Service, settings: Settings, clock: Clock) -> Service
 
     Raises ``SettingsRefused`` where the settings have not what production needs for it.
     """
-    if not isinstance(service.identity, Identity):
+    identity = identity_of(service)
+    if identity is None:
         return service
     make = _Parts(settings, service.title, clock)
     parts: dict[Any, tuple[Factory, bool]] = {
@@ -36,7 +40,7 @@ def with_accounts(service: Service, settings: Settings, clock: Clock) -> Service
         faults = list(production_mail(settings)) if settings.is_production else []
         if faults:
             raise SettingsRefused(faults, settings.profile)
-    return completed(service, service.identity, parts)
+    return completed(service, identity, parts)
 
 
 def completed(service: Service, identity: Identity, parts: dict[Any, tuple[Factory, bool]]) -> Service:

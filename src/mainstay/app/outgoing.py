@@ -10,7 +10,7 @@ from mainstay.adapters.oidc.metadata import is_loopback, issuer_fault
 from mainstay.adapters.outgoing.allowances import Allowance, allowances
 from mainstay.adapters.outgoing.client import Bounds, Cause, GuardedHttp
 from mainstay.adapters.outgoing.guard import Guard
-from mainstay.identity.declaration import Identity
+from mainstay.app.identity import identity_of
 from mainstay.kernel.providers import Resolver, parameters_of
 from mainstay.model.signature import Source
 from mainstay.ports.http import HttpClient
@@ -42,8 +42,8 @@ def make_http(service: Service, settings: Settings, clock: Clock, observer: Obse
 
 def _issuers(service: Service, settings: Settings) -> list[str]:
     """Return the URLs of the issuers that are asked for their keys: those that are trusted, and those of log-ins."""
-    identity = service.identity
-    providers = identity.providers if isinstance(identity, Identity) else ()
+    identity = identity_of(service)
+    providers = () if identity is None else identity.providers
     return [*(one.url for one in settings.auth.issuers), *(one.issuer for one in providers)]
 
 

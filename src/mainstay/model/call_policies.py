@@ -6,12 +6,14 @@ import re
 from collections.abc import Sequence
 from datetime import time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Any
 
 from mainstay.model.circumstances import Circumstances
 from mainstay.model.policy import CallPolicy, Policy
 from mainstay.model.principal import Principal
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -126,6 +128,8 @@ def between(start: str, end: str, zone: str = "UTC", *, days: str | Sequence[str
     begins, ends = _time_of(start), _time_of(end)
     if begins == ends:
         raise ValueError(f"between({start!r}, {end!r}): it begins when it ends; leave it out for all day")
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # a third of a megabyte
+
     try:
         place = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
