@@ -16,7 +16,7 @@ ANSWERED_ALL_THE_SAME: Patch = (
             return
         if not committed""",
 )
-NO_REPLY_STORED: Patch = ("kernel/invoke.py", "            if call.claim is not None:\n", "            if False:\n")
+NO_REPLY_STORED: Patch = ("kernel/invoke.py", "        if call.claim is not None:\n", "        if False:\n")
 DOUBT_IS_NO_REASON: Patch = (
     "adapters/sql/sharing.py",
     "            return error if in_doubt(error) else _Turn.ALONE\n",

@@ -13,12 +13,16 @@ from drilling import Patch, changed, drill
 ANSWER_BEFORE_COMMIT: Patch = ("adapters/sql/sqlite/group.py", "if self._settled:", "if True:")
 REPLY_STORED_APART: Patch = (
     "kernel/invoke.py",
-    """            if call.claim is not None:
-                store_reply(call, reply, unit.transaction(), ports)
+    """            if scope.emitted or scope.said is not None or call.claim is not None or marks_behind:
+                leave(scope, reply)
             call.committing = True
             await unit.commit()
 """,
-    """            call.committing = True
+    """            claim, call.claim = call.claim, None
+            if scope.emitted or scope.said is not None or marks_behind:
+                leave(scope, reply)
+            call.claim = claim
+            call.committing = True
             await unit.commit()
             if call.claim is not None:
                 own = ports.store.begin(write=True)
@@ -28,17 +32,16 @@ REPLY_STORED_APART: Patch = (
 )
 MARKED_APART: Patch = (
     "kernel/flow/inbox.py",
-    "        rows.insert([",
+    "        _mark(call, unit, ports)\n        return True\n",
     """        await unit.rollback()
         unit._transaction = None
-        own = ports.store.begin(write=True)
-        own.rows(InboxMark).insert([
-            InboxMark(id=ports.ids.next(), version=1, created_at=now, updated_at=now, mark=text)
-        ])
+        own = UnitOfWork(unit.frame, write=True)
+        _mark(call, own, ports)
         await own.commit()
-        [].extend([""",
+        return True
+""",
 )
-NO_REPLY_STORED: Patch = ("kernel/invoke.py", "            if call.claim is not None:\n", "            if False:\n")
+NO_REPLY_STORED: Patch = ("kernel/invoke.py", "        if call.claim is not None:\n", "        if False:\n")
 NO_SNAPSHOT: tuple[Patch, ...] = (
     ("adapters/sql/sqlite/snapshot.py", "reader.begin()", "pass"),
     ("adapters/sql/sqlite/snapshot.py", "if not self._single and not reader.connection.in_transaction:", "if False:"),

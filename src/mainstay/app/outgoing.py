@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from mainstay.adapters.oidc.metadata import is_loopback, issuer_fault
 from mainstay.adapters.outgoing.allowances import Allowance, allowances
 from mainstay.adapters.outgoing.client import Bounds, Cause, GuardedHttp
 from mainstay.adapters.outgoing.guard import Guard
@@ -49,9 +48,11 @@ def _issuers(service: Service, settings: Settings) -> list[str]:
 
 def _on_this_machine(service: Service, settings: Settings) -> Sequence[Allowance]:
     """Return what lets issuers be called that are on this machine, outside production: each is allowed by its name."""
-    if settings.is_production:
+    if settings.is_production or not (issuers := _issuers(service, settings)):
         return ()
-    parts = [urlsplit(url) for url in _issuers(service, settings) if issuer_fault(url, loopback=True) is None]
+    from mainstay.adapters.oidc.metadata import is_loopback, issuer_fault
+
+    parts = [urlsplit(url) for url in issuers if issuer_fault(url, loopback=True) is None]
     return allowances([_host_and_port(one) for one in parts if is_loopback(one.hostname or "")])
 
 

@@ -10,7 +10,6 @@ from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.records import SHOWN
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.structs import Entity
-from mainstay.ports.encrypted_rows import EncryptedStore
 from mainstay.ports.encryption import FieldCipher, encrypted_fields
 from mainstay.ports.observer import Observer
 from mainstay.ports.store import Store
@@ -22,7 +21,11 @@ def encrypting(
 ) -> Store:
     """Return a store in front of this one that encrypts, or this one where no field is encrypted or there is no key."""
     encrypted = encrypted_fields(plans.values(), SHOWN)
-    return EncryptedStore(store, encrypted, cipher, observer) if encrypted and cipher is not None else store
+    if not encrypted or cipher is None:
+        return store
+    from mainstay.ports.encrypted_rows import EncryptedStore  # nothing of it is loaded where nothing is encrypted
+
+    return EncryptedStore(store, encrypted, cipher, observer)
 
 
 def protected(ports: Ports, plans: Mapping[type[Entity], EntityPlan], blueprint: Blueprint) -> Ports:

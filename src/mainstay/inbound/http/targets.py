@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,7 +14,6 @@ from mainstay.inbound.http.compress import Packing
 from mainstay.inbound.http.encode import Answers, ReplyEncoder
 from mainstay.inbound.http.formats import MSGPACK, MsgpackEncoder
 from mainstay.inbound.http.lifetime import Lifetime, lifetime_of
-from mainstay.inbound.http.multipart import Uploads
 from mainstay.inbound.http.negotiate import JSON, best
 from mainstay.inbound.http.options import HttpOptions
 from mainstay.inbound.http.streaming import STREAMS, StreamEncoder
@@ -21,6 +21,9 @@ from mainstay.kernel.bound import BoundOperation
 from mainstay.model.operation import OperationKind
 from mainstay.model.problem import NotAcceptable
 from mainstay.model.signature import Source
+
+if TYPE_CHECKING:
+    from mainstay.inbound.http.multipart import Uploads
 
 PageContent = tuple[int, str, bytes]
 """Status, media type, body."""
@@ -101,6 +104,8 @@ class OperationTarget:
         self.query = operation.kind is OperationKind.QUERY
         self.upload: Uploads | None = None
         if body is not None and body.source is Source.UPLOAD:
+            from mainstay.inbound.http.multipart import Uploads  # with its parser it is nearly a megabyte
+
             self.upload = Uploads(options.max_held_bytes, options.spool_folder)
         self.takes_body = not self.query and (body is not None or bool(bound.signature.of(Source.MEMBER)))
         self.accepts = bound.media.accepts or ((JSON,) if self.takes_body else ())
