@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,10 +40,12 @@ class Heard(NamedTuple):
 
 
 class Wired:
-    """A connection to one worker, kept for as long as the test lasts."""
+    """A connection to one worker, kept for as long as the test lasts; ``source`` is the address it comes from."""
 
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self._connection = http.client.HTTPConnection(
+            "127.0.0.1", port, timeout=PATIENCE, source_address=(source, 0)
+        )
         heard = self.ask("GET", "/pid")
         self.pid: int = heard.body
         if heard.status != 200:
@@ -112,14 +115,14 @@ class Processes:
     def said(self) -> str:
         return (self.folder / "run.log").read_text()
 
-    def workers(self, count: int) -> list[Wired]:
-        """Return a connection to each of ``count`` workers."""
+    def workers(self, count: int, source: str = "127.0.0.1") -> list[Wired]:
+        """Return a connection to each of ``count`` workers. Refused credentials are counted by ``source``."""
         found: dict[int, Wired] = {}
         deadline = time.monotonic() + PATIENCE
         while len(found) < count:
             assert time.monotonic() < deadline, self.said()
             try:
-                wire = Wired(self.port)
+                wire = Wired(self.port, source)
             except OSError:
                 time.sleep(0.05)
                 continue
@@ -139,6 +142,11 @@ class Processes:
             check=False,
             timeout=PATIENCE,
         )
+
+
+def address_of(name: str) -> str:
+    """Return a loopback address of a test's own: who is refused too often at one is refused at that one only."""
+    return "127." + ".".join(str(1 + part % 250) for part in blake2b(name.encode(), digest_size=3).digest())
 
 
 def seconds_until(ask: Callable[[], Heard], status: int, since: float) -> float:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
+from httpx2 import HTTPStatusError
 from identity_processes import PATIENCE, Heard, Processes, Wired, bearing, seconds_until
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -72,10 +73,24 @@ def logged_in(client: OAuth2Client, document: dict[str, Any], person: Browser) -
     )
     body = {"request": url.partition("?")[2], "approve": True}
     back = person.ask("POST", "/auth/oauth/authorizations", body)["location"]
-    token: dict[str, Any] = client.fetch_token(
-        document["token_endpoint"], authorization_response=back, state=state, code_verifier=verifier
+    return patiently(
+        lambda: client.fetch_token(
+            document["token_endpoint"], authorization_response=back, state=state, code_verifier=verifier
+        )
     )
-    return token
+
+
+def patiently(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Ask again where the service is busy for a moment, as it asks of clients by Retry-After."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except HTTPStatusError as error:
+            told = error.response
+            if told.status_code != 503 or time.monotonic() > deadline:
+                raise AssertionError(told.text) from error
+            time.sleep(float(told.headers["retry-after"]))
 
 
 def kid_of(token: str) -> str:
@@ -106,7 +121,7 @@ def test_a_client_logs_in_lives_through_a_rotation_and_is_revoked(processes: Pro
         token = logged_in(client, document, ann)
         check_reach(wires, token["access_token"])
         rotated(processes, wires)
-        newer = client.refresh_token(document["token_endpoint"], token["refresh_token"])
+        newer = patiently(lambda: client.refresh_token(document["token_endpoint"], token["refresh_token"]))
         check_keys(wires, token, newer, made["client_id"])
         gone = client.revoke_token(document["revocation_endpoint"], newer["refresh_token"])
         assert gone.status_code == 200

@@ -16,6 +16,7 @@ from mainstay.identity import Identity
 from mainstay.identity.sessions.entities import SigningKey
 from mainstay.identity.sessions.epochs import SIGNING_KEYS, raise_epoch
 from mainstay.identity.sessions.records import rows_of
+from mainstay.ports.security_log import SecurityRecord
 from mainstay.ports.unit_of_work import UnitOfWork
 from mainstay.testing import Client
 
@@ -143,3 +144,17 @@ async def test_a_key_that_cannot_be_opened_signs_nothing_and_is_told(client: Cli
     answer = await client.post("/auth/test/log-in", json={"email": "ann@shop.example"})
     assert (answer.status, answer.json["code"]) == (503, "no_signing_key")
     assert [n.event for n in client.recorder.notices if n.level == "error"] == ["signing_key_sealed"]
+
+
+async def test_what_is_done_with_keys_stands_in_the_record(client: Client) -> None:
+    keys = parts(client).keys
+    old = keys.current().kid
+    made = await keys.rotate(timedelta())
+    await keys.retire(old)
+    noted = await client.stored(SecurityRecord)
+    assert [(one.kind, one.facts["kid"]) for one in noted if one.kind.startswith("signing_key.")] == [
+        ("signing_key.created", old),
+        ("signing_key.created", made.kid),
+        ("signing_key.rotated", made.kid),
+        ("signing_key.retired", old),
+    ]

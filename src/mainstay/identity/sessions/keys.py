@@ -15,7 +15,7 @@ import msgspec
 
 from mainstay.identity.sessions.entities import SigningKey
 from mainstay.identity.sessions.epochs import SIGNING_KEYS, raise_epoch
-from mainstay.identity.sessions.records import Records, rows_of
+from mainstay.identity.sessions.records import Records, record, rows_of
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import Unavailable
 from mainstay.ports.observer import Notice, Observer
@@ -164,7 +164,9 @@ class SigningKeys:
             if key.verifies_until is None:
                 await rows.update(key, verifies_until=max(begins, key.signs_from) + self._life)
         await raise_epoch(unit, SIGNING_KEYS)
-        return await self._add(unit, ordinal + 1, begins)
+        made = await self._add(unit, ordinal + 1, begins)
+        await record(unit, "signing_key.rotated", kid=made.kid, signs_from=begins.isoformat())
+        return made
 
     async def _retire(self, unit: UnitOfWork, kid: str) -> SigningKey | None:
         rows, now = rows_of(unit, SigningKey), unit.frame.clock.now()
@@ -175,6 +177,7 @@ class SigningKeys:
             left = left or (key.kid != kid and key.verifies_until is None and key.signs_from <= now)
         await rows.update(stolen, verifies_until=now)
         await raise_epoch(unit, SIGNING_KEYS)
+        await record(unit, "signing_key.retired", kid=kid)
         return None if left else await self._add(unit, ordinal + 1, now)
 
     async def _add(self, unit: UnitOfWork, ordinal: int, begins: datetime) -> SigningKey:
@@ -189,6 +192,7 @@ class SigningKeys:
             private=sealed,
             signs_from=begins,
         )
+        await record(unit, "signing_key.created", kid=key.kid)
         return await rows_of(unit, SigningKey).add(key)
 
 
