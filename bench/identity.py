@@ -24,7 +24,7 @@ from bench.workloads import SECRET, WORKLOADS, lua, tokens
 BOUND = 0.9  # of the rate without identity
 CHAIN = next(one for one in WORKLOADS if one.name == "W3")
 WITHOUT, WITH, OWN = "without identity", "with identity", "with identity, own token"
-PASSWORD = "seven grey herons wade"  # noqa: S105 - of an account that lives for the bench
+PASSWORD = "seven grey herons wade"
 EMAIL = "manager@bench.example"
 
 

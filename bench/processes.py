@@ -26,7 +26,7 @@ _PORTS = (20_000, 32_000)  # below those that Linux gives to connections
 def free_port() -> int:
     """Return a port of this machine that nobody uses, and that no connection is given before its server starts."""
     while True:
-        port = random.randint(*_PORTS)  # noqa: S311 - no secret
+        port = random.randint(*_PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
