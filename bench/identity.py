@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -66,15 +67,15 @@ def _tell(found: dict[str, list[Sample]]) -> int:
 
 _IDENTITY = {
     "MAINSTAY_SERVICE": "with_identity:service",
-    "MAINSTAY_DATABASE_CREATE": "true",
     "MAINSTAY_MAIL_HOST": "127.0.0.1",  # no letter is sent
     "MAINSTAY_MAIL_SENDER": "bench@bench.example",
-    "MAINSTAY_IDENTITY_URL": "https://bench.example",
 }
 
 
 def _server(name: str, store: Store, work: Path, more: dict[str, str]) -> Server:
-    folder = HERE / "apps" / "ours"
+    folder = work / name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(HERE / "apps" / "ours", folder)
     port, admin = free_port(), free_port()
     data = store.data(name)
     environment = {
@@ -88,10 +89,10 @@ def _server(name: str, store: Store, work: Path, more: dict[str, str]) -> Server
         **more,
     }
     tool = str(Path(sys.executable).parent / "mainstay")
+    for verb in ("plan", "migrate"):
+        subprocess.run([tool, "db", verb], cwd=folder, env={**os.environ, **environment}, check=True, stdout=2)
     if more:
         _make_manager(tool, folder, environment)
-    else:
-        subprocess.run([tool, "db", "migrate"], cwd=folder, env={**os.environ, **environment}, check=True, stdout=2)
     return Server(name, [tool, "run"], folder, environment, port, data, "bench_item", work)
 
 
@@ -108,8 +109,8 @@ def _make_manager(tool: str, folder: Path, environment: dict[str, str]) -> None:
 
 
 def _own_token(server: Server) -> str:
-    body = json.dumps({"email": EMAIL, "password": PASSWORD}).encode()
+    body = json.dumps({"email": EMAIL, "password": PASSWORD, "means": "tokens"}).encode()
     request = urllib.request.Request(f"{server.url}/auth/log-in", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:
-        token: str = json.load(answer)["access_token"]
+        token: str = json.load(answer)["session"]["access_token"]
     return token
