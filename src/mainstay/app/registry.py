@@ -36,6 +36,7 @@ BUILT_IN: Mapping[str, Entry] = MappingProxyType(
         "backups.postgresql": Entry("mainstay.app.postgres:backups", "postgres"),
         "backups.mysql": Entry("mainstay.app.mysql:backups", "mysql"),
         "backups.mariadb": Entry("mainstay.app.mysql:backups", "mysql"),
+        "broker.memory": Entry("mainstay.app.brokers:memory"),
         "blobs.memory": Entry("mainstay.app.objects:memory"),
         "blobs.file": Entry("mainstay.app.objects:file"),
         "limiter.memory": Entry("mainstay.app.limiters:memory"),

@@ -10,11 +10,9 @@ import msgspec
 from mainstay.kernel.ask import Directory, LocalAsk
 from mainstay.kernel.bound import BoundOperation, Ports, Stage
 from mainstay.kernel.callers import bind_caller
-from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.inbox import After, Before, bind_inbox, bind_late_inbox
-from mainstay.kernel.flow.outbox import bind_outbox
-from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.flow.outbox import Outbox, bind_outbox
 from mainstay.kernel.guard.notes import keeping_notes, note_refusals
 from mainstay.kernel.guard.once import once
 from mainstay.kernel.guard.signed import signature_stage
@@ -62,20 +60,7 @@ class Bound(msgspec.Struct, kw_only=True, eq=False):
     faults: list[StartupFault]
     ports: Ports
     bell: Bell
-
-    def relay(self, holder: str) -> Relay:
-        """Return the relay that delivers this service's events; ``holder`` names this replica."""
-        relay = Relay(self.ports, self.consumers, dispatch, holder)
-        store = self.ports.store
-
-        def rung() -> None:
-            relay.wake()
-            if not relay.counters.leading:  # another process delivers
-                store.ring()
-
-        self.bell.listen(rung)
-        store.listen(relay.wake)
-        return relay
+    outbox: Outbox
 
 
 def bind(
@@ -122,6 +107,7 @@ def bind(
         faults=blueprint.faults,
         ports=ports,
         bell=binder.bell,
+        outbox=binder.outbox,
     )
 
 
@@ -169,7 +155,8 @@ class _Binder:
         self._inputs = inputs
         self._caller = bind_caller(blueprint, ports, providers, plans)
         self._loads = blueprint.service.attribute_source is not None
-        self._outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock)
+        most = None if ports.broker is None else ports.broker.traits.max_bytes
+        self.outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock, max_bytes=most)
         self._inbox = bind_inbox(ports)
         self._late_inbox = bind_late_inbox(ports)
         self._refused = note_refusals(ports) if SecurityRecord in plans else None
@@ -198,7 +185,7 @@ class _Binder:
                 bound=bound,
                 render=render if operation.cache is None else with_facts(render, signature),
                 resolvers=resolvers,
-                outbox=self._outbox,
+                outbox=self.outbox,
                 bell=self.bell,
                 single=reads_once(operation.function),
                 repeatable=not operation.external,

@@ -14,6 +14,8 @@ from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.contention import Contention
 from mainstay.kernel.flow.inbox import After, Before
+from mainstay.kernel.flow.outbox import NOTHING, Outbox
+from mainstay.kernel.flow.sequences import told_of_keys
 from mainstay.kernel.guard.once import recall, settle, store_reply
 from mainstay.kernel.held import runner
 from mainstay.kernel.providers import Make, Resolver, resolve
@@ -34,8 +36,6 @@ BASE_DELAY = 0.005  # seconds before the second attempt; doubled for each furthe
 RETRY_AFTER = 1.0  # seconds; told of a commit that ended unknown to who has a key, and so may repeat it
 
 _NOTHING_DONE = (Kind.UNAVAILABLE, Kind.DEADLINE)  # problems that rest on nothing that was read
-
-Outbox = Callable[[Scope], None]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,11 +270,13 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
             result = await run(unit, arguments)
             reply = render(call, result)
             if scope.emitted or scope.said is not None or call.claim is not None or marks_behind:
-                leave(scope, reply)
+                await leave(scope, reply)
             call.committing = True
             await unit.commit()
-        except BaseException:
+        except BaseException as error:
             await unit.rollback()
+            if scope.emitted:
+                told_of_keys(error)
             raise
         finally:
             if scope.stack is not None:
@@ -286,20 +288,22 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
     return attempt
 
 
-def _leaving(plan: Plan) -> Callable[[Scope, Reply], None]:
-    """Return what queues that which commits with a command beside its rows: events, its reply, a consumer's mark."""
+def _leaving(plan: Plan) -> Callable[[Scope, Reply], Awaitable[None]]:
+    """Return what queues that which commits with a command beside its rows: events, its reply, a consumer's mark.
+
+    What it returns is awaited: events of a key wait for those before them.
+    """
     outbox, after, ports = plan.outbox, plan.after, plan.bound.ports
 
-    def leave(scope: Scope, reply: Reply) -> None:
+    def leave(scope: Scope, reply: Reply) -> Awaitable[None]:
         call = scope.call
         if scope.said is not None:
             scope.tell(reply)
         if after is not None:
             after(call, scope.unit)
-        if scope.emitted:
-            outbox(scope)
         if call.claim is not None:
             store_reply(call, reply, scope.unit.transaction(), ports)
+        return outbox(scope) if scope.emitted else NOTHING
 
     return leave
 

@@ -14,6 +14,7 @@ from mainstay.model.limits import Limit
 from mainstay.model.operation import (
     Isolation,
     KeyUse,
+    OnDead,
     Operation,
     OperationKind,
     Source,
@@ -264,15 +265,38 @@ class Module:
 
         return declare
 
-    def on(self, event: type[Event] | str, *, attempts: int = 10, name: str | None = None) -> Callable[[F], F]:
+    def on(
+        self,
+        event: type[Event] | str,
+        *,
+        attempts: int = 10,
+        concurrency: int = 8,
+        latest_only: bool = False,
+        on_dead: OnDead = "park",
+        name: str | None = None,
+    ) -> Callable[[F], F]:
         """Declare a consumer of an event, given by its class or, from another module, by ``"module.Name"``.
 
-        It runs after the commit that emitted the event, at least once; what it changes is committed with its mark, so
-        that the effect is one. After ``attempts`` failures the message goes to the dead letters.
+        It runs after the commit that emitted the event, at least once; that its message is done is committed with what
+        it changes, so that the effect is one. Messages of one key run one at a time, in order; ``concurrency`` is how
+        many messages run at once in a process. After ``attempts`` failures the message goes to the dead letters, and
+        those of its key wait behind it (``on_dead`` "park") or go on without it ("continue"). A consumer of
+        ``latest_only`` waits for no message of a key, and passes over those that come behind later ones.
         """
+        if attempts < 1 or concurrency < 1 or on_dead not in ("park", "continue"):
+            raise ValueError('on(...): attempts and concurrency are 1 or more, and on_dead is "park" or "continue"')
 
         def declare(function: F) -> F:
-            self._add(function, OperationKind.CONSUMER, name, event=event, attempts=attempts)
+            self._add(
+                function,
+                OperationKind.CONSUMER,
+                name,
+                event=event,
+                attempts=attempts,
+                concurrency=concurrency,
+                latest_only=latest_only,
+                on_dead=on_dead,
+            )
             return function
 
         return declare

@@ -33,6 +33,10 @@ Isolation = Literal["serializable", "repeatable_read", "read_committed"]
 """What a command may see of others that run beside it: nothing, no change of what it has read, what they commit."""
 
 
+OnDead = Literal["park", "continue"]
+"""What becomes of a key's messages behind a dead letter: they wait for somebody to look, or go on without it."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """Where something was declared: for messages to the team."""
 
@@ -64,6 +68,9 @@ class Operation(msgspec.Struct, kw_only=True, frozen=True):
     isolation: Isolation = "serializable"  # of a command
     event: Any = None  # the Event class of a consumer, or its "module.Name"
     attempts: int = 10  # of a consumer, before its message goes to the dead letters
+    concurrency: int = 8  # of a consumer: messages at once, in each process
+    latest_only: bool = False  # of a consumer: messages that come behind later ones of their key are passed over
+    on_dead: OnDead = "park"  # what becomes of a key behind a dead letter
     summary: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -28,8 +29,9 @@ from mainstay.inbound.http.options import HttpOptions
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.dispatch import dispatch
-from mainstay.kernel.flow.records import OutboxMessage
-from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.flow.desk import EventDesk
+from mainstay.kernel.flow.records import InboxMessage, OutboxMessage, State
+from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.protect import encrypting
 from mainstay.model.conditions import Condition
 from mainstay.model.faults import StartupFailed
@@ -113,7 +115,7 @@ class Client:
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
         behind = encrypting(own, self.bound.plans, ports.cipher, self.recorder)
         self._backstage = Backstage(behind, self.bound.plans, ports.clock, ports.ids, ports.sealer)
-        self._relay: Relay | None = None
+        self._worker: EventWorker | None = None
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
 
@@ -124,7 +126,8 @@ class Client:
             store = self.bound.ports.store
             await store.start(self.bound.tables)
             stack.push_async_callback(store.stop)
-            self._relay = self.bound.relay("test")  # it listens to the store, which is open now
+            self._worker = EventWorker(self.bound, "test")
+            stack.push_async_callback(self._worker.close)
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             if self._sessions is not None:
@@ -244,8 +247,17 @@ class Client:
 
     async def waiting(self) -> list[tuple[str, Any]]:
         """Return the committed events that are not delivered yet: their names and their content, in order."""
-        messages = await self._backstage.stored(OutboxMessage, dead=False)
-        return [(message.event, msgspec.json.decode(message.payload)) for message in messages]
+        found = await self._waiting()
+        return [(one.event, msgspec.json.decode(one.payload)) for _, one in sorted(found.items())]
+
+    async def _waiting(self) -> dict[UUID, OutboxMessage | InboxMessage]:
+        """Return what is not delivered yet, by the ids of the events."""
+        found: dict[UUID, OutboxMessage | InboxMessage] = {}
+        for row in await self._backstage.stored(InboxMessage, state=State.PENDING):
+            found[row.message] = row
+        for message in await self._backstage.stored(OutboxMessage):
+            found[message.id] = message
+        return found
 
     async def deliver(self) -> int:
         """Deliver what is due to its consumers, and what they emit in turn; return how many events were delivered.
@@ -253,19 +265,27 @@ class Client:
         A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
         come by the client's clock.
         """
-        relay = self._relay
-        if relay is None:
+        worker = self._worker
+        if worker is None:
             raise RuntimeError(_NOT_OPEN)
-        before = relay.counters.delivered
+        seen = set(await self._waiting())
         for _ in range(_ROUNDS):
-            done = relay.counters.delivered
-            await relay.deliver()
+            more = await worker.step()
             unexpected = self.recorder.unexpected()
             if unexpected is not None and self.raise_errors:
                 raise unexpected
-            if relay.counters.delivered == done:
+            emitted = set(await self._waiting()) - seen
+            seen |= emitted
+            if not more and not emitted:
                 break
-        return relay.counters.delivered - before
+        dead = {row.message for row in await self._backstage.stored(InboxMessage, state=State.DEAD)}
+        return len(seen - dead - (await self._waiting()).keys())
+
+    @property
+    def events(self) -> EventDesk:
+        """What whoever runs the service asks of its events: lists, pauses, dead letters tried again."""
+        consumers = self.bound.consumers.values()
+        return EventDesk(self.bound.ports, [each.name for group in consumers for each in group])
 
 
 def _ports(store: Store, clock: FixedClock, ids: Ids, recorder: Recorder, tokens: TokenVerifier | None) -> Ports:
