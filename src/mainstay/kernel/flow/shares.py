@@ -28,6 +28,8 @@ RENEW = 3.0  # seconds
 SOON = 0.2  # seconds until the next look after another was quicker, or while something still runs
 WAITING = 1.0  # seconds until the next look for what another is to give
 
+_GIVING = 5  # attempts to give everything back
+
 RACES = (UniqueConflict, StaleVersion, NotFound, SerializationConflict)
 """What a compare and set ends with where another was quicker."""
 
@@ -212,12 +214,15 @@ class Shares:
         async with self._turn:
             known, self._held, self._until, self._due = bool(self._until), {}, 0.0, 0.0
             try:
-                if known:
-                    await self._give_back()
+                for _ in range(_GIVING if known else 0):
+                    if await self._give_back():
+                        break
+                    await self._ports.clock.sleep(SOON * self._ports.entropy.uniform())
             finally:
                 await self._ports.store.claims.drop(_mark(self._holder))
 
-    async def _give_back(self) -> None:
+    async def _give_back(self) -> bool:
+        """Give everything back. Returns False where that met another: who finds our claim free does not wait."""
         now = self._ports.clock.now()
         transaction = self._ports.store.begin(write=True)
         try:
@@ -226,9 +231,13 @@ class Shares:
             mine = Compare("holder", "eq", self._holder)
             await rows.apply(Change(where=mine, changes={"holder": "", "until": now}))
             await transaction.commit()
+        except SerializationConflict:
+            await transaction.rollback()
+            return False
         except BaseException:
             await transaction.rollback()
             raise
+        return True
 
 
 def _name(partition: int) -> str:

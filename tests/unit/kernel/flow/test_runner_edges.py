@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from kernel_world import Build, World
+from mainstay.kernel.flow.lease import RENEW, TERM, Lease
 
 from mainstay import Entity, Event, Events, Module, Repository, anyone
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow import relay as relay_module
-from mainstay.kernel.flow.lease import RENEW, TERM, Lease
 from mainstay.kernel.flow.records import OutboxMessage, RelayLease
 from mainstay.model.conditions import TRUE
 from mainstay.model.problem import Conflict, NotFound, SerializationConflict, StaleVersion, UniqueConflict
