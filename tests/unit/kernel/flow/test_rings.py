@@ -1,43 +1,30 @@
-"""A commit that stored events wakes the relay of its process, and those of other processes where theirs leads."""
+"""A commit that stored events wakes the worker of its process, and those of other processes where they may have it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from flow_world import Talk, say
 from kernel_world import Build
 
-from mainstay import Event, Events, Module, anyone
-from mainstay.kernel.call import Reply
+from mainstay import Module
 
 
-class Made(Event):
-    number: int
-
-
-async def test_others_are_rung_for_where_one_of_them_delivers(build: Build) -> None:
-    module = Module("m")
-
-    @module.command("POST /made", allow=anyone)
-    async def make(events: Events) -> int:
-        events.emit(Made(number=1))
-        return 1
-
-    @module.on(Made)
-    async def take(event: Made) -> None: ...
-
-    world = await build(module)
+async def test_others_are_rung_for_where_they_may_hold_the_partition(build: Build) -> None:
+    world = await build(Talk().module)
     store: Any = world.store
     rings: list[str] = []
     heard: list[Any] = []
     store.ring = lambda: rings.append("rung")
     store.listen = heard.append
-    relay = world.bound.relay("host")
-    assert heard == [relay.wake]
-    assert isinstance(await world.send("make"), Reply)
+    worker = world.worker()
+    worker.listen(world.bound)
+    assert heard == [worker.heard]
+    await say(world, 1)
     assert rings == ["rung"]
-    relay.counters.leading = True
-    assert isinstance(await world.send("make"), Reply)
-    assert rings == ["rung"]
+    await worker.shares.step()
+    await say(world, 2)
+    assert rings == ["rung"]  # it holds everything
 
 
 async def test_a_store_of_one_process_rings_for_nobody(build: Build) -> None:
