@@ -48,12 +48,28 @@ class Intake:
         self.wait: float = WAIT
         self.working: set[str] = set()  # consumers that have got something since this was emptied last
 
+    async def join(self) -> Subscription | None:
+        """Join the group, where that was not done, and return the membership; None while the broker is away."""
+        if not self._topics:
+            self._line.joined = True
+            return None
+        if not await self._line.ready():
+            return None
+        if self._subscription is None:
+            try:
+                self._subscription = await self._line.broker.subscribe(self._service, self._topics)
+            except BrokerAway as error:
+                self._line.away(error)
+                return None
+            self._line.joined = True
+        return self._subscription
+
     async def step(self) -> bool:
         """Take one batch in. Returns whether there may be more at once."""
-        if not self._topics or self._is_full() or not await self._line.ready():
+        subscription = None if self._is_full() else await self.join()
+        if subscription is None:
             return False
         try:
-            subscription = await self._joined()
             taken = await subscription.take(self._size, self.wait)
             self._line.answered()
             if taken:
@@ -65,11 +81,6 @@ class Intake:
 
     def _is_full(self) -> bool:
         return sum(each.pending for each in self._counters.consumers.values()) > BACKLOG
-
-    async def _joined(self) -> Subscription:
-        if self._subscription is None:
-            self._subscription = await self._line.broker.subscribe(self._service, self._topics)
-        return self._subscription
 
     async def _take_in(self, subscription: Subscription, taken: Sequence[Incoming]) -> None:
         now = self._ports.clock.now()

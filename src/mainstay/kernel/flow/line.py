@@ -19,6 +19,7 @@ class BrokerLine:
 
     def __init__(self, ports: Ports, broker: Broker, topics: Collection[str], counters: FlowCounters) -> None:
         self.broker: Broker = broker
+        self.joined: bool = False  # the service's own group is there: what is published reaches it
         self._ports = ports
         self._topics = tuple(sorted(topics))
         self._counters = counters

@@ -57,7 +57,7 @@ class Relay:
         """Hand on one batch. Returns whether there may be more."""
         held = self._shares.held
         self._counters.partitions = len(held)
-        if not held or (self._line is not None and not await self._line.ready()):
+        if not held or not await self._may_hand_on():
             return False
         found = await self._waiting(turned(outbox_spans(held), outbox_spans((self._first,))[0].first))
         self._first = (self._first + 1) % PARTITIONS
@@ -67,6 +67,10 @@ class Relay:
         if self._line is not None:
             return await self._publish(self._line, found) and len(found) == self._size
         return await self._move(found)
+
+    async def _may_hand_on(self) -> bool:
+        """Whether what is handed on arrives: a broker keeps nothing for a group that was never there."""
+        return self._line is None or (self._line.joined and await self._line.ready())
 
     async def _waiting(self, spans: Sequence[Span]) -> list[OutboxMessage]:
         """Read messages in the order of their places."""

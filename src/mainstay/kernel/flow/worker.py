@@ -110,6 +110,8 @@ class EventWorker:
         ``wait`` is how many seconds it waits for a message of the broker.
         """
         await self._share()
+        if self.intake is not None:
+            await self.intake.join()
         more = await self._relay()
         if self.intake is not None:
             self.intake.wait = wait
