@@ -8,9 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from flow_world import Talk, drained, inbox, number_of, records, rows_of, say
+from flow_world import Talk, Unheard, drained, inbox, number_of, records, rows_of, say
 from kernel_world import Build, World
 
+from mainstay import Events, Module, anyone
 from mainstay.adapters.memory.broker import MemoryBroker, MemoryExchange
 from mainstay.kernel.flow import intake, line, relay
 from mainstay.kernel.flow.envelope import decode
@@ -378,3 +379,84 @@ async def test_a_batch_that_is_full_is_followed_by_another(
     assert await worker.relay.step() is True
     assert await worker.relay.step() is False
     assert {decode(one.body, world.clock.now()).event for one in broker.published} == {"talk.Happened"}
+
+
+async def test_nothing_is_published_before_the_services_own_group_is_there(build: Build, broker: Moody) -> None:
+    talk = Talk()
+    world = await build(talk.module, broker=broker)
+    worker = world.worker()
+    await say(world, 1)
+    await worker.shares.step()
+    assert await worker.relay.step() is False
+    assert broker.published == []
+    await drained(worker)
+    assert talk.heard == [1]
+
+
+async def test_a_service_without_consumers_publishes_and_joins_nothing(build: Build, broker: Moody) -> None:
+    module = Module("talk")
+
+    @module.command("POST /unheard", allow=anyone)
+    async def unheard(events: Events) -> None:
+        events.emit(Unheard(number=1))
+
+    world = await build(module, broker=broker)
+    worker = world.worker()
+    await world.send("unheard")
+    await drained(worker)
+    assert [one.topic for one in broker.published] == ["talk.Unheard"]
+    assert broker.exchange.groups == {}
+    assert not await worker._take_in()
+    await worker.close()
+
+
+async def test_a_group_that_cannot_be_joined_is_joined_later(build: Build, broker: Moody) -> None:
+    talk = Talk()
+    world = await build(talk.module, broker=broker)
+    worker = world.worker()
+    await worker.line.ready()  # type: ignore[union-attr]
+    broker.away = True
+    await worker.step()
+    assert notices(world) == ["broker_away"]
+    broker.away = False
+    world.clock.advance(line.MAX_PAUSE * 2)
+    await say(world, 1)
+    await drained(worker)
+    assert talk.heard == [1]
+
+
+async def test_a_broker_that_is_lost_while_it_is_listened_to_is_away(build: Build, broker: Moody) -> None:
+    world, worker = await subscribed(build, Talk(), broker)
+
+    async def take(*_: Any) -> Sequence[Incoming]:
+        raise BrokerAway("cut")
+
+    worker.intake._subscription.take = take
+    await worker.step()
+    assert notices(world) == ["broker_away"]
+
+
+async def test_what_is_taken_in_rings_for_others_where_they_may_run_it(build: Build, broker: Moody) -> None:
+    world, worker = await subscribed(build, Talk(), broker)
+    bodies = await emitted(world, worker, broker, 1)
+    store: Any = world.store
+    rings: list[str] = []
+    store.ring = lambda: rings.append("rung")
+    broker.hand(bodies)
+    world.clock.advance(60)  # it holds nothing for sure
+    await worker._take_in()
+    assert rings == ["rung"]
+
+
+async def test_a_worker_runs_over_a_broker_until_it_is_stopped(build: Build, broker: Moody) -> None:
+    talk = Talk()
+    world = await build(talk.module, broker=broker)
+    worker = world.worker()
+    worker.listen(world.bound)
+    failed: list[BaseException] = []
+    async with asyncio.timeout(30), worker.running(failed.append):
+        await say(world, 1, 2, key="k")
+        while len(await inbox(world, State.DONE)) < 2:
+            await asyncio.sleep(0.01)
+    assert talk.heard == [1, 2]
+    assert failed == []
