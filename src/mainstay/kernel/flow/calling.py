@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from mainstay.kernel.bound import BoundOperation, Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.principals import decode_principal
 from mainstay.kernel.flow.records import InboxMessage
-from mainstay.model.problem import DeadlineExceeded, Internal, Problem
+from mainstay.model.problem import DeadlineExceeded, Internal, Malformed, Problem
 
 Dispatch = Callable[[Call], Awaitable[Reply | Problem]]
 
@@ -20,6 +22,10 @@ MAX_DELAY = 300.0
 
 async def deliver(row: InboxMessage, consumer: BoundOperation, dispatch: Dispatch) -> Reply | Problem:
     """Call a consumer as the caller whose command emitted the message. What it changes is committed when it returns."""
+    try:
+        principal = decode_principal(row.principal)
+    except msgspec.MsgspecError:
+        return Malformed("for whom the event was emitted cannot be read")
     call = Call(
         operation=consumer,
         protocol="event",
@@ -28,7 +34,7 @@ async def deliver(row: InboxMessage, consumer: BoundOperation, dispatch: Dispatc
         request_id=row.request_id or str(row.message),
         traceparent=row.traceparent,
         body=row.payload.encode(),
-        principal=decode_principal(row.principal),
+        principal=principal,
         message=row,
         deadline=consumer.ports.clock.monotonic() + consumer.deadline,
     )

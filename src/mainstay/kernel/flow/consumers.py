@@ -23,11 +23,6 @@ class Consumers:
         self._states: dict[str, ConsumerState] = {}
         self._due = 0.0
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The consumers that this service has, in the order of their names."""
-        return self._names
-
     def horizon(self, name: str) -> datetime:
         """Return the moment before whose messages a consumer need not have, or need not know of any more."""
         state = self._states[name]

@@ -72,8 +72,7 @@ class Intake:
         try:
             taken = await subscription.take(self._size, self.wait)
             self._line.answered()
-            if taken:
-                await self._take_in(subscription, taken)
+            await self._take_in(subscription, taken)
         except BrokerAway as error:
             self._line.away(error)
             return False
@@ -109,7 +108,9 @@ class Intake:
 
     async def _keep(self, envelopes: Sequence[Envelope]) -> None:
         """Store messages that are not there yet; another member may be about to store the same."""
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             transaction = self._ports.store.begin(write=True)
             try:
                 filed = await self._filing.put(transaction, envelopes, look=True)

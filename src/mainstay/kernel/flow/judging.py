@@ -41,7 +41,12 @@ class Verdict(NamedTuple):
     changes: Changes | None
 
 
-PARKED: Changes = {"place": None, "due_at": None}
+def put_off(until: datetime | None) -> Changes:
+    """Return what puts a message off; None: until the dead letter before it is none any more."""
+    return {"place": None, "due_at": until}
+
+
+PARKED: Changes = put_off(None)
 BEGUN: Changes = {"previous": 0}  # nothing is waited for any more
 
 
@@ -151,11 +156,6 @@ def _behind(case: _Case, before: InboxMessage) -> Changes | None:
     if before.due_at is not None:
         return put_off(max(before.due_at, case.now + SOON))
     return PARKED if before.place is None else put_off(case.now + SOON)
-
-
-def put_off(until: datetime) -> Changes:
-    """Return what puts a message off."""
-    return {"place": None, "due_at": until}
 
 
 def dead(cause: str, detail: str) -> Changes:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -175,8 +176,7 @@ class Runner:
             for queue, rows in blocked.items():
                 verdicts = await self._judge.judge(transaction, queue, rows, now)
                 decided.extend(verdict for verdict in verdicts if verdict.changes is not None)
-            for row, changes in decided:
-                transaction.rows(InboxMessage).enqueue(stepped(row, dict(changes or {}), self._ports))
+            await self._put(transaction, decided)
 
         partitions = {row.partition for rows in blocked.values() for row in rows}
         if await self._fenced(partitions, write):
@@ -184,6 +184,17 @@ class Runner:
                 self._tell(row, changes or {})
         for queue in blocked:
             queue.look = True  # what may run by now has not been added
+
+    async def _put(self, transaction: Transaction, decided: Sequence[Verdict]) -> None:
+        """Change messages as it was decided, those that are put off alike in one go."""
+        rows, alike = transaction.rows(InboxMessage), dict[Any, list[UUID]]()
+        for row, changes in decided:
+            if changes is not None and changes.keys() == PARKED.keys():
+                alike.setdefault(changes["due_at"], []).append(row.id)
+            else:
+                rows.enqueue(stepped(row, dict(changes or {}), self._ports))
+        for due, ids in alike.items():
+            await rows.apply(Change(where=_still_pending(ids), changes=dict(put_off(due))))
 
     async def _fenced(self, partitions: Collection[int], write: Callable[[Transaction], Awaitable[None]]) -> bool:
         """Write in a transaction in which partitions are held. Returns False where another was quicker."""
@@ -279,7 +290,7 @@ class Runner:
             rows = transaction.rows(InboxMessage)
             rows.enqueue(stepped(row, dict(changes), self._ports))
             if waits and behind:
-                pending = Among("id", tuple(each.id for each in behind)) & Compare("state", "eq", State.PENDING)
+                pending = _still_pending([each.id for each in behind])
                 await rows.apply(Change(where=pending, changes=dict(put)))
 
         if not await self._fenced((row.partition,), write):
@@ -299,6 +310,10 @@ class Runner:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+
+
+def _still_pending(ids: Sequence[UUID]) -> Condition:
+    return Among("id", tuple(ids)) & Compare("state", "eq", State.PENDING)
 
 
 def _nobody() -> None:

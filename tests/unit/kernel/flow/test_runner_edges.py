@@ -307,3 +307,100 @@ def failing(world: World, error: Exception) -> Any:
         return transaction
 
     return begin
+
+
+async def test_an_exception_leaves_where_to_look_and_none_of_its_words(build: Build) -> None:
+    talk = Talk(attempts=1)
+
+    async def broken(_: int) -> None:
+        raise RuntimeError("secret 4711")
+
+    talk.waits = broken
+    world = await build(talk.module)
+    await say(world, 1)
+    await drained(world.worker())
+    (dead,) = await inbox(world)
+    assert (dead.state, dead.cause) == (State.DEAD, "internal_error")
+    assert dead.detail is not None
+    assert "r-1" in dead.detail
+    assert "4711" not in dead.detail
+
+
+async def test_a_message_for_whom_nobody_can_read_is_given_up_in_the_end(build: Build) -> None:
+    talk = Talk(attempts=1)
+    world = await build(talk.module)
+    worker = world.worker()
+    await say(world, 1)
+    await worker.shares.step()
+    await worker.relay.step()
+    (row,) = await inbox(world)
+    await change(world, InboxMessage, row.id, principal="{")
+    await drained(worker)
+    assert [(dead.state, dead.cause) for dead in await inbox(world)] == [(State.DEAD, "malformed")]
+    assert talk.heard == []
+
+
+async def test_what_another_has_moved_meanwhile_is_not_moved_again(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = Talk()
+    world = await build(talk.module)
+    worker = world.worker()
+    await say(world, 1, 2)
+    await worker.shares.step()
+    whole = worker.relay._waiting
+
+    async def twice(spans: Any) -> Any:
+        found = await whole(spans)
+        return [*found, found[0]]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.relay, "_waiting", twice)
+        assert await worker.relay.step() is True
+    assert worker.counters.conflicts == 1
+    assert len(await rows_of(world, OutboxMessage)) == 2
+
+
+async def test_what_cannot_be_decided_is_told(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = Talk()
+    talk.refuses = {1: 1}
+    world = await build(talk.module)
+    worker = world.worker()
+    await say(world, 1, key="k")
+    await drained(worker)
+    await say(world, 2, key="k")
+    await worker.shares.step()
+    await worker._relay()
+    with monkeypatch.context() as broken:
+        broken.setattr(world.store, "begin", failing(world, OSError("disk")))
+        with pytest.raises(OSError, match="disk"):
+            await worker.runner.step()
+    world.clock.advance(5)
+    await drained(worker)
+    assert talk.heard == [1, 1, 2]
+
+
+async def test_consumers_that_another_replica_has_noted_are_known(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await build(Talk(second=True).module)
+    one, other = world.worker("one"), world.worker("other")
+    whole, first = other.known._add, []
+
+    async def later(names: Any) -> None:
+        if not first:
+            first.append(await one.known.refresh())
+        await whole(names)
+
+    monkeypatch.setattr(other.known, "_add", later)
+    assert await other.known.refresh()
+    assert other.known.horizon("first") == one.known.horizon("first")
+    with monkeypatch.context() as broken:
+        broken.setattr(world.store, "begin", failing(world, OSError("disk")))
+        with pytest.raises(OSError, match="disk"):
+            await whole(["third"])
+
+
+async def test_a_consumer_that_is_not_there_has_nothing_looked_at(build: Build) -> None:
+    world = await build(Talk().module)
+    world.worker().runner.look(["nobody"])
