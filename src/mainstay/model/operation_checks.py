@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
+from typing import Any
 
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.limits import Limit
@@ -53,14 +54,14 @@ def _check_function(blueprint: Blueprint, operation: Operation) -> None:
 
 def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
     operation, signature = planned.operation, planned.signature
-    event = operation.event
+    event: Any = operation.event
     named = isinstance(event, str)
-    if isinstance(event, str):
-        if event not in blueprint.events:
+    if named:
+        if event not in blueprint.events and not _is_elsewhere(blueprint, event):
             known = ", ".join(sorted(blueprint.events)) or "none"
             blueprint.fault(operation.source, operation.name, f'no event is named "{event}"', f"known are: {known}")
             return
-        event = blueprint.events[event]
+        event = blueprint.events.get(event, Event)
     elif not (isinstance(event, type) and issubclass(event, Event) and event is not Event):
         hint = 'give the class of an event, or its name as "module.Name"'
         blueprint.fault(operation.source, operation.name, f"on({getattr(event, '__name__', event)!s}): no event", hint)
@@ -76,6 +77,13 @@ def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
             blueprint.fault(operation.source, operation.name, message)
     if len(taken) > 1:
         blueprint.fault(operation.source, operation.name, "a consumer is given one event at a time")
+
+
+def _is_elsewhere(blueprint: Blueprint, event: str) -> bool:
+    """Whether an event is of a module that this service has not: of another service, which a broker joins to it."""
+    module, dot, name = event.partition(".")
+    there = {one.name for one in blueprint.service.modules}
+    return bool(dot) and module.isidentifier() and name.isidentifier() and module not in there
 
 
 def _check_allow(blueprint: Blueprint, planned: Planned) -> None:

@@ -30,6 +30,9 @@ from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.desk import EventDesk
+from mainstay.kernel.flow.envelope import Envelope
+from mainstay.kernel.flow.filing import Filing
+from mainstay.kernel.flow.principals import encode_principal
 from mainstay.kernel.flow.records import InboxMessage, OutboxMessage, State
 from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.protect import encrypting
@@ -62,6 +65,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
 _NOT_OPEN = "the client is not open: async with Client(service) as client"
+_encode = msgspec.json.Encoder(decimal_format="string").encode
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -258,6 +262,47 @@ class Client:
         for message in await self._backstage.stored(OutboxMessage):
             found[message.id] = message
         return found
+
+    async def hears(
+        self,
+        event: str,
+        content: Any,
+        *,
+        who: Principal = Principal.anonymous,
+        key: str | None = None,
+        source: str = "elsewhere",
+        id: UUID | None = None,
+    ) -> None:
+        """Have the service get an event from another one, by its full name: ``"store.OrderPlaced"``.
+
+        ``content`` is an instance, or a dict; ``who`` is whom it was emitted for. ``deliver`` has the consumers run. What
+        has an ``id`` can come again.
+        """
+        worker, ports = self._worker, self.bound.ports
+        if worker is None:
+            raise RuntimeError(_NOT_OPEN)
+        envelope = Envelope(
+            id=id or ports.ids.next(),
+            source=source,
+            event=event,
+            key=key,
+            payload=_encode(content).decode(),
+            principal=encode_principal(who),
+            request_id="",
+            traceparent=None,
+            emitted_at=ports.clock.now(),
+            sequence=0,
+            previous=0,
+        )
+        filing = Filing(ports, self.bound.consumers, worker.known, worker.counters)
+        transaction = ports.store.begin(write=True)
+        try:
+            filed = await filing.put(transaction, [envelope], look=True)
+            await transaction.commit()
+        except BaseException:
+            await transaction.rollback()
+            raise
+        worker.runner.look(filing.told(filed))
 
     async def deliver(self) -> int:
         """Deliver what is due to its consumers, and what they emit in turn; return how many events were delivered.
