@@ -25,7 +25,7 @@ class ServerStore(Store, Server[L]):
     ``clock`` gives the monotonic seconds that deadlines are told in.
     """
 
-    capabilities = Capabilities(inline=False, settles=True, words=True)
+    capabilities = Capabilities(inline=False, settles=True, words="beside")
 
     def __init__(
         self, engine: ServerEngine[L], dialect: Dialect, *, create: bool, clock: Callable[[], float] = monotonic
