@@ -269,7 +269,7 @@ async def test_a_search_looks_into_the_indexes_of_words_and_reads_no_words(url: 
         plan = told["queryPlanner"]["winningPlan"]
         scans = [stage["indexName"] for stage in _stages(plan) if stage.get("stage") == "IXSCAN"]
         assert sorted(scans) == ["#words:text_1", "#words:title_1"]
-        assert told["executionStats"]["totalDocsExamined"] == 11  # 17, and 170 to 179: of the word that is rarer
+        assert told["executionStats"]["totalDocsExamined"] < 50  # of 200: by the word that is rarer
         for query in (Query(where=where), Query(where=where, sort=(Sort("number"),), per="text", limit=5)):
             found = await reading.fetch(store.collection(layout), layout, query, None)
             assert found

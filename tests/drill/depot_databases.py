@@ -147,7 +147,7 @@ class Mariadb:
 
     def make(self, name: str) -> str:
         """Make an empty database; return its URL."""
-        self._do("", f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+        self._do("", f"CREATE DATABASE {name}")
         return f"{self._server.url}/{name}"
 
     def fill(self, url: str, rows: int) -> None:

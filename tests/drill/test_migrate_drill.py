@@ -8,6 +8,7 @@ import pytest
 from drilling import Patch, changed, drill
 
 ROWS = "1000"
+RATE = 50  # a second: the machine may be busy with something else, and what is too much for it is refused
 STORES = ("postgres", "sqlite", "mariadb")
 
 LOCK_KEPT: Patch = (
@@ -24,8 +25,9 @@ NO_TRANSACTION: Patch = ("adapters/sql/migrations/database.py", '"BEGIN IMMEDIAT
 TABLE_LOCKED: Patch = (
     "adapters/sql/migrations/mysql_journal.py",
     "        run()\n        self._mark(wire, statement, before)\n",
-    "        run()\n        wire.change('LOCK TABLES depot_parcel WRITE')\n        wire.change('SELECT SLEEP(2.5)')\n"
-    "        wire.change('UNLOCK TABLES')\n        self._mark(wire, statement, before)\n",
+    "        run()\n        if 'ADD COLUMN' in statement:\n            wire.change('LOCK TABLES depot_parcel WRITE')\n"
+    "            wire.change('SELECT SLEEP(2.5)')\n            wire.change('UNLOCK TABLES')\n"
+    "        self._mark(wire, statement, before)\n",
 )
 NOT_COMPARED: Patch = (
     "adapters/sql/migrations/mysql_journal.py",
@@ -36,11 +38,12 @@ NOT_COMPARED: Patch = (
 
 @pytest.mark.parametrize("store", STORES)
 def test_no_request_fails_while_migrations_go_up_down_and_up(store: str) -> None:
-    code, told = drill("migrate", "--count", "1", "--store", store, "--part", "loaded", "--rows", ROWS)
+    given = ("--store", store, "--part", "loaded", "--rows", ROWS, "--rate", str(RATE))
+    code, told = drill("migrate", "--count", "1", *given)
     assert code == 0, str(told)
     ((_, figures),) = told["parts"].items()
     assert figures["failed"] == 0
-    assert figures["a_second"] > 150
+    assert figures["a_second"] > 0.75 * RATE
     assert [phase["phase"] for phase in figures["phases"]] == ["up", "down", "up"]
 
 

@@ -24,7 +24,7 @@ def drill(name: str, *options: str, package: Path | None = None) -> tuple[int, d
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=600,  # the machine may be busy with something else
     )
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout.splitlines()[-1])

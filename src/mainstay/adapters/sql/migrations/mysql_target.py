@@ -174,7 +174,7 @@ class MysqlTarget(Target):
             raise MigrationFault(f"{self} cannot be reached: {type(error).__name__}: {error}") from error
         await connection.query(
             f"SET SESSION sql_mode='{MODES}', time_zone='+00:00', lc_messages='en_US',"
-            f" lock_wait_timeout={LOCK_SECONDS}, innodb_lock_wait_timeout={LOCK_SECONDS}"
+            f" lock_wait_timeout={LOCK_SECONDS}, innodb_lock_wait_timeout={LOCK_SECONDS}, sql_notes=0"  # the driver logs
         )
         await connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         return connection
