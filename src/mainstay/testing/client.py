@@ -153,7 +153,7 @@ class Client:
         ports = self.bound.ports
         served = [one for one in self.bound.operations if one.operation.method]
         session = None if self._sessions is None else self._sessions.cookie
-        documents = documents_of(self.bound, session="" if session is None else session.name)
+        documents = documents_of(self.bound, session="" if session is None else session.name, late=True)
         return AsgiApp(
             Door(
                 served,
