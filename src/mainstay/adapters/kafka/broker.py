@@ -30,6 +30,7 @@ _TIMING: Mapping[str, str | int] = MappingProxyType(
         "reconnect.backoff.ms": 100,
         "reconnect.backoff.max.ms": 1000,
         "socket.keepalive.enable": "true",
+        "socket.timeout.ms": 10_000,
     }
 )
 
@@ -111,5 +112,4 @@ class KafkaBroker(Broker):
     async def close(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
-            await thread.call(self._producer.close)
-            await thread.close()
+            await thread.close(self._producer.close, self._patience)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,10 +12,11 @@ from confluent_kafka import KafkaException
 
 from mainstay.adapters.kafka.names import Names
 from mainstay.adapters.kafka.reader import Place, Reader
-from mainstay.adapters.kafka.thread import ClientThread, away
+from mainstay.adapters.kafka.thread import ClientThread, away, heard
 from mainstay.ports.broker import BrokerAway, Incoming, Subscription
 
 _SLICE = 0.2  # seconds: how long a wait for messages keeps the thread from anything else
+_FAREWELL = 10.0
 _CAUSE_CHARACTERS = 8000
 
 Keep = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
@@ -110,11 +110,12 @@ class KafkaSubscription(Subscription):
         await self.acknowledge((taken,))
 
     async def close(self) -> None:
-        fetching, reader = self._fetching, self._reader
-        self._fetching = self._reader = None
+        fetching, self._fetching = self._fetching, None
+        await self._thread.close(self._leave, _FAREWELL)
         if fetching is not None:
-            await asyncio.gather(fetching, return_exceptions=True)
+            fetching.add_done_callback(heard)  # what it has read comes again, to another
+
+    def _leave(self) -> None:
+        reader, self._reader = self._reader, None
         if reader is not None:
-            with suppress(BrokerAway):  # what could not be put on record comes again
-                await self._thread.call(reader.close)
-        await self._thread.close()
+            reader.close()

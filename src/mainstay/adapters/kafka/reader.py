@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -16,8 +17,8 @@ _PROBE = 1.0  # seconds
 _STEP = 0.1
 _SILENT = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION, KafkaError._SSL})
 _PASSING = frozenset({KafkaError._PARTITION_EOF, KafkaError._MAX_POLL_EXCEEDED})
-_REBALANCE = frozenset({KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID})
 _REBALANCE_SECONDS = 3.0
+_FAREWELL = 2.0
 _GROUP: Mapping[str, Any] = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -102,8 +103,9 @@ class Reader:
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         deadline = time.monotonic() + _REBALANCE_SECONDS
-        while not self.commit() and time.monotonic() < deadline:  # what is not on record comes to another again
-            time.sleep(_STEP)
+        with suppress(KafkaException):  # what is not on record comes again, to another
+            while not self.commit() and time.monotonic() < deadline:
+                time.sleep(_STEP)
         self._on_lost(_, partitions)
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -118,7 +120,7 @@ class Reader:
         """Return what is there, or the first to come in time. Raises ``KafkaException``, ``BrokerAway``."""
         messages = self._early or self._polled(limit, wait)
         self._early = []
-        self.commit()
+        self.commit(_PROBE)
         if not messages and self._silent:
             self._consumer.list_topics(timeout=_PROBE)  # it is away while this fails
             self._silent = ""
@@ -157,28 +159,28 @@ class Reader:
         self.commit()
         return len(held) == len(places)
 
-    def commit(self) -> bool:
-        """Put on record what is due. In the midst of a rebalance that is left for the next time: then it is False."""
+    def commit(self, seconds: float | None = None) -> bool:
+        """Put on record what is due; False where it is to be tried again, as in the midst of a rebalance.
+
+        A commit that is waited for has no bound in time, so what is on record is looked at instead. Raises
+        ``KafkaException`` where that cannot be seen.
+        """
         due = {place: ledger.due for place, ledger in self._ledgers.items()}
         offsets = [_at(*place, offset) for place, offset in due.items() if offset is not None]
         if not offsets:
             return True
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            if error.args[0].code() not in _REBALANCE:
-                raise
-            return False
-        for one in offsets:
-            self._ledgers[one.topic, one.partition].committed(one.offset)
-        return True
+        self._consumer.commit(offsets=offsets, asynchronous=True)
+        for one in self._consumer.committed(offsets, timeout=seconds or self._patience):
+            if one.offset >= 0:
+                self._ledgers[one.topic, one.partition].committed(one.offset)
+        return all(self._ledgers[one.topic, one.partition].due is None for one in offsets)
 
     def close(self) -> None:
-        """Leave the group."""
-        try:
-            self.commit()
-        finally:
-            self._consumer.close()
+        """Leave the group. What cannot be put on record comes again, to whoever has the partition then."""
+        with suppress(KafkaException):
+            self.commit(_FAREWELL)
+        self._ledgers.clear()
+        self._consumer.close()
 
 
 def _at(topic: str, partition: int, offset: int) -> TopicPartition:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -30,14 +32,36 @@ def away(error: BaseException) -> BrokerAway:
 
 
 class ClientThread:
-    """Runs calls one after the other, off the loop."""
+    """Runs calls one after the other, off the loop.
+
+    Some calls of the client end only when the server is back, closing a consumer among them. So the thread is a daemon:
+    the process ends without it.
+    """
 
     def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{name}")
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._ended: Future[None] = Future()
+        self._thread = Thread(target=self._run, name=f"kafka-{name}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while call := self._calls.get():
+            call()
+        self._ended.set_result(None)
 
     def begin(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
-        """Run something; it goes on where the caller is cancelled."""
-        return asyncio.get_running_loop().run_in_executor(self._executor, work)
+        """Run something. It is run whatever becomes of who waits for it."""
+        future: Future[_T] = Future()
+
+        def call() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+
+        future.set_running_or_notify_cancel()
+        self._calls.put(call)
+        return asyncio.wrap_future(future)
 
     async def call(self, work: Callable[[], _T]) -> _T:
         """Return what something comes to. Raises ``BrokerAway``."""
@@ -45,17 +69,22 @@ class ClientThread:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            running.add_done_callback(_heard)
+            running.add_done_callback(heard)
             raise
         except (KafkaException, RuntimeError) as error:  # the latter: the client is closed
             raise away(error) from error
 
-    async def close(self) -> None:
-        """End the thread once it is idle."""
-        await asyncio.to_thread(self._executor.shutdown)
+    async def close(self, last: Callable[[], Any], seconds: float) -> None:
+        """Do one last thing and end. What has not ended in time is left to itself."""
+        leaving = self.begin(last)
+        leaving.add_done_callback(heard)  # the caller has no use for its fault
+        self._calls.put(None)
+        ended, _ = await asyncio.wait({asyncio.wrap_future(self._ended)}, timeout=seconds)
+        if ended:
+            self._thread.join()
 
 
-def _heard(future: asyncio.Future[_T]) -> None:
+def heard(future: asyncio.Future[Any]) -> None:
     """Look at what nobody waits for any more, so that its fault is not reported as missed."""
     if not future.cancelled():
         future.exception()
