@@ -20,7 +20,7 @@ from services_data import DataFolder
 from services_run import ServiceError, last_lines, run
 
 STEP_SECONDS = 600.0  # one may fetch what it needs
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 PROBE_SECONDS = 10.0
 STOP_SECONDS = 10.0
 OTHER_PORT = re.compile(r"\{(\w+)\.port\}")

@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ class OwnService:
 
     def start(self) -> None:
         """Start it for the first time."""
+        folder = Path(tempfile.gettempdir())
+        folder.chmod(folder.stat().st_mode | 0o011)  # the server's account has its data below it
         self._service.start()
         self._record = self._service.running()
 
