@@ -18,7 +18,7 @@ from tests.conformance.test_kafka_broker import address, take_away
 
 from mainstay.adapters.kafka.broker import KafkaBroker
 from mainstay.adapters.kafka.producer import Record
-from mainstay.ports.broker import BrokerAway
+from mainstay.ports.broker import BrokerAway, Incoming
 from mainstay.testing.conformance.broker import (
     PAID,
     PLACED,
@@ -164,7 +164,7 @@ async def test_what_went_to_another_member_cannot_be_acknowledged(broker: KafkaB
     while not joining.done():
         await one.take(10, 0.1)
     two = await joining
-    moved = []
+    moved: list[Incoming] = []
     async with asyncio.timeout(30):
         while not moved:
             await one.take(10, 0.1)
