@@ -5,6 +5,7 @@ scripts/bench --quick              a look in some minutes; writes to .mainstay/b
 scripts/bench --store postgresql   W4 to W6 on PostgreSQL;  writes bench/results/postgresql.{json,md,svg}
 scripts/bench --store mariadb      W4 to W6 on MariaDB;  writes bench/results/mariadb.{json,md,svg}
 scripts/bench --gate [--write]     count the instructions of the hot path against bench/baseline.json, or renew that
+scripts/bench --identity           W3 with accounts and sessions of its own against without, on SQLite
 scripts/bench --draw               table and picture anew from what bench/results holds of the store
 
 Contenders take turns, so that a noisy machine is noisy to all; figures are medians, ratios are taken round by round.
@@ -25,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import checks, gate, report, stores
+from bench import checks, gate, identity, report, stores
 from bench.install import HERE, ROOT, Absent
 from bench.measure import Server, load, pace
 from bench.openloop import SKU_LENGTH
@@ -74,6 +75,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rate", type=int, help=f"requests a second for the latencies ({FULL.rate})")
     parser.add_argument("--gate", action="store_true", help="count instructions instead")
     parser.add_argument("--write", action="store_true", help="with --gate: make what is counted the baseline")
+    parser.add_argument("--identity", action="store_true", help="measure what identity costs a call instead")
     parser.add_argument("--draw", action="store_true", help="write table and picture of the last run anew")
     options = parser.parse_args(arguments)
     options.workloads = options.workloads or ",".join(RUN[options.store])
@@ -108,6 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
     contenders = [one for one in CONTENDERS if one.name in options.peers.split(",") and one.runs(workloads)]
     try:
         with stores.opened(options.store, WORK) as store:
+            if options.identity:
+                return identity.main(store, WORK, plan.rounds, plan.seconds)
             results, about = run(store, contenders, workloads, plan, lambda *so_far: _keep(WORK / "results", *so_far))
     except checks.Unequal as fault:
         print(f"bench: not the same work: {fault}", file=sys.stderr)

@@ -21,6 +21,7 @@ from pathlib import Path
 COPIED = ("src", "tests", "examples", "scripts", "bench", "docs", "pyproject.toml")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".mainstay", "*.sqlite*")
 SECONDS = 300.0
+SECONDS_A_TEST = 5.0  # beside that: all of them are run at once first
 NO_FAILURE, FAILURES = 0, 1
 KILLED, SURVIVED, BROKEN, STALE = "killed", "SURVIVED", "BROKEN", "STALE"
 
@@ -75,7 +76,7 @@ class Copy:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=SECONDS,
+            timeout=SECONDS + SECONDS_A_TEST * len(tests),
         )
         return done.returncode, done.stdout
 

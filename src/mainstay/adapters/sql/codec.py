@@ -47,7 +47,8 @@ def codec(columns: Columns, unread: Collection[str] = ()) -> Codec:
         "day": date.fromisoformat,
         "clock": time.fromisoformat,
         "text": values.text_of,
-        "aware": values.aware,
+        "AWARE": values.AWARE,
+        "NAIVE": values.NAIVE,
         "unreadable": _unreadable,
         "ROWS": _rows_type(bound, dialect),
     }

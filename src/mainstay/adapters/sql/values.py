@@ -23,6 +23,9 @@ text_of: Callable[[Any], str] = msgspec.to_builtins
 # A context of our own: a team may have changed the thread's. Every result must be exact, or the value is refused.
 EXACT = decimal.Context(prec=60, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
 _MIDNIGHT = datetime(1, 1, 1, tzinfo=UTC)
+NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - for what a driver gives without a zone
+AWARE = NAIVE.replace(tzinfo=UTC)
+"""A value without a zone is read as ``AWARE + (value - NAIVE)``: ``replace`` takes several times as long."""
 _WIDTH = len("2026-11-23T10:20:30.123456Z")
 
 
@@ -107,7 +110,7 @@ def nearest(value: Any) -> float | None:
 
 def aware(value: datetime) -> datetime:
     """Return a point in time as it was. The driver stores the first and the last one as infinities, without a zone."""
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    return value if value.tzinfo is not None else AWARE + (value - NAIVE)
 
 
 def without_zone(value: time) -> time:

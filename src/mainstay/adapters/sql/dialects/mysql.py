@@ -68,7 +68,7 @@ class MysqlDialect(Dialect):
     )
     readings: ClassVar[Mapping[FieldKind, Reading]] = {
         FieldKind.UUID: ("convert({0}, UUID)", None),
-        FieldKind.DATETIME: ("aware({0})", None),
+        FieldKind.DATETIME: ("AWARE + ({0} - NAIVE)", None),  # as values.aware, without a call
         FieldKind.BOOLEAN: ("{0} == 1", None),
     }
     converted: ClassVar[Mapping[str, type]] = {}

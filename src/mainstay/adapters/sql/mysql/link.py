@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import asyncmy
@@ -90,26 +90,22 @@ class Link:
         return int((await self._run(statement, bindings, timeout, kept)).affected_rows)
 
     async def _run(self, statement: str, bindings: Sequence[Any], timeout: float | None, kept: bool) -> Any:
+        timer = self._bound(timeout)
         try:
-            with self._bounded(timeout):
-                prepared = self._prepared.get(statement) or await self._prepare(statement, kept)
-                prepared._meta = None  # else rows are read by the columns of the first time, whatever became of them
-                found = await prepared.execute(bindings)
-                if not kept:
-                    await prepared.close()
-                return found
+            prepared = self._prepared.get(statement) or await self._prepare(statement, kept)
+            found = await prepared.execute(bindings)
+            if not kept:
+                await prepared.close()
+            return found
         except BaseException as error:
             raise self._failed(error, statement) from error
-
-    @contextmanager
-    def _bounded(self, seconds: float | None) -> Iterator[None]:
-        """End the connection where a block takes longer; ``asyncio.timeout`` wants a task, which calls may not have."""
-        timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._expire)
-        try:
-            yield
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _bound(self, seconds: float | None) -> asyncio.TimerHandle | None:
+        """End the connection after a time; ``asyncio.timeout`` wants a task, which calls may not have."""
+        return None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._expire)
 
     def _expire(self) -> None:
         self._late = True
@@ -126,14 +122,17 @@ class Link:
 
     async def execute(self, script: str, timeout: float | None = None) -> None:
         """Run a statement that takes no values, or several; they hold nothing but our own words."""
+        timer = self._bound(timeout)
         try:
-            with self._bounded(timeout):
-                cursor = self._raw.cursor()
-                await cursor.execute(script)
-                while await cursor.nextset():  # of a script of several
-                    pass
+            cursor = self._raw.cursor()
+            await cursor.execute(script)
+            while await cursor.nextset():  # of a script of several
+                pass
         except BaseException as error:
             raise self._failed(error, script) from error
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     async def commit(self, timeout: float | None = None) -> bool:
         """Commit; it fails, or it has happened."""
