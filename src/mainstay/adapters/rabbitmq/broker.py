@@ -10,7 +10,7 @@ from uuid import UUID
 from aio_pika import DeliveryMode, ExchangeType, Message
 from aio_pika.abc import AbstractChannel, AbstractExchange
 
-from mainstay.adapters.rabbitmq.link import Link, reason
+from mainstay.adapters.rabbitmq.link import LOST, Link, reason
 from mainstay.adapters.rabbitmq.member import RabbitMqSubscription
 from mainstay.adapters.rabbitmq.names import Names
 from mainstay.ports.broker import Broker, BrokerAway, BrokerTraits, Outgoing, Subscription
@@ -109,7 +109,7 @@ class RabbitMqBroker(Broker):
         if not task.done():
             return "RabbitMQ does not confirm: it may be short of memory or disk, or have no majority"
         if task.cancelled():
-            return "the connection to RabbitMQ was lost"
+            return LOST
         error = task.exception()
         return None if error is None else reason(error)
 

@@ -21,6 +21,7 @@ from mainstay.ports.broker import BrokerAway
 _T = TypeVar("_T")
 _HEARTBEAT = 15  # seconds; a peer that is silent for three of them is gone
 _FAREWELL = 5.0  # seconds for an orderly end
+LOST = "the connection to RabbitMQ was lost"
 
 
 async def within(seconds: float, call: Coroutine[Any, Any, _T]) -> _T:
@@ -38,15 +39,19 @@ async def within(seconds: float, call: Coroutine[Any, Any, _T]) -> _T:
     if not task.done():
         raise BrokerAway(f"RabbitMQ has not answered within {seconds:g} s")
     if task.cancelled():
-        raise BrokerAway("the connection to RabbitMQ was lost")
+        raise BrokerAway(LOST)
     try:
         return task.result()
-    except CONNECTION_EXCEPTIONS as error:
-        raise BrokerAway(reason(error)) from error
+    except Exception as error:
+        if isinstance(error, CONNECTION_EXCEPTIONS) or type(error) is Exception:  # which is all that the client says
+            raise BrokerAway(reason(error)) from error
+        raise
 
 
 def reason(error: BaseException) -> str:
-    """Return why the server did not do what it was asked for. The client's errors hold no credentials."""
+    """Return why the server did not do what it was asked for, without the URL, which some of the client's errors show."""
+    if isinstance(error, RuntimeError) or type(error) is Exception:
+        return LOST
     if isinstance(error, DeliveryError):
         return "RabbitMQ does not keep a message: a queue refuses it, or has no majority of its members"
     return f"RabbitMQ: {str(error) or type(error).__name__}"
@@ -104,7 +109,7 @@ class Link:
         """Return what a call on the channel comes to. Raises ``BrokerAway``, also where the channel was lost."""
         channel = self.open_channel
         if channel is None:
-            raise BrokerAway("the connection to RabbitMQ was lost")
+            raise BrokerAway(LOST)
 
         async def asked() -> _T:
             return await call(channel)
