@@ -49,7 +49,7 @@ async def within(seconds: float, call: Coroutine[Any, Any, _T]) -> _T:
 
 
 def reason(error: BaseException) -> str:
-    """Return why the server did not do what it was asked for, without the URL, which some of the client's errors show."""
+    """Return why the server did not do what it was asked for, without the URL that some of the client's errors show."""
     if isinstance(error, RuntimeError) or type(error) is Exception:
         return LOST
     if isinstance(error, DeliveryError):
