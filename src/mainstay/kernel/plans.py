@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from mainstay.kernel.flow.receipts import RECEIPTS, takes_once
 from mainstay.kernel.flow.records import AUDIT, RECORDS
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.checks import KERNEL
@@ -54,7 +55,8 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
         if words is not None:
             beside = blueprint.shapes.of(words)
             plans[words] = EntityPlan(shape=beside, table=words_table(table), module=module, policy=None)
-    for record, table in RECORDS:
+    receipts = (RECEIPTS,) if any(takes_once(planned.operation) for planned in blueprint.planned) else ()
+    for record, table in (*RECORDS, *receipts):
         plans[record] = _record(blueprint, record, table)
     if any(entity.__mainstay_options__.audit for entity in plans):
         trail = _record(blueprint, AuditRow, AUDIT)

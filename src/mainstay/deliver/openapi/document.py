@@ -14,6 +14,7 @@ from mainstay.deliver.openapi.needs import needs_of
 from mainstay.deliver.openapi.parameters import answers_entity, has_validator, parameters_of
 from mainstay.deliver.openapi.problems import Codes, problem_schema, responses
 from mainstay.deliver.openapi.schemas import Components, Schema
+from mainstay.deliver.openapi.signatures import security_name, signature_schemes, told_of_webhook
 from mainstay.deliver.openapi.transfers import (
     HEADERS,
     OCTETS,
@@ -46,7 +47,6 @@ _SCHEMES: dict[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "basic": {"type": "http", "scheme": "basic"},
     "mutualTLS": {"type": "mutualTLS", "description": "A client certificate of an authority that is believed."},
-    "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
 }
 _HEADERS: dict[str, Schema] = {
     "Cache-Control": {"description": "How long it may be kept, and by whom (RFC 9111).", "schema": {"type": "string"}},
@@ -93,6 +93,7 @@ def openapi(
     info: Schema = {"title": f"{service.title} {edition}".rstrip(), "version": service.version}
     info["description"] = "\n\n".join(text for text in (service.description, _RULES) if text)
     schemes = {name for path in paths.values() for made in path.values() for one in made["security"] for name in one}
+    known = {**_SCHEMES, **signature_schemes(bound), "session": {"type": "apiKey", "in": "cookie", "name": session}}
     document: Schema = {
         "openapi": "3.1.0",
         "jsonSchemaDialect": _DIALECT,
@@ -103,7 +104,7 @@ def openapi(
         "components": {
             "schemas": {**dict(sorted(components.schemas.items())), "Problem": problem_schema()},
             "headers": {**_HEADERS, **HEADERS},
-            "securitySchemes": {name: _scheme(name, session) for name in sorted(schemes)},
+            "securitySchemes": {name: known[name] for name in sorted(schemes)},
         },
     }
     return msgspec.json.encode(document)
@@ -143,10 +144,6 @@ def _add_examples(paths: Mapping[str, Schema], examples: Examples) -> None:
                 content["example"] = value
 
 
-def _scheme(name: str, session: str) -> Schema:
-    return {"type": "apiKey", "in": "cookie", "name": session} if name == "session" else _SCHEMES[name]
-
-
 class _Operation:
     """Makes the description of one operation."""
 
@@ -172,7 +169,7 @@ class _Operation:
         made: Schema = {"operationId": self._name(declared.name), "tags": list(declared.tags)}
         made["summary"] = declared.summary.rstrip(".") or declared.name
         limits = self._limits()
-        notes = [n for n in (declared.description, self._policy(), limits) if n]
+        notes = [n for n in (declared.description, self._policy(), limits, told_of_webhook(declared.allow)) if n]
         if notes:
             made["description"] = "\n\n".join(notes)
         if declared.deprecated:
@@ -215,7 +212,7 @@ class _Operation:
     def _security(self) -> list[Schema]:
         policy = self._operation.operation.allow
         if isinstance(policy, Signed):
-            return [{"signature": []}]
+            return [{security_name(policy): []}]
         if isinstance(policy, SelfAuthenticated):
             return [{}, {"basic": []}]
         return list(needs_of(policy, self._known))
