@@ -70,6 +70,10 @@ class Webhooks(BuiltIn):
             tell_of(module, event, self.source)
         return (module,)
 
+    def tells(self) -> Sequence[type[Event] | str]:
+        """Return the events that are told."""
+        return self.events
+
     def parts(self) -> Sequence[type[Any]]:
         """Return what its use cases are put together from, anew for each call."""
         from mainstay.webhooks.doors import PARTS

@@ -14,7 +14,6 @@ from mainstay.deliver.openapi.needs import needs_of
 from mainstay.deliver.openapi.parameters import answers_entity, has_validator, parameters_of
 from mainstay.deliver.openapi.problems import Codes, problem_schema, responses
 from mainstay.deliver.openapi.schemas import Components, Schema
-from mainstay.deliver.openapi.signatures import security_name, signature_schemes, told_of_webhook
 from mainstay.deliver.openapi.transfers import (
     HEADERS,
     OCTETS,
@@ -23,6 +22,7 @@ from mainstay.deliver.openapi.transfers import (
     stream_content,
     upload_content,
 )
+from mainstay.deliver.openapi.webhooks import security_name, sent_webhooks, signature_schemes, told_of_webhook
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
 from mainstay.model.inputs import File
@@ -101,6 +101,7 @@ def openapi(
         "servers": [{"url": url} for url in servers] or [{"url": "/"}],
         "tags": [{"name": m.name, "description": m.title} for m in service.modules],
         "paths": {path: paths[path] for path in sorted(paths)},
+        **sent_webhooks(bound, components),
         "components": {
             "schemas": {**dict(sorted(components.schemas.items())), "Problem": problem_schema()},
             "headers": {**_HEADERS, **HEADERS},
