@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import time
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from mainstay import Dto, Entity, Event, Events, Module, Repository, Service, Webhooks, authenticated, role
+from mainstay.adapters.jose import load_secret, mint
 from mainstay.testing import Client
 from mainstay.webhooks.events import EndpointDisabled
 
@@ -90,3 +92,34 @@ def is_signed(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
 def said(body: bytes) -> dict[str, Any]:
     """Return what a message says."""
     return msgspec.json.decode(body, type=dict[str, Any])
+
+
+KEY = "a key of the shop of the tests, longer than 32 bytes"
+TOML = """[database]
+url = "sqlite:///shop.sqlite"
+create = true
+[auth]
+key = "{key}"
+issuer = "https://issuer.example"
+audience = "shop"
+[sealing]
+secret = "what the shop of the tests seals with, 32 bytes"
+[outgoing]
+allow = ["127.0.0.0/8"]
+{more}
+"""
+
+
+def toml(more: str = "") -> str:
+    """Return the settings of a shop that may call what is on this machine."""
+    return TOML.format(key=KEY, more=more)
+
+
+def bearer(subject: UUID) -> dict[str, str]:
+    """Return the header by which somebody calls."""
+    given: Any = {"issuer": "https://issuer.example", "audience": "shop", "subject": str(subject)}
+    return {"authorization": f"Bearer {mint(load_secret(KEY), now=time.time(), lifetime=3600, **given)}"}
+
+
+SHOP = shop()
+"""The shop as processes of its own run it."""
