@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -132,7 +133,7 @@ class Sender:
             if self._lanes.begin(delivery.endpoint_id):
                 task = asyncio.create_task(self._attempt(delivery), name=f"mainstay-webhook-{delivery.id}")
                 self._running[delivery.id] = task
-                task.add_done_callback(lambda _task, id_=delivery.id: self._ended(id_))
+                task.add_done_callback(partial(self._ended, delivery.id))
                 begun += 1
             elif self._lanes.rest_of(delivery.endpoint_id):
                 resting.append(delivery)
@@ -140,7 +141,7 @@ class Sender:
             await self._parts.book.postpone([d.id for d in resting], self._lanes.rest_of(resting[0].endpoint_id))
         return begun
 
-    def _ended(self, delivery: UUID) -> None:
+    def _ended(self, delivery: UUID, _task: asyncio.Task[None]) -> None:
         del self._running[delivery]
         self._wake.set()
 

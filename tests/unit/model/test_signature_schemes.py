@@ -88,7 +88,7 @@ def test_another_body_key_or_header_is_refused(scheme: SignatureScheme, sign: Si
     assert not verify(scheme, {})
     assert not scheme.verify(headers.get, BODY, (), float(NOW))
     for name in scheme.headers:
-        for value in ("", "\u0661", "\udcff", "x" * 5000, headers[name] + "0", "v1,", "t=1", "sha256=", "=,=,"):
+        for value in ("", "\u0661", "\udcff", "x" * 5000, "0" + headers[name], "v1,", "t=1", "sha256=", "=,=,"):
             assert not verify(scheme, {**headers, name: value}), (name, value)
 
 
