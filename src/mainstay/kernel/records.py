@@ -47,21 +47,19 @@ class Records:
 
     async def change(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
         """Run ``work`` in a transaction and commit it; again, some times, where it met another."""
-        for attempt in range(ATTEMPTS):
+        attempts = 0
+        while True:
             unit = UnitOfWork(self.frame, write=True)
             try:
                 done = await work(unit)
                 await unit.commit()
                 return done
-            except _CONFLICTS:
+            except BaseException as error:
                 await unit.rollback()
-                if attempt == ATTEMPTS - 1:
+                attempts += 1
+                if attempts >= ATTEMPTS or not isinstance(error, _CONFLICTS):
                     raise
-            except BaseException:
-                await unit.rollback()
-                raise
-            await self.frame.clock.sleep(0.01 * 2**attempt)
-        raise AssertionError("unreachable")
+            await self.frame.clock.sleep(0.005 * 2**attempts)
 
 
 def rows_of(unit: UnitOfWork, entity: type[E]) -> Repository[E]:
