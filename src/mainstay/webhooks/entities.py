@@ -34,7 +34,7 @@ class DeliveryState(StrEnum):
 class WebhookEndpoint(Entity):
     """Where somebody is told of events. Without ``events`` it is told of all that it may be."""
 
-    audience: str = field(max_length=240, index=True, secret=True)  # whose events it is told of
+    audience: str = field(max_length=240, index=True, secret=True, read_only=True)  # whose events it is told of
     owner_id: UUID = field(read_only=True)
     tenant: str | None = field(default=None, max_length=200, read_only=True)
     url: str = field(max_length=MAX_URL)
@@ -50,7 +50,7 @@ class WebhookSecret(Entity):
     """A secret that messages to an endpoint are signed with, sealed; until its end, where it has been replaced."""
 
     endpoint_id: UUID = field(references=WebhookEndpoint, on_delete="cascade", index=True)
-    sealed: str = field(max_length=500, secret=True)
+    sealed: str = field(max_length=500, secret=True, read_only=True)
     expires_at: datetime | None = field(default=None)
 
 
@@ -58,7 +58,7 @@ class WebhookDelivery(Entity):
     """A message to an endpoint. ``message_id`` is its ``webhook-id``, the same each time that it is sent."""
 
     endpoint_id: UUID = field(references=WebhookEndpoint, on_delete="cascade", index=True)
-    audience: str = field(max_length=240, index=True, secret=True)
+    audience: str = field(max_length=240, index=True, secret=True, read_only=True)
     message_id: str = field(unique=True, max_length=64)
     event: str = field(max_length=200)
     payload: str
@@ -67,7 +67,7 @@ class WebhookDelivery(Entity):
     due_at: datetime | None = field(default=None, index=True)  # of the next attempt; None: there is none
     last_status: int | None = field(default=None)
     last_cause: str | None = field(default=None, max_length=40)
-    share: int = field(secret=True)  # which part of the sending it belongs to
+    share: int = field(secret=True, read_only=True)  # which part of the sending it belongs to
 
 
 class WebhookAttempt(Entity):

@@ -32,6 +32,7 @@ TOTAL = 128
 """Attempts under way in one process."""
 
 POLL = 0.5  # seconds between looks when nobody wakes the sender
+CLAIM = 2.0  # seconds between looks for shares that nobody has, where there was none
 CHORES = 600.0
 MAX_ANSWER = 256 * 1024
 """Bytes of an answer. Nothing of it is kept; one that is longer counts as none."""
@@ -60,6 +61,7 @@ class Sender:
         self._parts = parts
         self._lanes = Lanes(parts.clock.monotonic)
         self._shares: set[int] = set()
+        self._claim_at = 0.0
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
@@ -108,10 +110,14 @@ class Sender:
 
     async def _take_share(self) -> None:
         """Take one share that nobody has: one at a time, so that processes which start together share alike."""
+        now = self._parts.clock.monotonic()
+        if len(self._shares) == SHARES or now < self._claim_at:
+            return
         for share in range(SHARES):
             if share not in self._shares and await self._parts.claims().take(_mark(share)):
                 self._shares.add(share)
                 return
+        self._claim_at = now + CLAIM
 
     async def _pause(self) -> None:
         try:

@@ -17,6 +17,7 @@ from mainstay.ports.http import HttpAnswer
 from mainstay.ports.http_exchange import HttpRequest
 from mainstay.testing import Client, as_principal
 from mainstay.webhooks.entities import WebhookDelivery, WebhookEndpoint, WebhookSecret
+from mainstay.webhooks.secrets import context_of
 
 ANN, BOB = as_principal("ann", tenant="acme"), as_principal("bob", tenant="acme")
 EVE = as_principal("eve", tenant="evil")
@@ -149,7 +150,9 @@ async def test_the_secret_is_shown_once_and_stored_sealed(client: Client) -> Non
     assert all("audience" not in answer.text for answer in shown)
     (row,) = await client.stored(WebhookSecret)
     assert secret not in row.sealed
-    assert client.bound.ports.sealer.open(row.sealed, b"webhook secret of " + uuid4().bytes) is None
+    sealer = client.bound.ports.sealer
+    assert sealer.open(row.sealed, context_of(row.endpoint_id)) == secret.encode()
+    assert sealer.open(row.sealed, context_of(uuid4())) is None
 
 
 async def test_a_secret_is_replaced_with_an_overlap(client: Client, http: Receivers) -> None:
@@ -204,13 +207,26 @@ async def test_an_endpoint_is_changed_and_deleted_with_all_that_is_its(client: C
     assert len(http.requests) == 1
 
 
-@pytest.mark.parametrize("name", ["audience", "owner_id", "tenant", "disabled_at", "failing_since", "id"])
-async def test_what_the_service_sets_comes_from_no_body(client: Client, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("audience", "tenant:evil"),
+        ("owner_id", str(EVE.id)),
+        ("tenant", "evil"),
+        ("disabled_at", None),
+        ("disabled_reason", "owner"),
+        ("failing_since", None),
+        ("failing_status", 500),
+        ("id", str(uuid4())),
+        ("version", 7),
+    ],
+)
+async def test_what_the_service_sets_comes_from_no_body(client: Client, name: str, value: Any) -> None:
     one, _ = await registered(client, ANN)
-    body = {name: None}
-    assert (await client.patch(f"/webhooks/endpoints/{one}", who=ANN, json=body)).status == 422
-    made = await client.post("/webhooks/endpoints", who=ANN, json={"url": HOOK, **body})
-    assert made.status == 422
+    changed = await client.patch(f"/webhooks/endpoints/{one}", who=ANN, json={name: value})
+    made = await client.post("/webhooks/endpoints", who=ANN, json={"url": HOOK, name: value})
+    assert (changed.status, made.status) == (422, 422)
+    assert [row.audience for row in await client.stored(WebhookEndpoint)] == ["tenant:acme"]
 
 
 async def test_deliveries_and_attempts_are_on_record(client: Client) -> None:

@@ -118,6 +118,7 @@ async def test_every_share_has_one_sender_and_goes_on_when_that_ends() -> None:
     assert second.sender._shares
     first.sender.stop()
     await one
+    second.clock.advance(module.CLAIM)
     await until(lambda: second.sender._shares == set(range(SHARES)))
     second.sender.stop()
     await two
