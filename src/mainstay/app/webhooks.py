@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -139,6 +141,7 @@ class WebhookParts:
         from mainstay.webhooks.book import DeliveryBook
         from mainstay.webhooks.doors import DISABLE
         from mainstay.webhooks.sender import Sender, SenderParts
+        from mainstay.webhooks.shares import Shares
 
         told = [name for name, consumers in bound.consumers.items() for one in consumers if self._is_ours(one)]
         self.rules.events = tuple(sorted(set(told)))
@@ -147,16 +150,18 @@ class WebhookParts:
             return
         ports = bound.ports
         frame = Frame(Principal.system, "webhooks", ports.clock, ports.ids, ports.sealer, bound.plans, ports.store)
+        records = Records(frame)
+        holder = f"{socket.gethostname()}:{os.getpid()}:{ports.ids.token()}"
         operation = next(one for one in bound.operations if one.operation.name == DISABLE)
         self._sender = Sender(
             SenderParts(
-                book=DeliveryBook(Records(frame)),
+                book=DeliveryBook(records),
                 http=self._http,
                 rules=self.rules,
                 clock=ports.clock,
                 entropy=ports.entropy,
                 observer=ports.observer,
-                claims=lambda: ports.store.claims,
+                shares=Shares(records, holder[:200]),
                 disable=partial(_disable, operation, ports),
             )
         )

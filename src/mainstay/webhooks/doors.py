@@ -16,7 +16,7 @@ from mainstay.model.structs import Event
 from mainstay.webhooks import deliveries, endpoints
 from mainstay.webhooks.deliveries import Deliveries, EndpointIsDisabled
 from mainstay.webhooks.endpoints import Endpoints, TooManyEndpoints
-from mainstay.webhooks.entities import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret
+from mainstay.webhooks.entities import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret, WebhookShare
 from mainstay.webhooks.secrets import SecretBook, TooManySecrets
 from mainstay.webhooks.telling import tell
 
@@ -32,7 +32,7 @@ DISABLE = "disable_webhook_endpoint"
 
 def open_doors(module: Module, path: str, allow: Policy) -> None:
     """Declare the entities and the doors of webhooks; their paths begin with ``path``."""
-    module.entity(WebhookEndpoint, WebhookSecret, WebhookDelivery, WebhookAttempt)
+    module.entity(WebhookEndpoint, WebhookSecret, WebhookDelivery, WebhookAttempt, WebhookShare)
     _doors_of_endpoints(module, f"{path}/endpoints", allow)
     _doors_of_deliveries(module, f"{path}/deliveries", f"{path}/endpoints/{{endpoint_id}}", allow)
 

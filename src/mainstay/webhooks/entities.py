@@ -83,6 +83,14 @@ SHARES = 8
 """How many parts the sending is divided into, each of which one process at a time has."""
 
 
+class WebhookShare(Entity):
+    """Which process has a part of the sending, and until when."""
+
+    number: int = field(unique=True)
+    holder: str = field(max_length=200)
+    until: datetime
+
+
 def share_of(endpoint: UUID) -> int:
     """Return the part that the messages of an endpoint belong to."""
     return endpoint.int % SHARES

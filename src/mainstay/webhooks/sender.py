@@ -1,14 +1,14 @@
 """The sender: works off what is due, many endpoints at once, and loses nothing when its process dies.
 
 What is due stands in rows, and a row says no more of an attempt than what became of it: whoever takes over sends again
-what was under way. The sending is divided into shares, each of which one process has by a claim that ends with it. Two
-that hold one for a moment send twice, with the same ``webhook-id``: at least once is what is promised.
+what was under way. The sending is divided into shares, each of which one process has under a lease. What is sent twice
+where a lease passes on has the same ``webhook-id``: at least once is what is promised.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -19,20 +19,19 @@ from mainstay.ports.clock import Clock
 from mainstay.ports.http import HttpClient, HttpFailed
 from mainstay.ports.ids import Entropy
 from mainstay.ports.observer import Notice, Observer
-from mainstay.ports.store import Claims
 from mainstay.webhooks.book import Addressee, DeliveryBook, Outcome
 from mainstay.webhooks.entities import GONE, SHARES, WebhookDelivery, WebhookEndpoint
 from mainstay.webhooks.lanes import Lanes
 from mainstay.webhooks.messages import headers_of
 from mainstay.webhooks.rules import WebhookRules
 from mainstay.webhooks.schedule import asked_wait, delay_after
+from mainstay.webhooks.shares import Shares
 
 BATCH = 64
 TOTAL = 128
 """Attempts under way in one process."""
 
 POLL = 0.5  # seconds between looks when nobody wakes the sender
-CLAIM = 2.0  # seconds between looks for shares that nobody has, where there was none
 CHORES = 600.0
 MAX_ANSWER = 256 * 1024
 """Bytes of an answer. Nothing of it is kept; one that is longer counts as none."""
@@ -50,7 +49,7 @@ class SenderParts(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     entropy: Entropy
     observer: Observer
-    claims: Callable[[], Claims]
+    shares: Shares
     disable: Callable[[UUID], Awaitable[None]]
 
 
@@ -60,8 +59,6 @@ class Sender:
     def __init__(self, parts: SenderParts) -> None:
         self._parts = parts
         self._lanes = Lanes(parts.clock.monotonic)
-        self._shares: set[int] = set()
-        self._claim_at = 0.0
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
@@ -87,9 +84,8 @@ class Sender:
 
     async def send_due(self) -> int:
         """Send everything that is due now, wait for it, and return how many attempts that took."""
-        self._shares = set(range(SHARES))
         attempts = 0
-        while begun := await self._begin():
+        while begun := await self._begin(range(SHARES)):
             attempts += begun
             if self._running:
                 await asyncio.wait(self._running.values())
@@ -97,8 +93,8 @@ class Sender:
 
     async def _turn(self) -> None:
         try:
-            await self._take_share()
-            while await self._begin():
+            await self._parts.shares.keep()
+            while await self._begin(self._parts.shares.held()):
                 pass
             if self._parts.clock.monotonic() >= self._chores_at:
                 self._chores_at = self._parts.clock.monotonic() + CHORES * (0.5 + self._parts.entropy.uniform())
@@ -107,17 +103,6 @@ class Sender:
             # Whatever it was (a full disk, a database that is away), what is due stays due: it is tried again.
             text = "webhooks cannot be sent now; trying again"
             self._parts.observer.observe(Notice("warning", "webhooks_wait", text, {}, error))
-
-    async def _take_share(self) -> None:
-        """Take one share that nobody has: one at a time, so that processes which start together share alike."""
-        now = self._parts.clock.monotonic()
-        if len(self._shares) == SHARES or now < self._claim_at:
-            return
-        for share in range(SHARES):
-            if share not in self._shares and await self._parts.claims().take(_mark(share)):
-                self._shares.add(share)
-                return
-        self._claim_at = now + CLAIM
 
     async def _pause(self) -> None:
         try:
@@ -128,12 +113,12 @@ class Sender:
         finally:
             self._wake.clear()
 
-    async def _begin(self) -> int:
+    async def _begin(self, shares: Collection[int]) -> int:
         """Begin attempts at what is due, and return how many: none where nothing is, or no more can be under way."""
         room = min(BATCH, TOTAL - len(self._running))
-        if room <= 0 or not self._shares or self._stopping:
+        if room <= 0 or not shares or self._stopping:
             return 0
-        found = await self._parts.book.due(self._shares, self._lanes.full(), self._running, room)
+        found = await self._parts.book.due(shares, self._lanes.full(), self._running, room)
         begun, resting = 0, []
         for delivery in found:
             if self._lanes.begin(delivery.endpoint_id):
@@ -216,10 +201,11 @@ class Sender:
                     task.cancel()
                 await asyncio.wait(tasks)
         finally:
-            held, self._shares = self._shares, set()
-            for share in held:
-                await self._parts.claims().drop(_mark(share))
+            await self._release()
 
-
-def _mark(share: int) -> bytes:
-    return f"webhooks:{share}".encode()
+    async def _release(self) -> None:
+        try:
+            await self._parts.shares.release()
+        except Exception as error:
+            text = "the sending of webhooks could not be handed over; another process goes on when the lease ends"
+            self._parts.observer.observe(Notice("warning", "webhooks_kept", text, {}, error))

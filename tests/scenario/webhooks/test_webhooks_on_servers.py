@@ -34,6 +34,7 @@ from mainstay.webhooks.entities import (
     WebhookEndpoint,
     WebhookSecret,
 )
+from mainstay.webhooks.shares import LOOK, RENEW, Shares
 
 ANN = as_principal("ann")
 
@@ -85,11 +86,11 @@ async def place(kind: str, tmp_path: Path) -> AsyncIterator[tuple[Any, FixedCloc
         await drop_mysql([database_of(tmp_path)])
 
 
-def book_of(client: Client) -> DeliveryBook:
+def records_of(client: Client) -> Records:
     bound = client.bound
     ports = bound.ports
     frame = Frame(Principal.system, "webhooks", ports.clock, ports.ids, ports.sealer, bound.plans, ports.store)
-    return DeliveryBook(Records(frame))
+    return Records(frame)
 
 
 async def order(client: Client) -> None:
@@ -130,7 +131,7 @@ async def test_the_book_says_what_is_due_and_forgets_what_has_ended(place: tuple
         await registered(client, ANN)
         await registered(client, ANN, "https://two.example/hook")
         await order(client)
-        book, clock = book_of(client), client.clock
+        book, clock = DeliveryBook(records_of(client)), client.clock
         assert await book.due(everything, (), (), 10) == []
         clock.advance(10)
         first, second = await book.due(everything, (), (), 10)
@@ -151,6 +152,31 @@ async def test_the_book_says_what_is_due_and_forgets_what_has_ended(place: tuple
         assert [d.id for d in await client.stored(WebhookDelivery)] == [first.id]
         assert {a.delivery_id for a in await client.stored(WebhookAttempt)} == {first.id}
         assert len(await client.stored(WebhookSecret)) == 2
+
+
+async def test_each_share_is_one_processs_and_passes_on(place: tuple[Any, FixedClock]) -> None:
+    async with Client(shop(), store=place[0], clock=place[1]) as client:
+        clock, everything = client.clock, set(range(SHARES))
+        one, two = (Shares(records_of(client), name) for name in ("one", "two"))
+        for _ in range(SHARES):
+            await asyncio.gather(one.keep(), two.keep())
+        assert set(one.held()) | set(two.held()) == everything
+        assert not set(one.held()) & set(two.held())
+        assert min(len(one.held()), len(two.held())) >= 2
+        for _ in range(4):  # one is silent, and two renews
+            clock.advance(RENEW)
+            await two.keep()
+        assert one.held() == ()
+        for _ in range(SHARES):
+            await two.keep()
+        assert set(two.held()) == everything
+        await one.keep()
+        assert not one.held()
+        await two.release()
+        assert not two.held()
+        clock.advance(LOOK)
+        await one.keep()
+        assert len(one.held()) == 1
 
 
 async def test_one_message_many_times_at_once_has_one_effect(place: tuple[Any, FixedClock]) -> None:

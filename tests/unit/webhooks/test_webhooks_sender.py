@@ -11,9 +11,7 @@ import pytest
 from kernel_world import Ear
 
 from mainstay.adapters.memory.http import MemoryHttp
-from mainstay.adapters.memory.store import MemoryStore
 from mainstay.ports.http import HttpAnswer
-from mainstay.ports.store import Claims
 from mainstay.testing.fixed import START, FixedClock, SeededEntropy
 from mainstay.webhooks import sender as module
 from mainstay.webhooks.book import Addressee, DeliveryBook, Outcome
@@ -21,6 +19,7 @@ from mainstay.webhooks.entities import SHARES, WebhookDelivery, WebhookEndpoint
 from mainstay.webhooks.lanes import FAILURES, WIDTH
 from mainstay.webhooks.rules import WebhookRules
 from mainstay.webhooks.sender import Sender, SenderParts
+from mainstay.webhooks.shares import Shares
 
 STANDARD: dict[str, Any] = {"version": 1, "created_at": START, "updated_at": START}
 
@@ -74,11 +73,30 @@ class Book(DeliveryBook):
         self.purged.append(keep)
 
 
+class All(Shares):
+    """All shares, from the first turn to the end."""
+
+    def __init__(self) -> None:
+        self.have: Collection[int] = ()
+        self.released: Exception | None = None
+
+    def held(self) -> Collection[int]:
+        return self.have
+
+    async def keep(self) -> None:
+        self.have = range(SHARES)
+
+    async def release(self) -> None:
+        self.have = ()
+        if self.released is not None:
+            raise self.released
+
+
 class World:
-    def __init__(self, book: Book, claims: Claims | None = None) -> None:
+    def __init__(self, book: Book) -> None:
         self.clock, self.ear, self.book = FixedClock(), Ear(), book
         self.http = MemoryHttp({f"POST https://e{n}.example/": HttpAnswer(status=200) for n in range(10)})
-        held = claims or MemoryStore().claims
+        self.shares = All()
         self.sender = Sender(
             SenderParts(
                 book=book,
@@ -87,7 +105,7 @@ class World:
                 clock=self.clock,
                 entropy=SeededEntropy(1),
                 observer=self.ear,
-                claims=lambda: held,
+                shares=self.shares,
                 disable=self._disable,
             )
         )
@@ -108,21 +126,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "GRACE", 0.2)
 
 
-async def test_every_share_has_one_sender_and_goes_on_when_that_ends() -> None:
-    claims = MemoryStore().claims
-    first, second = World(Book(), claims), World(Book(), claims)
-    one, two = asyncio.create_task(first.sender.run()), asyncio.create_task(second.sender.run())
-    await until(lambda: len(first.sender._shares) + len(second.sender._shares) == SHARES)
-    assert not first.sender._shares & second.sender._shares
-    assert first.sender._shares
-    assert second.sender._shares
-    first.sender.stop()
-    await one
-    second.clock.advance(module.CLAIM)
-    await until(lambda: second.sender._shares == set(range(SHARES)))
-    second.sender.stop()
-    await two
-    assert [await claims.take(b"webhooks:%d" % share) for share in range(SHARES)] == [True] * SHARES
+async def test_shares_that_cannot_be_given_back_are_told_of() -> None:
+    world = World(Book())
+    world.shares.released = OSError("away")
+    task = asyncio.create_task(world.sender.run())
+    await until(lambda: world.book.looked > 0)
+    world.sender.stop()
+    await task
+    assert [notice.event for notice in world.ear.notices] == ["webhooks_kept"]
 
 
 async def test_a_database_that_is_away_is_told_of_and_waited_for() -> None:
