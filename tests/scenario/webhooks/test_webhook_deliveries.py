@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from accounts_service import undeclared
 from webhook_shop import Notice, registered, said, shop
 
 from mainstay.adapters.memory.http import MemoryHttp
@@ -52,6 +53,7 @@ def http() -> Receiver:
 async def client(http: Receiver) -> AsyncIterator[Client]:
     async with Client(shop(disable_seconds=PATIENT), http=http) as client:
         yield client
+        assert undeclared(client) == set()
 
 
 async def place(client: Client, orders: int = 1) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from accounts_service import undeclared
 from webhook_shop import OrderPlaced, is_signed, registered, said, shop
 
 from mainstay import Principal, Webhooks, role
@@ -43,6 +44,7 @@ def http() -> Receivers:
 async def client(http: Receivers) -> AsyncIterator[Client]:
     async with Client(shop(), http=http) as client:
         yield client
+        assert undeclared(client) == set()
 
 
 async def place(client: Client, who: Principal, **more: Any) -> None:
