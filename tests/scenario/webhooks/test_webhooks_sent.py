@@ -91,7 +91,7 @@ async def test_a_receiver_gets_what_it_can_check(tmp_path: Path) -> None:
 
 
 async def test_slow_and_dead_endpoints_delay_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with opened(tmp_path, timeout_seconds=20.0) as shop_:
+    async with opened(tmp_path, timeout_seconds=300.0) as shop_:
         good, slow = await shop_.receiver(), await shop_.receiver()
         slow.hold = asyncio.Event()
         with closing(socket.socket()) as dead:
@@ -108,7 +108,7 @@ async def test_slow_and_dead_endpoints_delay_no_other(tmp_path: Path, monkeypatc
 
 
 async def test_a_flood_for_one_endpoint_is_bounded_and_arrives_whole(tmp_path: Path) -> None:
-    async with opened(tmp_path) as shop_:
+    async with opened(tmp_path, timeout_seconds=300.0) as shop_:
         flooded, other = await shop_.receiver(), await shop_.receiver()
         one = await shop_.register(flooded.port)
         flooded.hold = asyncio.Event()
