@@ -62,6 +62,7 @@ class Sender:
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
+        self._unrecorded: Exception | None = None  # why an attempt was not put on record, the last time
         self._chores_at = parts.clock.monotonic() + CHORES * (0.5 + parts.entropy.uniform())
 
     def wake(self) -> None:
@@ -83,12 +84,18 @@ class Sender:
             await self._end()
 
     async def send_due(self) -> int:
-        """Send everything that is due now, wait for it, and return how many attempts that took."""
+        """Send everything that is due now, wait for it, and return how many attempts that took: for tests.
+
+        Raises what an attempt could not be made, or put on record, for.
+        """
         attempts = 0
         while begun := await self._begin(range(SHARES)):
             attempts += begun
             if self._running:
                 await asyncio.wait(self._running.values())
+            error, self._unrecorded = self._unrecorded, None
+            if error is not None:
+                raise error
         return attempts
 
     async def _turn(self) -> None:
@@ -149,7 +156,7 @@ class Sender:
             success = outcome.delivered
             await self._record(delivery, outcome)
         except Exception as error:
-            success = False
+            success, self._unrecorded = False, error
             facts = {"delivery": str(delivery.id), "endpoint": str(delivery.endpoint_id)}
             text = "an attempt at a webhook could not be put on record; it is made again"
             self._parts.observer.observe(Notice("error", "webhook_unrecorded", text, facts, error))

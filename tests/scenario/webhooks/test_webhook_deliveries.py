@@ -259,3 +259,11 @@ async def test_a_secret_that_cannot_be_opened_fails_the_delivery_and_sends_nothi
     delivery = await the(client)
     assert (delivery.state, delivery.last_cause) == (DeliveryState.FAILED, "secret_unreadable")
     assert not http.requests
+
+
+async def test_a_receiver_that_a_test_has_forgotten_is_told_to_the_test() -> None:
+    async with Client(shop(), http=MemoryHttp()) as client:
+        await registered(client, ANN)
+        await client.post("/orders", who=ANN, json={"customer_id": str(ANN.id)})
+        with pytest.raises(LookupError, match=r"one\.example"):
+            await client.deliver()
