@@ -72,7 +72,7 @@ def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
     for parameter in taken:
         # Heard by its name, an event of another module is read as an event class of this one: it takes what it needs.
         own = named and isinstance(parameter.target, type) and issubclass(parameter.target, Event)
-        if parameter.target is not event and not own:
+        if parameter.target is not event and not own and parameter.source is not Source.RAW:
             message = f"parameter {parameter.name}: a consumer of {event.__name__} is given that, and nothing else"
             blueprint.fault(operation.source, operation.name, message)
     if len(taken) > 1:
@@ -111,7 +111,10 @@ def _check_signed(blueprint: Blueprint, operation: Operation, signature: Signatu
     if not isinstance(operation.allow, Signed):
         message = "signed(...) stands alone in allow=: the signature is checked before the use case, or not at all"
         blueprint.fault(operation.source, operation.name, message)
-    elif not signature.of(Source.RAW):
+    elif operation.allow.once and not signature.of(Source.RAW, Source.BODY):
+        hint = 'a Dto whose class says unknown="ignore" reads what it needs of the message'
+        blueprint.fault(operation.source, operation.name, "a webhook takes a RawBody or a Dto", hint)
+    elif not operation.allow.once and not signature.of(Source.RAW):
         blueprint.fault(operation.source, operation.name, "allow=signed(...) needs a RawBody parameter to check")
 
 

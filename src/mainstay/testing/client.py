@@ -22,6 +22,7 @@ from mainstay.app.identity import make_identity
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.seeding import seed
 from mainstay.app.settings import Settings
+from mainstay.app.webhooks import make_webhooks, with_webhooks
 from mainstay.inbound.http.asgi import AsgiApp
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.lifespan import living
@@ -105,14 +106,18 @@ class Client:
         own = store or MemoryStore()
         known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
         self.letters: MemoryMailer = MemoryMailer()
-        tested = with_quick_accounts(_with(service, replace or {}), self.letters)
+        tested = with_webhooks(with_quick_accounts(_with(service, replace or {}), self.letters))
         settings = Settings(profile="test", secrets=dict(secrets or {}))
         identity = make_identity(
             service, settings, known, clock=self.clock, observer=self.recorder, others=self._people
         )
         self._sessions = identity.sessions
+        self._webhooks = make_webhooks(service, settings, known, clock=self.clock, observer=self.recorder)
         ports = _ports(own, self.clock, ids or SequentialIds(), self.recorder, identity.tokens)
-        self.bound: Bound = bind(tested, ports, known={**identity.known, **known}, secrets=secrets)
+        self.bound: Bound = bind(
+            tested, ports, known={**identity.known, **self._webhooks.known, **known}, secrets=secrets
+        )
+        self._webhooks.attach(self.bound)
         note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
@@ -307,6 +312,7 @@ class Client:
     async def deliver(self) -> int:
         """Deliver what is due to its consumers, and what they emit in turn; return how many events were delivered.
 
+        Webhooks that are due are sent to ``http`` as well.
         A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
         come by the client's clock.
         """
@@ -316,6 +322,7 @@ class Client:
         seen = set(await self._waiting())
         for _ in range(_ROUNDS):
             more = await worker.step()
+            more = bool(await self._webhooks.send_due()) or more
             unexpected = self.recorder.unexpected()
             if unexpected is not None and self.raise_errors:
                 raise unexpected
