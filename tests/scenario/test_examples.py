@@ -29,6 +29,8 @@ def test_an_examples_own_tests_pass(pytestconfig: pytest.Config, tmp_path: Path,
         "--basetemp",
         str(tmp_path / "tmp"),
     ]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

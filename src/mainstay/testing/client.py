@@ -280,8 +280,8 @@ class Client:
     ) -> None:
         """Have the service get an event from another one, by its full name: ``"store.OrderPlaced"``.
 
-        ``content`` is an instance, or a dict; ``who`` is whom it was emitted for. ``deliver`` has the consumers run. What
-        has an ``id`` can come again.
+        ``content`` is an instance, or a dict; ``who`` is whom it was emitted for. ``deliver`` has the consumers run.
+        What has an ``id`` can come again.
         """
         worker, ports = self._worker, self.bound.ports
         if worker is None:
