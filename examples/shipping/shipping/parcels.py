@@ -70,7 +70,7 @@ async def prepare(event: OrderPlaced, rows: Repository[Parcel]) -> None:
 
 @parcels.on("store.OrderCancelled")
 async def call_off(event: OrderCancelled, rows: Repository[Parcel]) -> None:
-    """Call a parcel off, where it is not on its way. Events of one order come in their order: it was placed before."""
+    """Call a parcel off, where it is not on its way. Should it not be there yet, this is tried again in a moment."""
     parcel = await rows.one(order_id=event.order_id)
     if parcel.status is ParcelStatus.TO_PACK:
         await rows.update(parcel, status=ParcelStatus.CALLED_OFF)

@@ -128,7 +128,8 @@ class WebhookParts:
         if scope.stack is None:
             scope.stack = AsyncExitStack()
         scope.stack.callback(self._wake)
-        return self._occasion_of(scope.call.target, scope.call.message)
+        heard = scope.call.message
+        return self._occasion_of(scope.call.target, None if heard is None else heard.message)
 
     def _wake(self) -> None:
         if self._sender is not None:
