@@ -52,6 +52,8 @@ BARE = """
 import sys
 for package in ("asyncpg", "asyncmy", "pymongo", "bson", "aiobotocore", "botocore", "granian", "uvicorn", "hvac"):
     sys.modules[package] = None
+for package in ("aio_pika", "confluent_kafka"):
+    sys.modules[package] = None
 from mainstay.app import registry
 from mainstay.app.refusal import Refusal
 for key, entry in registry.BUILT_IN.items():
