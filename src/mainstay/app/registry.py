@@ -36,6 +36,7 @@ BUILT_IN: Mapping[str, Entry] = MappingProxyType(
         "backups.postgresql": Entry("mainstay.app.postgres:backups", "postgres"),
         "backups.mysql": Entry("mainstay.app.mysql:backups", "mysql"),
         "backups.mariadb": Entry("mainstay.app.mysql:backups", "mysql"),
+        "broker.memory": Entry("mainstay.app.brokers:memory"),
         "broker.amqp": Entry("mainstay.app.rabbitmq:make", "rabbitmq"),
         "broker.amqps": Entry("mainstay.app.rabbitmq:make", "rabbitmq"),
         "broker.kafka": Entry("mainstay.app.kafka:make", "kafka"),

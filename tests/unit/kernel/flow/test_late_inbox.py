@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
+from flow_world import inbox
 from kernel_world import Build, World
 
 from mainstay import Entity, Event, Events, Module, Repository, Service, anyone
 from mainstay.kernel.call import Reply
-from mainstay.kernel.flow.records import InboxMark
+from mainstay.kernel.flow.records import InboxMessage, State
 from mainstay.model.conditions import TRUE
-from mainstay.model.problem import UniqueConflict
+from mainstay.model.problem import Problem
 from mainstay.ports.unit_of_work import UnitOfWork
-
-MESSAGE = UUID(int=7)
 
 
 class Rung(Event):
@@ -59,6 +57,16 @@ async def world_of(build: Build) -> tuple[World, Post]:
     return await build(bells(), provide=provide), post
 
 
+async def received(world: World) -> InboxMessage:
+    """Have an event in the inbox, and return it."""
+    await world.send("ring", body=b'{"number": 1}')
+    worker = world.worker()
+    await worker.shares.step()
+    await worker.relay.step()
+    (row,) = await inbox(world)
+    return row
+
+
 async def count(world: World, entity: Any) -> int:
     transaction = world.store.begin(write=False)
     found = await transaction.rows(entity).count(TRUE)
@@ -68,28 +76,32 @@ async def count(world: World, entity: Any) -> int:
 
 async def test_nothing_is_begun_while_it_waits_and_a_second_delivery_does_nothing(build: Build) -> None:
     world, post = await world_of(build)
+    row = await received(world)
     for replayed in (False, True):
-        outcome = await world.send("pass_on", body=b'{"number": 1}', message=MESSAGE)
+        outcome = await world.send("pass_on", body=b'{"number": 1}', message=row)
         assert isinstance(outcome, Reply)
         assert outcome.replayed is replayed
     assert post.sent == [False]
-    assert (await count(world, Sent), await count(world, InboxMark)) == (1, 1)
+    assert await count(world, Sent) == 1
+    assert [done.state for done in await inbox(world)] == [State.DONE]
 
 
 async def test_of_two_deliveries_at_once_one_is_undone(build: Build) -> None:
     world, post = await world_of(build)
+    row = await received(world)
     send, outcomes = post.send, []
 
     async def send_twice(unit: UnitOfWork) -> None:
         await send(unit)
         if len(post.sent) == 1:
-            outcomes.append(await world.send("pass_on", body=b'{"number": 1}', message=MESSAGE))
+            outcomes.append(await world.send("pass_on", body=b'{"number": 1}', message=row))
 
     post.send = send_twice  # type: ignore[method-assign]
-    outcomes.append(await world.send("pass_on", body=b'{"number": 1}', message=MESSAGE))
+    outcomes.append(await world.send("pass_on", body=b'{"number": 1}', message=row))
     assert isinstance(outcomes[0], Reply)
-    assert isinstance(outcomes[1], UniqueConflict)
-    assert (await count(world, Sent), await count(world, InboxMark)) == (1, 1)
+    assert isinstance(outcomes[1], Problem)
+    assert await count(world, Sent) == 1
+    assert [done.state for done in await inbox(world)] == [State.DONE]
 
 
 async def test_without_a_message_there_is_no_mark(build: Build) -> None:
@@ -97,4 +109,4 @@ async def test_without_a_message_there_is_no_mark(build: Build) -> None:
     for _ in range(2):
         await world.send("pass_on", body=b'{"number": 1}')
     assert len(post.sent) == 2
-    assert await count(world, InboxMark) == 0
+    assert await inbox(world) == []
