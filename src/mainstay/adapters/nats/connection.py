@@ -1,0 +1,120 @@
+"""Where NATS servers are, and the connection to one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+from nats.aio.client import Client
+from nats.errors import Error
+
+from mainstay.ports.broker import BrokerAway
+from mainstay.ports.observer import Notice, Observer
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+_PAUSE_SECONDS = 0.25  # between attempts to connect again
+
+FAILURES = (Error, OSError, TimeoutError, EOFError)
+"""What the client raises that gets no answer, or an error for one."""
+
+
+class NatsPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """The servers of one cluster, as ``host:port``, and who asks. A representation shows no password.
+
+    A user without a password is a token.
+    """
+
+    servers: tuple[str, ...]
+    user: str | None = None
+    password: str | None = None
+    tls: ssl.SSLContext | None = None
+
+    def __repr__(self) -> str:
+        return f"<NatsPlace {', '.join(self.servers)}>"
+
+
+def away(error: BaseException | None) -> BrokerAway:
+    """Return what is told of a failure: its kind, and the server's code where it gave one."""
+    told = "it is not connected" if error is None else type(error).__name__
+    if type(error) is Error:
+        told = str(error)  # a word of the server's: "nats: 'Authorization Violation'"
+    code = getattr(error, "err_code", None)
+    gone = BrokerAway(f"NATS does not do what it was asked for: {told}" + (f" ({code})" if code else ""))
+    gone.__cause__ = error
+    return gone
+
+
+class NatsConnection:
+    """One connection, which is made again by itself where it is lost. ``on_change`` hears of both."""
+
+    def __init__(self, place: NatsPlace, observer: Observer, on_change: Callable[[], None]) -> None:
+        self._place = place
+        self._observer = observer
+        self._on_change = on_change
+        self._told = False
+        self.client: Client = Client()
+
+    async def open(self) -> None:
+        """Connect, where that is not done yet. Raises ``BrokerAway``."""
+        if self.client.is_connected:
+            return
+        await self._close()
+        self.client = Client()
+        scheme = "nats" if self._place.tls is None else "tls"
+        who = {"user": self._place.user, "password": self._place.password}
+        if self._place.password is None:
+            who = {"token": self._place.user}
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self.client.connect(
+                    [f"{scheme}://{server}" for server in self._place.servers],
+                    name="mainstay",
+                    tls=self._place.tls,
+                    connect_timeout=int(CONNECT_SECONDS),
+                    reconnect_time_wait=_PAUSE_SECONDS,  # type: ignore[arg-type]  # it sleeps for that
+                    max_reconnect_attempts=-1,
+                    error_cb=self._failed,
+                    disconnected_cb=self._changed,
+                    reconnected_cb=self._changed,
+                    closed_cb=self._changed,
+                    **who,
+                )
+        except FAILURES as error:
+            await self._close()
+            raise away(self.client.last_error or error) from error
+
+    async def _changed(self) -> None:
+        self._told = self._told and not self.client.is_connected
+        self._on_change()
+
+    async def _failed(self, error: Exception) -> None:
+        """Tell of the first failure since there was a connection: others are those of attempts to make one."""
+        if not self._told and not isinstance(error, OSError):
+            told = f"NATS: {type(error).__name__}"
+            self._observer.observe(Notice("warning", "broker_connection", told, {}, error))
+        self._told = True
+
+    def check(self) -> Client:
+        """Return the client. Raises ``BrokerAway`` where it is not connected."""
+        if not self.client.is_connected:
+            raise away(self.client.last_error)
+        return self.client
+
+    async def settle(self) -> None:
+        """Return when the server has read all that was sent. Raises ``BrokerAway``."""
+        try:
+            await self.check().flush(int(ANSWER_SECONDS))
+        except FAILURES as error:
+            raise away(error) from error
+
+    async def _close(self) -> None:
+        with suppress(*FAILURES):  # it was lost, or never made
+            await self.client.close()
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._close()

@@ -1,0 +1,85 @@
+"""Where a Redis server is, and the client that reaches it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from mainstay.ports.broker import BrokerAway
+
+SECONDS = 10.0
+"""How long an answer is waited for, beyond what a read was to wait by itself."""
+
+CONNECT_SECONDS = 5.0
+
+FAILURES = (RedisError, OSError, TimeoutError)
+"""What a client raises that gets no answer, or an error for one."""
+
+
+class RedisPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A database of one Redis server, and who asks. A representation shows no password.
+
+    ``ca`` is the file of the authorities that its certificate must be from, where it is not one of the system's;
+    ``certificate`` and ``key`` are the client's own.
+    """
+
+    host: str
+    port: int = 6379
+    database: int = 0
+    user: str | None = None
+    password: str | None = None
+    tls: bool = False
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"<RedisPlace {self.host}:{self.port}/{self.database}>"
+
+
+def client_of(place: RedisPlace) -> Redis:
+    """Return a client that connects at its first command, and tries nothing a second time by itself.
+
+    A read that was tried again unseen would lose what came in the answer that was lost.
+    """
+    return Redis(
+        host=place.host,
+        port=place.port,
+        db=place.database,
+        username=place.user,
+        password=place.password,
+        ssl=place.tls,
+        ssl_ca_certs=_text(place.ca),
+        ssl_certfile=_text(place.certificate),
+        ssl_keyfile=_text(place.key),
+        protocol=2,
+        socket_timeout=SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        client_name="mainstay",
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def away(error: BaseException | None) -> BrokerAway:
+    """Return what is told of a failure: its kind, for the text of an error may repeat what was sent."""
+    told = type(error).__name__
+    if isinstance(error, ResponseError):
+        code = str(error).partition(" ")[0]
+        told = f"it answers {code}" if code.isupper() else f"it answers with {told}"
+    gone = BrokerAway(f"Redis does not do what it was asked for: {told}")
+    gone.__cause__ = error
+    return gone
+
+
+def code_of(answer: object) -> str:
+    """Return the code of an error that stands in place of an answer ("BUSYGROUP"), or "" of any other answer."""
+    return str(answer).partition(" ")[0] if isinstance(answer, ResponseError) else ""

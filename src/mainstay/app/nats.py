@@ -1,0 +1,62 @@
+"""The broker of ``nats://`` and ``tls://`` URLs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mainstay.adapters.nats.broker import NatsBroker
+from mainstay.adapters.nats.connection import NatsPlace
+from mainstay.app import broker_urls
+from mainstay.app.broker_urls import TLS_OPTIONS, BrokerUrl
+from mainstay.app.settings import Settings
+from mainstay.ports.broker import Broker
+from mainstay.ports.clock import Clock
+from mainstay.ports.observer import Observer
+
+EXAMPLE = "nats://shop:secret@nats.example:4222, or tls://token@nats1.example,nats2.example?replicas=3"
+_OPTIONS = ("prefix", "replicas", *TLS_OPTIONS)
+_PORT = 4222
+
+
+def broker(settings: Settings, clock: Clock, observer: Observer) -> Broker:
+    """Messages through NATS JetStream. Raises ``Refusal``."""
+    return broker_of(settings.events.reveal(), settings.source("events"), settings.root, clock, observer)
+
+
+def broker_of(text: str, source: str, root: Path, clock: Clock, observer: Observer) -> Broker:
+    """Return the broker of a URL. Raises ``Refusal``."""
+    url = BrokerUrl(text, source=source, example=EXAMPLE, options=_OPTIONS)
+    return NatsBroker(
+        place_of(url, root),
+        clock=clock,
+        observer=observer,
+        prefix=url.text("prefix", "mainstay", broker_urls.PREFIX, "letters, digits, - and _, 60 at most"),
+        replicas=url.number("replicas", 1, 1, 5),
+    )
+
+
+def place_of(url: BrokerUrl, root: Path) -> NatsPlace:
+    """Return the place that a URL names. Raises ``Refusal``."""
+    if url.path not in {"", "/"}:
+        raise url.refusal("has a path", "prefix=shop puts shop before the names in the server")
+    if url.password and not url.user:
+        raise url.refusal("has a password without a user", "a token alone stands before the @")
+    secured = url.scheme == "tls"
+    if not secured and any(url.file(name, root) for name in TLS_OPTIONS):
+        raise url.refusal("has files of TLS, and asks for none", "begin it with tls:")
+    return NatsPlace(
+        servers=tuple(_address(url, host) for host in url.hosts.split(",")),
+        user=url.user or None,
+        password=url.password or None,
+        tls=url.tls(root) if secured else None,
+    )
+
+
+def _address(url: BrokerUrl, host: str) -> str:
+    """Return a host with its port."""
+    try:
+        port = urlsplit(f"//{host}").port
+    except ValueError:
+        raise url.refusal("names a port that is none") from None
+    return host if port else f"{host.rstrip(':')}:{_PORT}"

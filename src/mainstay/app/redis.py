@@ -1,0 +1,69 @@
+"""The broker of ``redis://`` and ``rediss://`` URLs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mainstay.adapters.redis.broker import RedisBroker
+from mainstay.adapters.redis.connection import RedisPlace
+from mainstay.app import broker_urls
+from mainstay.app.broker_urls import TLS_OPTIONS, BrokerUrl
+from mainstay.app.settings import Settings
+from mainstay.ports.broker import Broker
+from mainstay.ports.clock import Clock
+from mainstay.ports.observer import Observer
+
+EXAMPLE = "redis://:secret@redis.example:6379/0, or rediss://shop:secret@redis.example?ca=redis-ca.pem"
+_OPTIONS = ("prefix", *TLS_OPTIONS)
+_PORT = 6379
+_DATABASE = re.compile(r"/?|/[0-9]{1,5}")
+
+
+def broker(settings: Settings, clock: Clock, observer: Observer) -> Broker:
+    """Messages through Redis Streams. Raises ``Refusal``."""
+    return broker_of(settings.events.reveal(), settings.source("events"), settings.root, clock, observer)
+
+
+def broker_of(text: str, source: str, root: Path, clock: Clock, observer: Observer) -> Broker:
+    """Return the broker of a URL. Raises ``Refusal``."""
+    url = BrokerUrl(text, source=source, example=EXAMPLE, options=_OPTIONS)
+    prefix = url.text("prefix", "mainstay", broker_urls.PREFIX, "letters, digits, - and _, 60 at most")
+    return RedisBroker(place_of(url, root), clock=clock, observer=observer, prefix=prefix)
+
+
+def place_of(url: BrokerUrl, root: Path) -> RedisPlace:
+    """Return the place that a URL names. Raises ``Refusal``."""
+    if "," in url.hosts:
+        raise url.refusal("names several hosts", "name the primary, by what follows it where that changes")
+    if not _DATABASE.fullmatch(url.path):
+        raise url.refusal("has a path that is no number of a database")
+    if url.user and not url.password:
+        raise url.refusal("has a user without a password", "a password alone stands behind a colon, as in :secret@")
+    secured = url.scheme == "rediss"
+    files = {name: url.file(name, root) for name in TLS_OPTIONS}
+    if secured:
+        url.tls(root)  # looked at now, not when somebody connects
+    elif any(files.values()):
+        raise url.refusal("has files of TLS, and asks for none", "begin it with rediss:")
+    host, port = _address(url)
+    return RedisPlace(
+        host=host,
+        port=port,
+        database=int(url.path.strip("/") or 0),
+        user=url.user or None,
+        password=url.password or None,
+        tls=secured,
+        ca=files["ca"],
+        certificate=files["certificate"],
+        key=files["key"],
+    )
+
+
+def _address(url: BrokerUrl) -> tuple[str, int]:
+    parts = urlsplit(f"//{url.hosts}")
+    try:
+        return parts.hostname or "", parts.port or _PORT
+    except ValueError:
+        raise url.refusal("names a port that is none") from None

@@ -1,0 +1,42 @@
+"""The broker on NATS JetStream does what every broker must, on the server that MAINSTAY_TEST_NATS names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import nats
+import pytest_asyncio
+from cut_proxy import CutProxy
+from nats.js.errors import NotFoundError
+from tests.conformance.servers import server
+
+from mainstay.adapters.local.clock import SystemClock
+from mainstay.adapters.nats.broker import NatsBroker
+from mainstay.adapters.nats.connection import NatsPlace
+from mainstay.adapters.observe.fanout import Fanout
+from mainstay.ports.broker import Broker
+from mainstay.testing.conformance.broker import BrokerConformance
+
+
+class TestNatsBroker(BrokerConformance):
+    @pytest_asyncio.fixture(autouse=True)
+    async def _proxy(self) -> AsyncIterator[None]:
+        parts = urlsplit(server("MAINSTAY_TEST_NATS"))
+        async with CutProxy(parts.hostname or "", parts.port or 4222).open() as self.proxy:
+            yield
+
+    def make_broker(self) -> Broker:
+        place = NatsPlace(servers=(f"127.0.0.1:{self.proxy.port}",))
+        return NatsBroker(place, clock=SystemClock(), observer=Fanout([]), prefix=self.prefix)
+
+    async def interrupt(self) -> None:
+        assert self.proxy.cut()
+
+    async def clear(self) -> None:
+        client = await nats.connect(server("MAINSTAY_TEST_NATS"))
+        for stream in (self.prefix, f"{self.prefix}-dead"):
+            with suppress(NotFoundError):
+                await client.jetstream().delete_stream(stream)
+        await client.close()
