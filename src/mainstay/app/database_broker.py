@@ -23,8 +23,8 @@ def broker(settings: Settings, clock: Clock, observer: Observer) -> Broker:
     """Events over a database that services share, and that is nobody's own. Raises ``Refusal``."""
     if same_server(settings.events.reveal(), settings.database.url.reveal()):
         raise Refusal(
-            f"events ({settings.source('events')}) names the database of this service, whose tables are made by its migrations alone",
-            "give the broker a database of its own, which all its services name",
+            f"events ({settings.source('events')}) names this service's own database",
+            "give the broker a database of its own, which all its services name: migrations know nothing of its tables",
             "a service whose events stay within it needs no broker: events = ''",
         )
     try:
