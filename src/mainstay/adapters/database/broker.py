@@ -21,7 +21,7 @@ from mainstay.ports.portions import portions
 from mainstay.ports.rows import Change, Query
 from mainstay.ports.store import Store, StoreUnusable, Transaction
 
-HOLD_SECONDS = 30.0
+HOLD_SECONDS = 15.0
 """For how long what a member took is nobody else's."""
 
 POLL_SECONDS = 0.5

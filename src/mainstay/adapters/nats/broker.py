@@ -19,7 +19,7 @@ from mainstay.ports.confirmed import unbroken
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.portions import portions
 
-ACK_SECONDS = 30.0
+ACK_SECONDS = 15.0
 """After which what a member took and did not acknowledge is handed to another."""
 
 _HEAD_BYTES = 4096  # of what a server takes at once, for what stands before a body

@@ -21,7 +21,7 @@ from mainstay.ports.confirmed import unbroken
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.portions import portions
 
-IDLE_SECONDS = 30.0
+IDLE_SECONDS = 15.0
 """After which what a member took and did not acknowledge is another's to take."""
 
 TIDY_SECONDS = 30.0
