@@ -166,7 +166,7 @@ async def test_a_server_that_keeps_nothing_is_told_of(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_does_not_show_its_settings_is_told_of(tmp_path: Path) -> None:
-    with own_redis(tmp_path, "--user", f"default on >{SECRET} ~* &* +@all -config") as running:
+    with own_redis(tmp_path, "--user", *f"default on >{SECRET} ~* &* +@all -config".split()) as running:
         broker = own(running.port, password=SECRET)
         await broker.open(TOPICS)
         assert broker.traits.durable

@@ -73,13 +73,14 @@ class NatsBroker(Broker):
     async def open(self, topics: Collection[str]) -> None:  # noqa: ARG002 - the stream has all subjects
         """Connect, make the stream where it is not there, and tell of one that may lose what it has confirmed."""
         await self.connection.open()
-        self._context = self.connection.client.jetstream(timeout=ANSWER_SECONDS)
+        client = self.connection.check()
+        self._context = client.jetstream(timeout=ANSWER_SECONDS)
         config = await self.prepare()
         durable = config.storage == api.StorageType.FILE
         self.traits = BrokerTraits(
             durable=durable,
             ordered=True,
-            max_bytes=self.connection.client.max_payload - _HEAD_BYTES,
+            max_bytes=client.max_payload - _HEAD_BYTES,
             keeps_refused=True,
         )
         weak = "; ".join(weaknesses(config))
@@ -99,12 +100,12 @@ class NatsBroker(Broker):
     async def publish(self, messages: Sequence[Outgoing]) -> Collection[UUID]:
         confirmed: list[UUID] = []
         failure: BaseException | None = None
-        self.connection.check()
+        await self.connection.ready()
         for portion in portions(messages, count=_PORTION_COUNT, size=_PORTION_BYTES):
             outcomes = list(zip(portion, await self._send(portion), strict=True))
             confirmed.extend(one.id for one, fault in outcomes if fault is None)
             failure = next((fault for _, fault in outcomes if fault is not None), failure)
-            if not self.connection.client.is_connected:
+            if not self.connection.connected:
                 break
         if isinstance(failure, NoStreamResponseError):
             await self.prepare()

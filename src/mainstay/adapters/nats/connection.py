@@ -16,6 +16,9 @@ from mainstay.ports.observer import Notice, Observer
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
+BLINK_SECONDS = 1.0
+"""For which a connection that was cut is waited for, before the broker is told to be away."""
+
 _PAUSE_SECONDS = 0.25  # between attempts to connect again
 
 FAILURES = (Error, OSError, TimeoutError, EOFError)
@@ -56,21 +59,25 @@ class NatsConnection:
         self._observer = observer
         self._on_change = on_change
         self._told = False
-        self.client: Client = Client()
+        self._client: Client | None = None
+        self._back = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._client is not None and self._client.is_connected
 
     async def open(self) -> None:
         """Connect, where that is not done yet. Raises ``BrokerAway``."""
-        if self.client.is_connected:
+        if self.connected:
             return
-        await self._close()
-        self.client = Client()
+        await self.close()
+        client = self._client = Client()
         scheme = "nats" if self._place.tls is None else "tls"
-        who = {"user": self._place.user, "password": self._place.password}
-        if self._place.password is None:
-            who = {"token": self._place.user}
+        token = self._place.user if self._place.password is None else None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self.client.connect(
+                await client.connect(
                     [f"{scheme}://{server}" for server in self._place.servers],
                     name="mainstay",
                     tls=self._place.tls,
@@ -81,14 +88,18 @@ class NatsConnection:
                     disconnected_cb=self._changed,
                     reconnected_cb=self._changed,
                     closed_cb=self._changed,
-                    **who,
+                    user=None if token else self._place.user,
+                    password=self._place.password,
+                    token=token,
                 )
         except FAILURES as error:
-            await self._close()
-            raise away(self.client.last_error or error) from error
+            await self.close()
+            raise away(client.last_error or error) from error
+        self._back.set()
 
     async def _changed(self) -> None:
-        self._told = self._told and not self.client.is_connected
+        (self._back.set if self.connected else self._back.clear)()
+        self._told = self._told and not self.connected
         self._on_change()
 
     async def _failed(self, error: Exception) -> None:
@@ -100,21 +111,29 @@ class NatsConnection:
 
     def check(self) -> Client:
         """Return the client. Raises ``BrokerAway`` where it is not connected."""
-        if not self.client.is_connected:
-            raise away(self.client.last_error)
-        return self.client
+        client = self._client
+        if client is None or not client.is_connected:
+            raise away(None if client is None else client.last_error)
+        return client
+
+    async def ready(self) -> Client:
+        """Return the client, once it is connected again where it was cut. Raises ``BrokerAway`` where that lasts."""
+        if self._client is not None and not self._client.is_connected:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BLINK_SECONDS):
+                    await self._back.wait()
+        return self.check()
 
     async def settle(self) -> None:
         """Return when the server has read all that was sent. Raises ``BrokerAway``."""
         try:
-            await self.check().flush(int(ANSWER_SECONDS))
+            await (await self.ready()).flush(int(ANSWER_SECONDS))
         except FAILURES as error:
             raise away(error) from error
 
-    async def _close(self) -> None:
-        with suppress(*FAILURES):  # it was lost, or never made
-            await self.client.close()
-
     async def close(self) -> None:
         """End the connection."""
-        await self._close()
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(*FAILURES):  # it was lost, or never made
+                await client.close()

@@ -134,7 +134,7 @@ class NatsMember(Subscription):
     async def _ask(self, limit: int, wait: float) -> None:
         """Ask for messages of each topic of which none are asked for now. Raises ``BrokerAway``."""
         broker = self._broker
-        client = broker.connection.check()
+        client = await broker.connection.ready()
         if self._client is not client:
             await self._listen()
         now = broker.clock.monotonic()
@@ -177,7 +177,7 @@ class NatsMember(Subscription):
     async def _answer(self, taken: Sequence[Incoming], word: bytes) -> None:
         if not taken:
             return
-        client = self._broker.connection.check()
+        client = await self._broker.connection.ready()
         try:
             for one in taken:
                 message = self._held.pop(one.handle, None)
@@ -189,7 +189,7 @@ class NatsMember(Subscription):
 
     async def refuse(self, taken: Incoming, cause: str) -> None:
         broker = self._broker
-        broker.connection.check()
+        await broker.connection.ready()
         headers: dict[str, Any] = {
             api.Header.MSG_ID.value: f"{self._group}:{taken.handle[1]}",
             "Mainstay-Topic": taken.topic,
@@ -207,7 +207,7 @@ class NatsMember(Subscription):
         inbox, self._inbox = self._inbox, None
         try:
             if inbox is not None:
-                await inbox.drain()  # what is on its way is given back as well
+                await inbox.drain()  # type: ignore[no-untyped-call]  # what is on its way is given back as well
             client = self._broker.connection.check()
             for message in self._held.values():
                 await client.publish(message.reply, b"-NAK")

@@ -88,8 +88,10 @@ class RedisMember(Subscription):
             if not self._ready:
                 milliseconds = max(1, int(min(wait, LOOK_SECONDS) * 1000))
                 streams: Any = dict.fromkeys(self._topics, ">")
-                found = await self._client.xreadgroup(self._group, self._name, streams, count=limit, block=milliseconds)
-                self._keep((stream, entries) for stream, entries in found)
+                found: Any = await self._client.xreadgroup(
+                    self._group, self._name, streams, count=limit, block=milliseconds
+                )
+                self._keep(found)
         except ResponseError as error:
             if code_of(error) != "NOGROUP":
                 raise away(error) from error
@@ -141,11 +143,11 @@ class RedisMember(Subscription):
             return
         self._tidy_at = now + TIDY_SECONDS
         streams = self._broker.streams
-        known: Any = await self._client.smembers(streams.topics(self._group))  # type: ignore[misc]
+        known: Any = await self._client.smembers(streams.topics(self._group))
         for topic in {name.decode() for name in known} - set(self._topics.values()):
             answer: Any = self._client.eval(DROP, 1, streams.of(topic), self._group, _HEIR, str(_ALIVE_MS))
             if await answer:
-                await self._client.srem(streams.topics(self._group), topic)  # type: ignore[misc]
+                await self._client.srem(streams.topics(self._group), topic)
         await self._broker.tidy(self._topics.values())
 
     async def acknowledge(self, taken: Sequence[Incoming]) -> None:
