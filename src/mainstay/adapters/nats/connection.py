@@ -15,7 +15,7 @@ from mainstay.ports.broker import BrokerAway
 from mainstay.ports.observer import Notice, Observer
 
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 BLINK_SECONDS = 1.0
 """For which a connection that was cut is waited for, before the broker is told to be away."""
 
@@ -59,6 +59,7 @@ class NatsConnection:
         self._observer = observer
         self._on_change = on_change
         self._told = False
+        self._cause: Exception | None = None  # of the last failure
         self._client: Client | None = None
         self._back = asyncio.Event()
 
@@ -73,6 +74,7 @@ class NatsConnection:
             return
         await self.close()
         client = self._client = Client()
+        self._cause = None
         scheme = "nats" if self._place.tls is None else "tls"
         token = self._place.user if self._place.password is None else None
         try:
@@ -83,7 +85,7 @@ class NatsConnection:
                     tls=self._place.tls,
                     connect_timeout=int(CONNECT_SECONDS),
                     reconnect_time_wait=_PAUSE_SECONDS,  # type: ignore[arg-type]  # it sleeps for that
-                    max_reconnect_attempts=-1,
+                    max_reconnect_attempts=1,  # of each server, until one takes us
                     error_cb=self._failed,
                     disconnected_cb=self._changed,
                     reconnected_cb=self._changed,
@@ -94,7 +96,8 @@ class NatsConnection:
                 )
         except FAILURES as error:
             await self.close()
-            raise away(client.last_error or error) from error
+            raise away(self._cause or error) from error
+        client.options["max_reconnect_attempts"] = -1
         self._back.set()
 
     async def _changed(self) -> None:
@@ -108,6 +111,7 @@ class NatsConnection:
             told = f"NATS: {type(error).__name__}"
             self._observer.observe(Notice("warning", "broker_connection", told, {}, error))
         self._told = True
+        self._cause = error
 
     def check(self) -> Client:
         """Return the client. Raises ``BrokerAway`` where it is not connected."""

@@ -154,6 +154,7 @@ class NatsMember(Subscription):
     async def _keep_house(self) -> None:
         """Make consumers again that are gone, and take away those of topics that no member of the group asks for."""
         broker = self._broker
+        await broker.connection.ready()
         now = broker.clock.monotonic()
         if self._missing:
             self._missing = False
