@@ -46,17 +46,13 @@ def place_of(url: BrokerUrl, root: Path) -> NatsPlace:
     if not secured and any(url.file(name, root) for name in TLS_OPTIONS):
         raise url.refusal("has files of TLS, and asks for none", "begin it with tls:")
     return NatsPlace(
-        servers=tuple(_address(url, host) for host in url.hosts.split(",")),
+        servers=tuple(_address(host) for host in url.hosts.split(",")),
         user=url.user or None,
         password=url.password or None,
         tls=url.tls(root) if secured else None,
     )
 
 
-def _address(url: BrokerUrl, host: str) -> str:
+def _address(host: str) -> str:
     """Return a host with its port."""
-    try:
-        port = urlsplit(f"//{host}").port
-    except ValueError:
-        raise url.refusal("names a port that is none") from None
-    return host if port else f"{host.rstrip(':')}:{_PORT}"
+    return host if urlsplit(f"//{host}").port else f"{host}:{_PORT}"

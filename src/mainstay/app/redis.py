@@ -47,10 +47,10 @@ def place_of(url: BrokerUrl, root: Path) -> RedisPlace:
         url.tls(root)  # looked at now, not when somebody connects
     elif any(files.values()):
         raise url.refusal("has files of TLS, and asks for none", "begin it with rediss:")
-    host, port = _address(url)
+    address = urlsplit(f"//{url.hosts}")
     return RedisPlace(
-        host=host,
-        port=port,
+        host=address.hostname or "",
+        port=address.port or _PORT,
         database=int(url.path.strip("/") or 0),
         user=url.user or None,
         password=url.password or None,
@@ -59,11 +59,3 @@ def place_of(url: BrokerUrl, root: Path) -> RedisPlace:
         certificate=files["certificate"],
         key=files["key"],
     )
-
-
-def _address(url: BrokerUrl) -> tuple[str, int]:
-    parts = urlsplit(f"//{url.hosts}")
-    try:
-        return parts.hostname or "", parts.port or _PORT
-    except ValueError:
-        raise url.refusal("names a port that is none") from None

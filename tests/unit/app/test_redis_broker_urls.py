@@ -42,7 +42,7 @@ def test_a_password_alone(tmp_path: Path) -> None:
     [
         (f"redis://:{SECRET}@", "names no host"),
         (f"redis://:{SECRET}@one,two", "names several hosts"),
-        (f"redis://:{SECRET}@cache:70000", "names a port that is none"),
+        (f"redis://:{SECRET}@cache:70000", "names no host"),
         (f"redis://:{SECRET}@cache/shop", "is no number of a database"),
         (f"redis://:{SECRET}@cache/0/1", "is no number of a database"),
         (f"redis://:{SECRET}@cache/0#x", "has a part behind #"),
@@ -53,7 +53,7 @@ def test_a_password_alone(tmp_path: Path) -> None:
         (f"rediss://:{SECRET}@cache?ca=none.pem", "there is no such file"),
         (f"rediss://:{SECRET}@cache?ca=empty.pem", "has TLS files that cannot be used"),
         (f"redis://{SECRET}@cache", "has a user without a password"),
-        (f"redis://:{SECRET}?x@cache", "names no host"),
+        (f"redis://:{SECRET}?x@cache", "is no URL"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
