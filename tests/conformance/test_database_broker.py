@@ -11,6 +11,7 @@ import postgres_schemas
 import pytest
 import pytest_asyncio
 from cut_proxy import CutProxy
+from tests.conformance.cut_again import CutAgainConformance
 
 from mainstay.adapters.database.broker import DatabaseBroker
 from mainstay.adapters.local.clock import SystemClock
@@ -21,7 +22,6 @@ from mainstay.adapters.sql.postgres_store import PostgresStore
 from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.ports.broker import Broker
 from mainstay.ports.store import Store
-from mainstay.testing.conformance.broker import BrokerConformance
 
 
 def through(proxy: CutProxy, url: str) -> str:
@@ -31,7 +31,7 @@ def through(proxy: CutProxy, url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{who}{at}127.0.0.1:{proxy.port}"))
 
 
-class _OnDatabase(BrokerConformance):
+class _OnDatabase(CutAgainConformance):
     def store(self) -> Store:
         raise NotImplementedError
 
@@ -46,6 +46,9 @@ class TestOnSqlite(_OnDatabase):
 
     def store(self) -> Store:
         return SqliteStore(self.path, create=True)
+
+    async def sever(self) -> None:
+        """Cut nothing: a file has no connections."""
 
 
 class TestOnPostgres(_OnDatabase):
@@ -65,6 +68,9 @@ class TestOnPostgres(_OnDatabase):
     async def interrupt(self) -> None:
         assert self.proxy.cut()
 
+    async def sever(self) -> None:
+        self.proxy.cut()
+
 
 class TestOnMariadb(_OnDatabase):
     @pytest_asyncio.fixture(autouse=True)
@@ -81,3 +87,6 @@ class TestOnMariadb(_OnDatabase):
 
     async def interrupt(self) -> None:
         assert self.proxy.cut()
+
+    async def sever(self) -> None:
+        self.proxy.cut()

@@ -10,6 +10,7 @@ import nats
 import pytest_asyncio
 from cut_proxy import CutProxy
 from nats.js.errors import NotFoundError
+from tests.conformance.cut_again import CutAgainConformance
 from tests.conformance.servers import server
 
 from mainstay.adapters.local.clock import SystemClock
@@ -17,10 +18,9 @@ from mainstay.adapters.nats.broker import NatsBroker
 from mainstay.adapters.nats.connection import NatsPlace
 from mainstay.adapters.observe.fanout import Fanout
 from mainstay.ports.broker import Broker
-from mainstay.testing.conformance.broker import BrokerConformance
 
 
-class TestNatsBroker(BrokerConformance):
+class TestNatsBroker(CutAgainConformance):
     @pytest_asyncio.fixture(autouse=True)
     async def _proxy(self) -> AsyncIterator[None]:
         parts = urlsplit(server("MAINSTAY_TEST_NATS"))
@@ -33,6 +33,9 @@ class TestNatsBroker(BrokerConformance):
 
     async def interrupt(self) -> None:
         assert self.proxy.cut()
+
+    async def sever(self) -> None:
+        self.proxy.cut()
 
     async def clear(self) -> None:
         client = await nats.connect(server("MAINSTAY_TEST_NATS"))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest_asyncio
 from cut_proxy import CutProxy
 from redis.asyncio import Redis
+from tests.conformance.cut_again import CutAgainConformance
 from tests.conformance.servers import server
 
 from mainstay.adapters.local.clock import SystemClock
@@ -15,10 +16,9 @@ from mainstay.adapters.observe.fanout import Fanout
 from mainstay.adapters.redis.broker import RedisBroker
 from mainstay.adapters.redis.connection import RedisPlace
 from mainstay.ports.broker import Broker
-from mainstay.testing.conformance.broker import BrokerConformance
 
 
-class TestRedisBroker(BrokerConformance):
+class TestRedisBroker(CutAgainConformance):
     @pytest_asyncio.fixture(autouse=True)
     async def _proxy(self) -> AsyncIterator[None]:
         parts = urlsplit(server("MAINSTAY_TEST_REDIS"))
@@ -31,6 +31,9 @@ class TestRedisBroker(BrokerConformance):
 
     async def interrupt(self) -> None:
         assert self.proxy.cut()
+
+    async def sever(self) -> None:
+        self.proxy.cut()
 
     async def clear(self) -> None:
         async with Redis.from_url(server("MAINSTAY_TEST_REDIS"), protocol=2) as client:
