@@ -135,7 +135,11 @@ async def test_a_topic_that_no_living_member_asks_for_is_given_up(
     await new.close()
 
 
-async def test_a_member_goes_on_after_the_server_lost_its_data(broker: RedisBroker, client: Redis) -> None:
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+async def test_a_member_goes_on_after_the_server_lost_its_data(
+    broker: RedisBroker, client: Redis, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(member, "LOOK_SECONDS", seconds)
     joined = await broker.subscribe("billing", TOPICS)
     await published(broker, numbered(1))
     assert await bodies(joined, 1) == [b"0"]

@@ -11,7 +11,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from mainstay.adapters.redis.connection import FAILURES, RedisPlace, away, client_of
+from mainstay.adapters.redis.connection import FAILURES, RedisPlace, answers_of, away, client_of
 from mainstay.adapters.redis.member import RedisMember
 from mainstay.adapters.redis.scripts import TIDY
 from mainstay.adapters.redis.streams import Streams
@@ -123,7 +123,7 @@ class RedisBroker(Broker):
         for topic in topics:
             pipeline.eval(TIDY, 1, self.streams.of(topic), str(_SILENT_MS))
         try:
-            await pipeline.execute()
+            await answers_of(pipeline)
         except FAILURES as error:
             raise away(error) from error
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -67,6 +69,15 @@ def client_of(place: RedisPlace) -> Redis:
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
+
+
+async def answers_of(pipeline: Pipeline) -> list[Any]:
+    """Run commands and return their answers. Raises what the first of them was refused by, as the server said it."""
+    answers: list[Any] = await pipeline.execute(raise_on_error=False)
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return answers
 
 
 def away(error: BaseException | None) -> BrokerAway:

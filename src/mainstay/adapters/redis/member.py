@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from redis.exceptions import ResponseError
 
-from mainstay.adapters.redis.connection import FAILURES, away, code_of
+from mainstay.adapters.redis.connection import FAILURES, answers_of, away, code_of
 from mainstay.adapters.redis.scripts import DROP, LEAVE
 from mainstay.ports.broker import Incoming, Subscription
 
@@ -127,7 +127,7 @@ class RedisMember(Subscription):
             pipeline.xautoclaim(stream, self._group, self._name, idle, start, count=limit)
         if self._late_looks:
             pipeline.xreadgroup(self._group, self._name, dict.fromkeys(self._topics, "0"))
-        answers = await pipeline.execute()
+        answers = await answers_of(pipeline)
         self._look_at = now + LOOK_SECONDS
         if self._late_looks:
             self._late_looks -= 1
@@ -162,7 +162,7 @@ class RedisMember(Subscription):
         for stream, some in ids.items():
             pipeline.xack(stream, self._group, *some)
         try:
-            await pipeline.execute()
+            await answers_of(pipeline)
         except FAILURES as error:
             raise away(error) from error
 
@@ -174,7 +174,7 @@ class RedisMember(Subscription):
         pipeline.xadd(self._broker.streams.dead(self._group), fields, maxlen=MAX_DEAD)
         pipeline.xack(stream, self._group, id)
         try:
-            await pipeline.execute()
+            await answers_of(pipeline)
         except FAILURES as error:
             raise away(error) from error
 
@@ -190,7 +190,7 @@ class RedisMember(Subscription):
         for stream in self._topics:
             pipeline.eval(LEAVE, 1, stream, self._group, self._name, _HEIR, str(_LEFT_MS))
         try:
-            await pipeline.execute()
+            await answers_of(pipeline)
         except FAILURES:
             return  # the server is away: others take what was left once it has been idle
 

@@ -94,7 +94,7 @@ class BrokerConformance(ABC):
     @pytest.fixture(autouse=True)
     def name(self) -> str:
         """Return a name of the test's own."""
-        self.prefix = f"t{uuid4().hex[:12]}"
+        self.prefix: str = f"t{uuid4().hex[:12]}"
         return self.prefix
 
     @pytest_asyncio.fixture
