@@ -206,6 +206,24 @@ async def test_what_was_confirmed_survives_the_kill_of_the_server(tmp_path: Path
         await broker.close()
 
 
+async def test_a_server_without_room_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    with own_redis(tmp_path, "--maxmemory", "6mb") as running:
+        broker = own(running.port)
+        await broker.open(TOPICS)
+        joined = await broker.subscribe("billing", TOPICS)
+        kept = 0
+        with pytest.raises(BrokerAway, match="OutOfMemory"):
+            while True:
+                kept += len(await broker.publish([outgoing(b"x" * 100_000)]))
+        assert kept
+        assert len(await bodies(joined, kept)) == kept
+        broker._tidy_at = 0.0
+        await published(broker, [outgoing(b"y" * 100_000)])
+        assert await bodies(joined, 1) == [b"y" * 100_000]
+        await joined.close()
+        await broker.close()
+
+
 async def test_tls_and_a_password(tmp_path: Path) -> None:
     pair = make_pair(tmp_path)
     with own_redis(tmp_path, "--requirepass", SECRET, tls=pair) as running:

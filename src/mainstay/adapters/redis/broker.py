@@ -95,9 +95,10 @@ class RedisBroker(Broker):
             failure = faults[0] if faults else failure
             told = zip(portion, answers, strict=True)
             confirmed.extend(one.id for one, answer in told if not isinstance(answer, Exception))
+        if failure is None or isinstance(failure, ResponseError):  # it answers: what it lacks may be room
+            await self._tidy({message.topic for message in messages})
         if failure is not None and not confirmed:
             raise away(failure) from failure
-        await self._tidy(message.topic for message in messages)
         return unbroken(messages, confirmed)
 
     async def _add(self, messages: Sequence[Outgoing]) -> list[Any]:
@@ -108,7 +109,7 @@ class RedisBroker(Broker):
         answers: list[Any] = await pipeline.execute(raise_on_error=False)
         return answers
 
-    async def _tidy(self, topics: Iterator[str]) -> None:
+    async def _tidy(self, topics: Collection[str]) -> None:
         self._published.update(topics)
         if self.clock.monotonic() < self._tidy_at:
             return
