@@ -188,6 +188,13 @@ async def test_a_member_that_was_closed_twice_or_whose_broker_is_closed_says_not
     await member.close()
 
 
+async def test_a_member_without_topics_gets_nothing(broker: DatabaseBroker) -> None:
+    member = await broker.subscribe("billing", ())
+    await published(broker, numbered(2))
+    assert list(await member.take(5, 0)) == []
+    await member.close()
+
+
 async def test_before_it_is_open_it_is_away(tmp_path: Path) -> None:
     closed = on_file(tmp_path / "broker.sqlite", SystemClock())
     with pytest.raises(BrokerAway, match="not reached yet"):

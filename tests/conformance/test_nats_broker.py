@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from urllib.parse import urlsplit
 
-import nats
 import pytest_asyncio
+from broker_leftovers import clear_nats
 from cut_proxy import CutProxy
-from nats.js.errors import NotFoundError
 from tests.conformance.cut_again import CutAgainConformance
 from tests.conformance.servers import server
 
@@ -38,8 +36,4 @@ class TestNatsBroker(CutAgainConformance):
         self.proxy.cut()
 
     async def clear(self) -> None:
-        client = await nats.connect(server("MAINSTAY_TEST_NATS"))
-        for stream in (self.prefix, f"{self.prefix}-dead"):
-            with suppress(NotFoundError):
-                await client.jetstream().delete_stream(stream)
-        await client.close()
+        await clear_nats(server("MAINSTAY_TEST_NATS"), self.prefix)

@@ -13,10 +13,10 @@ from uuid import uuid4
 import nats
 import pytest
 import pytest_asyncio
+from broker_leftovers import clear_nats
 from certificates import make_pair
 from nats.aio.client import Client
 from nats.js import api
-from nats.js.errors import NotFoundError
 from own_broker import own_nats
 from tests.conformance.servers import server
 
@@ -49,7 +49,7 @@ async def client() -> AsyncIterator[Client]:
 
 
 @pytest_asyncio.fixture
-async def broker(client: Client) -> AsyncIterator[NatsBroker]:
+async def broker() -> AsyncIterator[NatsBroker]:
     made = NatsBroker(
         NatsPlace(servers=(urlsplit(server("MAINSTAY_TEST_NATS")).netloc,)),
         clock=SystemClock(),
@@ -60,9 +60,7 @@ async def broker(client: Client) -> AsyncIterator[NatsBroker]:
     await made.open(TOPICS)
     yield made
     await made.close()
-    for stream in (made.names.stream, made.names.dead_stream):
-        with suppress(NotFoundError):
-            await client.jetstream().delete_stream(stream)
+    await clear_nats(server("MAINSTAY_TEST_NATS"), made.names.prefix)
 
 
 def own(port: int, **more: object) -> NatsBroker:
@@ -112,6 +110,13 @@ async def test_what_was_refused_is_kept_with_its_cause(broker: NatsBroker, clien
     assert dead.headers is not None
     assert dead.headers["Mainstay-Topic"] == PLACED
     assert dead.headers["Mainstay-Cause"].startswith("it is no CloudEvent,")
+    await joined.close()
+
+
+async def test_a_member_without_topics_gets_nothing(broker: NatsBroker) -> None:
+    joined = await broker.subscribe("billing", ())
+    await published(broker, numbered(2))
+    await nothing(joined)
     await joined.close()
 
 
@@ -182,8 +187,7 @@ async def test_a_stream_that_may_drop_messages_is_left_as_it_is_and_told_of(clie
     assert "kept in memory" in notice.message
     assert "too old" in notice.message
     await broker.close()
-    for stream in (prefix, broker.names.dead_stream):
-        await client.jetstream().delete_stream(stream)
+    await clear_nats(server("MAINSTAY_TEST_NATS"), prefix)
 
 
 async def test_what_was_confirmed_survives_the_kill_of_the_server(tmp_path: Path) -> None:

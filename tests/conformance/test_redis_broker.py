@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest_asyncio
+from broker_leftovers import clear_redis
 from cut_proxy import CutProxy
-from redis.asyncio import Redis
 from tests.conformance.cut_again import CutAgainConformance
 from tests.conformance.servers import server
 
@@ -36,6 +36,4 @@ class TestRedisBroker(CutAgainConformance):
         self.proxy.cut()
 
     async def clear(self) -> None:
-        async with Redis.from_url(server("MAINSTAY_TEST_REDIS"), protocol=2) as client:
-            if keys := await client.keys(f"{self.prefix}:*"):
-                await client.delete(*keys)
+        await clear_redis(server("MAINSTAY_TEST_REDIS"), self.prefix)

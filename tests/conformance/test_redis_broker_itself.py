@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from broker_leftovers import clear_redis
 from certificates import make_pair
 from own_broker import own_redis
 from redis.asyncio import Redis
@@ -43,7 +44,7 @@ async def client() -> AsyncIterator[Redis]:
 
 
 @pytest_asyncio.fixture
-async def broker(client: Redis) -> AsyncIterator[RedisBroker]:
+async def broker() -> AsyncIterator[RedisBroker]:
     parts = urlsplit(server("MAINSTAY_TEST_REDIS"))
     made = RedisBroker(
         RedisPlace(host=parts.hostname or "", port=parts.port or 6379),
@@ -55,8 +56,7 @@ async def broker(client: Redis) -> AsyncIterator[RedisBroker]:
     await made.open(TOPICS)
     yield made
     await made.close()
-    if keys := await client.keys(f"{made.streams.prefix}:*"):
-        await client.delete(*keys)
+    await clear_redis(server("MAINSTAY_TEST_REDIS"), made.streams.prefix)
 
 
 def own(port: int, **more: object) -> RedisBroker:
@@ -105,6 +105,13 @@ async def test_what_was_refused_is_kept_with_its_cause(broker: RedisBroker, clie
         b"it is no CloudEvent",
         b"no event",
     )
+    await joined.close()
+
+
+async def test_a_member_without_topics_gets_nothing(broker: RedisBroker) -> None:
+    joined = await broker.subscribe("billing", ())
+    await published(broker, numbered(2))
+    await nothing(joined)
     await joined.close()
 
 

@@ -37,10 +37,6 @@ class Names(msgspec.Struct, frozen=True):
         """Return the subject of a topic."""
         return f"{self.prefix}.event.{topic}"
 
-    def topic(self, subject: str) -> str:
-        """Return the topic of a subject."""
-        return subject.removeprefix(f"{self.prefix}.event.")
-
     def dead(self, group: str) -> str:
         """Return the subject of what a group has refused."""
         return f"{self.prefix}.dead.{_plain(group)}"
