@@ -63,8 +63,8 @@ async def broker() -> AsyncIterator[NatsBroker]:
     await clear_nats(server("MAINSTAY_TEST_NATS"), made.names.prefix)
 
 
-def own(port: int, **more: object) -> NatsBroker:
-    place = NatsPlace(servers=(f"127.0.0.1:{port}",), **more)  # type: ignore[arg-type]
+def own(port: int, user: str | None = None, password: str | None = None, **more: object) -> NatsBroker:
+    place = NatsPlace(servers=(f"127.0.0.1:{port}",), credentials=lambda: (user, password), **more)  # type: ignore[arg-type]
     return NatsBroker(place, clock=SystemClock(), observer=Recorder(), prefix="own")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mainstay.adapters.redis.broker import RedisBroker
 from mainstay.adapters.redis.connection import RedisPlace
 from mainstay.app import broker_urls
+from mainstay.app.broker_credentials import Credentials, current_credentials
 from mainstay.app.broker_urls import TLS_OPTIONS, BrokerUrl
 from mainstay.app.settings import Settings
 from mainstay.ports.broker import Broker
@@ -23,17 +25,22 @@ _DATABASE = re.compile(r"/?|/[0-9]{1,5}")
 
 def broker(settings: Settings, clock: Clock, observer: Observer) -> Broker:
     """Messages through Redis Streams. Raises ``Refusal``."""
-    return broker_of(settings.events.reveal(), settings.source("events"), settings.root, clock, observer)
+    current = settings.events.reveal
+    return broker_of(current(), settings.source("events"), settings.root, clock, observer, current)
 
 
-def broker_of(text: str, source: str, root: Path, clock: Clock, observer: Observer) -> Broker:
-    """Return the broker of a URL. Raises ``Refusal``."""
+def broker_of(
+    text: str, source: str, root: Path, clock: Clock, observer: Observer, current: Callable[[], str]
+) -> Broker:
+    """Return the broker of a URL, whose user and password are those of ``current``. Raises ``Refusal``."""
     url = BrokerUrl(text, source=source, example=EXAMPLE, options=_OPTIONS)
     prefix = url.text("prefix", "mainstay", broker_urls.PREFIX, "letters, digits, - and _, 60 at most")
-    return RedisBroker(place_of(url, root), clock=clock, observer=observer, prefix=prefix)
+    return RedisBroker(
+        place_of(url, root, current_credentials(text, current)), clock=clock, observer=observer, prefix=prefix
+    )
 
 
-def place_of(url: BrokerUrl, root: Path) -> RedisPlace:
+def place_of(url: BrokerUrl, root: Path, credentials: Callable[[], Credentials]) -> RedisPlace:
     """Return the place that a URL names. Raises ``Refusal``."""
     if "," in url.hosts:
         raise url.refusal("names several hosts", "name the primary, by what follows it where that changes")
@@ -52,8 +59,7 @@ def place_of(url: BrokerUrl, root: Path) -> RedisPlace:
         host=address.hostname or "",
         port=address.port or _PORT,
         database=int(url.path.strip("/") or 0),
-        user=url.user or None,
-        password=url.password or None,
+        credentials=credentials,
         tls=secured,
         ca=files["ca"],
         certificate=files["certificate"],

@@ -8,6 +8,7 @@ import pytest
 
 from mainstay.adapters.nats.broker import NatsBroker
 from mainstay.adapters.nats.connection import NatsPlace
+from mainstay.app.broker_credentials import current_credentials
 from mainstay.app.broker_urls import TLS_OPTIONS, BrokerUrl
 from mainstay.app.nats import EXAMPLE, broker_of, place_of
 from mainstay.app.refusal import Refusal
@@ -19,7 +20,7 @@ SECRET = "hunter2"
 
 def place(text: str, root: Path) -> NatsPlace:
     url = BrokerUrl(text, source="MAINSTAY_EVENTS", example=EXAMPLE, options=("prefix", "replicas", *TLS_OPTIONS))
-    return place_of(url, root)
+    return place_of(url, root, current_credentials(text, lambda: text))
 
 
 def test_hosts_have_the_usual_port_where_they_name_none(tmp_path: Path) -> None:
@@ -28,11 +29,9 @@ def test_hosts_have_the_usual_port_where_they_name_none(tmp_path: Path) -> None:
 
 def test_user_and_password_or_a_token(tmp_path: Path) -> None:
     both = place(f"nats://shop:{SECRET}%40@one", tmp_path)
-    assert (both.user, both.password) == ("shop", f"{SECRET}@")
+    assert both.credentials() == ("shop", f"{SECRET}@")
     assert SECRET not in repr(both)
-    token = place(f"nats://{SECRET}@one", tmp_path)
-    assert (token.user, token.password) == (SECRET, None)
-    assert SECRET not in repr(token)
+    assert place(f"nats://{SECRET}@one", tmp_path).credentials() == (SECRET, None)
 
 
 def test_tls_is_by_the_scheme(tmp_path: Path) -> None:
@@ -61,13 +60,15 @@ def test_tls_is_by_the_scheme(tmp_path: Path) -> None:
 def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "ca.pem").write_text("")
     with pytest.raises(Refusal) as refused:
-        broker_of(text, "MAINSTAY_EVENTS", tmp_path, FixedClock(), Recorder())
+        broker_of(text, "MAINSTAY_EVENTS", tmp_path, FixedClock(), Recorder(), lambda: "")
     assert message in refused.value.message
     assert SECRET not in f"{refused.value.message} {refused.value.remedies}"
 
 
 async def test_a_broker_is_made_and_connects_to_nothing_yet(tmp_path: Path) -> None:
-    made = broker_of("nats://one?prefix=shop&replicas=3", "MAINSTAY_EVENTS", tmp_path, FixedClock(), Recorder())
+    made = broker_of(
+        "nats://one?prefix=shop&replicas=3", "MAINSTAY_EVENTS", tmp_path, FixedClock(), Recorder(), lambda: ""
+    )
     assert isinstance(made, NatsBroker)
     assert made.names.subject("orders.OrderPlaced") == "shop.event.orders.OrderPlaced"
     await made.close()

@@ -25,19 +25,25 @@ FAILURES = (Error, OSError, TimeoutError, EOFError)
 """What the client raises that gets no answer, or an error for one."""
 
 
-class NatsPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """The servers of one cluster, as ``host:port``, and who asks. A representation shows no password.
+Credentials = tuple[str | None, str | None]
+"""A user and a password; None for what is not given."""
 
-    A user without a password is a token.
+
+def nobody() -> Credentials:
+    """Return no credentials."""
+    return None, None
+
+
+class NatsPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """The servers of one cluster, as ``host:port``, and who asks.
+
+    ``credentials`` gives user and password, and is asked for each connection: they may change. A user without a
+    password is a token.
     """
 
     servers: tuple[str, ...]
-    user: str | None = None
-    password: str | None = None
+    credentials: Callable[[], Credentials] = nobody
     tls: ssl.SSLContext | None = None
-
-    def __repr__(self) -> str:
-        return f"<NatsPlace {', '.join(self.servers)}>"
 
 
 def away(error: BaseException | None) -> BrokerAway:
@@ -76,7 +82,8 @@ class NatsConnection:
         client = self._client = Client()
         self._cause = None
         scheme = "nats" if self._place.tls is None else "tls"
-        token = self._place.user if self._place.password is None else None
+        credentials = self._place.credentials
+        user, password = credentials()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await client.connect(
@@ -90,9 +97,9 @@ class NatsConnection:
                     disconnected_cb=self._changed,
                     reconnected_cb=self._changed,
                     closed_cb=self._changed,
-                    user=None if token else self._place.user,
-                    password=self._place.password,
-                    token=token,
+                    user=None if password is None else lambda: credentials()[0] or "",
+                    password=None if password is None else lambda: credentials()[1] or "",
+                    token=None if password is not None or user is None else lambda: credentials()[0] or "",
                 )
         except FAILURES as error:
             await self.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import RedisError, ResponseError
 
 from mainstay.ports.broker import BrokerAway
@@ -23,9 +25,19 @@ FAILURES = (RedisError, OSError, TimeoutError)
 """What a client raises that gets no answer, or an error for one."""
 
 
-class RedisPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """A database of one Redis server, and who asks. A representation shows no password.
+Credentials = tuple[str | None, str | None]
+"""A user and a password; None for what is not given."""
 
+
+def nobody() -> Credentials:
+    """Return no credentials."""
+    return None, None
+
+
+class RedisPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A database of one Redis server, and who asks.
+
+    ``credentials`` gives user and password, and is asked for each connection: they may change.
     ``ca`` is the file of the authorities that its certificate must be from, where it is not one of the system's;
     ``certificate`` and ``key`` are the client's own.
     """
@@ -33,15 +45,22 @@ class RedisPlace(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int = 6379
     database: int = 0
-    user: str | None = None
-    password: str | None = None
+    credentials: Callable[[], Credentials] = nobody
     tls: bool = False
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
 
-    def __repr__(self) -> str:
-        return f"<RedisPlace {self.host}:{self.port}/{self.database}>"
+
+class _Current(CredentialProvider):
+    """Gives a client the credentials of now."""
+
+    def __init__(self, credentials: Callable[[], Credentials]) -> None:
+        self._credentials = credentials
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        user, password = self._credentials()
+        return (password or "",) if user is None else (user, password or "")
 
 
 def client_of(place: RedisPlace) -> Redis:
@@ -49,12 +68,12 @@ def client_of(place: RedisPlace) -> Redis:
 
     A read that was tried again unseen would lose what came in the answer that was lost.
     """
+    asked = place.credentials() != nobody()
     return Redis(
         host=place.host,
         port=place.port,
         db=place.database,
-        username=place.user,
-        password=place.password,
+        credential_provider=_Current(place.credentials) if asked else None,
         ssl=place.tls,
         ssl_ca_certs=_text(place.ca),
         ssl_certfile=_text(place.certificate),
