@@ -1,1 +1,1 @@
-"""Redis: a stream a topic, and in it a group of consumers for each group of members."""
+"""Redis: a broker on its streams, and what replicas share: limits, a cache, signals, leaderboards."""

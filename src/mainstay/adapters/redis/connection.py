@@ -63,17 +63,21 @@ class _Current(CredentialProvider):
         return (password or "",) if user is None else (user, password or "")
 
 
+def provider_of(place: RedisPlace) -> CredentialProvider | None:
+    """Return what gives a client the credentials of now; None where nobody in particular asks."""
+    return _Current(place.credentials) if place.credentials() != nobody() else None
+
+
 def client_of(place: RedisPlace) -> Redis:
     """Return a client that connects at its first command, and tries nothing a second time by itself.
 
     A read that was tried again unseen would lose what came in the answer that was lost.
     """
-    asked = place.credentials() != nobody()
     return Redis(
         host=place.host,
         port=place.port,
         db=place.database,
-        credential_provider=_Current(place.credentials) if asked else None,
+        credential_provider=provider_of(place),
         ssl=place.tls,
         ssl_ca_certs=_text(place.ca),
         ssl_certfile=_text(place.certificate),
