@@ -179,6 +179,19 @@ async def test_each_share_is_one_processs_and_passes_on(place: tuple[Any, FixedC
         assert len(one.held()) == 1
 
 
+async def test_many_attempts_at_once_are_all_put_on_record_the_first_time(place: tuple[Any, FixedClock]) -> None:
+    http = Receiver()
+    http.status = 204
+    async with Client(shop(), store=place[0], clock=place[1], http=http) as client:
+        for number in range(10):
+            await registered(client, ANN, f"https://e{number}.example/hook")
+        for _ in range(10):
+            assert (await client.post("/orders", who=ANN, json={"customer_id": str(ANN.id)})).status == 201
+        await client.deliver()  # it raises what an attempt could not be put on record for
+        assert len(http.requests) == len(await client.stored(WebhookAttempt)) == 100
+        assert {d.state for d in await client.stored(WebhookDelivery)} == {DeliveryState.DELIVERED}
+
+
 async def test_one_message_many_times_at_once_has_one_effect(place: tuple[Any, FixedClock]) -> None:
     async with Client(bank(), store=place[0], clock=place[1], secrets={"bank": "a key of both"}) as client:
         body, stamp = b"{}", str(int(client.clock.time()))
