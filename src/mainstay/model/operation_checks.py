@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 from mainstay.model.blueprint import Blueprint, Planned
+from mainstay.model.event_checks import is_of_others
 from mainstay.model.limits import Limit
 from mainstay.model.module import Resource
 from mainstay.model.operation import Operation, OperationKind, Signed, moment_of, self_authenticated
@@ -56,11 +57,11 @@ def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
     event = operation.event
     named = isinstance(event, str)
     if isinstance(event, str):
-        if event not in blueprint.events:
+        if event not in blueprint.events and not is_of_others(blueprint, event):
             known = ", ".join(sorted(blueprint.events)) or "none"
             blueprint.fault(operation.source, operation.name, f'no event is named "{event}"', f"known are: {known}")
             return
-        event = blueprint.events[event]
+        event = blueprint.events.get(event)
     elif not (isinstance(event, type) and issubclass(event, Event) and event is not Event):
         hint = 'give the class of an event, or its name as "module.Name"'
         blueprint.fault(operation.source, operation.name, f"on({getattr(event, '__name__', event)!s}): no event", hint)
@@ -72,7 +73,8 @@ def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
         # Heard by its name, an event of another module is read as an event class of this one: it takes what it needs.
         own = named and isinstance(parameter.target, type) and issubclass(parameter.target, Event)
         if parameter.target is not event and not own:
-            message = f"parameter {parameter.name}: a consumer of {event.__name__} is given that, and nothing else"
+            told = operation.event if event is None else event.__name__
+            message = f"parameter {parameter.name}: a consumer of {told} is given that, and nothing else"
             blueprint.fault(operation.source, operation.name, message)
     if len(taken) > 1:
         blueprint.fault(operation.source, operation.name, "a consumer is given one event at a time")
