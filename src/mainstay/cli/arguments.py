@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "doctor": Command("say what is wrong with the set-up, and how to mend it", "mainstay.cli.commands.doctor"),
         "db": Command("plan, migrate, roll back and seed the database", "mainstay.cli.commands.db"),
         "policy": Command("say who may do what, and why", "mainstay.cli.commands.policy"),
+        "deliver": Command("write what is made of the service for others: contracts", "mainstay.cli.commands.deliver"),
         "prove": Command("show what is promised on this service: a rollout", "mainstay.cli.commands.prove"),
         "accounts": Command("make accounts and look after them", "mainstay.cli.commands.accounts"),
         "keys": Command("list, rotate and retire the keys that tokens are signed with", "mainstay.cli.commands.keys"),
