@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pymongo import MongoClient
 
 PREFIX = f"mainstay_{os.getpid()}_"
 """What the names of everything that this process makes in a server begin with."""
@@ -25,3 +28,14 @@ def server(variable: str) -> str:
 def name_of(folder: Path) -> str:
     """Return a name for what belongs to a folder: two stores of one folder are on the same rows."""
     return PREFIX + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def mongo_database(folder: Path) -> Iterator[str]:
+    """Have the URL of a database for a folder in the MongoDB server; behind the block, what was made there is gone."""
+    base, name = server("MAINSTAY_TEST_MONGO"), name_of(folder)
+    try:
+        yield base.replace("/?", f"/{name}?")
+    finally:
+        with MongoClient(base) as client:
+            client.drop_database(name)

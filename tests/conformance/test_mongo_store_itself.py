@@ -16,20 +16,38 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pymongo import MongoClient
 from tests.conformance.servers import PREFIX, name_of, server
 
+from mainstay import Entity, Module, Service, field, search
+from mainstay.adapters.mongo import reading
 from mainstay.adapters.mongo.codec import RowUnreadable
-from mainstay.adapters.mongo.filters import NotComparable
+from mainstay.adapters.mongo.filters import NotComparable, filter_of
 from mainstay.adapters.mongo.store import MongoStore
+from mainstay.app import indexing
 from mainstay.model.conditions import OPERATORS, Compare, CompareFields, holds
+from mainstay.model.inputs import Sort
 from mainstay.model.problem import CommitUnknown, SerializationConflict, Unavailable
+from mainstay.ports.asking import spelled
+from mainstay.ports.rows import Query
 from mainstay.ports.store import BeyondStore, StoreUnusable
-from mainstay.testing.conformance.model import TABLES, Everything, Reader, Shelf
+from mainstay.testing import Client
+from mainstay.testing.conformance.model import PLANS, TABLES, Book, Everything, Reader, Sheet, Shelf
 from mainstay.testing.conformance.world import World, opened
 
 READERS = (Reader, Shelf)
+
+
+class Text(Entity):
+    """A text."""
+
+    words: str = field(searchable=True)
+
+
+TEXTS = Module("texts")
+TEXTS.entity(Text)
 
 
 @pytest.fixture
@@ -229,3 +247,55 @@ async def test_what_has_no_order_with_a_field_equals_nothing_and_is_refused_as_a
                     await rows.count(Compare(field, "lt", value))
             with pytest.raises(TypeError, match="tags is a list"):
                 await rows.count(Compare("tags", "eq", []))
+
+
+def _stages(plan: Any) -> Iterator[Any]:
+    """Walk a plan of the server."""
+    if isinstance(plan, dict):
+        yield plan
+    for part in plan.values() if isinstance(plan, dict) else plan if isinstance(plan, list) else ():
+        yield from _stages(part)
+
+
+async def test_a_search_looks_into_the_indexes_of_words_and_reads_no_words(url: str) -> None:
+    store = MongoStore(url)
+    async with opened(store, (Sheet, Book, Shelf)) as world:
+        await world.add(*(Sheet(number=f"{n}", title=f"green tea {n}", text="from the hills") for n in range(200)))
+        where, layout = spelled(PLANS[Sheet], search("te 17")), store.layout(Sheet)
+        with MongoClient(url, uuidRepresentation="standard") as client:
+            database = client.get_default_database()
+            told = database["library_sheet"].find(filter_of(where, layout.fields)).explain()
+            assert "library_sheet_words" not in database.list_collection_names()
+        plan = told["queryPlanner"]["winningPlan"]
+        scans = [stage["indexName"] for stage in _stages(plan) if stage.get("stage") == "IXSCAN"]
+        assert sorted(scans) == ["#words:text_1", "#words:title_1"]
+        assert told["executionStats"]["totalDocsExamined"] < 50  # of 200: by the word that is rarer
+        for query in (Query(where=where), Query(where=where, sort=(Sort("number"),), per="text", limit=5)):
+            found = await reading.fetch(store.collection(layout), layout, query, None)
+            assert found
+            assert not any("#words" in path for document in found for path in document)
+
+
+async def test_rows_from_before_a_field_was_searchable_get_their_words_while_others_are_written(url: str) -> None:
+    store = MongoStore(url)
+    async with Client(Service("texts", modules=[TEXTS]), store=store) as client:
+        rows = await client.given(*(Text(words=f"number n{n:03}") for n in range(450)))
+        with MongoClient(url) as other:
+            stored = other.get_default_database()["texts_text"]
+            stored.update_many({}, {"$unset": {"#words:words": ""}})
+            assert await client.stored(Text, search("number")) == []
+            portion = indexing.index_portion
+
+            async def met(unit: Any, plan: Any, after: Any) -> Any:
+                ids: list[Any] = await portion(unit, plan, after)
+                if rows[300].id in ids:  # another process writes it between the portion's read and its commit
+                    stored.update_one({"words": "number n300"}, {"$set": {"words": "letter"}})
+                return ids
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(indexing, "index_portion", met)
+                assert await indexing.index(client.bound) == {"Text": 450}
+        assert store.statistics()["conflicts"] == 1
+        assert len(await client.stored(Text, search("number"))) == 449
+        (changed,) = await client.stored(Text, search("letter"))
+        assert changed == msgspec.structs.replace(rows[300], words="letter")

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import asyncmy
 import asyncpg
 
 # What belongs to the schema "public": of each kind of thing its name and all that makes it what it is.
@@ -43,6 +44,40 @@ async def postgres_catalog(url: str) -> dict[str, list[Any]]:
         return {name: sorted([*map(str, row)] for row in await connection.fetch(q)) for name, q in _POSTGRES.items()}
     finally:
         await connection.close()
+
+
+_MARIADB = {
+    "database": """SELECT default_character_set_name, default_collation_name FROM information_schema.schemata
+        WHERE schema_name = DATABASE()""",
+    "triggers": """SELECT event_object_table, trigger_name, action_timing, event_manipulation, action_order,
+            action_statement, sql_mode
+        FROM information_schema.triggers WHERE trigger_schema = DATABASE()""",
+    "routines": """SELECT routine_type, routine_name, routine_definition, sql_mode FROM information_schema.routines
+        WHERE routine_schema = DATABASE()""",
+    "statistics": """SELECT table_name, index_name, seq_in_index, column_name, collation, sub_part, non_unique,
+            index_type
+        FROM information_schema.statistics WHERE table_schema = DATABASE()""",
+    "revision": "SELECT version_num FROM mainstay_migration",
+}
+
+
+async def mariadb_catalog(address: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the catalog of a MariaDB database: the lines of each table's text in order, as columns may be anywhere."""
+    connection: Any = await asyncmy.connect(**address)
+    try:
+        cursor = connection.cursor()
+
+        async def rows(query: str) -> list[Any]:
+            await cursor.execute(query)
+            return list(await cursor.fetchall())
+
+        found = {name: sorted([*map(str, row)] for row in await rows(query)) for name, query in _MARIADB.items()}
+        texts = [(await rows(f"SHOW CREATE TABLE `{name}`"))[0][:2] for (name, *_) in await rows("SHOW TABLES")]
+        return found | {
+            "tables": [[name, *sorted(line.strip(" ,") for line in text.splitlines())] for name, text in texts]
+        }
+    finally:
+        await connection.ensure_closed()
 
 
 def sqlite_catalog(path: Path) -> dict[str, list[Any]]:

@@ -9,7 +9,9 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import asyncmy
 import asyncpg
 from served import Service
 
@@ -88,7 +90,7 @@ CHANGES: tuple[tuple[str, Mapping[str, str], str], ...] = (
     (
         "rank as a text",
         {"grade": "str | None = field(default=None, max_length=40)"},
-        'steps.backfill("depot_parcel", "grade", "CAST(rank AS TEXT)", "grade IS NULL AND rank IS NOT NULL")',
+        'steps.backfill("depot_parcel", "grade", "CAST(rank AS CHAR(20))", "grade IS NULL AND rank IS NOT NULL")',
     ),
     ("rank goes", {"rank": ""}, ""),
     ("price is wider", {"price": 'Decimal = field(digits=14, places=2, default=Decimal("1.50"))'}, ""),
@@ -174,3 +176,18 @@ async def fill_postgres(url: str, rows: int) -> None:
         await connection.execute("ANALYZE depot_parcel")
     finally:
         await connection.close()
+
+
+async def fill_mariadb(address: dict[str, Any], rows: int) -> None:
+    """Put rows into a database."""
+    connection: Any = await asyncmy.connect(**address, autocommit=True)
+    try:
+        await connection.query(
+            f"""INSERT INTO depot_parcel (id, version, created_at, updated_at, mark, code, quantity, price, `rank`,
+                legacy)
+            SELECT UNHEX(CONCAT('00000000000070008000', LPAD(HEX({FIRST} + seq), 12, '0'))), 1, NOW(6), NOW(6),
+                CONCAT('mark ', seq % 97), CONCAT('code ', seq), 0, 1.50, seq, 'old' FROM seq_0_to_{rows - 1}"""
+        )
+        await connection.query("ANALYZE TABLE depot_parcel")
+    finally:
+        await connection.ensure_closed()

@@ -2,10 +2,11 @@
 
 {"do": "plan", "sources": [[words, file, step], ...], "folder": F} writes the chain of revisions that the versions make,
 with a step of its own at the end of the first one that a version makes.
-{"do": "migrate", "database": URL, "folder": F, "kill": K} brings a database to the last revision; "rollback" with
-"steps" takes some back. K is null or {"at": N, "when": W, "text": T, "delay": S}: the child ends by SIGKILL "before"
-its N-th event that has the text, "after" it, S seconds after it has begun ("during"), or after the commit that follows
-it ("committed"). Events are statements and commits. Each order is answered by a line.
+{"do": "migrate", "database": URL, "folder": F, "model": M, "kill": K} brings a database to the last revision, by the
+model in the file M; "rollback" with "steps" takes some back. K is null or {"at": N, "when": W, "text": T, "delay": S}:
+the child ends by SIGKILL "before" its N-th event that has the text, "after" it, S seconds after it has begun
+("during"), or after the commit that follows it ("committed"). Events are statements and commits; on MariaDB those of
+the driver that change something, so that the journal's own are among them. Each order is answered by a line.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +28,36 @@ import sqlalchemy as sa
 from mainstay.adapters.sql.migrations import SqliteTarget, Target, migrate, plan, rollback
 from mainstay.adapters.sql.migrations import commands as _commands  # noqa: F401 - once, for all children
 from mainstay.app.checking import inspect
+from mainstay.ports.store import Table
 
 REACHED = b"!"
 COMMIT = "COMMIT"
+READING = ("SHOW", "SELECT", "SET", "DESCRIBE")
 
 
 def planned(sources: list[list[str]], folder: Path) -> list[str]:
     """Write the revisions of all versions, and return their names."""
     names = []
-    for number, (words, path, step) in enumerate(sources):
-        spec = importlib.util.spec_from_file_location(f"depot_{number:02}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-        tables = inspect(module.service).tables
+    for words, path, step in sources:
+        tables = model_of(Path(path))
         while (made := plan(folder, tables, message=words)) is not None:
             names += [revision.name for revision in made.revisions]
             if step:
                 add_step(made.revisions[0].path, step)
     return names
+
+
+def model_of(path: Path) -> Sequence[Table]:
+    """Return the tables of the service in a file."""
+    name = f"{path.parent.name}_{path.stem}"
+    module = sys.modules.get(name)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return inspect(module.service).tables
 
 
 def add_step(path: Path, step: str) -> None:
@@ -57,10 +68,14 @@ def add_step(path: Path, step: str) -> None:
     path.write_text(f"{up}\n    {step}{down}{rest}")
 
 
-def target_of(database: str) -> Target:
+def target_of(database: str, model: Path) -> Target:
     """Return the database of a URL."""
     if database.startswith("sqlite:///"):
         return SqliteTarget(Path(database.removeprefix("sqlite:///")))
+    if database.startswith("mysql://"):
+        from mainstay.adapters.sql.migrations.mysql_target import MysqlTarget
+
+        return MysqlTarget(database, model_of(model))
     from mainstay.adapters.sql.migrations.postgres_target import PostgresTarget
 
     return PostgresTarget(database)
@@ -69,15 +84,35 @@ def target_of(database: str) -> Target:
 class Counting:
     """Counts statements and commits, and kills this process at one of them."""
 
-    def __init__(self, kill: dict[str, Any] | None, pipe: int) -> None:
+    def __init__(self, kill: dict[str, Any] | None, pipe: int, *, driver: bool) -> None:
         self.seen = 0
         kill = kill or {"at": -1, "when": "", "text": ""}
         self._left = kill["at"]
         self._when, self._text = kill["when"], kill["text"]
         self._armed = self._committed = False
         self._pipe = pipe
-        sa.event.listen(sa.Engine, "before_cursor_execute", lambda *given: self.begun(given[2]))
-        sa.event.listen(sa.Engine, "commit", lambda _: self.begun(COMMIT))
+        if driver:
+            self._listen_to_driver()
+        else:
+            sa.event.listen(sa.Engine, "before_cursor_execute", lambda *given: self.begun(given[2]))
+            sa.event.listen(sa.Engine, "commit", lambda _: self.begun(COMMIT))
+
+    def _listen_to_driver(self) -> None:
+        from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection, AsyncAdapt_dbapi_cursor
+
+        execute, commit = AsyncAdapt_dbapi_cursor.execute, AsyncAdapt_dbapi_connection.commit
+
+        def executing(cursor: Any, statement: Any, parameters: Any = None) -> Any:
+            if not statement.lstrip().upper().startswith(READING):
+                self.begun(statement)
+            return execute(cursor, statement, parameters)
+
+        def committing(connection: Any) -> None:
+            self.begun(COMMIT)
+            commit(connection)
+
+        AsyncAdapt_dbapi_cursor.execute = executing  # type: ignore[method-assign]  # in a child that ends with this
+        AsyncAdapt_dbapi_connection.commit = committing  # type: ignore[method-assign]
 
     def begun(self, statement: str) -> None:
         """Take note of an event that begins: the one before it has ended."""
@@ -96,10 +131,10 @@ class Counting:
 
 def child(order: dict[str, Any], pipe: int) -> None:
     """Carry out one order, and tell how it ended."""
-    counting = Counting(order.get("kill"), pipe)
+    counting = Counting(order.get("kill"), pipe, driver=order["database"].startswith("mysql://"))
     told: dict[str, Any] = {"done": [], "said": ""}
     try:
-        target, folder = target_of(order["database"]), Path(order["folder"])
+        target, folder = target_of(order["database"], Path(order["model"])), Path(order["folder"])
         if order["do"] == "migrate":
             told["done"] = migrate(target, folder)
         else:

@@ -56,7 +56,8 @@ def drill(script: str, *options: str, package: Path | None = None) -> tuple[int,
 
 
 def environment(package: Path | None) -> dict[str, str]:
-    return os.environ if package is None else {**os.environ, "PYTHONPATH": str(package)}  # type: ignore[return-value]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    return kept if package is None else {**kept, "PYTHONPATH": str(package)}
 
 
 def changed(directory: Path, *patches: Patch) -> Path:

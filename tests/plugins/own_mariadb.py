@@ -1,4 +1,4 @@
-"""A MariaDB primary of a test's own with a replica that follows it by global transaction ids."""
+"""MariaDB servers of a test's own; one may follow another as its replica, by global transaction ids."""
 
 from __future__ import annotations
 
@@ -108,19 +108,19 @@ def _as_mysql() -> list[str]:
 
 
 @contextlib.contextmanager
-def own_mariadbs() -> Iterator[tuple[OwnMariadb, OwnMariadb]]:
-    """Have two servers, of which one may follow the other; they end with the block, and their files too."""
+def own_mariadbs(count: int = 2) -> Iterator[tuple[OwnMariadb, ...]]:
+    """Have servers, two unless told otherwise; they end with the block, and their files too."""
     with tempfile.TemporaryDirectory(prefix="own-my-") as name:
         folder = Path(name)
         for parent in (folder, *folder.parents):  # a folder that only its owner may enter is not entered by it
             if parent.is_relative_to(tempfile.gettempdir()) and not parent.stat().st_mode & 0o001:
                 parent.chmod(parent.stat().st_mode | 0o011)
-        both = OwnMariadb(folder, 1), OwnMariadb(folder, 2)
+        servers = tuple(OwnMariadb(folder, number) for number in range(1, count + 1))
         try:
-            for server in both:
+            for server in servers:
                 server.make()
                 server.start()
-            yield both
+            yield servers
         finally:
-            for server in both:
+            for server in servers:
                 server.kill()

@@ -7,9 +7,11 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from tests.conformance.servers import mongo_database
 
 from mainstay import Deleted, Entity, Module, Principal, Repository, Service, authenticated, field, owner, role
 from mainstay.adapters.memory.store import MemoryStore
+from mainstay.adapters.mongo.store import MongoStore
 from mainstay.adapters.sql.sqlite_store import SqliteStore
 from mainstay.ports.store import Store
 from mainstay.testing import Client, FixedClock, as_principal
@@ -47,12 +49,22 @@ async def named(title: str, memos: Repository[Memo]) -> Memo:
 SERVICE = Service("office", modules=[office])
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "mongo"])
 async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
+    if request.param == "mongo":
+        with mongo_database(tmp_path) as url:
+            async for client in _filled(FixedClock(), MongoStore(url)):
+                yield client
+        return
     clock = FixedClock()
     store: Store = MemoryStore()
     if request.param == "sqlite":
         store = SqliteStore(tmp_path / "s.sqlite", create=True, clock=clock.monotonic)
+    async for client in _filled(clock, store):
+        yield client
+
+
+async def _filled(clock: FixedClock, store: Store) -> AsyncIterator[Client]:
     async with Client(SERVICE, store=store, clock=clock) as client:
         for person in (OLGA, OTTO, THEO):
             for title in (f"green tea of {person.subject}", f"black tea of {person.subject}"):

@@ -33,6 +33,7 @@ from mainstay.app.renewing import Renewal, make_renewal
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import Settings
 from mainstay.app.stores import watched_store
+from mainstay.app.webhooks import make_webhooks, purging, with_webhooks
 from mainstay.inbound.http.lifespan import MountFailed, living
 from mainstay.inbound.http.mounts import Mount
 from mainstay.kernel.bind import Bound, bind
@@ -217,20 +218,22 @@ def assemble(
     verifier = own_verifier(settings, credentials, clock)
     tokens = trusted_verifier(settings, verifier, at_hand, clock, observer, companions)
     identity = make_identity(service, settings, at_hand, clock=clock, observer=observer, others=tokens)
+    webhooks = make_webhooks(service, settings, at_hand, http, clock=clock, observer=observer)
     ports = _ports(settings, clock, observer, place, sealer, identity.tokens)
     bound = bind(
-        with_accounts(service, settings, clock),
+        with_webhooks(with_accounts(service, settings, clock)),
         ports if adapt is None else adapt(ports),
-        known={**identity.known, **at_hand},
+        known={**identity.known, **webhooks.known, **at_hand},
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
+    webhooks.attach(bound)
     _check(bound, settings)
     check_contracts(bound, settings, observer)
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)
-    companions += identity.companions
+    companions += [*identity.companions, *webhooks.companions, *purging(bound)]
     return Application(settings, bound, place, http, renewal, identity.sessions, companions)
 
 

@@ -63,21 +63,24 @@ _OPEN = frozenset(
 """Kinds that any operation may meet before its use case runs, or below it: their codes are those of all sources."""
 
 
-def documents_of(bound: Bound, *, msgpack: bool = True, session: str = "", broker: str = "") -> Mapping[str, Document]:
+def documents_of(
+    bound: Bound, *, msgpack: bool = True, session: str = "", late: bool = False, broker: str = ""
+) -> Mapping[str, Document]:
     """Return the documents by their path: the contract, one for each version of the service, and its pages.
 
     ``/openapi.json`` is that of the newest version. ``msgpack`` says whether the door takes and gives it beside JSON,
-    ``session`` in which cookie it keeps sessions, if it does. ``broker`` is the URL that events go by.
+    ``session`` in which cookie it keeps sessions, if it does; ``late`` that contracts are made when they are asked for.
+    ``broker`` is the URL that events go by.
     """
     documents: dict[str, Document] = {}
     operations, versions = served(bound), bound.service.versions
     spellings = MSGPACK[:1] if msgpack else ()
     if not versions:
-        documents[CONTRACT] = _contract(bound, operations, "", spellings, session)
+        documents[CONTRACT] = _contract(bound, operations, "", spellings, session, late=late)
     live = [(place, version) for place, version in enumerate(versions) if not version.ended]
     for place, version in live:
         shown = shown_of(operations, versions, place)
-        made = _contract(bound, shown, version.prefix.removeprefix("/"), spellings, session)
+        made = _contract(bound, shown, version.prefix.removeprefix("/"), spellings, session, late=late)
         documents[version.prefix + CONTRACT] = documents[CONTRACT] = made
     documents[EVENTS] = _document(asyncapi(bound.blueprint, broker=broker), "application/json", ())
     pages = events_files(bound.blueprint)
@@ -88,19 +91,26 @@ def documents_of(bound: Bound, *, msgpack: bool = True, session: str = "", broke
 
 
 def _contract(
-    bound: Bound, operations: list[BoundOperation], edition: str, spellings: Sequence[str], session: str
+    bound: Bound,
+    operations: list[BoundOperation],
+    edition: str,
+    spellings: Sequence[str],
+    session: str,
+    *,
+    late: bool,
 ) -> Document:
     shown = msgspec.structs.replace(bound, operations=operations)
 
-    def made(servers: Sequence[str]) -> Document:
+    def made(root: str) -> Document:
+        servers = (root,) if root else ()
         codes = _codes(bound.service)
         body = openapi(
             shown, STATUS, codes=codes, servers=servers, edition=edition, spellings=spellings, session=session
         )
         return _document(body, "application/json", ())
 
-    rooted = lru_cache(_ROOTS)(lambda root: made([root]))
-    return msgspec.structs.replace(made(()), rooted=rooted)
+    first = Document(body=b"", media_type="application/json", etag="") if late else made("")
+    return msgspec.structs.replace(first, rooted=lru_cache(_ROOTS)(made))
 
 
 def _codes(service: Service) -> Mapping[Kind, Sequence[str]]:

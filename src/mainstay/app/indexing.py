@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from mainstay.kernel.bind import Bound
+from mainstay.model.operation import Isolation
 from mainstay.model.principal import Principal
 from mainstay.model.problem import SerializationConflict
 from mainstay.ports.indexing import index_portion
@@ -19,7 +20,7 @@ async def index(bound: Bound) -> dict[str, int]:
     It goes by portions, each in a transaction of its own, so that the service goes on meanwhile; it may be run again.
     """
     done: dict[str, int] = {}
-    if bound.ports.store.capabilities.words:
+    if bound.ports.store.capabilities.words is not None:
         for plan in bound.plans.values():
             if plan.words is not None:
                 done[plan.shape.name] = await _index(bound, plan)
@@ -36,11 +37,15 @@ async def _index(bound: Bound, plan: EntityPlan) -> int:
 
 
 async def _portion(bound: Bound, plan: EntityPlan, after: UUID) -> list[UUID]:
-    """Do one portion, again where it met a command of the service."""
+    """Do one portion, again where it met a command of the service.
+
+    Words within a row are written with it: who changes it meanwhile is met in any case, and nobody else need be.
+    """
     ports = bound.ports
+    isolation: Isolation = "repeatable_read" if ports.store.capabilities.words == "within" else "serializable"
     for left in reversed(range(_ATTEMPTS)):
         frame = Frame(Principal.system, "index", ports.clock, ports.ids, ports.sealer, bound.plans, ports.store)
-        unit = UnitOfWork(frame, write=True)
+        unit = UnitOfWork(frame, write=True, isolation=isolation)
         try:
             ids = await index_portion(unit, plan, after)
             await unit.commit()

@@ -109,6 +109,13 @@ def open_application(settings: Settings, observer: Observer | None = None) -> Ap
     return _assemble(service, settings) if observer is None else assemble(service, settings, observer=observer)
 
 
+def check_schema(settings: Settings, application: Application) -> None:
+    """Refuse a database that is behind its migrations, where it is of those that have any. Raises ``Refusal``."""
+    migrations = None if settings.database.create else migrations_of(settings, application.bound.tables)
+    if migrations is not None:
+        migrations.check()
+
+
 def migrations_needed(settings: Settings) -> Migrations:
     """Return the migrations of the project. Raises ``Refusal`` where its database has none."""
     from mainstay.app.checking import inspect

@@ -14,6 +14,7 @@ from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.inbox import After, Before, bind_inbox, bind_late_inbox
 from mainstay.kernel.flow.outbox import Outbox, bind_outbox
 from mainstay.kernel.flow.payloads import bind_payloads
+from mainstay.kernel.flow.receipts import bind_late_receipts, bind_receipts, takes_once
 from mainstay.kernel.flow.upcasting import bind_upcasting
 from mainstay.kernel.guard.notes import keeping_notes, note_refusals
 from mainstay.kernel.guard.once import once
@@ -214,10 +215,13 @@ class _Binder:
         )
 
     def _marks(self, operation: Operation, resolvers: Mapping[str, Resolver]) -> tuple[Before | None, After | None]:
-        """Return what marks a message as taken, before the consumer runs or, where it reaches outside, behind it."""
-        if operation.kind is not OperationKind.CONSUMER:
-            return None, None
-        return self._late_inbox if any(r.outside for r in resolvers.values()) else (self._inbox, None)
+        """Return what marks a message as taken, before the use case runs or, where it reaches outside, behind it."""
+        outside = any(r.outside for r in resolvers.values())
+        if operation.kind is OperationKind.CONSUMER:
+            return self._late_inbox if outside else (self._inbox, None)
+        if takes_once(operation):
+            return bind_late_receipts(self._ports) if outside else (bind_receipts(self._ports), None)
+        return None, None
 
     def _resolvers(self, planned: Planned) -> dict[str, Resolver]:
         operation = planned.operation
@@ -271,7 +275,7 @@ class _Binder:
         if planned.signature.body is not None or planned.signature.of(Source.MEMBER):
             yield read()
         if isinstance(operation.allow, Signed):
-            yield signature_stage(operation, self._secrets, self._ports.clock, self._blueprint)
+            yield signature_stage(operation, self._secrets, self._ports, self._blueprint)
         if validate is not None:
             yield validate
         if operation.kind is OperationKind.COMMAND and operation.idempotency != "none":
@@ -279,6 +283,6 @@ class _Binder:
 
 
 def _may_touch_store(operation: Operation, resolvers: Mapping[str, Resolver]) -> bool:
-    """Whether a call may wait for the store: for a dependency's rows, or for the record of its idempotency key."""
+    """Whether a call may wait for the store: for a dependency's rows, its idempotency record, or its receipt."""
     keyed = operation.kind is OperationKind.COMMAND and operation.idempotency != "none"
-    return bool(resolvers) or keyed
+    return bool(resolvers) or keyed or takes_once(operation)

@@ -54,6 +54,7 @@ class Call(msgspec.Struct, kw_only=True):
     verdicts: list[Verdict] = []
     inputs: dict[str, Any] = {}
     message: InboxMessage | None = None  # what a consumer is called for
+    delivery: str | None = None  # what its sender tells the message of a webhook apart by
     claim: bytes | None = None
     expired: bool = False  # there is a record of the claim that is past its time
     fingerprint: bytes = b""

@@ -48,13 +48,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     bell: Bell
     single: bool = False
     repeatable: bool = True
-    before: Before | None = None  # of a consumer: its mark, False where it was set before
-    after: After | None = None  # of a consumer that reaches outside: its mark, once it has done so
+    before: Before | None = None  # of a consumer or a webhook: its mark, False where it was set before
+    after: After | None = None  # of one that reaches outside: its mark, once it has done so
 
 
 def bind_invoke(plan: Plan) -> Invoke:
     """Return the function that runs the use case of a call."""
-    bound, bare = plan.bound, is_bare(plan.bound, dependencies=bool(plan.resolvers))
+    bound = plan.bound
+    bare = is_bare(bound, dependencies=bool(plan.resolvers) or plan.before is not None)
     if bound.operation.kind is OperationKind.QUERY:
         return bare_query(bound, plan.render) if bare else _query(plan)
     return bare_command(bound, plan.render, _command(plan)) if bare else _command(plan)

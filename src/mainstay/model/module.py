@@ -24,10 +24,12 @@ from mainstay.model.operation import (
     describe,
     problems_of,
     route_of,
+    signed,
     source_of,
 )
 from mainstay.model.policy import Policy, owner_fields
 from mainstay.model.problem import Problem, snake_case
+from mainstay.model.signature_schemes import SignatureScheme
 from mainstay.model.structs import Entity, Event
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -258,6 +260,49 @@ class Module:
             since=since,
             until=until,
         )
+
+    def webhook(
+        self,
+        path: str,
+        *,
+        secret: str | Sequence[str],
+        scheme: str | SignatureScheme = "standard-webhooks",
+        sender: str = "",
+        status: int = 200,
+        limits: Sequence[Limit] = (),
+        raises: Sequence[type[Problem]] = (),
+        deadline: float | None = None,
+        external: bool = False,
+        isolation: Isolation = "serializable",
+        name: str | None = None,
+    ) -> Callable[[F], F]:
+        """Declare a command that another service posts signed messages to: a ``RawBody``, or a ``Dto``.
+
+        The signature is checked over the raw body before any of it is decoded. ``scheme`` is "standard-webhooks",
+        "github", "stripe", "slack" or one of a team's own; ``secret`` is as for ``signed(...)``: several names while a
+        secret is replaced. The call is made as ``webhook:`` and ``sender``, which is the name of the operation unless
+        it is given. A message that was taken before is answered 200, and has no second effect.
+        """
+        policy = signed(scheme, secret=secret)
+
+        def declare(function: F) -> F:
+            named = msgspec.structs.replace(policy, sender=sender or name or function.__name__, once=True)
+            self._add(
+                function,
+                OperationKind.COMMAND,
+                name,
+                place=route_of(f"POST {path}"),
+                status=status,
+                allow=named,
+                limits=tuple(limits),
+                raises=problems_of(raises),
+                deadline=deadline,
+                external=external,
+                isolation=isolation,
+            )
+            return function
+
+        return declare
 
     def _declare(self, kind: OperationKind, route: str, name: str | None, **declared: Any) -> Callable[[F], F]:
         place = route_of(route)

@@ -105,8 +105,16 @@ def label_of(plan: EntityPlan, attribute: Attribute) -> bytes:
 
 def tables_of(plans: Iterable[EntityPlan]) -> tuple[Table, ...]:
     """Return the tables of entities as stores keep them: encrypted fields are bytes there, and nothing else."""
+    every = tuple(plans)
+    words = {plan.words for plan in every}
     return tuple(
-        Table(shape=stored_shape(p.shape) if p.encrypted else p.shape, name=p.table, module=p.module) for p in plans
+        Table(
+            shape=stored_shape(plan.shape) if plan.encrypted else plan.shape,
+            name=plan.table,
+            module=plan.module,
+            words=plan.shape.type in words,
+        )
+        for plan in every
     )
 
 

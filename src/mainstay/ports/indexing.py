@@ -1,7 +1,9 @@
 """The words of searchable fields, stored beside the rows that have them, so that a search finds rows by an index.
 
 Each word of a row is a row of a table of its own, in the same transaction. Its text begins with the name of the field,
-so that one index finds a word in a field, and all words that begin with it.
+so that one index finds a word in a field, and all words that begin with it. A store whose documents hold lists keeps
+the words within the row, and writes them with each value of a searchable field: nothing is to be done for it here, but
+for rows from before.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def insert(unit: UnitOfWork, plan: EntityPlan, rows: Sequence[Any]) -> None:
 
 def add_words(unit: UnitOfWork, plan: EntityPlan, rows: Iterable[Any], names: Sequence[str]) -> None:
     """Queue the words of fields of rows to be inserted, where the store finds rows by them."""
-    if unit.frame.store.capabilities.words and plan.words is not None:
+    if unit.frame.store.capabilities.words == "beside" and plan.words is not None:
         made = [word for row in rows for word in _words(unit, plan, row.id, {n: getattr(row, n) for n in names})]
         unit.transaction().rows(plan.words).insert(made)
 
@@ -63,7 +65,7 @@ def add_words(unit: UnitOfWork, plan: EntityPlan, rows: Iterable[Any], names: Se
 def replace_words(unit: UnitOfWork, plan: EntityPlan, ids: Sequence[UUID], values: Mapping[str, Any]) -> None:
     """Give rows the words of fields that have got new values, behind what is queued."""
     changed = {name: values[name] for name in plan.searchable if name in values}
-    if not changed or plan.words is None or not unit.frame.store.capabilities.words:
+    if not changed or plan.words is None or unit.frame.store.capabilities.words != "beside":
         return
     stored = unit.transaction().rows(plan.words)
     for start in range(0, len(ids), _MANY_IDS):
@@ -77,9 +79,14 @@ async def index_portion(unit: UnitOfWork, plan: EntityPlan, after: UUID) -> list
     """Store the words of the rows behind an id anew, of 200 at most, and return their ids: none at the end."""
     assert plan.words is not None  # whoever asks has looked
     where = Compare("id", "gt", after)
-    rows = await unit.transaction().rows(plan.shape.type).fetch(Query(where=where, sort=(Sort("id"),), limit=_PORTION))
+    stored = unit.transaction().rows(plan.shape.type)
+    rows = await stored.fetch(Query(where=where, sort=(Sort("id"),), limit=_PORTION))
     ids = [row.id for row in rows]
-    if ids:
+    if unit.frame.store.capabilities.words == "within":
+        for row in rows:
+            given = {name: getattr(row, name) for name in plan.searchable}
+            stored.enqueue(Change(where=Compare("id", "eq", row.id), changes=given, id=row.id))
+    elif ids:
         unit.transaction().rows(plan.words).enqueue(Change(where=Among("row_id", tuple(ids)), changes=None))
         add_words(unit, plan, rows, plan.searchable)
     return ids
@@ -87,7 +94,8 @@ async def index_portion(unit: UnitOfWork, plan: EntityPlan, after: UUID) -> list
 
 async def ids_of(unit: UnitOfWork, plan: EntityPlan, where: Condition, changes: Mapping[str, Any]) -> list[UUID]:
     """Return the rows that a change of many is of, where it is of searchable fields."""
-    if plan.words is None or changes.keys().isdisjoint(plan.searchable):
+    beside = unit.frame.store.capabilities.words == "beside"
+    if not beside or plan.words is None or changes.keys().isdisjoint(plan.searchable):
         return []
     return [row.id async for row in unit.transaction().rows(plan.shape.type).stream(Query(where=where))]
 

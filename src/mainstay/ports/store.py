@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,11 +17,15 @@ from mainstay.ports.rows import Rows
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """An entity as a store keeps it: its shape, the name of its table, and the module that it belongs to."""
+    """An entity as a store keeps it: its shape, the name of its table, and the module that it belongs to.
+
+    ``words`` says that its rows are the words of another one's: nobody but a store that finds rows by such needs it.
+    """
 
     shape: Shape
     name: str
     module: str
+    words: bool = False
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +45,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     locks: bool = True  # a row that another command has locked is waited for; else who meets one is run again
     snapshots: bool = True  # all reads of a query see one moment; else each sees what is committed when it comes
     ordered_bytes: bool = True  # fields of bytes have an order, and not equality only
-    searches: bool = True  # rows are found by the words of their searchable fields
-    words: bool = False  # by words that are stored beside the rows
+    words: Literal["beside", "within"] | None = None  # where the words of searchable fields are stored, if they are
     max_writes: int | None = None  # of one command, with what the store adds for rules and reads
     max_scan: int | None = None  # rows that one read may look through
 
@@ -56,7 +59,6 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             "a query of several reads may see what was committed between them": not self.snapshots,
             "a command that locks a row does not wait for who has it: it is run again": not self.locks,
             "fields of bytes cannot be sorted or compared by order": not self.ordered_bytes,
-            "rows cannot be searched for by words": not self.searches,
             f"a command may write {self.max_writes} items at most": self.max_writes is not None,
             f"a read may look through {self.max_scan} rows at most": self.max_scan is not None,
         }

@@ -22,6 +22,7 @@ from mainstay.app.identity import make_identity
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.seeding import seed
 from mainstay.app.settings import Settings
+from mainstay.app.webhooks import make_webhooks, with_webhooks
 from mainstay.inbound.http.asgi import AsgiApp
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.lifespan import living
@@ -30,6 +31,9 @@ from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.desk import EventDesk
+from mainstay.kernel.flow.envelope import Envelope
+from mainstay.kernel.flow.filing import Filing
+from mainstay.kernel.flow.principals import encode_principal
 from mainstay.kernel.flow.records import InboxMessage, OutboxMessage, State
 from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.protect import encrypting
@@ -62,6 +66,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
 _NOT_OPEN = "the client is not open: async with Client(service) as client"
+_encode = msgspec.json.Encoder(decimal_format="string").encode
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -101,14 +106,18 @@ class Client:
         own = store or MemoryStore()
         known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
         self.letters: MemoryMailer = MemoryMailer()
-        tested = with_quick_accounts(_with(service, replace or {}), self.letters)
+        tested = with_webhooks(with_quick_accounts(_with(service, replace or {}), self.letters))
         settings = Settings(profile="test", secrets=dict(secrets or {}))
         identity = make_identity(
             service, settings, known, clock=self.clock, observer=self.recorder, others=self._people
         )
         self._sessions = identity.sessions
+        self._webhooks = make_webhooks(service, settings, known, clock=self.clock, observer=self.recorder)
         ports = _ports(own, self.clock, ids or SequentialIds(), self.recorder, identity.tokens)
-        self.bound: Bound = bind(tested, ports, known={**identity.known, **known}, secrets=secrets)
+        self.bound: Bound = bind(
+            tested, ports, known={**identity.known, **self._webhooks.known, **known}, secrets=secrets
+        )
+        self._webhooks.attach(self.bound)
         note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
@@ -149,7 +158,7 @@ class Client:
         ports = self.bound.ports
         served = [one for one in self.bound.operations if one.operation.method]
         session = None if self._sessions is None else self._sessions.cookie
-        documents = documents_of(self.bound, session="" if session is None else session.name)
+        documents = documents_of(self.bound, session="" if session is None else session.name, late=True)
         return AsgiApp(
             Door(
                 served,
@@ -259,9 +268,51 @@ class Client:
             found[message.id] = message
         return found
 
+    async def hears(
+        self,
+        event: str,
+        content: Any,
+        *,
+        who: Principal = Principal.anonymous,
+        key: str | None = None,
+        source: str = "elsewhere",
+        id: UUID | None = None,
+    ) -> None:
+        """Have the service get an event from another one, by its full name: ``"store.OrderPlaced"``.
+
+        ``content`` is an instance, or a dict; ``who`` is whom it was emitted for. ``deliver`` has the consumers run.
+        What has an ``id`` can come again.
+        """
+        worker, ports = self._worker, self.bound.ports
+        if worker is None:
+            raise RuntimeError(_NOT_OPEN)
+        envelope = Envelope(
+            id=id or ports.ids.next(),
+            source=source,
+            event=event,
+            key=key,
+            payload=_encode(content).decode(),
+            principal=encode_principal(who),
+            request_id="",
+            traceparent=None,
+            emitted_at=ports.clock.now(),
+            sequence=0,
+            previous=0,
+        )
+        filing = Filing(ports, self.bound.consumers, worker.known, worker.counters)
+        transaction = ports.store.begin(write=True)
+        try:
+            filed = await filing.put(transaction, [envelope], look=True)
+            await transaction.commit()
+        except BaseException:
+            await transaction.rollback()
+            raise
+        worker.runner.look(filing.told(filed))
+
     async def deliver(self) -> int:
         """Deliver what is due to its consumers, and what they emit in turn; return how many events were delivered.
 
+        Webhooks that are due are sent to ``http`` as well.
         A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
         come by the client's clock.
         """
@@ -271,6 +322,7 @@ class Client:
         seen = set(await self._waiting())
         for _ in range(_ROUNDS):
             more = await worker.step()
+            more = bool(await self._webhooks.send_due()) or more
             unexpected = self.recorder.unexpected()
             if unexpected is not None and self.raise_errors:
                 raise unexpected

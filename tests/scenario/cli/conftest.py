@@ -208,13 +208,18 @@ def children_of() -> Callable[[int], list[int]]:
 
 @pytest.fixture
 def mainstay(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a command to its end in the project."""
+    """Run a command to its end in the project.
+
+    Nobody measures what of the core it runs: to begin with that takes longer than most commands, and the core has tests
+    of its own.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
 
     def command(*arguments: str, cwd: Path = project, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "mainstay", *arguments],
             cwd=cwd,
-            env={**os.environ, "MAINSTAY_PROFILE": "development", **environ},
+            env={**inherited, "MAINSTAY_PROFILE": "development", **environ},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

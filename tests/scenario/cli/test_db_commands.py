@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
+from tests.conformance.servers import mongo_database
 
 FIELD = "text: str = field(max_length=100, unique=True)"
 SECRET = "Zx8-q3fTn0_7Lk2VbRmYc5Wd9HsJpAeU"
@@ -305,3 +307,18 @@ def test_rows_from_before_a_field_was_searchable_get_their_words(project: Path, 
         assert words == ["text:first"]
     db("rollback")
     assert db("status", code=1)["pending"] == ["0002_words"]
+
+
+def test_words_of_rows_from_before_are_stored_where_there_are_no_migrations(
+    project: Path, mainstay: Callable[..., Any], tmp_path: Path
+) -> None:
+    code = project / "team_service.py"
+    with mongo_database(tmp_path) as url, MongoClient(url) as client:
+        given = {**MIGRATED, "MAINSTAY_DATABASE_URL": url}
+        assert mainstay("db", "seed", **given).returncode == 0
+        code.write_text(code.read_text().replace(FIELD, FIELD.replace("unique", "searchable=True, unique")))
+        ended = mainstay("db", "index", "--format", "json", **given)
+        assert ended.returncode == 0, ended.stderr
+        assert json.loads(ended.stdout) == {"indexed": {"Note": 1}}
+        (note,) = client.get_default_database()["notes_note"].find()
+        assert note["#words:text"] == ["first"]

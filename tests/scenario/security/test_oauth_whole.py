@@ -24,7 +24,7 @@ from joserfc.jwk import KeySet
 BACK = "http://127.0.0.1/back"
 PASSWORD = "a wet lantern hums"
 SCOPES = ["openid", "email", "offline_access", "parcels:read"]
-AT_ONCE = 2.0  # seconds; a second is promised, and the machine may be busy
+AT_ONCE = 10.0  # seconds: the machine may be busy; test_revocation_in_time.py holds it to the second that is promised
 MORE = '[sessions]\nalgorithm = "ES256"\n'
 
 

@@ -1,7 +1,12 @@
-"""What is revoked by one worker holds in the other within a second: real processes, on SQLite and on PostgreSQL."""
+"""What is revoked by one worker holds in the other within a second: real processes, on SQLite and on PostgreSQL.
+
+The machine may have been busy with something else for longer than that: so a test has three attempts, each with an
+account of its own, and what is late in all of them is late.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -11,10 +16,33 @@ from hashlib import blake2b
 from typing import Any
 
 import pytest
-from identity_processes import Heard, Processes, Wired, address_of, bearing, seconds_until
+from identity_processes import Heard, Processes, address_of, bearing, seconds_until
 from postgres_schemas import drop_schema, make_schema
 
 BOUND = 1.0  # seconds
+ATTEMPTS = 3
+
+
+class Late(AssertionError):
+    """What was revoked was good for longer than the bound."""
+
+
+def in_some_attempt(test: Callable[..., None]) -> Callable[..., None]:
+    """Have a test another attempt, with another person, where something was late."""
+
+    @functools.wraps(test)
+    def attempted(*, person: Person, **given: Any) -> None:
+        for number in range(1, ATTEMPTS + 1):
+            try:
+                test(person=person, **given)
+            except Late:
+                if number == ATTEMPTS:
+                    raise
+                person = person.another()
+            else:
+                return
+
+    return attempted
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -35,11 +63,16 @@ def processes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 class Person:
     """Somebody of the test's own, and both workers."""
 
-    def __init__(self, workers: list[Wired], name: str) -> None:
-        self.here, self.there = workers
-        self.email = f"{name}@shop.example"
+    def __init__(self, processes: Processes, name: str) -> None:
+        self._processes, self._name = processes, name
+        self.here, self.there = processes.workers(2, address_of(name))
+        self.email = f"{blake2b(name.encode(), digest_size=8).hexdigest()}@shop.example"
         body = {"email": self.email, "role": "manager"}
         assert self.here.ask("POST", "/auth/test/sign-up", body).status == 201
+
+    def another(self) -> Person:
+        """Return somebody else, who calls from another address."""
+        return Person(self._processes, f"{self._name} again")
 
     def enter(self, means: str = "tokens") -> Heard:
         return self.here.ask("POST", "/auth/test/log-in", {"email": self.email, "means": means})
@@ -47,8 +80,14 @@ class Person:
 
 @pytest.fixture
 def person(processes: Processes, request: pytest.FixtureRequest) -> Person:
-    name = request.node.name
-    return Person(processes.workers(2, address_of(name)), blake2b(name.encode(), digest_size=8).hexdigest())
+    return Person(processes, request.node.name)
+
+
+def check_in_time(ask: Callable[[], Heard], status: int, since: float) -> None:
+    """Wait until what is asked is answered so. Raises ``Late`` where that was not within the bound."""
+    took = seconds_until(ask, status, since)
+    if took >= BOUND:
+        raise Late(f"{took:.3f} s")
 
 
 def in_time(person: Person, ask: Callable[[], Heard], revoke: Callable[[], Heard], status: int = 401) -> None:
@@ -56,10 +95,11 @@ def in_time(person: Person, ask: Callable[[], Heard], revoke: Callable[[], Heard
     assert [ask().status for _ in range(3)] == [200] * 3
     done = revoke()
     assert done.status in (200, 204), done
-    assert seconds_until(ask, status, done.at) < BOUND
+    check_in_time(ask, status, done.at)
     assert [ask().status for _ in range(3)] == [status] * 3
 
 
+@in_some_attempt
 def test_a_session_that_was_ended(person: Person) -> None:
     token = bearing(person.enter().body["access_token"])
     in_time(
@@ -69,6 +109,7 @@ def test_a_session_that_was_ended(person: Person) -> None:
     )
 
 
+@in_some_attempt
 def test_all_sessions_of_an_account(person: Person) -> None:
     mine, other = (bearing(person.enter().body["access_token"]) for _ in range(2))
     in_time(
@@ -79,6 +120,7 @@ def test_all_sessions_of_an_account(person: Person) -> None:
 
 
 @pytest.mark.parametrize("what", ["strip", "lock"])
+@in_some_attempt
 def test_a_role_that_was_taken_and_an_account_that_was_locked(person: Person, what: str) -> None:
     token = bearing(person.enter().body["access_token"])
     in_time(
@@ -89,6 +131,7 @@ def test_a_role_that_was_taken_and_an_account_that_was_locked(person: Person, wh
 
 
 @pytest.mark.parametrize(("what", "status"), [("strip", 403), ("lock", 401)])
+@in_some_attempt
 def test_a_browsers_session(person: Person, what: str, status: int) -> None:
     cookie = {"cookie": person.enter("cookie").cookie}
     in_time(
@@ -99,6 +142,7 @@ def test_a_browsers_session(person: Person, what: str, status: int) -> None:
     )
 
 
+@in_some_attempt
 def test_a_browser_that_logged_out(person: Person) -> None:
     cookie = {"cookie": person.enter("cookie").cookie}
     in_time(
@@ -108,6 +152,7 @@ def test_a_browser_that_logged_out(person: Person) -> None:
     )
 
 
+@in_some_attempt
 def test_an_api_key(person: Person) -> None:
     token = bearing(person.enter().body["access_token"])
     made = person.here.ask("POST", "/auth/api-keys", {"name": "robot"}, **token).body
@@ -119,6 +164,7 @@ def test_an_api_key(person: Person) -> None:
     )
 
 
+@in_some_attempt
 def test_a_family_of_refresh_tokens_of_which_one_was_stolen(person: Person) -> None:
     opened = person.enter().body
     first = person.here.ask("POST", "/auth/refresh", {"refresh_token": opened["refresh_token"]}).body
@@ -128,9 +174,10 @@ def test_a_family_of_refresh_tokens_of_which_one_was_stolen(person: Person) -> N
     assert ask().status == 200
     stolen = person.here.ask("POST", "/auth/refresh", {"refresh_token": opened["refresh_token"]})
     assert stolen.status == 401
-    assert seconds_until(ask, 401, stolen.at) < BOUND
+    check_in_time(ask, 401, stolen.at)
 
 
+@in_some_attempt
 def test_a_signing_key_that_was_retired(processes: Processes, person: Person) -> None:
     token = bearing(person.enter().body["access_token"])
     ask = lambda: person.there.ask("GET", "/me", **token)  # noqa: E731 - asked in several places
@@ -141,7 +188,7 @@ def test_a_signing_key_that_was_retired(processes: Processes, person: Person) ->
     assert told.returncode == 0, told.stderr
     since = person.here.ask("GET", "/pid").at
     for wire in (person.here, person.there):  # one that has not heard of it yet would sign with it as well
-        assert seconds_until(lambda wire=wire: wire.ask("GET", "/me", **token), 401, since) < BOUND
+        check_in_time(lambda wire=wire: wire.ask("GET", "/me", **token), 401, since)
     again = bearing(person.enter().body["access_token"])
     assert [wire.ask("GET", "/me", **again).status for wire in (person.here, person.there)] == [200, 200]
 

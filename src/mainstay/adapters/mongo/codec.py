@@ -12,6 +12,7 @@ from bson import Decimal128, Int64
 
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.values import Secret
+from mainstay.model.words import words_of
 from mainstay.ports.documents import document_codec
 
 Document = dict[str, Any]
@@ -33,6 +34,11 @@ class Field(NamedTuple):
     path: str
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any]
+
+
+def words_path(name: str) -> str:
+    """Return where the words of a searchable field stand in the document. No field has such a name."""
+    return f"#words:{name}"
 
 
 def microseconds(value: datetime) -> int:
@@ -91,20 +97,26 @@ _CODECS: Mapping[FieldKind, tuple[Callable[[Any], Any], Callable[[Any], Any]]] =
 
 
 class Codec:
-    """Documents of one entity."""
+    """Documents of one entity. ``searchable`` are the fields whose words are stored, each in a list beside it."""
 
-    __slots__ = ("_entity", "_fields", "fields")
+    __slots__ = ("_entity", "_fields", "fields", "searchable")
 
     def __init__(self, shape: Shape) -> None:
         self.fields: Mapping[str, Field] = fields_of(shape)
+        self.searchable: tuple[str, ...] = tuple(a.name for a in shape.attributes if a.spec.searchable)
         self._entity = shape.type
         self._fields = tuple(self.fields.items())
 
     def encode(self, row: Any) -> Document:
         """Return the document of a row."""
-        return {
+        document = {
             field.path: field.encode(value) for name, field in self._fields if (value := getattr(row, name)) is not None
         }
+        for name in self.searchable:
+            words = words_of(getattr(row, name) or "")
+            if words:
+                document[words_path(name)] = list(words)
+        return document
 
     def changes(self, values: Mapping[str, Any]) -> dict[str, Document]:
         """Return the update that gives fields these values."""
@@ -116,6 +128,9 @@ class Codec:
                 gone[field.path] = ""
             else:
                 given[field.path] = field.encode(value)
+            if name in self.searchable:
+                words = words_of(value or "")
+                (given if words else gone)[words_path(name)] = list(words)
         return {op: part for op, part in (("$set", given), ("$unset", gone)) if part}
 
     def decode(self, document: Document, unread: Collection[str] = ()) -> Any:

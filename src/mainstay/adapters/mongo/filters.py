@@ -14,7 +14,7 @@ from uuid import UUID
 
 from bson import Decimal128, Int64
 
-from mainstay.adapters.mongo.codec import Document, Field, microseconds, time_text
+from mainstay.adapters.mongo.codec import Document, Field, microseconds, time_text, words_path
 from mainstay.model.conditions import (
     AllOf,
     Always,
@@ -58,8 +58,10 @@ def filter_of(condition: Condition, fields: Fields) -> Document:
             return _contains(comparable(fields, condition.field), condition)
         case CompareFields(left, op, right):
             return _compare_fields(comparable(fields, left), op, comparable(fields, right))
-        case HasWord():
-            raise BeyondStore("this store does not find rows by the words of their texts")
+        case HasWord(names, word):
+            # One word is within both bounds, and not one within each.
+            beginning = {"$elemMatch": _beginning(word)}
+            return {"$or": [{words_path(comparable(fields, name).attribute.name): beginning} for name in names]}
         case Not(of):
             return {"$nor": [filter_of(of, fields)]}
         case AllOf(parts):
@@ -108,11 +110,15 @@ def _contains(field: Field, condition: Contains) -> Document:
     if text is _NEVER:
         return dict(_NOTHING)
     if condition.at == "start":
-        following = _following(text)
-        return {field.path: {"$gte": text} if following is None else {"$gte": text, "$lt": following}}
+        return {field.path: _beginning(text)}
     # The place in bytes is exact for what is UTF-8, and unlike a pattern it has no bound of its own. Of a null it is
     # null, which sorts before 0.
     return {"$expr": {"$gte": [{"$indexOfBytes": [f"${field.path}", {"$literal": text}]}, 0]}}
+
+
+def _beginning(text: str) -> Document:
+    following = _following(text)
+    return {"$gte": text} if following is None else {"$gte": text, "$lt": following}
 
 
 def _following(text: str) -> str | None:

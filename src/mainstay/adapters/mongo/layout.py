@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from pymongo import ASCENDING, IndexModel
 
-from mainstay.adapters.mongo.codec import Codec, Field
+from mainstay.adapters.mongo.codec import Codec, Field, words_path
 from mainstay.model.schema import Shape
 from mainstay.model.structs import Entity
 from mainstay.ports.links import Incoming, Outgoing, links
@@ -33,9 +33,15 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """The fields by name."""
         return self.codec.fields
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Where the words of searchable fields stand, which are found by and never read."""
+        return tuple(map(words_path, self.codec.searchable))
+
     def indexes(self) -> list[IndexModel]:
         """Return the indexes that the declarations ask for; those that are not unique end with the id."""
-        made = []
+        leading = [] if self.unique.within is None else [self.fields[self.unique.within].path]
+        made = [IndexModel([(each, ASCENDING) for each in (*leading, path)]) for path in self.words]
         for name, field in self.fields.items():
             spec = field.attribute.spec
             if spec.unique:
@@ -43,8 +49,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             elif any(reference.field == name for reference in self.outgoing):
                 made.append(IndexModel([(field.path, ASCENDING), ("_id", ASCENDING)]))
             elif spec.index:
-                leading = [self.unique.within] if self.unique.within not in (None, name) else []
-                made.append(IndexModel([(path, ASCENDING) for path in (*leading, field.path, "_id")]))
+                paths = dict.fromkeys((*leading, field.path, "_id"))
+                made.append(IndexModel([(path, ASCENDING) for path in paths]))
         return made
 
     def _unique_index(self, name: str, field: Field) -> IndexModel:
@@ -64,7 +70,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def layouts(tables: Sequence[Table]) -> dict[type[Entity], Layout]:
-    """Return the layouts of tables. Raises ``ValueError`` where a reference names none of them."""
+    """Return the layouts of tables, but for those of words, which are within the rows here.
+
+    Raises ``ValueError`` where a reference names none of them.
+    """
+    tables = [table for table in tables if not table.words]
     linked = links(tables)
     return {
         table.shape.type: Layout(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -30,6 +30,11 @@ def order_of(layout: Layout, sort: Sequence[Sort]) -> dict[str, int]:
     return made
 
 
+def without(layout: Layout, unread: Iterable[str] = ()) -> dict[str, int] | None:
+    """Return what leaves the words of searchable fields in the store, and the fields that are not read."""
+    return dict.fromkeys((*layout.words, *(layout.fields[name].path for name in unread)), 0) or None
+
+
 async def fetch(
     collection: AsyncCollection[Document], layout: Layout, query: Query, session: AsyncClientSession | None
 ) -> list[Document]:
@@ -38,8 +43,8 @@ async def fetch(
         return []
     if query.per is not None:
         return await _numbered(collection, layout, query, session)
-    left_out = {layout.fields[name].path: 0 for name in query.unread} or None
-    cursor = collection.find(filter_of(query.where, layout.fields), left_out, session=session, allow_disk_use=True)
+    wanted, left_out = filter_of(query.where, layout.fields), without(layout, query.unread)
+    cursor = collection.find(wanted, left_out, session=session, allow_disk_use=True)
     sort = order_of(layout, query.sort)
     if sort:
         cursor = cursor.sort(list(sort.items()))
@@ -59,7 +64,7 @@ async def _numbered(
         by = f"${comparable(layout.fields, query.per or 'id').path}"
         window = {"partitionBy": by, "sortBy": sort, "output": {_NUMBER: _COUNTED}}
         pipeline += [{"$setWindowFields": window}, {"$match": {_NUMBER: {"$lte": query.limit}}}]
-    pipeline += [{"$sort": sort}, {"$unset": _NUMBER}]
+    pipeline += [{"$sort": sort}, {"$unset": [_NUMBER, *layout.words]}]
     async with await collection.aggregate(pipeline, session=session, allowDiskUse=True) as cursor:
         return await cursor.to_list()
 
@@ -69,7 +74,11 @@ async def stream(
 ) -> AsyncGenerator[Document, None]:
     """Give the documents that a query asks for, a batch in memory at a time."""
     cursor = collection.find(
-        filter_of(query.where, layout.fields), session=session, batch_size=BATCH, allow_disk_use=True
+        filter_of(query.where, layout.fields),
+        without(layout),
+        session=session,
+        batch_size=BATCH,
+        allow_disk_use=True,
     )
     sort = order_of(layout, query.sort)
     if sort:

@@ -60,6 +60,7 @@ class MongoRows(Rows[Any]):
     async def get(self, id: UUID, where: Condition, *, lock: bool = False) -> Any | None:
         layout = self._layout
         wanted: Document = {"_id": id}
+        without = reading.without(layout)
         if where is not TRUE:
             wanted = {"$and": [wanted, filter_of(where, layout.fields)]}
 
@@ -67,8 +68,8 @@ class MongoRows(Rows[Any]):
             collection: AsyncCollection[Document], session: AsyncClientSession | None
         ) -> Coroutine[Any, Any, Document | None]:
             if lock:  # to write to it keeps others away, and meets who has it
-                return collection.find_one_and_update(wanted, {"$inc": {TOUCH: 1}}, session=session)
-            return collection.find_one(wanted, session=session)
+                return collection.find_one_and_update(wanted, {"$inc": {TOUCH: 1}}, without, session=session)
+            return collection.find_one(wanted, without, session=session)
 
         document = await self._transaction.read(layout, read)
         self._transaction.met(layout, Compare("id", "eq", id) & where, 0 if document is None else 1)

@@ -37,7 +37,7 @@ class MongoStore(Store):
     at the start. Raises ``ValueError``, without the URL's text, where it is none.
     """
 
-    capabilities = Capabilities(ordered_bytes=False, locks=False, searches=False)
+    capabilities = Capabilities(ordered_bytes=False, locks=False, words="within")
 
     def __init__(self, url: str, *, claim_seconds: float = claims.TERM) -> None:
         options: dict[str, Any] = {"uuidRepresentation": "standard"}

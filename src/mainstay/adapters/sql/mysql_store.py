@@ -10,10 +10,11 @@ from mainstay.adapters.sql.dialects.mysql import MysqlDialect
 from mainstay.adapters.sql.faults import StatementFailed
 from mainstay.adapters.sql.mysql import Link, MysqlEngine, Options
 from mainstay.adapters.sql.mysql.errors import DUPLICATE_INDEX
-from mainstay.adapters.sql.mysql_writing import MysqlWriter, grouped, stands_alone
+from mainstay.adapters.sql.mysql_writing import MOST_VALUES, MysqlWriter, grouped, stands_alone
 from mainstay.adapters.sql.server_store import ServerStore
 from mainstay.adapters.sql.server_writing import Group
-from mainstay.adapters.sql.writes import Write
+from mainstay.adapters.sql.sharing import BATCH_ROWS
+from mainstay.adapters.sql.writes import Insert, Write
 from mainstay.ports.store import Table
 
 _LOCK_SECONDS = 60
@@ -28,6 +29,7 @@ class MysqlStore(ServerStore[Link]):
     """
 
     streams = False
+    counted = True
 
     def __init__(
         self, url: str, *, create: bool = False, clock: Callable[[], float] = monotonic, **options: Any
@@ -46,6 +48,10 @@ class MysqlStore(ServerStore[Link]):
     def stands_alone(self, group: Group) -> bool:
         """Whether a group outside of any transaction undoes itself where it fails."""
         return stands_alone(group)
+
+    def shares(self, insert: Insert) -> bool:
+        """Whether rows of several entities are added by one statement, which has room for as many as go together."""
+        return self._own.mariadb and len(insert.statements.columns.by_name) * BATCH_ROWS <= MOST_VALUES
 
     def writer(self, link: Link, timeout: float | None, begin: str) -> MysqlWriter:
         """Return what carries writes out on a connection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from time import monotonic
 from typing import Any
 
@@ -15,8 +15,7 @@ from mainstay.adapters.sql.postgres.texts import Texts
 from mainstay.adapters.sql.postgres_writing import PostgresWriter, grouped, may_stand_alone
 from mainstay.adapters.sql.server_store import ServerStore
 from mainstay.adapters.sql.server_writing import Group
-from mainstay.adapters.sql.sharing import Sharing
-from mainstay.adapters.sql.writes import Write
+from mainstay.adapters.sql.writes import Insert, Write
 from mainstay.ports.store import Table
 
 
@@ -30,6 +29,7 @@ class PostgresStore(ServerStore[Link]):
 
     capabilities = msgspec.structs.replace(ServerStore.capabilities, merges=True)
     streams = True
+    counted = False
 
     def __init__(
         self, url: str, *, create: bool = False, clock: Callable[[], float] = monotonic, **options: Any
@@ -37,13 +37,6 @@ class PostgresStore(ServerStore[Link]):
         self._own = PostgresEngine(Options(url, **options), clock)
         super().__init__(self._own, PostgresDialect(), create=create, clock=clock)
         self._texts = Texts()
-        limits = self._own.options
-        self._sharing = Sharing(
-            lambda: self.engine.writers,
-            lambda link, seconds: self.writer(link, seconds, self.engine.begin_command()),
-            queue_limit=limits.queue_limit,
-            wait_seconds=limits.wait_seconds,
-        )
 
     def text(self, statement: str) -> str:
         """Return a statement with numbers for its values."""
@@ -57,16 +50,9 @@ class PostgresStore(ServerStore[Link]):
         """Whether a group outside of any transaction undoes itself where it fails."""
         return may_stand_alone(group)
 
-    async def commit_alone(self, group: Group, alone: Callable[[], Awaitable[None]], patience: float | None) -> None:
-        """Commit a group that is a command by itself, by ``alone`` or together with others."""
-        await self._sharing.commit(group, alone, patience)
-
-    def delay(self, *, write: bool) -> float:
-        waited = super().delay(write=write)
-        return max(waited, self._sharing.delay) if write else waited
-
-    def statistics(self) -> Mapping[str, float]:
-        return {**super().statistics(), "commits_shared": self._sharing.shared}
+    def shares(self, insert: Insert) -> bool:
+        """Whether rows are added by lists of their columns, else there is a statement for each."""
+        return insert.statements.insert_many is not None
 
     def writer(self, link: Link, timeout: float | None, begin: str) -> PostgresWriter:
         """Return what carries writes out on a connection."""

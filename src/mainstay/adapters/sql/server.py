@@ -40,9 +40,9 @@ class Server(ABC, Generic[L]):
     def writer(self, link: L, timeout: float | None, begin: str) -> Writer[L]:
         """Return what carries writes out on a connection. ``begin`` begins the command's transaction."""
 
-    async def commit_alone(self, group: Group, alone: Callable[[], Awaitable[None]], patience: float | None) -> None:  # noqa: ARG002 - of those that may share
+    @abstractmethod
+    async def commit_alone(self, group: Group, alone: Callable[[], Awaitable[None]], patience: float | None) -> None:
         """Commit a group that is a command by itself, by ``alone`` or together with others."""
-        await alone()
 
     def stream(self, link: L, text: str, bindings: Sequence[Any], batch: int) -> AsyncGenerator[list[Row], None]:
         """Give the rows of a read in batches, by a cursor of the open transaction: asked only where it ``streams``."""

@@ -63,7 +63,7 @@ class ServerEngine(ABC, Generic[L]):
     """What begins the snapshot of a query."""
 
     def __init__(self, options: PoolOptions, locks: Locks[L], clock: Callable[[], float] = monotonic) -> None:
-        self._pooled = options
+        self.limits: PoolOptions = options
         self._clock = clock
         self._locks = locks
         self._make()
@@ -72,15 +72,15 @@ class ServerEngine(ABC, Generic[L]):
         self.writers: Pool[L] = self._pool(self._open_writer)
         self.readers: Pool[L] = self._pool(self._open_reader)
         self.replica: Replica[L] | None = None
-        if self._pooled.replica_url is not None:
-            self.replica = self._replica_of(self._pool(self._open_replica), self.readers, self._pooled.replica_seconds)
+        if self.limits.replica_url is not None:
+            self.replica = self._replica_of(self._pool(self._open_replica), self.readers, self.limits.replica_seconds)
         self.claims: HeldClaims = self._claims()
 
     def _claims(self) -> HeldClaims:
         return SessionClaims(self._open_session, self._locks)
 
     def _pool(self, open_link: Callable[[], Awaitable[L]]) -> Pool[L]:
-        options = self._pooled
+        options = self.limits
         return Pool(
             open_link,
             size=options.pool,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import inf
 from time import monotonic
 
@@ -13,6 +13,9 @@ from mainstay.adapters.sql.pooling import L
 from mainstay.adapters.sql.server import Server
 from mainstay.adapters.sql.server_engine import ServerEngine
 from mainstay.adapters.sql.server_transaction import CommandTransaction, QueryTransaction
+from mainstay.adapters.sql.server_writing import Group
+from mainstay.adapters.sql.sharing import Sharing
+from mainstay.adapters.sql.writes import Insert
 from mainstay.model.operation import Isolation
 from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
 
@@ -25,7 +28,9 @@ class ServerStore(Store, Server[L]):
     ``clock`` gives the monotonic seconds that deadlines are told in.
     """
 
-    capabilities = Capabilities(inline=False, settles=True, words=True)
+    capabilities = Capabilities(inline=False, settles=True, words="beside")
+    counted: bool
+    """Whether a statement differs by the number of rows that it adds."""
 
     def __init__(
         self, engine: ServerEngine[L], dialect: Dialect, *, create: bool, clock: Callable[[], float] = monotonic
@@ -35,6 +40,22 @@ class ServerStore(Store, Server[L]):
         self.catalog = {}
         self._create = create
         self._clock = clock
+        self._sharing: Sharing[L] = Sharing(
+            lambda: self.engine.writers,
+            lambda link, seconds: self.writer(link, seconds, self.engine.begin_command()),
+            self.shares,
+            queue_limit=engine.limits.queue_limit,
+            wait_seconds=engine.limits.wait_seconds,
+            doubling=self.counted,
+        )
+
+    @abstractmethod
+    def shares(self, insert: Insert) -> bool:
+        """Whether an insertion may go with those of other commands, as one statement."""
+
+    async def commit_alone(self, group: Group, alone: Callable[[], Awaitable[None]], patience: float | None) -> None:
+        """Commit a group that is a command by itself, by ``alone`` or together with others."""
+        await self._sharing.commit(group, alone, patience)
 
     @property
     def claims(self) -> Claims:  # type: ignore[override]  # a new one for each start
@@ -90,10 +111,10 @@ class ServerStore(Store, Server[L]):
         return None if self.engine.replica is None else self.engine.replica.degraded()
 
     def delay(self, *, write: bool) -> float:
-        return (self.engine.writers if write else self.engine.readers).delay
+        return max(self.engine.writers.delay, self._sharing.delay) if write else self.engine.readers.delay
 
     def statistics(self) -> Mapping[str, float]:
-        return self.engine.statistics()
+        return {**self.engine.statistics(), "commits_shared": self._sharing.shared}
 
     @abstractmethod
     async def _create_tables(self, tables: Sequence[Table]) -> None:

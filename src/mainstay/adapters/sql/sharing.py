@@ -32,7 +32,9 @@ MOST_ROWS = 16
 _FEW = 2
 """So many share a statement at least."""
 
-_BATCH_ROWS = 512
+BATCH_ROWS = 512
+"""The rows of a statement, of all entities together."""
+
 _BATCH_BYTES = 1 << 20  # of texts: a command with a long one must not delay the others
 _COMMIT_SECONDS = 30.0
 
@@ -61,20 +63,26 @@ class _Waiting:
 class Sharing(Generic[L]):
     """The commands of one process that may share statements.
 
-    ``pool`` returns the connections for commands, ``writer`` what carries writes out on one within some seconds. A
-    command waits for ``wait_seconds`` at most, beside ``queue_limit`` others.
+    ``pool`` returns the connections for commands, ``writer`` what carries writes out on one within some seconds, and
+    ``fits`` says which insertions may go with others. A command waits for ``wait_seconds`` at most, beside
+    ``queue_limit`` others. ``doubling``: the commands of a statement are a power of two, for servers whose statements
+    differ by their number of rows.
     """
 
     def __init__(
         self,
         pool: Callable[[], Pool[L]],
         writer: Callable[[L, float], Writer[L]],
+        fits: Callable[[Insert], bool],
         *,
         queue_limit: int,
         wait_seconds: float,
+        doubling: bool = False,
     ) -> None:
         self._pool = pool
         self._writer = writer
+        self._fits = fits
+        self._doubling = doubling
         self._queue_limit = queue_limit
         self._wait_seconds = wait_seconds
         self._queue: deque[_Waiting] = deque()
@@ -93,7 +101,7 @@ class Sharing(Generic[L]):
         Raises what ``alone`` raises, ``CommitUnknown``, and ``DeadlineExceeded`` or ``PoolExhausted`` where no turn
         came within ``patience`` (seconds).
         """
-        inserts = _insertions(group)
+        inserts = self._insertions(group)
         if inserts is None:
             await alone()
             return
@@ -109,6 +117,16 @@ class Sharing(Generic[L]):
                 await alone()
             finally:
                 self._leave()
+
+    def _insertions(self, group: Group) -> Sequence[Insert] | None:
+        """Return the insertions of a group that may share a statement, or None where it may not.
+
+        A change must be told how many rows it met.
+        """
+        inserts = [write for write in group if isinstance(write, Insert)]
+        if len(inserts) != len(group):
+            return None
+        return inserts if all(len(one.rows) <= MOST_ROWS and self._fits(one) for one in inserts) else None
 
     async def _wait(self, group: Sequence[Insert], patience: float | None) -> _Turn:
         if len(self._queue) >= self._queue_limit:
@@ -158,10 +176,14 @@ class Sharing(Generic[L]):
             one = self._queue[0]
             if not one.future.done():
                 rows, size = rows + one.rows, size + one.bytes
-                if batch and (rows > _BATCH_ROWS or size > _BATCH_BYTES):
+                if batch and (rows > BATCH_ROWS or size > _BATCH_BYTES):
                     break
                 batch.append(one)
             self._queue.popleft()
+        if self._doubling and batch:
+            most = 1 << (len(batch).bit_length() - 1)
+            self._queue.extendleft(reversed(batch[most:]))
+            del batch[most:]
         return batch
 
     async def _carry_out(self, batch: Sequence[_Waiting]) -> None:
@@ -215,18 +237,6 @@ def _tell(part: Sequence[_Waiting], turn: _Turn | BaseException) -> None:
             one.future.set_result(turn)
         else:
             one.future.set_exception(commit_unknown(turn))
-
-
-def _insertions(group: Group) -> Sequence[Insert] | None:
-    """Return the insertions of a group that may share a statement, or None where it may not.
-
-    A change must be told how many rows it met; an entity without lists of columns has a statement for each row.
-    """
-    inserts = [write for write in group if isinstance(write, Insert)]
-    if len(inserts) != len(group):
-        return None
-    fit = all(one.statements.insert_many is not None and len(one.rows) <= MOST_ROWS for one in inserts)
-    return inserts if fit else None
 
 
 def merged(groups: Sequence[Sequence[Insert]]) -> Group:

@@ -37,7 +37,7 @@ class SqliteStore(Store):
     options are those of ``SqliteEngine``. ``clock`` gives the monotonic seconds that deadlines are told in.
     """
 
-    capabilities = Capabilities(inline=True, merges=True, words=True)
+    capabilities = Capabilities(inline=True, merges=True, words="beside")
 
     def __init__(
         self, path: Path, *, create: bool = False, clock: Callable[[], float] = monotonic, **options: Any

@@ -50,7 +50,7 @@ def execute(arguments: Any, console: Console) -> int:
     from mainstay.app.logs import make_operator_log
     from mainstay.app.refusal import Refusal
     from mainstay.app.serving import run_loop
-    from mainstay.cli.preparing import migrations_needed, open_application
+    from mainstay.cli.preparing import check_schema, open_application
     from mainstay.identity.declaration import Identity
 
     if arguments.action == "list" and arguments.limit < 1:
@@ -61,8 +61,7 @@ def execute(arguments: Any, console: Console) -> int:
         raise Refusal("the service has no accounts", "declare them: Service(..., identity=Identity())")
     if not application.ports.store.capabilities.durable:
         raise Refusal("the store of these settings forgets: there are no accounts in it", "give database.url")
-    if not settings.database.create:
-        migrations_needed(settings).check()
+    check_schema(settings, application)
     told: list[tuple[Any, str]] = []
 
     async def run() -> int:

@@ -46,7 +46,7 @@ def execute(arguments: Any, console: Console) -> int:
     """Do it, as the system, on the database of the settings."""
     from mainstay.app.refusal import Refusal
     from mainstay.app.serving import run_loop
-    from mainstay.cli.preparing import migrations_needed, open_application
+    from mainstay.cli.preparing import check_schema, open_application
     from mainstay.identity.declaration import Identity
 
     settings = settings_of(arguments)
@@ -58,8 +58,7 @@ def execute(arguments: Any, console: Console) -> int:
         )
     if not application.ports.store.capabilities.durable:
         raise Refusal("the store of these settings forgets: there are no clients in it", "give database.url")
-    if not settings.database.create:
-        migrations_needed(settings).check()
+    check_schema(settings, application)
     told: list[tuple[Any, str]] = []
 
     async def run() -> int:

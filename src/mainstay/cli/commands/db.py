@@ -12,7 +12,7 @@ from mainstay.cli.arguments import action_parser
 from mainstay.cli.commands import db_explain, db_seed
 from mainstay.cli.console import Console
 from mainstay.cli.forecasts import plan_facts, plan_text
-from mainstay.cli.preparing import index_words, migrations_needed, open_application
+from mainstay.cli.preparing import check_schema, index_words, migrations_needed, open_application
 from mainstay.cli.project import settings_of
 
 
@@ -137,8 +137,7 @@ def _check(arguments: Any, console: Console) -> int:
 def _index(arguments: Any, console: Console) -> int:
     settings = settings_of(arguments)
     application = open_application(settings)
-    if not settings.database.create:
-        migrations_needed(settings).check()
+    check_schema(settings, application)
     done = index_words(application)
     lines = [f"{rows:>10} {name}" for name, rows in done.items()] or ["no words are stored here"]
     console.facts({"indexed": done}, lambda: "\n".join(lines))

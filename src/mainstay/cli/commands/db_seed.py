@@ -28,7 +28,7 @@ def configure(actions: Any) -> None:
 def execute(arguments: Any, console: Console) -> int:
     """Run the seeds, and fill the tables as wanted."""
     from mainstay.app.refusal import Refusal
-    from mainstay.cli.preparing import migrations_needed, open_application, seed_database
+    from mainstay.cli.preparing import check_schema, open_application, seed_database
 
     if arguments.rows < 0 or (arguments.entity and not arguments.rows):
         raise Usage("mainstay db seed: give --rows a number from 1, with --entity as well")
@@ -38,8 +38,7 @@ def execute(arguments: Any, console: Console) -> int:
     application = open_application(settings)
     if not application.ports.store.capabilities.durable:
         raise Refusal("the store of these settings forgets: there is nothing to seed", "mainstay run --demo seeds it")
-    if not settings.database.create:
-        migrations_needed(settings).check()
+    check_schema(settings, application)
     names = seed_database(application, demo=arguments.demo)
     facts: dict[str, Any] = {"seeded": names}
     lines = [f"ran {name}" for name in names]

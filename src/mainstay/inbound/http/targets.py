@@ -32,7 +32,8 @@ PageContent = tuple[int, str, bytes]
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that are served as they are, with a strong validator. ``etag`` stands in its quotes.
 
-    ``rooted`` makes it for a door that is mounted at a path, where it says where it is; it remembers what it made.
+    ``rooted`` makes it for a door that is mounted at a path, where it says where it is; it remembers what it made. One
+    without a body is made by it at its first use, at whatever path.
     """
 
     body: bytes
@@ -43,7 +44,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     def at(self, root: str) -> Document:
         """Return the document as it is seen below a path ("" for none)."""
-        return self.rooted(root) if root and self.rooted is not None else self
+        return self.rooted(root) if self.rooted is not None and (root or not self.body) else self
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import pytest
 
 from mainstay.model.conditions import all_of, any_of, eq, not_, search
-from mainstay.ports.store import BeyondStore
 from mainstay.testing.conformance.model import Book, Leaf, Sheet, Shelf
 from mainstay.testing.conformance.world import ALICE, SUPPORT, Entities, StoreSuite, World
 
@@ -55,11 +54,6 @@ async def sheets(world: World) -> dict[str, Sheet]:
     return {row.number: row for row in await world.fill(rows)}
 
 
-def able(world: World) -> bool:
-    """Say whether the store finds rows by words."""
-    return world.store.capabilities.searches
-
-
 async def numbers(world: World, *conditions: Any, who: Any = SUPPORT, **fields: Any) -> str:
     """Return the numbers of the rows that are found, in one string."""
     return "".join(sorted(row.number for row in await world.all(Sheet, *conditions, who=who, **fields)))
@@ -70,24 +64,12 @@ class SearchConformance(StoreSuite):
 
     entities: ClassVar[Entities] = (Shelf, Book, Leaf, Sheet)
 
-    async def test_a_store_that_cannot_search_says_so(self, world: World) -> None:
-        await sheets(world)
-        if able(world):
-            assert await numbers(world, search("green")) == "123"
-            return
-        assert "words" in " ".join(world.store.capabilities.lacks())
-        with pytest.raises(BeyondStore):
-            await numbers(world, search("green"))
-
     async def test_rows_are_found_by_the_beginnings_of_their_words(self, world: World) -> None:
         await sheets(world)
-        if able(world):
-            assert [(text, await numbers(world, search(text))) for text, _ in FOUND] == FOUND
+        assert [(text, await numbers(world, search(text))) for text, _ in FOUND] == FOUND
 
     async def test_fields_and_other_conditions_narrow_it(self, world: World) -> None:
         made = await sheets(world)
-        if not able(world):
-            return
         assert await numbers(world, search("green", "title")) == "12"
         assert await numbers(world, search("green", "text")) == "3"
         assert await numbers(world, search("green tea", "title", "text")) == "1"
@@ -112,14 +94,11 @@ class SearchConformance(StoreSuite):
 
     async def test_the_row_policy_holds(self, world: World) -> None:
         await world.add(Sheet(number="1", title="tea"), Sheet(number="2", title="tea", state="secret"))
-        if able(world):
-            assert await numbers(world, search("tea"), who=ALICE) == "1"
-            assert await numbers(world, search("tea"), who=SUPPORT) == "12"
+        assert await numbers(world, search("tea"), who=ALICE) == "1"
+        assert await numbers(world, search("tea"), who=SUPPORT) == "12"
 
     async def test_a_change_takes_old_words_away(self, world: World) -> None:
         made = await sheets(world)
-        if not able(world):
-            return
         async with world.command() as hands:
             rows = hands.rows(Sheet)
             row = await rows.update(made["1"], title="Black Tea")
@@ -130,8 +109,6 @@ class SearchConformance(StoreSuite):
 
     async def test_what_is_rolled_back_is_not_found(self, world: World) -> None:
         made = await sheets(world)
-        if not able(world):
-            return
         async with world.abandoned() as hands:
             await hands.rows(Sheet).update(made["1"], title="purple")
             await hands.rows(Sheet).add(Sheet(number="8", title="purple"))
@@ -147,14 +124,11 @@ class SearchConformance(StoreSuite):
             await hands.rows(Sheet).delete(one)
             await hands.rows(Book).delete(book)
         again = await world.add(Sheet(id=two.id, number="2", title="coffee"))
-        if able(world):
-            assert await numbers(world, search("tea")) == ""
-            assert await world.all(Sheet, search("coffee")) == again
+        assert await numbers(world, search("tea")) == ""
+        assert await world.all(Sheet, search("coffee")) == again
 
     async def test_many_rows_at_once(self, world: World) -> None:
         await sheets(world)
-        if not able(world):
-            return
         async with world.command() as hands:
             bulk = hands.bulk(Sheet)
             assert await bulk.update(search("green"), set={"title": "blue"}) == 3
@@ -167,8 +141,6 @@ class SearchConformance(StoreSuite):
 
     async def test_upserts_are_found_by_what_they_come_to(self, world: World) -> None:
         await sheets(world)
-        if not able(world):
-            return
         async with world.command() as hands:
             await hands.rows(Sheet).upsert(Sheet(number="1", title="blue", text="sky"), on="number", change=["title"])
             await hands.rows(Sheet).upsert(Sheet(number="8", title="blue", text="sky"), on="number")
@@ -180,6 +152,5 @@ class SearchConformance(StoreSuite):
             return
         text = " ".join(f"w{n}x" for n in range(2_500))
         await world.add(Sheet(number="1", title="long", text=text))
-        if able(world):
-            assert await numbers(world, search("w1999x long")) == "1"
-            assert await numbers(world, search("w2000x")) == ""
+        assert await numbers(world, search("w1999x long")) == "1"
+        assert await numbers(world, search("w2000x")) == ""

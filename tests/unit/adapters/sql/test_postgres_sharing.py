@@ -163,7 +163,7 @@ class Stage:
         self.alone = 0
         line: Any = self.line
         given: dict[str, Any] = {"queue_limit": 100, "wait_seconds": 5.0, **options}
-        self.sharing: Sharing[Any] = Sharing(lambda: line, lambda link, _: link, **given)
+        self.sharing: Sharing[Any] = Sharing(lambda: line, lambda link, _: link, lambda _: True, **given)
         self.statements = catalog_of([table(Sample)], PostgresDialect())[Sample]
 
     @property
@@ -206,6 +206,17 @@ async def test_who_waits_goes_together_when_a_lane_is_free() -> None:
     await asyncio.gather(*tasks)
     assert stage.sizes == [5]
     assert (stage.alone, stage.sharing.shared, stage.sharing.delay) == (LANES, 5, 0.0)
+
+
+async def test_where_statements_differ_by_their_rows_there_are_few_different_ones() -> None:
+    stage = Stage(doubling=True)
+    tasks = [*await stage.fill(), *(stage.send() for _ in range(31))]
+    await asyncio.sleep(0)
+    stage.gate.set()
+    stage.line.gate.set()
+    await asyncio.gather(*tasks)
+    assert stage.sizes == [16, 8, 4, 2]
+    assert stage.alone == LANES + 1
 
 
 async def test_one_that_waits_goes_by_itself_and_gives_its_lane_back() -> None:

@@ -172,8 +172,8 @@ class MysqlTarget(Target):
             )
         except (OSError, TimeoutError, MySQLError) as error:
             raise MigrationFault(f"{self} cannot be reached: {type(error).__name__}: {error}") from error
-        await connection.query(
-            f"SET SESSION sql_mode='{MODES}', time_zone='+00:00', lc_messages='en_US',"
+        await connection.query(  # notes are not for people here, whom the driver would tell them
+            f"SET SESSION sql_mode='{MODES}', time_zone='+00:00', lc_messages='en_US', sql_notes=0,"
             f" lock_wait_timeout={LOCK_SECONDS}, innodb_lock_wait_timeout={LOCK_SECONDS}"
         )
         await connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")

@@ -1,4 +1,4 @@
-"""The example's own tests pass, run as a team runs them."""
+"""The examples' own tests pass, run as a team runs them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 
-def test_the_shops_own_tests_pass(pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    shop = tmp_path / "shop"
+@pytest.mark.parametrize("name", ["shop", "shipping"])
+def test_an_examples_own_tests_pass(pytestconfig: pytest.Config, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
     ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3*", ".mainstay", ".pytest_cache")
-    shutil.copytree(pytestconfig.rootpath / "examples/shop", shop, ignore=ignored)
+    shutil.copytree(pytestconfig.rootpath / "examples" / name, folder, ignore=ignored)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_", "MAINSTAY_"))}
     command = [
         sys.executable,
@@ -28,6 +29,8 @@ def test_the_shops_own_tests_pass(pytestconfig: pytest.Config, tmp_path: Path) -
         "--basetemp",
         str(tmp_path / "tmp"),
     ]
-    done = subprocess.run(command, cwd=shop, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
