@@ -10,18 +10,16 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
+from mainstay.kernel.flow.payloads import Payloads
 from mainstay.kernel.flow.places import microseconds, outbox_place, partition_of
 from mainstay.kernel.flow.principals import encode_principal
 from mainstay.kernel.flow.records import OutboxMessage
 from mainstay.kernel.flow.sequences import UNORDERED, Sequences, Turn
 from mainstay.kernel.scope import Emitted, Scope
+from mainstay.model.event_versions import version_of
 from mainstay.model.structs import Event
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Ids
-
-_encode = msgspec.json.Encoder(decimal_format="string").encode
 
 ENVELOPE = 1024
 """Bytes that a message is larger than its payload, its key and its principal, at most."""
@@ -50,7 +48,9 @@ class EventTooLarge(ValueError):
     """An event is larger than the broker of this service takes, or its key is longer than a key may be."""
 
 
-def bind_outbox(names: Mapping[type[Event], str], ids: Ids, clock: Clock, *, max_bytes: int | None = None) -> Outbox:
+def bind_outbox(
+    names: Mapping[type[Event], str], payloads: Payloads, ids: Ids, clock: Clock, *, max_bytes: int | None = None
+) -> Outbox:
     """Return the function that queues the events of a scope into its transaction.
 
     ``max_bytes`` is what the broker takes of one message; None: there is no broker.
@@ -60,7 +60,7 @@ def bind_outbox(names: Mapping[type[Event], str], ids: Ids, clock: Clock, *, max
         name = names.get(type(emitted.event))
         if name is None:
             raise UnknownEvent(f"{type(emitted.event).__name__} is declared in no module of this service")
-        payload = _encode(emitted.event)
+        payload = payloads(emitted.event, name)
         if max_bytes is not None:
             _check_size(name, len(payload) + len(principal), emitted.key, max_bytes)
         id, call = ids.next(), scope.call
@@ -75,6 +75,7 @@ def bind_outbox(names: Mapping[type[Event], str], ids: Ids, clock: Clock, *, max
             principal=principal,
             request_id=call.request_id,
             traceparent=call.traceparent,
+            dataversion=version_of(type(emitted.event)),
             sequence=turn.sequence,
             previous=turn.previous,
             place=_place(emitted.key, id, turn.sequence or microseconds(now)),
