@@ -19,11 +19,12 @@ from typing import Any
 from services_data import DataFolder
 from services_run import ServiceError, last_lines, run
 
-STEP_SECONDS = 120.0
-READY_SECONDS = 60.0
+STEP_SECONDS = 600.0  # one may fetch what it needs
+READY_SECONDS = 180.0
 PROBE_SECONDS = 10.0
 STOP_SECONDS = 10.0
 OTHER_PORT = re.compile(r"\{(\w+)\.port\}")
+FURTHER_PORT = re.compile(r"\{(port\.\w+)\}")
 OTHERS_SETTINGS = ("PG", "MYSQL_", "MARIADB_")  # a person's own servers are none of ours
 ADVICE = "  Mend that, then call scripts/services up again."
 
@@ -80,6 +81,7 @@ class Service:
         data = DataFolder.of(self.state)
         record: dict[str, Any] = {"port": str(_free_port()), "data": str(data.path), "root": str(Path.cwd())}
         record |= {f"{name}.port": port for name, port in others.items()}
+        record |= {name: str(_free_port()) for name in self._named(FURTHER_PORT)}
         try:
             data.make(self.user, {name: _filled(text, record) for name, text in self.files.items()})
             for words in self.prepare:
@@ -134,10 +136,14 @@ class Service:
 
     def _others(self) -> dict[str, str | None]:
         """The ports of the services that this one uses."""
+        names = self._named(OTHER_PORT)
+        return {name: self.earlier[name].port() if name in self.earlier else None for name in names}
+
+    def _named(self, pattern: re.Pattern[str]) -> list[str]:
+        """What its words name, each once."""
         words = [*self.command, *self.ready, *self.env.values(), *self.files.values()]
         words += [word for step in (*self.prepare, *self.setup, *self.clear) for word in step]
-        names = dict.fromkeys(name for word in words for name in OTHER_PORT.findall(word))
-        return {name: self.earlier[name].port() if name in self.earlier else None for name in names}
+        return list(dict.fromkeys(name for word in words for name in pattern.findall(word)))
 
     def _search_path(self) -> str:
         """Where programs are looked for: its own folders, the newest version first, then as usual."""

@@ -44,6 +44,7 @@ from mainstay.model.problem import (
 )
 from mainstay.model.redirects import RedirectRefused, RedirectTargets
 from mainstay.model.service import Service
+from mainstay.model.signature_schemes import GitHub, SignatureScheme, Slack, StandardWebhooks, Stripe
 from mainstay.model.structs import Dto, Entity, Event
 from mainstay.model.tenancy import tenancy
 from mainstay.model.values import UNASSIGNED, Email, Secret, Url
@@ -71,12 +72,15 @@ from mainstay.ports.upserts import Upserted
 
 if TYPE_CHECKING:
     from mainstay.identity import AuthorizationServer, Identity, Provider
+    from mainstay.webhooks import Webhooks
 else:
 
     def __getattr__(name: str) -> Any:
-        """Fetch what only services with accounts name (PEP 562)."""
+        """Fetch what only services with accounts, or with webhooks, name (PEP 562)."""
         if name in ("AuthorizationServer", "Identity", "Provider"):
             return getattr(import_module("mainstay.identity"), name)
+        if name == "Webhooks":
+            return import_module("mainstay.webhooks").Webhooks
         raise AttributeError(f"module 'mainstay.face' has no attribute {name!r}")
 
 
@@ -107,6 +111,7 @@ __all__ = [
     "File",
     "Find",
     "Forbidden",
+    "GitHub",
     "Gone",
     "HttpClient",
     "Identity",
@@ -138,8 +143,12 @@ __all__ = [
     "SecurityEvent",
     "SecurityLog",
     "Service",
+    "SignatureScheme",
+    "Slack",
     "Sort",
+    "StandardWebhooks",
     "Stream",
+    "Stripe",
     "TooMany",
     "Unauthenticated",
     "Unavailable",
@@ -148,6 +157,7 @@ __all__ = [
     "Upserted",
     "Url",
     "Version",
+    "Webhooks",
     "all_of",
     "any_of",
     "anyone",

@@ -272,12 +272,16 @@ async def drill(
     return faults, figures
 
 
+WAITING = """(SELECT count(*) FROM mainstay_outbox)
+    + (SELECT count(*) FROM mainstay_inbox WHERE state = 'pending')"""
+
+
 async def settled(server: OwnServer, load: Load) -> dict[str, Any]:
     """Wait until every event was delivered, and look at what there is."""
     connection = await asyncpg.connect(server.url)
     try:
         deadline = time.monotonic() + DRAINED_SECONDS
-        while await connection.fetchval("SELECT count(*) FROM mainstay_outbox WHERE NOT dead"):
+        while await connection.fetchval(f"SELECT {WAITING}"):
             if time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.1)
@@ -292,9 +296,9 @@ async def look(fetch: Callable[[str], Awaitable[list[Any]]], load: Load) -> dict
     marks = {mark: times for mark, times in await fetch("SELECT mark, count(*) FROM ledger_entry GROUP BY mark")}
     effects = await fetch("SELECT consumer, mark, count(*) FROM ledger_effect GROUP BY 1, 2")
     entries = sum(times for mark, times in marks.items() if mark.startswith("entry."))
-    records = """SELECT (SELECT n FROM ledger_total), (SELECT sum(disorder)::int FROM ledger_lane),
+    records = f"""SELECT (SELECT n FROM ledger_total), (SELECT sum(disorder)::int FROM ledger_lane),
         (SELECT count(*) FROM mainstay_idempotency), (SELECT count(*) FROM ledger_entry WHERE keyed),
-        (SELECT count(*) FROM mainstay_outbox)"""
+        {WAITING}"""
     total, disorder, keys, keyed, waiting = (await fetch(records))[0]
     return {
         "lost": sorted(load.kept - marks.keys())[:5],

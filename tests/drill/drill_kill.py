@@ -24,7 +24,7 @@ from served import Broken, Connection, Lost, Service, kill, parse, serving, verd
 
 CONNECTIONS = 16
 LANES = ("0", "1", "2", "3")  # of events that must come in order; several clients write to each
-DRAINED_SECONDS = 40.0  # a relay's lease of 10 s, and what was left to deliver
+DRAINED_SECONDS = 40.0  # a lease of 10 s, and what was left to deliver
 
 
 class Load:
@@ -145,13 +145,13 @@ def _together(file: sqlite3.Connection) -> dict[str, Any]:
         "idempotency": (keyed, _one(file, "SELECT count(*) FROM mainstay_idempotency")),
         "inbox": (
             _one(file, "SELECT count(*) FROM ledger_effect"),
-            _one(file, "SELECT count(*) FROM mainstay_inbox"),
+            _one(file, "SELECT count(*) FROM mainstay_inbox WHERE state = 'done'"),
         ),
     }
     return {
         "half_done": {name: pair for name, pair in pairs.items() if pair[0] != pair[1]},
         "out_of_order": _one(file, "SELECT sum(disorder) FROM ledger_lane"),
-        "dead_letters": _one(file, "SELECT count(*) FROM mainstay_outbox WHERE dead"),
+        "dead_letters": _one(file, "SELECT count(*) FROM mainstay_inbox WHERE state = 'dead'"),
     }
 
 
@@ -160,10 +160,15 @@ def _at_the_end(file: sqlite3.Connection) -> dict[str, Any]:
     effects = _one(file, "SELECT count(*) FROM ledger_effect")
     damage = [row[0] for row in file.execute("PRAGMA integrity_check") if row[0] != "ok"]
     return {
-        "undelivered": _one(file, "SELECT count(*) FROM mainstay_outbox"),
+        "undelivered": _waiting(file),
         "effects_missing": 2 * entries - effects,
         "damage": damage + file.execute("PRAGMA foreign_key_check").fetchall(),
     }
+
+
+def _waiting(file: sqlite3.Connection) -> int:
+    waiting = "(SELECT count(*) FROM mainstay_outbox) + (SELECT count(*) FROM mainstay_inbox WHERE state = 'pending')"
+    return _one(file, f"SELECT {waiting}")
 
 
 def _one(file: sqlite3.Connection, statement: str) -> int:
@@ -255,7 +260,7 @@ async def settled(service: Service, load: Load) -> dict[str, Any]:
 def pending(service: Service) -> int:
     """Return how many events wait to be delivered."""
     with contextlib.closing(sqlite3.connect(service.database, timeout=10)) as file:
-        return _one(file, "SELECT count(*) FROM mainstay_outbox WHERE NOT dead")
+        return _waiting(file)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,13 +14,13 @@ ANSWER_BEFORE_COMMIT: Patch = ("adapters/sql/sqlite/group.py", "if self._settled
 REPLY_STORED_APART: Patch = (
     "kernel/invoke.py",
     """            if scope.emitted or scope.said is not None or call.claim is not None or marks_behind:
-                leave(scope, reply)
+                await leave(scope, reply)
             call.committing = True
             await unit.commit()
 """,
     """            claim, call.claim = call.claim, None
             if scope.emitted or scope.said is not None or marks_behind:
-                leave(scope, reply)
+                await leave(scope, reply)
             call.claim = claim
             call.committing = True
             await unit.commit()
@@ -32,12 +32,10 @@ REPLY_STORED_APART: Patch = (
 )
 MARKED_APART: Patch = (
     "kernel/flow/inbox.py",
-    "        _mark(call, unit, ports)\n        return True\n",
-    """        await unit.rollback()
-        unit._transaction = None
-        own = UnitOfWork(unit.frame, write=True)
-        _mark(call, own, ports)
-        await own.commit()
+    "            _step(call.message, unit, ports)\n        return True\n",
+    """            own = UnitOfWork(unit.frame, write=True)
+            _step(call.message, own, ports)
+            await own.commit()
         return True
 """,
 )
@@ -72,7 +70,7 @@ def test_kills_lose_nothing_and_double_nothing() -> None:
     [
         pytest.param(ANSWER_BEFORE_COMMIT, {"lost"}, id="answered before the commit"),
         pytest.param(REPLY_STORED_APART, {"applied_twice", "half_done"}, id="the reply is stored apart"),
-        pytest.param(MARKED_APART, {"effects_missing", "half_done"}, id="the inbox mark is committed apart"),
+        pytest.param(MARKED_APART, {"effects_missing", "half_done"}, id="a message is done apart from its effect"),
     ],
 )
 def test_kills_find_what_is_not_committed_together(tmp_path: Path, patch: Patch, faults: set[str]) -> None:

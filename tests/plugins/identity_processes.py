@@ -43,9 +43,7 @@ class Wired:
     """A connection to one worker, kept for as long as the test lasts; ``source`` is the address it comes from."""
 
     def __init__(self, port: int, source: str = "127.0.0.1") -> None:
-        self._connection = http.client.HTTPConnection(
-            "127.0.0.1", port, timeout=PATIENCE, source_address=(source, 0)
-        )
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE, source_address=(source, 0))
         heard = self.ask("GET", "/pid")
         self.pid: int = heard.body
         if heard.status != 200:

@@ -16,6 +16,7 @@ from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import dispatch
+from mainstay.kernel.flow.worker import EventWorker
 from mainstay.model.problem import Problem, Unauthenticated
 from mainstay.ports.observer import CallEnded, Notice, Observation, Observer
 from mainstay.ports.tokens import TokenVerifier
@@ -79,6 +80,9 @@ class World:
         given.setdefault("peer", "192.0.2.1")
         return Call(operation=self.names[name], **given)
 
+    def worker(self, holder: str = "me") -> EventWorker:
+        return EventWorker(self.bound, holder)
+
     async def send(self, name: str, **given: Any) -> Reply | Problem:
         return await dispatch(self.call(name, **given))
 
@@ -106,6 +110,7 @@ async def build() -> AsyncIterator[Build]:
             observer=ear,
             tokens=tokens,
             recent=more.pop("recent", None),
+            broker=more.pop("broker", None),
             held_seconds=more.pop("held_seconds", None),
         )
         bound = bind(service, ports, known=known, **more)

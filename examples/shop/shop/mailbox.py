@@ -32,6 +32,20 @@ async def thank(event: OrderPlaced, letters: Repository[Letter], ask: Ask) -> No
     await letters.add(Letter(customer_id=event.customer_id, subject="Thank you for your order", text=text))
 
 
+class ParcelHandedOver(Event):
+    """What another service tells, where both are joined by a broker: the parcel of an order is on its way."""
+
+    order_id: UUID
+    customer_id: UUID
+
+
+@mailbox.on("parcels.ParcelHandedOver")
+async def announce(event: ParcelHandedOver, letters: Repository[Letter]) -> None:
+    """Announce a parcel to its customer."""
+    text = f"Your order {event.order_id} is on its way to you."
+    await letters.add(Letter(customer_id=event.customer_id, subject="Your parcel is on its way", text=text))
+
+
 @mailbox.query("GET /letters", allow=authenticated)
 async def list_letters(find: Find[Letter], letters: Repository[Letter]) -> Page[Letter]:
     """List the caller's letters."""

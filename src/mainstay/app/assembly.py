@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,7 +16,9 @@ from mainstay.adapters.local.entropy import SystemEntropy
 from mainstay.adapters.local.ids import SystemIds
 from mainstay.app import readiness
 from mainstay.app.authenticating import Companion, check_tokens, make_sealer, own_verifier, trusted_verifier
+from mainstay.app.brokers import make_broker
 from mainstay.app.credentials import resolve
+from mainstay.app.delivering import delivering, ring_others
 from mainstay.app.identity import make_identity
 from mainstay.app.identity_accounts import with_accounts
 from mainstay.app.mounting import make_mounts, note_mounts
@@ -33,11 +32,12 @@ from mainstay.app.renewing import Renewal, make_renewal
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import Settings
 from mainstay.app.stores import watched_store
+from mainstay.app.webhooks import make_webhooks, purging, with_webhooks
 from mainstay.inbound.http.lifespan import MountFailed, living
 from mainstay.inbound.http.mounts import Mount
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
-from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.providers import Resolver
 from mainstay.kernel.validate import DEFAULTS, InputLimits
 from mainstay.model.faults import StartupFailed
@@ -57,10 +57,6 @@ if TYPE_CHECKING:
     from mainstay.app.identity_tokens import SessionParts
     from mainstay.ports.clock import Clock
     from mainstay.ports.tokens import TokenVerifier
-
-RELAY_SECONDS = 5.0
-"""How long the relay may take to end the delivery that it is at."""
-
 
 HELD_SECONDS = 0.1
 """How long a transaction may wait on the outside in development before a warning says so."""
@@ -94,7 +90,7 @@ class Application:
         self.bound = bound
         self.place = place
         self.stopping: bool = False
-        self.relay: Relay | None = None
+        self.worker: EventWorker | None = None  # where this process works on events
         self.http = http  # calls to the outside
         self.renewal = renewal  # of secrets that are kept elsewhere
         self.mounts: list[Mount] = make_mounts(bound, max_body=settings.http.max_upload)
@@ -121,10 +117,11 @@ class Application:
     ) -> None:
         await self.stop()
 
-    async def start(self, *, deliver: bool = True) -> None:
+    async def start(self, *, deliver: bool = True, work: bool | None = None) -> None:
         """Open everything, each after what it rests on; where one part fails, those before it are closed again.
 
-        ``deliver=False`` leaves events where they are, for who only wants to work on the database.
+        ``deliver=False`` leaves events where they are, for who only wants to work on the database. ``work`` says
+        whether this process works on events; None: as ``worker.inside`` has it.
         """
         async with AsyncExitStack() as stack:
             await self._open_store()
@@ -145,7 +142,10 @@ class Application:
                     await stack.enter_async_context(self.renewal.running())
                 if self.sessions is not None:
                     await stack.enter_async_context(self.sessions.running(self.bound))
-                await stack.enter_async_context(self._relaying())
+                if self.settings.worker.inside if work is None else work:
+                    self.worker = await stack.enter_async_context(delivering(self))
+                else:
+                    ring_others(self)
                 await stack.enter_async_context(self._mounted())
             self._stack = stack.pop_all()
         self._started = True
@@ -173,22 +173,6 @@ class Application:
         await self._stack.aclose()
 
     @asynccontextmanager
-    async def _relaying(self) -> AsyncIterator[None]:
-        """Deliver events until the block ends. The lease is given back, so that another worker goes on at once."""
-        holder = f"{socket.gethostname()}:{os.getpid()}:{self.ports.ids.token()}"
-        self.relay = relay = self.bound.relay(holder)
-        task = asyncio.create_task(relay.run(), name="mainstay-relay")
-        task.add_done_callback(self._relay_ended)
-        try:
-            yield
-        finally:
-            relay.stop()
-            await asyncio.wait({task}, timeout=RELAY_SECONDS)
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-
-    @asynccontextmanager
     async def _mounted(self) -> AsyncIterator[None]:
         """Have the mounted applications live until the block ends. Raises ``Refusal`` where one does not start."""
         async with AsyncExitStack() as stack:
@@ -197,12 +181,6 @@ class Application:
             except MountFailed as failed:
                 raise Refusal(str(failed), "mend the application, or mount it no more") from failed
             yield
-
-    def _relay_ended(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            text = "events are not delivered any more by this worker; another takes over when its lease ends"
-            self.ports.observer.observe(Notice("error", "relay_failed", text, {}, error))
 
     def ready(self) -> Readiness:
         """Return whether calls should be sent here, with the reasons."""
@@ -239,19 +217,21 @@ def assemble(
     verifier = own_verifier(settings, credentials, clock)
     tokens = trusted_verifier(settings, verifier, at_hand, clock, observer, companions)
     identity = make_identity(service, settings, at_hand, clock=clock, observer=observer, others=tokens)
+    webhooks = make_webhooks(service, settings, at_hand, http, clock=clock, observer=observer)
     ports = _ports(settings, clock, observer, place, sealer, identity.tokens)
     bound = bind(
-        with_accounts(service, settings, clock),
+        with_webhooks(with_accounts(service, settings, clock)),
         ports if adapt is None else adapt(ports),
-        known={**identity.known, **at_hand},
+        known={**identity.known, **webhooks.known, **at_hand},
         secrets=settings.secrets,
         inputs=_inputs(settings),
     )
+    webhooks.attach(bound)
     _check(bound, settings)
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)
-    companions += identity.companions
+    companions += [*identity.companions, *webhooks.companions, *purging(bound)]
     return Application(settings, bound, place, http, renewal, identity.sessions, companions)
 
 
@@ -268,6 +248,7 @@ def _ports(
         observer=observer,
         tokens=tokens,
         cipher=field_cipher(settings),
+        broker=make_broker(settings, clock, observer),
         recent=_recent(settings, clock, place),
         held_seconds=HELD_SECONDS if settings.profile == "development" else None,
     )

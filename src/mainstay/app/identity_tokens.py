@@ -20,7 +20,6 @@ from mainstay.identity.sessions.entities import ApiKey, Session, SubjectEpoch
 from mainstay.identity.sessions.epochs import StoredEpochs, raise_epoch
 from mainstay.identity.sessions.issuing import AccessTokens
 from mainstay.identity.sessions.keys import NoSigningKey, SigningKeys
-from mainstay.identity.sessions.records import Records, rows_of
 from mainstay.identity.sessions.rules import SessionRules
 from mainstay.identity.sessions.stored_book import Caller, StoredSessionBook
 from mainstay.identity.sessions.uses import Uses
@@ -30,6 +29,7 @@ from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.guard.notes import notes_of
 from mainstay.kernel.providers import Resolver
+from mainstay.kernel.records import Records, rows_of
 from mainstay.kernel.scope import Scope
 from mainstay.model.conditions import Compare
 from mainstay.model.principal import Principal

@@ -12,6 +12,7 @@ from mainstay.adapters.observe.metrics import Gauge, Metrics, exposition
 from mainstay.adapters.observe.process import LoopLag, process_gauges
 from mainstay.adapters.observe.sink import Sink
 from mainstay.app.admitting import admission_gauges
+from mainstay.app.flowing import flow_gauges
 from mainstay.app.logs import make_log
 from mainstay.app.settings import Settings
 from mainstay.inbound.http.problems import STATUS
@@ -80,7 +81,8 @@ class Observing:
             yield self.certificates.gauge()
         if self._application is not None:
             yield from _store_gauges(self._application)
-            yield from _relay_gauges(self._application)
+            if self._application.worker is not None:
+                yield from flow_gauges(self._application.worker.counters)
             if self.admission is not None:
                 bound = self._application.settings.http.max_concurrency
                 yield from admission_gauges(self.admission, bound)
@@ -91,18 +93,6 @@ def _store_gauges(application: Application) -> Iterator[Gauge]:
         kind = "gauge" if name in _GAUGES else "counter"
         words = f"Of the store: {name.replace('_', ' ')}."
         yield Gauge(f"mainstay_store_{name}", words, float(value), "max" if name in _LARGEST else "sum", kind)
-
-
-def _relay_gauges(application: Application) -> Iterator[Gauge]:
-    relay = application.relay
-    if relay is None:
-        return
-    counted = relay.counters
-    yield Gauge("mainstay_events_pending", "Events in the outbox, as the relay last saw it.", counted.pending, "max")
-    yield Gauge("mainstay_events_lag_seconds", "How long the oldest of them has waited.", counted.lag, "max")
-    yield Gauge("mainstay_relay_leading", "Workers that deliver events now.", float(counted.leading))
-    for name, value in (("delivered", counted.delivered), ("failed", counted.failed), ("dead", counted.dead)):
-        yield Gauge(f"mainstay_events_{name}", f"Events {name} by the relay.", value, kind="counter")
 
 
 def make_observing(settings: Settings, clock: Clock | None = None) -> Observing:

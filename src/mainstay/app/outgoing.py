@@ -23,16 +23,21 @@ if TYPE_CHECKING:
     from mainstay.ports.observer import Observer
 
 
-def make_http(service: Service, settings: Settings, clock: Clock, observer: Observer) -> GuardedHttp:
-    """Return the client of a service. Nothing is opened yet."""
+def make_http(
+    service: Service, settings: Settings, clock: Clock, observer: Observer, *, connections: int | None = None
+) -> GuardedHttp:
+    """Return the client of a service. Nothing is opened yet.
+
+    With ``connections`` it has so many, to whichever hosts: for a part that bounds its calls itself.
+    """
     outgoing, http, admin = settings.outgoing, settings.http, settings.admin
     allowed = [*allowances(outgoing.allow), *_on_this_machine(service, settings)]
     listening = [(http.host, http.port)] + ([(admin.host, admin.port)] if settings.admin_open else [])
     guard = Guard(allowed, ports=outgoing.ports, listening=listening)
     bounds = Bounds(
         max_body=outgoing.max_body,
-        connections=outgoing.connections,
-        per_host=outgoing.connections_per_host,
+        connections=connections or outgoing.connections,
+        per_host=connections or outgoing.connections_per_host,
         agent=f"{service.name}/{service.version}",
         certificates=str(settings.root / outgoing.certificates) if outgoing.certificates else None,
     )

@@ -74,10 +74,15 @@ def _workers(application: Application) -> Check | None:
 
 
 def _events(application: Application) -> Check | None:
-    relay = application.relay
-    if relay is None or not relay.counters.dead:
+    """What is away or was given up stops no call."""
+    worker = application.worker
+    if worker is None:
         return None
-    return Check("events", "degraded", f"{relay.counters.dead} messages went to the dead letters")
+    counters = worker.counters
+    reasons = ["the broker is away"] if counters.broker_away else []
+    if counters.dead:
+        reasons.append(f"{counters.dead} messages went to the dead letters")
+    return Check("events", "degraded", "; ".join(reasons)) if reasons else None
 
 
 def _secrets(application: Application) -> Check | None:

@@ -9,7 +9,6 @@ from mainstay.app.refusal import Refusal
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation, Media
 from mainstay.kernel.call import Call, Reply
-from mainstay.kernel.flow.outbox import bind_outbox
 from mainstay.kernel.invoke import Plan, bind_invoke
 from mainstay.kernel.providers import Resolver, Unresolved
 from mainstay.model.operation import Operation, OperationKind, source_of
@@ -76,7 +75,7 @@ def command_of(bound: Bound, name: str, function: Callable[..., Any]) -> BoundOp
             bound=made,
             render=lambda _call, _result: Reply(),
             resolvers=resolvers,
-            outbox=bind_outbox(bound.blueprint.event_names, ports.ids, ports.clock),
+            outbox=bound.outbox,
             bell=bound.bell,
             repeatable=False,
         )

@@ -24,10 +24,12 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "new": Command("make a new project", "mainstay.cli.commands.new"),
         "run": Command("serve the service", "mainstay.cli.commands.run"),
+        "worker": Command("work on events apart from the API", "mainstay.cli.commands.worker"),
         "routes": Command("list the operations with their routes, policies and limits", "mainstay.cli.commands.routes"),
         "check": Command("check the service's declarations without starting it", "mainstay.cli.commands.check"),
         "doctor": Command("say what is wrong with the set-up, and how to mend it", "mainstay.cli.commands.doctor"),
         "db": Command("plan, migrate, roll back and seed the database", "mainstay.cli.commands.db"),
+        "events": Command("look at the messages of consumers, and mend them", "mainstay.cli.commands.events"),
         "policy": Command("say who may do what, and why", "mainstay.cli.commands.policy"),
         "prove": Command("show what is promised on this service: a rollout", "mainstay.cli.commands.prove"),
         "accounts": Command("make accounts and look after them", "mainstay.cli.commands.accounts"),

@@ -10,11 +10,10 @@ import msgspec
 from mainstay.kernel.ask import Directory, LocalAsk
 from mainstay.kernel.bound import BoundOperation, Ports, Stage
 from mainstay.kernel.callers import bind_caller
-from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.inbox import After, Before, bind_inbox, bind_late_inbox
-from mainstay.kernel.flow.outbox import bind_outbox
-from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.flow.outbox import Outbox, bind_outbox
+from mainstay.kernel.flow.receipts import bind_late_receipts, bind_receipts, takes_once
 from mainstay.kernel.guard.notes import keeping_notes, note_refusals
 from mainstay.kernel.guard.once import once
 from mainstay.kernel.guard.signed import signature_stage
@@ -62,20 +61,7 @@ class Bound(msgspec.Struct, kw_only=True, eq=False):
     faults: list[StartupFault]
     ports: Ports
     bell: Bell
-
-    def relay(self, holder: str) -> Relay:
-        """Return the relay that delivers this service's events; ``holder`` names this replica."""
-        relay = Relay(self.ports, self.consumers, dispatch, holder)
-        store = self.ports.store
-
-        def rung() -> None:
-            relay.wake()
-            if not relay.counters.leading:  # another process delivers
-                store.ring()
-
-        self.bell.listen(rung)
-        store.listen(relay.wake)
-        return relay
+    outbox: Outbox
 
 
 def bind(
@@ -122,6 +108,7 @@ def bind(
         faults=blueprint.faults,
         ports=ports,
         bell=binder.bell,
+        outbox=binder.outbox,
     )
 
 
@@ -169,7 +156,8 @@ class _Binder:
         self._inputs = inputs
         self._caller = bind_caller(blueprint, ports, providers, plans)
         self._loads = blueprint.service.attribute_source is not None
-        self._outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock)
+        most = None if ports.broker is None else ports.broker.traits.max_bytes
+        self.outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock, max_bytes=most)
         self._inbox = bind_inbox(ports)
         self._late_inbox = bind_late_inbox(ports)
         self._refused = note_refusals(ports) if SecurityRecord in plans else None
@@ -198,7 +186,7 @@ class _Binder:
                 bound=bound,
                 render=render if operation.cache is None else with_facts(render, signature),
                 resolvers=resolvers,
-                outbox=self._outbox,
+                outbox=self.outbox,
                 bell=self.bell,
                 single=reads_once(operation.function),
                 repeatable=not operation.external,
@@ -224,10 +212,13 @@ class _Binder:
         )
 
     def _marks(self, operation: Operation, resolvers: Mapping[str, Resolver]) -> tuple[Before | None, After | None]:
-        """Return what marks a message as taken, before the consumer runs or, where it reaches outside, behind it."""
-        if operation.kind is not OperationKind.CONSUMER:
-            return None, None
-        return self._late_inbox if any(r.outside for r in resolvers.values()) else (self._inbox, None)
+        """Return what marks a message as taken, before the use case runs or, where it reaches outside, behind it."""
+        outside = any(r.outside for r in resolvers.values())
+        if operation.kind is OperationKind.CONSUMER:
+            return self._late_inbox if outside else (self._inbox, None)
+        if takes_once(operation):
+            return bind_late_receipts(self._ports) if outside else (bind_receipts(self._ports), None)
+        return None, None
 
     def _resolvers(self, planned: Planned) -> dict[str, Resolver]:
         operation = planned.operation
@@ -280,7 +271,7 @@ class _Binder:
         if planned.signature.body is not None or planned.signature.of(Source.MEMBER):
             yield read()
         if isinstance(operation.allow, Signed):
-            yield signature_stage(operation, self._secrets, self._ports.clock, self._blueprint)
+            yield signature_stage(operation, self._secrets, self._ports, self._blueprint)
         if validate is not None:
             yield validate
         if operation.kind is OperationKind.COMMAND and operation.idempotency != "none":
@@ -288,6 +279,6 @@ class _Binder:
 
 
 def _may_touch_store(operation: Operation, resolvers: Mapping[str, Resolver]) -> bool:
-    """Whether a call may wait for the store: for a dependency's rows, or for the record of its idempotency key."""
+    """Whether a call may wait for the store: for a dependency's rows, its idempotency record, or its receipt."""
     keyed = operation.kind is OperationKind.COMMAND and operation.idempotency != "none"
-    return bool(resolvers) or keyed
+    return bool(resolvers) or keyed or takes_once(operation)

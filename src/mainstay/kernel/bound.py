@@ -12,6 +12,7 @@ from mainstay.model.operation import Operation
 from mainstay.model.problem import Problem
 from mainstay.model.signature import Signature
 from mainstay.model.structs import Entity
+from mainstay.ports.broker import Broker
 from mainstay.ports.clock import Clock
 from mainstay.ports.encryption import FieldCipher
 from mainstay.ports.ids import Entropy, Ids
@@ -49,6 +50,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     tokens: TokenVerifier | None = None
     cipher: FieldCipher | None = None  # where fields are encrypted
     recent: RecentWrites | None = None  # where queries may go to a replica, which lags
+    broker: Broker | None = None  # that events go through; None: they stay within the service's database
     held_seconds: float | None = None  # in development: warn of a transaction held open over a longer wait
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import msgspec
 
+from mainstay.kernel.flow.records import InboxMessage
 from mainstay.kernel.received import Received
 from mainstay.model.inputs import File
 from mainstay.model.principal import Principal
@@ -53,7 +53,8 @@ class Call(msgspec.Struct, kw_only=True):
     principal: Principal = Principal.anonymous
     verdicts: list[Verdict] = []
     inputs: dict[str, Any] = {}
-    message: UUID | None = None  # the event's message that a consumer is called for
+    message: InboxMessage | None = None  # what a consumer is called for
+    delivery: str | None = None  # what its sender tells the message of a webhook apart by
     claim: bytes | None = None
     expired: bool = False  # there is a record of the claim that is past its time
     fingerprint: bytes = b""

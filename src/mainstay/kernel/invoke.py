@@ -14,6 +14,8 @@ from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.contention import Contention
 from mainstay.kernel.flow.inbox import After, Before
+from mainstay.kernel.flow.outbox import NOTHING, Outbox
+from mainstay.kernel.flow.sequences import told_of_keys
 from mainstay.kernel.guard.once import recall, settle, store_reply
 from mainstay.kernel.held import runner
 from mainstay.kernel.providers import Make, Resolver, resolve
@@ -35,8 +37,6 @@ RETRY_AFTER = 1.0  # seconds; told of a commit that ended unknown to who has a k
 
 _NOTHING_DONE = (Kind.UNAVAILABLE, Kind.DEADLINE)  # problems that rest on nothing that was read
 
-Outbox = Callable[[Scope], None]
-
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation's invocation is bound from."""
@@ -48,13 +48,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     bell: Bell
     single: bool = False
     repeatable: bool = True
-    before: Before | None = None  # of a consumer: its mark, False where it was set before
-    after: After | None = None  # of a consumer that reaches outside: its mark, once it has done so
+    before: Before | None = None  # of a consumer or a webhook: its mark, False where it was set before
+    after: After | None = None  # of one that reaches outside: its mark, once it has done so
 
 
 def bind_invoke(plan: Plan) -> Invoke:
     """Return the function that runs the use case of a call."""
-    bound, bare = plan.bound, is_bare(plan.bound, dependencies=bool(plan.resolvers))
+    bound = plan.bound
+    bare = is_bare(bound, dependencies=bool(plan.resolvers) or plan.before is not None)
     if bound.operation.kind is OperationKind.QUERY:
         return bare_query(bound, plan.render) if bare else _query(plan)
     return bare_command(bound, plan.render, _command(plan)) if bare else _command(plan)
@@ -270,11 +271,13 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
             result = await run(unit, arguments)
             reply = render(call, result)
             if scope.emitted or scope.said is not None or call.claim is not None or marks_behind:
-                leave(scope, reply)
+                await leave(scope, reply)
             call.committing = True
             await unit.commit()
-        except BaseException:
+        except BaseException as error:
             await unit.rollback()
+            if scope.emitted:
+                told_of_keys(error)
             raise
         finally:
             if scope.stack is not None:
@@ -286,20 +289,22 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
     return attempt
 
 
-def _leaving(plan: Plan) -> Callable[[Scope, Reply], None]:
-    """Return what queues that which commits with a command beside its rows: events, its reply, a consumer's mark."""
+def _leaving(plan: Plan) -> Callable[[Scope, Reply], Awaitable[None]]:
+    """Return what queues that which commits with a command beside its rows: events, its reply, a consumer's mark.
+
+    What it returns is awaited: events of a key wait for those before them.
+    """
     outbox, after, ports = plan.outbox, plan.after, plan.bound.ports
 
-    def leave(scope: Scope, reply: Reply) -> None:
+    def leave(scope: Scope, reply: Reply) -> Awaitable[None]:
         call = scope.call
         if scope.said is not None:
             scope.tell(reply)
         if after is not None:
             after(call, scope.unit)
-        if scope.emitted:
-            outbox(scope)
         if call.claim is not None:
             store_reply(call, reply, scope.unit.transaction(), ports)
+        return outbox(scope) if scope.emitted else NOTHING
 
     return leave
 

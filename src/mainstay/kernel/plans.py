@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from mainstay.kernel.flow.receipts import RECEIPTS, takes_once
 from mainstay.kernel.flow.records import AUDIT, RECORDS
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.checks import KERNEL
@@ -54,13 +55,19 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
         if words is not None:
             beside = blueprint.shapes.of(words)
             plans[words] = EntityPlan(shape=beside, table=words_table(table), module=module, policy=None)
-    for record, table in RECORDS:
+    for record, table in _records(blueprint):
         plans[record] = _record(blueprint, record, table)
     if any(entity.__mainstay_options__.audit for entity in plans):
         trail = _record(blueprint, AuditRow, AUDIT)
         plans = {e: replace(p, trail=trail) if e.__mainstay_options__.audit else p for e, p in plans.items()}
         plans[AuditRow] = replace(trail, policy=~anyone)  # only the audit trail of an entity leads to its entries
     return plans
+
+
+def _records(blueprint: Blueprint) -> tuple[tuple[type[Entity], str], ...]:
+    """Return the kernel's own entities, each with the name of its table: those that the service needs."""
+    taking = any(takes_once(planned.operation) for planned in blueprint.planned)
+    return (*RECORDS, RECEIPTS) if taking else RECORDS
 
 
 def _record(blueprint: Blueprint, record: type[Entity], table: str) -> EntityPlan:

@@ -97,7 +97,7 @@ def authenticate(tokens: TokenVerifier | None, limiter: Limiter) -> Stage:
         try:
             found = tokens.verify(token)
         except Unauthenticated as refusal:
-            return _refuse(limiter, call, refusal)
+            return refuse(limiter, call, refusal)
         if isinstance(found, Principal):
             by = call.principal.certificate
             call.principal = found if by is None else found.connected_by(by)
@@ -112,10 +112,10 @@ async def _authenticate_later(waiting: Awaitable[Principal], limiter: Limiter, c
         found = await waiting
         call.principal = found.connected_by(call.principal.certificate)
     except Unauthenticated as refusal:
-        await _refuse(limiter, call, refusal)
+        await refuse(limiter, call, refusal)
 
 
-def _refuse(limiter: Limiter, call: Call, refusal: Unauthenticated) -> Awaitable[None]:
+def refuse(limiter: Limiter, call: Call, refusal: Unauthenticated) -> Awaitable[None]:
     """Charge the address for a refusal and raise it, or 429 where the address has had too many; now or when awaited."""
     verdicts = limiter.charge([(FAILED_AUTHENTICATION, f"{FAILED_AUTHENTICATION.name}:{call.peer}")])
     if not isinstance(verdicts, Awaitable):

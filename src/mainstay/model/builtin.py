@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mainstay.model.module import Module
 from mainstay.model.policy import Policy
+from mainstay.model.structs import Event
 
 
 class BuiltIn(ABC):
@@ -15,6 +16,10 @@ class BuiltIn(ABC):
     @abstractmethod
     def modules(self) -> Sequence[Module]:
         """Return the modules, newly declared: a module belongs to one service."""
+
+    def tells(self) -> Sequence[type[Event] | str]:
+        """Return the events that are told beyond the service, by class or by name: for its contract."""
+        return ()
 
     def narrowed(self, policy: Policy) -> Policy:
         """Return what ``allow=`` of an operation comes to in a service that has this: the same, unless it says more."""

@@ -14,6 +14,7 @@ from mainstay.model.limits import Limit
 from mainstay.model.operation import (
     Isolation,
     KeyUse,
+    OnDead,
     Operation,
     OperationKind,
     Source,
@@ -22,10 +23,12 @@ from mainstay.model.operation import (
     describe,
     problems_of,
     route_of,
+    signed,
     source_of,
 )
 from mainstay.model.policy import Policy, owner_fields
 from mainstay.model.problem import Problem, snake_case
+from mainstay.model.signature_schemes import SignatureScheme
 from mainstay.model.structs import Entity, Event
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -255,6 +258,49 @@ class Module:
             until=until,
         )
 
+    def webhook(
+        self,
+        path: str,
+        *,
+        secret: str | Sequence[str],
+        scheme: str | SignatureScheme = "standard-webhooks",
+        sender: str = "",
+        status: int = 200,
+        limits: Sequence[Limit] = (),
+        raises: Sequence[type[Problem]] = (),
+        deadline: float | None = None,
+        external: bool = False,
+        isolation: Isolation = "serializable",
+        name: str | None = None,
+    ) -> Callable[[F], F]:
+        """Declare a command that another service posts signed messages to: a ``RawBody``, or a ``Dto``.
+
+        The signature is checked over the raw body before any of it is decoded. ``scheme`` is "standard-webhooks",
+        "github", "stripe", "slack" or one of a team's own; ``secret`` is as for ``signed(...)``: several names while a
+        secret is replaced. The call is made as ``webhook:`` and ``sender``, which is the name of the operation unless
+        it is given. A message that was taken before is answered 200, and has no second effect.
+        """
+        policy = signed(scheme, secret=secret)
+
+        def declare(function: F) -> F:
+            named = msgspec.structs.replace(policy, sender=sender or name or function.__name__, once=True)
+            self._add(
+                function,
+                OperationKind.COMMAND,
+                name,
+                place=route_of(f"POST {path}"),
+                status=status,
+                allow=named,
+                limits=tuple(limits),
+                raises=problems_of(raises),
+                deadline=deadline,
+                external=external,
+                isolation=isolation,
+            )
+            return function
+
+        return declare
+
     def _declare(self, kind: OperationKind, route: str, name: str | None, **declared: Any) -> Callable[[F], F]:
         place = route_of(route)
 
@@ -264,15 +310,38 @@ class Module:
 
         return declare
 
-    def on(self, event: type[Event] | str, *, attempts: int = 10, name: str | None = None) -> Callable[[F], F]:
+    def on(
+        self,
+        event: type[Event] | str,
+        *,
+        attempts: int = 10,
+        concurrency: int = 8,
+        latest_only: bool = False,
+        on_dead: OnDead = "park",
+        name: str | None = None,
+    ) -> Callable[[F], F]:
         """Declare a consumer of an event, given by its class or, from another module, by ``"module.Name"``.
 
-        It runs after the commit that emitted the event, at least once; what it changes is committed with its mark, so
-        that the effect is one. After ``attempts`` failures the message goes to the dead letters.
+        It runs after the commit that emitted the event, at least once; that its message is done is committed with what
+        it changes, so that the effect is one. Messages of one key run one at a time, in order; ``concurrency`` is how
+        many messages run at once in a process. After ``attempts`` failures the message goes to the dead letters, and
+        those of its key wait behind it (``on_dead`` "park") or go on without it ("continue"). A consumer of
+        ``latest_only`` waits for no message of a key, and passes over those that come behind later ones.
         """
+        if attempts < 1 or concurrency < 1 or on_dead not in ("park", "continue"):
+            raise ValueError('on(...): attempts and concurrency are 1 or more, and on_dead is "park" or "continue"')
 
         def declare(function: F) -> F:
-            self._add(function, OperationKind.CONSUMER, name, event=event, attempts=attempts)
+            self._add(
+                function,
+                OperationKind.CONSUMER,
+                name,
+                event=event,
+                attempts=attempts,
+                concurrency=concurrency,
+                latest_only=latest_only,
+                on_dead=on_dead,
+            )
             return function
 
         return declare

@@ -15,6 +15,7 @@ from mainstay.model.limits import Limit
 from mainstay.model.policy import CallPolicy
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Problem
+from mainstay.model.signature_schemes import SCHEMES, SignatureScheme
 
 UseCase = Callable[..., Any]
 KeyUse = Literal["optional", "required", "none"]
@@ -31,6 +32,10 @@ class OperationKind(Enum):
 
 Isolation = Literal["serializable", "repeatable_read", "read_committed"]
 """What a command may see of others that run beside it: nothing, no change of what it has read, what they commit."""
+
+
+OnDead = Literal["park", "continue"]
+"""What becomes of a key's messages behind a dead letter: they wait for somebody to look, or go on without it."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -64,6 +69,9 @@ class Operation(msgspec.Struct, kw_only=True, frozen=True):
     isolation: Isolation = "serializable"  # of a command
     event: Any = None  # the Event class of a consumer, or its "module.Name"
     attempts: int = 10  # of a consumer, before its message goes to the dead letters
+    concurrency: int = 8  # of a consumer: messages at once, in each process
+    latest_only: bool = False  # of a consumer: messages that come behind later ones of their key are passed over
+    on_dead: OnDead = "park"  # what becomes of a key behind a dead letter
     summary: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
@@ -80,17 +88,27 @@ class Operation(msgspec.Struct, kw_only=True, frozen=True):
 class Signed(CallPolicy, frozen=True):
     """Allow a call whose raw body carries a valid signature of the scheme, for example "standard-webhooks".
 
-    The signature is checked by a stage of its own, once the body is there.
+    The signature is checked by a stage of its own, once the body is there. The call is that of ``sender`` then. With
+    ``once`` a message that was taken before is answered, and has no second effect.
     """
 
-    scheme: str
+    scheme: str | SignatureScheme
     secret: str  # the name of the setting that holds the secret
+    previous: tuple[str, ...] = ()  # those of settings that hold, where they are set, secrets on their way in or out
+    sender: str = ""
+    once: bool = False
 
     def allows(self, who: Principal) -> bool:  # noqa: ARG002
         return True
 
+    @property
+    def found(self) -> SignatureScheme | None:
+        """The scheme, or None where it is given by a name that is none."""
+        return SCHEMES.get(self.scheme) if isinstance(self.scheme, str) else self.scheme
+
     def __repr__(self) -> str:
-        return f"signed({self.scheme!r})"
+        scheme = self.scheme if isinstance(self.scheme, str) else self.scheme.name
+        return f"signed({scheme!r})"
 
 
 class SelfAuthenticated(CallPolicy, frozen=True):
@@ -110,12 +128,14 @@ self_authenticated: CallPolicy = SelfAuthenticated()
 """Every call: the use case itself finds out who calls."""
 
 
-def signed(scheme: str, *, secret: str) -> Signed:
+def signed(scheme: str | SignatureScheme, *, secret: str | Sequence[str]) -> Signed:
     """Allow a call whose body is signed: ``allow=signed("standard-webhooks", secret="payments_webhook_secret")``.
 
     ``secret`` names the setting (``[secrets]`` of the settings, or ``MAINSTAY_SECRET_<NAME>``) that holds the secret.
+    Of several names the first must be set; the others are for the time in which a secret is replaced.
     """
-    return Signed(scheme, secret)
+    first, *others = (secret,) if isinstance(secret, str) else secret
+    return Signed(scheme, first, tuple(others))
 
 
 def source_of(function: Any) -> Source:

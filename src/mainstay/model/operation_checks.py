@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
+from typing import Any
 
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.limits import Limit
@@ -53,14 +54,14 @@ def _check_function(blueprint: Blueprint, operation: Operation) -> None:
 
 def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
     operation, signature = planned.operation, planned.signature
-    event = operation.event
+    event: Any = operation.event
     named = isinstance(event, str)
-    if isinstance(event, str):
-        if event not in blueprint.events:
+    if named:
+        if event not in blueprint.events and not _is_elsewhere(blueprint, event):
             known = ", ".join(sorted(blueprint.events)) or "none"
             blueprint.fault(operation.source, operation.name, f'no event is named "{event}"', f"known are: {known}")
             return
-        event = blueprint.events[event]
+        event = blueprint.events.get(event, Event)
     elif not (isinstance(event, type) and issubclass(event, Event) and event is not Event):
         hint = 'give the class of an event, or its name as "module.Name"'
         blueprint.fault(operation.source, operation.name, f"on({getattr(event, '__name__', event)!s}): no event", hint)
@@ -71,11 +72,18 @@ def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
     for parameter in taken:
         # Heard by its name, an event of another module is read as an event class of this one: it takes what it needs.
         own = named and isinstance(parameter.target, type) and issubclass(parameter.target, Event)
-        if parameter.target is not event and not own:
+        if parameter.target is not event and not own and parameter.source is not Source.RAW:
             message = f"parameter {parameter.name}: a consumer of {event.__name__} is given that, and nothing else"
             blueprint.fault(operation.source, operation.name, message)
     if len(taken) > 1:
         blueprint.fault(operation.source, operation.name, "a consumer is given one event at a time")
+
+
+def _is_elsewhere(blueprint: Blueprint, event: str) -> bool:
+    """Whether an event is of a module that this service has not: of another service, which a broker joins to it."""
+    module, dot, name = event.partition(".")
+    there = {one.name for one in blueprint.service.modules}
+    return bool(dot) and module.isidentifier() and name.isidentifier() and module not in there
 
 
 def _check_allow(blueprint: Blueprint, planned: Planned) -> None:
@@ -103,7 +111,10 @@ def _check_signed(blueprint: Blueprint, operation: Operation, signature: Signatu
     if not isinstance(operation.allow, Signed):
         message = "signed(...) stands alone in allow=: the signature is checked before the use case, or not at all"
         blueprint.fault(operation.source, operation.name, message)
-    elif not signature.of(Source.RAW):
+    elif operation.allow.once and not signature.of(Source.RAW, Source.BODY):
+        hint = 'a Dto whose class says unknown="ignore" reads what it needs of the message'
+        blueprint.fault(operation.source, operation.name, "a webhook takes a RawBody or a Dto", hint)
+    elif not operation.allow.once and not signature.of(Source.RAW):
         blueprint.fault(operation.source, operation.name, "allow=signed(...) needs a RawBody parameter to check")
 
 

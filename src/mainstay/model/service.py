@@ -63,9 +63,10 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
 class Service:
     """A backend: its modules, its limits, what it provides, and what its seeds put into a fresh database.
 
-    ``identity=Identity(...)`` gives it accounts. ``roles={"manager": ["support"], "support": []}`` declares the roles
-    of its callers, each with those that it brings along: policies name no other then. ``versions=["1", "2"]`` names
-    those of its contract, the oldest first: paths begin with ``/v1``, ``/v2`` then.
+    ``identity=Identity(...)`` gives it accounts, ``webhooks=Webhooks(...)`` tells those who use it of events.
+    ``roles={"manager": ["support"], "support": []}`` declares the roles of its callers, each with those that it brings
+    along: policies name no other then. ``versions=["1", "2"]`` names those of its contract, the oldest first: paths
+    begin with ``/v1``, ``/v2`` then.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Service:
         case: Case = "snake",
         versions: Sequence[str | Version] = (),
         identity: BuiltIn | None = None,
+        webhooks: BuiltIn | None = None,
         roles: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.name = name
@@ -87,7 +89,8 @@ class Service:
         self.title: str = title or name.replace("_", " ").replace("-", " ").capitalize()
         self.description = description
         self.identity = identity
-        brought = () if identity is None else tuple(identity.modules())
+        self.webhooks = webhooks
+        brought = [module for one in (identity, webhooks) if one is not None for module in one.modules()]
         self.modules: tuple[Module, ...] = (*modules, *brought)
         self.built_in: frozenset[str] = frozenset(module.name for module in brought)
         self.roles = roles  # None: any name is a role

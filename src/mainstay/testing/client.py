@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -21,6 +22,7 @@ from mainstay.app.identity import make_identity
 from mainstay.app.mounting import make_mounts, note_mounts
 from mainstay.app.seeding import seed
 from mainstay.app.settings import Settings
+from mainstay.app.webhooks import make_webhooks, with_webhooks
 from mainstay.inbound.http.asgi import AsgiApp
 from mainstay.inbound.http.door import Door
 from mainstay.inbound.http.lifespan import living
@@ -28,8 +30,12 @@ from mainstay.inbound.http.options import HttpOptions
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.dispatch import dispatch
-from mainstay.kernel.flow.records import OutboxMessage
-from mainstay.kernel.flow.relay import Relay
+from mainstay.kernel.flow.desk import EventDesk
+from mainstay.kernel.flow.envelope import Envelope
+from mainstay.kernel.flow.filing import Filing
+from mainstay.kernel.flow.principals import encode_principal
+from mainstay.kernel.flow.records import InboxMessage, OutboxMessage, State
+from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.protect import encrypting
 from mainstay.model.conditions import Condition
 from mainstay.model.faults import StartupFailed
@@ -60,6 +66,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 FilePart = tuple[str, bytes] | tuple[str, bytes, str]
 Files = Mapping[str, FilePart] | Sequence[tuple[str, FilePart]]
 _NOT_OPEN = "the client is not open: async with Client(service) as client"
+_encode = msgspec.json.Encoder(decimal_format="string").encode
 _ROUNDS = 100  # of deliveries that bring forth further events
 
 
@@ -99,21 +106,25 @@ class Client:
         own = store or MemoryStore()
         known = dependencies(self.clock, MemoryBlobs(self.clock), http or MemoryHttp())
         self.letters: MemoryMailer = MemoryMailer()
-        tested = with_quick_accounts(_with(service, replace or {}), self.letters)
+        tested = with_webhooks(with_quick_accounts(_with(service, replace or {}), self.letters))
         settings = Settings(profile="test", secrets=dict(secrets or {}))
         identity = make_identity(
             service, settings, known, clock=self.clock, observer=self.recorder, others=self._people
         )
         self._sessions = identity.sessions
+        self._webhooks = make_webhooks(service, settings, known, clock=self.clock, observer=self.recorder)
         ports = _ports(own, self.clock, ids or SequentialIds(), self.recorder, identity.tokens)
-        self.bound: Bound = bind(tested, ports, known={**identity.known, **known}, secrets=secrets)
+        self.bound: Bound = bind(
+            tested, ports, known={**identity.known, **self._webhooks.known, **known}, secrets=secrets
+        )
+        self._webhooks.attach(self.bound)
         note_mounts(self.bound)
         if self.bound.faults:
             raise StartupFailed(self.bound.faults)
         self._mounts = make_mounts(self.bound, max_body=HttpOptions().max_upload_bytes)
         behind = encrypting(own, self.bound.plans, ports.cipher, self.recorder)
         self._backstage = Backstage(behind, self.bound.plans, ports.clock, ports.ids, ports.sealer)
-        self._relay: Relay | None = None
+        self._worker: EventWorker | None = None
         self._stack = AsyncExitStack()
         self._http: httpx2.AsyncClient | None = None
 
@@ -124,7 +135,8 @@ class Client:
             store = self.bound.ports.store
             await store.start(self.bound.tables)
             stack.push_async_callback(store.stop)
-            self._relay = self.bound.relay("test")  # it listens to the store, which is open now
+            self._worker = EventWorker(self.bound, "test")
+            stack.push_async_callback(self._worker.close)
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             if self._sessions is not None:
@@ -244,28 +256,88 @@ class Client:
 
     async def waiting(self) -> list[tuple[str, Any]]:
         """Return the committed events that are not delivered yet: their names and their content, in order."""
-        messages = await self._backstage.stored(OutboxMessage, dead=False)
-        return [(message.event, msgspec.json.decode(message.payload)) for message in messages]
+        found = await self._waiting()
+        return [(one.event, msgspec.json.decode(one.payload)) for _, one in sorted(found.items())]
+
+    async def _waiting(self) -> dict[UUID, OutboxMessage | InboxMessage]:
+        """Return what is not delivered yet, by the ids of the events."""
+        found: dict[UUID, OutboxMessage | InboxMessage] = {}
+        for row in await self._backstage.stored(InboxMessage, state=State.PENDING):
+            found[row.message] = row
+        for message in await self._backstage.stored(OutboxMessage):
+            found[message.id] = message
+        return found
+
+    async def hears(
+        self,
+        event: str,
+        content: Any,
+        *,
+        who: Principal = Principal.anonymous,
+        key: str | None = None,
+        source: str = "elsewhere",
+        id: UUID | None = None,
+    ) -> None:
+        """Have the service get an event from another one, by its full name: ``"store.OrderPlaced"``.
+
+        ``content`` is an instance, or a dict; ``who`` is whom it was emitted for. ``deliver`` has the consumers run.
+        What has an ``id`` can come again.
+        """
+        worker, ports = self._worker, self.bound.ports
+        if worker is None:
+            raise RuntimeError(_NOT_OPEN)
+        envelope = Envelope(
+            id=id or ports.ids.next(),
+            source=source,
+            event=event,
+            key=key,
+            payload=_encode(content).decode(),
+            principal=encode_principal(who),
+            request_id="",
+            traceparent=None,
+            emitted_at=ports.clock.now(),
+            sequence=0,
+            previous=0,
+        )
+        filing = Filing(ports, self.bound.consumers, worker.known, worker.counters)
+        transaction = ports.store.begin(write=True)
+        try:
+            filed = await filing.put(transaction, [envelope], look=True)
+            await transaction.commit()
+        except BaseException:
+            await transaction.rollback()
+            raise
+        worker.runner.look(filing.told(filed))
 
     async def deliver(self) -> int:
         """Deliver what is due to its consumers, and what they emit in turn; return how many events were delivered.
 
+        Webhooks that are due are sent to ``http`` as well.
         A consumer's exception is raised, unless ``raise_errors`` is false: then it is tried again when its time has
         come by the client's clock.
         """
-        relay = self._relay
-        if relay is None:
+        worker = self._worker
+        if worker is None:
             raise RuntimeError(_NOT_OPEN)
-        before = relay.counters.delivered
+        seen = set(await self._waiting())
         for _ in range(_ROUNDS):
-            done = relay.counters.delivered
-            await relay.deliver()
+            more = await worker.step()
+            more = bool(await self._webhooks.send_due()) or more
             unexpected = self.recorder.unexpected()
             if unexpected is not None and self.raise_errors:
                 raise unexpected
-            if relay.counters.delivered == done:
+            emitted = set(await self._waiting()) - seen
+            seen |= emitted
+            if not more and not emitted:
                 break
-        return relay.counters.delivered - before
+        dead = {row.message for row in await self._backstage.stored(InboxMessage, state=State.DEAD)}
+        return len(seen - dead - (await self._waiting()).keys())
+
+    @property
+    def events(self) -> EventDesk:
+        """What whoever runs the service asks of its events: lists, pauses, dead letters tried again."""
+        consumers = self.bound.consumers.values()
+        return EventDesk(self.bound.ports, [each.name for group in consumers for each in group])
 
 
 def _ports(store: Store, clock: FixedClock, ids: Ids, recorder: Recorder, tokens: TokenVerifier | None) -> Ports:

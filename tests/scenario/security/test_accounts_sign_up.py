@@ -6,7 +6,7 @@ import pytest
 from accounts_service import ANN, BOB, PASSWORD, NotedSessions, Person, code_in, shop, signed_up
 
 from mainstay.identity.accounts.entities import Account, OneTimeCode, RoleGrant
-from mainstay.kernel.flow.records import OutboxMessage
+from mainstay.kernel.flow.records import InboxMessage, OutboxMessage
 from mainstay.ports.security_log import SecurityRecord
 from mainstay.testing import Client
 
@@ -96,6 +96,7 @@ async def test_no_code_and_no_password_stands_in_the_database(client: Client) ->
     await client.post("/auth/sign-up", json={"email": ANN, "password": PASSWORD})
     waiting = [message.payload for message in await client.stored(OutboxMessage)]
     await client.deliver()
+    waiting += [message.payload for message in await client.stored(InboxMessage)]
     code = ann.code()
     rows = [*await client.stored(OneTimeCode), *await client.stored(Account), *await client.stored(SecurityRecord)]
     held = "".join(str({name: getattr(row, name) for name in row.__struct_fields__}) for row in rows)

@@ -15,7 +15,7 @@ from mainstay.app.settings import Settings
 from mainstay.identity import Identity
 from mainstay.identity.sessions.entities import SigningKey
 from mainstay.identity.sessions.epochs import SIGNING_KEYS, raise_epoch
-from mainstay.identity.sessions.records import rows_of
+from mainstay.kernel.records import rows_of
 from mainstay.ports.security_log import SecurityRecord
 from mainstay.ports.unit_of_work import UnitOfWork
 from mainstay.testing import Client

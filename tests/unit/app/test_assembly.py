@@ -245,7 +245,7 @@ async def test_the_figures_name_every_part(tmp_path: Path) -> None:
     for line in (
         "mainstay_workers 2.0",
         'mainstay_notices_total{level="warning"} 2.0',
-        "mainstay_events_pending 0.0",
+        "mainstay_outbox_pending 0.0",
         "process_resident_memory_bytes",
         "mainstay_loop_lag_seconds",
         "mainstay_store_rows",

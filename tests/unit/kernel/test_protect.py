@@ -11,7 +11,7 @@ from mainstay import Entity, Module, Service, anyone, field
 from mainstay.adapters.memory.store import MemoryStore
 from mainstay.kernel.bind import bind
 from mainstay.kernel.bound import Ports
-from mainstay.kernel.flow.records import IdempotencyRecord, OutboxMessage
+from mainstay.kernel.flow.records import IdempotencyRecord, InboxMessage, OutboxMessage
 from mainstay.model.conditions import all_of
 from mainstay.model.problem import Unavailable
 from mainstay.model.schema import FieldKind
@@ -108,8 +108,7 @@ async def test_records_from_before_the_first_encrypted_field_are_taken_as_they_a
 
 async def test_a_message_from_before_is_read_and_one_of_now_is_encrypted() -> None:
     async with Client(service(Card)) as client:
-        now = client.clock.now()
-        message = OutboxMessage(event="x", payload='{"card":"4711"}', principal="{}", due_at=now, id=msgspec.UNSET)  # type: ignore[arg-type]
+        message = OutboxMessage(event="x", payload='{"card":"4711"}', principal="{}", id=msgspec.UNSET)  # type: ignore[arg-type]
         for place, store in enumerate((behind(client), ports_of(client).store)):
             transaction = store.begin(write=True)
             row = msgspec.structs.replace(message, id=ports_of(client).ids.next(), version=1, event=str(place))
@@ -165,7 +164,7 @@ def test_the_store_in_front_says_what_the_one_behind_says() -> None:
     store = ports_of(Client(service(Card))).store
     assert isinstance(store, EncryptedStore)
     assert store.capabilities is store.store.capabilities
-    assert store.encrypted.keys() == {Card, OutboxMessage, IdempotencyRecord}
+    assert store.encrypted.keys() == {Card, OutboxMessage, InboxMessage, IdempotencyRecord}
     assert store.cipher.present == fixed_cipher().present
     assert (store.health(), store.degraded()) == (store.store.health(), None)
     assert store.delay(write=True) == 0.0

@@ -12,7 +12,7 @@ from kernel_world import Build, World
 
 from mainstay import Module, RawBody, Secret, signed
 from mainstay.kernel.call import Reply
-from mainstay.kernel.guard.signed import TOLERANCE
+from mainstay.model.signature_schemes import TOLERANCE
 
 KEY = b"a key of the shop and of its bank"
 WRITTEN = "whsec_" + base64.b64encode(KEY).decode()

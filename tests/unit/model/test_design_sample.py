@@ -151,7 +151,7 @@ async def test_an_order_is_placed_and_told(shop: World) -> None:
     assert (line["order_id"], line["quantity"]) == (order["id"], 2)
     (left,) = body(await get(shop, "list_products", None))["items"]
     assert (left["stock"], left["version"]) == (1, 2)
-    await shop.bound.relay("me").deliver()
+    await shop.worker().step()
     assert announced == [OrderPlaced(order_id=UUID(order["id"]), total=Decimal("5.00"))]
 
 

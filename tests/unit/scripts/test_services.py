@@ -73,6 +73,16 @@ def test_a_service_lives_from_up_to_down(call: Callable[..., str]) -> None:
     assert call("status") == "web: not running\n"
 
 
+def test_a_service_may_have_further_ports(call: Callable[..., str], tmp_path: Path) -> None:
+    table = IDLE.format(name="web") + 'files = { "ports" = "{port} {port.other} {port.third} {port.other}" }\n'
+    assert call("up", table) == "web\n"
+    record = json.loads((tmp_path / "state/web/process.json").read_bytes())
+    first, other, third, again = (Path(record["data"]) / "ports").read_text().split()
+    assert other == again
+    assert len({first, other, third}) == 3
+    assert call("down", table) == "stopped web\n"
+
+
 def test_another_process_of_the_same_number_is_not_taken_for_it(call: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "state/web").mkdir(parents=True)
     (tmp_path / "state/web/process.json").write_text(json.dumps({"pid": "1", "started": "never", "port": "1"}))

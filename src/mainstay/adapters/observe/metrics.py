@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from operator import add
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -38,6 +40,7 @@ class Gauge(msgspec.Struct, array_like=True, frozen=True):
     value: float
     merge: str = "sum"
     kind: str = "gauge"  # or "counter"
+    label: tuple[str, str] | None = None  # its name and value, where there are several figures of one name
 
 
 class Snapshot(msgspec.Struct, array_like=True):
@@ -166,7 +169,7 @@ def departed(snapshots: Iterable[bytes]) -> bytes:
 
 def _merge(snapshots: list[Snapshot]) -> Snapshot:
     merged = Snapshot({}, {}, {}, {}, [], {})
-    gauges: dict[str, Gauge] = {}
+    gauges: dict[Any, Gauge] = {}
     for snapshot in snapshots:
         _add_calls(merged.calls, snapshot.calls)
         _add_calls(merged.outgoing, snapshot.outgoing)
@@ -176,12 +179,9 @@ def _merge(snapshots: list[Snapshot]) -> Snapshot:
         _add(merged.notices, snapshot.notices)
         _add(merged.turned_away, snapshot.turned_away)
         for one in snapshot.gauges:
-            other = gauges.get(one.name)
-            if other is None:
-                gauges[one.name] = one
-                continue
-            value = _MERGES[one.merge](one.value, other.value)
-            gauges[one.name] = Gauge(one.name, one.help, value, one.merge, one.kind)
+            other = gauges.get((one.name, one.label))
+            value = one.value if other is None else _MERGES[one.merge](one.value, other.value)
+            gauges[one.name, one.label] = msgspec.structs.replace(one, value=value)
     workers = Gauge("mainstay_workers", "Workers that answered this scrape.", sum(one.workers for one in snapshots))
     merged.gauges = [*gauges.values(), workers]
     return merged
@@ -217,8 +217,14 @@ def _families(figures: Snapshot) -> Iterator[Family]:
         "mainstay_calls_turned_away", "Calls not begun: overload.", _labelled("operation", figures.turned_away)
     )
     yield counter("mainstay_notices", "Notices logged, by level.", _labelled("level", figures.notices))
-    for one in sorted(figures.gauges, key=lambda each: each.name):
-        yield (counter if one.kind == "counter" else gauge)(one.name, one.help, [((), one.value)])
+    for _, group in groupby(sorted(figures.gauges, key=_place), key=lambda each: each.name):
+        same = list(group)
+        samples = [(() if one.label is None else (one.label,), one.value) for one in same]
+        yield (counter if same[0].kind == "counter" else gauge)(same[0].name, same[0].help, samples)
+
+
+def _place(one: Gauge) -> tuple[str, tuple[str, str]]:
+    return one.name, one.label or ("", "")
 
 
 def _by_status(label: str, outcome: str, figures: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[Labels, float]]:

@@ -150,7 +150,6 @@ def _call(operation: BoundOperation, made: Input, who: Principal) -> Call:
         media_type=operation.media.accepts[0] if made.encoded is not None and operation.media.accepts else None,
         idempotency_key=ids.token() if declared.idempotency == "required" else None,
         if_match=() if declared.precondition else None,
-        message=ids.next() if consumer else None,
         deadline=operation.ports.clock.monotonic() + operation.deadline,
     )
 

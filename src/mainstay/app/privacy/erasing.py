@@ -47,7 +47,7 @@ class Erasure(msgspec.Struct, kw_only=True):
     entries_deleted: int = 0
     entries_emptied: int = 0
     replies_emptied: int = 0
-    dead_letters_deleted: int = 0
+    messages_emptied: int = 0
     waiting: int = 0
     objects: int = 0
     transactions: int = 0
@@ -131,7 +131,7 @@ def _summed(person: UUID, claimed: Sequence[Claim], rounds: Sequence[Round]) -> 
         entries_deleted=sum(len(each.entries_deleted) for each in rounds),
         entries_emptied=sum(len(each.entries_emptied) for each in rounds),
         replies_emptied=sum(len(each.replies) for each in rounds),
-        dead_letters_deleted=sum(len(each.dead) for each in rounds),
+        messages_emptied=sum(len(each.messages) for each in rounds),
         waiting=rounds[-1].waiting,
         objects=sum(len(each.objects) for each in rounds),
         transactions=len(rounds),

@@ -14,10 +14,13 @@ from uuid import UUID
 from mainstay.app.privacy.belongings import MANY_IDS, Belongings, Claim
 from mainstay.app.privacy.exporting import entries_of, keys_of
 from mainstay.app.refusal import Refusal
-from mainstay.kernel.flow.records import IdempotencyRecord, OutboxMessage
+from mainstay.kernel.flow.desk import unpark
+from mainstay.kernel.flow.principals import encode_principal
+from mainstay.kernel.flow.records import IdempotencyRecord, InboxMessage, OutboxMessage, State
 from mainstay.kernel.guard.once import emptied_reply, shown_by
 from mainstay.model.conditions import Among, Compare, Condition
 from mainstay.model.fields import MISSING
+from mainstay.model.principal import Principal
 from mainstay.model.schema import Attribute
 from mainstay.model.structs import Entity
 from mainstay.model.values import UNASSIGNED
@@ -36,12 +39,23 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HIDDEN = Altered(old=MASK, new=MASK)
 
 
+_NOTHING_TOLD = {
+    "payload": "null",
+    "principal": encode_principal(Principal.anonymous),
+    "key": None,
+    "detail": None,
+    "cause": NOBODY,
+    "state": State.DROPPED,  # it is never done again, and what waits behind it goes on
+}
+"""What a message is changed to: that it came is still known, so that it does not come twice."""
+
+
 class Round:
     """What one transaction does: ``limit`` rows of any table at most."""
 
     def __init__(self, found: Belongings, claimed: Sequence[Claim], limit: float) -> None:
         self.rows: dict[type[Entity], list[Any]] = {}
-        self.dead: list[UUID] = []
+        self.messages: list[InboxMessage] = []
         self.waiting = 0
         self.replies: list[IdempotencyRecord] = []
         self.entries_deleted: list[UUID] = []
@@ -59,7 +73,7 @@ class Round:
     async def look(self, transaction: Transaction, *, audited: bool) -> None:
         """Look for what is to be done, as far as there is room for it."""
         marks = self._found.marks()
-        await self._letters(transaction, marks)
+        await self._events(transaction, marks)
         records = transaction.rows(IdempotencyRecord).stream(Query())
         self.replies = self._some([record async for record in records if _names(shown_by(record.reply), marks)])
         if audited:
@@ -78,17 +92,17 @@ class Round:
         self._left -= len(taken)
         return taken
 
-    async def _letters(self, transaction: Transaction, marks: frozenset[str]) -> None:
-        """Look for dead letters that tell of the person, and count what is still to be delivered."""
-        dead: list[UUID] = []
+    async def _events(self, transaction: Transaction, marks: frozenset[str]) -> None:
+        """Look for messages that tell of the person, and count those that are still to be delivered."""
+        ended: list[InboxMessage] = []
         async for message in transaction.rows(OutboxMessage).stream(Query()):
-            told = (message.payload, message.principal, message.key, message.cause)
-            if any(text is not None and _names(text, marks) for text in told):
-                if message.dead:
-                    dead.append(message.id)
-                else:
-                    self.waiting += 1
-        self.dead = self._some(dead)
+            self.waiting += _tells(message, marks)
+        async for row in transaction.rows(InboxMessage).stream(Query()):
+            if _tells(row, marks) and row.state is State.PENDING:
+                self.waiting += 1
+            elif _tells(row, marks):
+                ended.append(row)
+        self.messages = self._some(ended)
 
     async def _entries(self, transaction: Transaction) -> None:
         """Look for what the audit has of rows that are deleted or emptied, and of what the person did."""
@@ -120,7 +134,9 @@ class Round:
 
     async def carry_out(self, unit: UnitOfWork, blobs: Blobs | None) -> None:
         """Do it. Raises ``Refusal`` where rows name objects, and ``blobs`` is None."""
-        await _take_away(unit, OutboxMessage, self.dead)
+        for message in self.messages:
+            _change(unit, InboxMessage, message, _NOTHING_TOLD)
+        await unpark(unit.transaction(), self.messages, unit.frame.clock.now())
         for record in self.replies:
             _change(unit, IdempotencyRecord, record, {"reply": emptied_reply(record.reply)})
         await _take_away(unit, AuditRow, self.entries_deleted)
@@ -189,6 +205,11 @@ def _empty_of(attribute: Attribute) -> Any:
     spec = attribute.spec
     make: Callable[[], Any] | None = spec.default_factory
     return make() if make is not None else None if spec.default is MISSING else spec.default
+
+
+def _tells(message: OutboxMessage | InboxMessage, marks: frozenset[str]) -> bool:
+    """Whether a message tells of the person."""
+    return any(_names(text, marks) for text in (message.payload, message.principal, message.key or ""))
 
 
 def _names(text: str, marks: frozenset[str]) -> bool:

@@ -142,6 +142,16 @@ class Database(Section, frozen=True):
     turn_seconds: Seconds = 5.0
 
 
+class Worker(Section, frozen=True):
+    """What works on events: hands them on, and runs their consumers. ``keep_days`` and ``keep_rows`` bound what is
+    remembered of messages that are done; what comes from before that is a dead letter.
+    """
+
+    inside: bool = True  # of mainstay run; else it is left to mainstay worker
+    keep_days: Annotated[float, Meta(gt=0, le=3650)] = 7.0
+    keep_rows: Annotated[int, Meta(ge=1000, le=10**10)] = 1_000_000
+
+
 class Blobs(Section, frozen=True):
     """Where objects are: ``file:///objects`` is beside ``mainstay.toml``; none where it is empty."""
 
@@ -253,11 +263,13 @@ class Settings(Section, frozen=True):
     service: str = ""
     path: list[str] = msgspec.field(default_factory=lambda: [".", "src"])
     debug: bool = False  # log everything
+    events: Secret[str] = Secret("")  # the URL of a broker; none: events stay in the service's database
     http: Http = Http()
     admin: Admin = Admin()
     cors: Cors = Cors()
     security: SecurityHeaders = SecurityHeaders()
     database: Database = Database()
+    worker: Worker = Worker()
     blobs: Blobs = Blobs()
     auth: Auth = Auth()
     passwords: Passwords = Passwords()

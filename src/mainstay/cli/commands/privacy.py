@@ -80,7 +80,7 @@ def _erased_text(done: Any, *, dry_run: bool) -> str:
         "entries of the audit deleted": done.entries_deleted,
         "entries of the audit emptied": done.entries_emptied,
         "stored replies emptied": done.replies_emptied,
-        "dead letters deleted": done.dead_letters_deleted,
+        "messages emptied": done.messages_emptied,
         "objects deleted": done.objects,
     }
     lines = ["nothing was changed; this is what would be:"] if dry_run else []

@@ -22,6 +22,7 @@ from mainstay.deliver.openapi.transfers import (
     stream_content,
     upload_content,
 )
+from mainstay.deliver.openapi.webhooks import security_name, sent_webhooks, signature_schemes, told_of_webhook
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.bound import BoundOperation
 from mainstay.model.inputs import File
@@ -46,7 +47,6 @@ _SCHEMES: dict[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "basic": {"type": "http", "scheme": "basic"},
     "mutualTLS": {"type": "mutualTLS", "description": "A client certificate of an authority that is believed."},
-    "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
 }
 _HEADERS: dict[str, Schema] = {
     "Cache-Control": {"description": "How long it may be kept, and by whom (RFC 9111).", "schema": {"type": "string"}},
@@ -93,6 +93,7 @@ def openapi(
     info: Schema = {"title": f"{service.title} {edition}".rstrip(), "version": service.version}
     info["description"] = "\n\n".join(text for text in (service.description, _RULES) if text)
     schemes = {name for path in paths.values() for made in path.values() for one in made["security"] for name in one}
+    known = {**_SCHEMES, **signature_schemes(bound), "session": {"type": "apiKey", "in": "cookie", "name": session}}
     document: Schema = {
         "openapi": "3.1.0",
         "jsonSchemaDialect": _DIALECT,
@@ -100,10 +101,11 @@ def openapi(
         "servers": [{"url": url} for url in servers] or [{"url": "/"}],
         "tags": [{"name": m.name, "description": m.title} for m in service.modules],
         "paths": {path: paths[path] for path in sorted(paths)},
+        **sent_webhooks(bound, components),
         "components": {
             "schemas": {**dict(sorted(components.schemas.items())), "Problem": problem_schema()},
             "headers": {**_HEADERS, **HEADERS},
-            "securitySchemes": {name: _scheme(name, session) for name in sorted(schemes)},
+            "securitySchemes": {name: known[name] for name in sorted(schemes)},
         },
     }
     return msgspec.json.encode(document)
@@ -143,10 +145,6 @@ def _add_examples(paths: Mapping[str, Schema], examples: Examples) -> None:
                 content["example"] = value
 
 
-def _scheme(name: str, session: str) -> Schema:
-    return {"type": "apiKey", "in": "cookie", "name": session} if name == "session" else _SCHEMES[name]
-
-
 class _Operation:
     """Makes the description of one operation."""
 
@@ -172,7 +170,7 @@ class _Operation:
         made: Schema = {"operationId": self._name(declared.name), "tags": list(declared.tags)}
         made["summary"] = declared.summary.rstrip(".") or declared.name
         limits = self._limits()
-        notes = [n for n in (declared.description, self._policy(), limits) if n]
+        notes = [n for n in (declared.description, self._policy(), limits, told_of_webhook(declared.allow)) if n]
         if notes:
             made["description"] = "\n\n".join(notes)
         if declared.deprecated:
@@ -215,7 +213,7 @@ class _Operation:
     def _security(self) -> list[Schema]:
         policy = self._operation.operation.allow
         if isinstance(policy, Signed):
-            return [{"signature": []}]
+            return [{security_name(policy): []}]
         if isinstance(policy, SelfAuthenticated):
             return [{}, {"basic": []}]
         return list(needs_of(policy, self._known))

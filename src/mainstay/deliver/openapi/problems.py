@@ -10,9 +10,10 @@ from mainstay.deliver.openapi.parameters import answers_entity
 from mainstay.deliver.openapi.transfers import transfer_problems
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.guard.once import IdempotencyInFlight, IdempotencyKeyRequired, IdempotencyKeyReused
+from mainstay.kernel.guard.signed import SignatureInvalid
 from mainstay.kernel.stages import CredentialsMissing
 from mainstay.kernel.validate.problems import InvalidParameter, UnknownParameter
-from mainstay.model.operation import OperationKind, SelfAuthenticated
+from mainstay.model.operation import OperationKind, SelfAuthenticated, Signed
 from mainstay.model.policy import Anyone, Authenticated
 from mainstay.model.problem import (
     DeadlineExceeded,
@@ -98,7 +99,9 @@ _COMMON: tuple[type[Problem], ...] = (
 
 def _access(bound: BoundOperation) -> Iterator[type[Problem]]:
     operation = bound.operation
-    if not isinstance(operation.allow, Anyone | SelfAuthenticated):
+    if isinstance(operation.allow, Signed):
+        yield SignatureInvalid
+    elif not isinstance(operation.allow, Anyone | SelfAuthenticated):
         yield CredentialsMissing
         if not isinstance(operation.allow, Authenticated):
             yield Forbidden

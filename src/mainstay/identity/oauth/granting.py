@@ -16,7 +16,7 @@ from mainstay.identity.oauth.rules import OAuthRules
 from mainstay.identity.sessions.aftermath import Aftermath
 from mainstay.identity.sessions.issuing import DELEGATED, AccessTokens
 from mainstay.identity.sessions.keys import SigningKeys
-from mainstay.identity.sessions.records import rows_of
+from mainstay.kernel.records import rows_of
 from mainstay.model.conditions import lt
 from mainstay.model.fields import field
 from mainstay.model.problem import NotFound

@@ -14,9 +14,9 @@ import msgspec
 from mainstay.identity.accounts.entities import Account
 from mainstay.identity.sessions import opaque
 from mainstay.identity.sessions.entities import ApiKey, Session
-from mainstay.identity.sessions.records import Records, rows_of
 from mainstay.identity.sessions.rules import SessionRules
 from mainstay.identity.sessions.standing import ends_at, granted_roles, is_good, is_live, present_roles
+from mainstay.kernel.records import Records, rows_of
 from mainstay.model.principal import Principal
 from mainstay.model.problem import NotFound
 from mainstay.ports.tokens import SESSION_MARK

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from mainstay.identity.sessions.entities import SubjectEpoch
-from mainstay.identity.sessions.records import Records, rows_of
+from mainstay.kernel.records import Records, rows_of
 from mainstay.model.conditions import Compare
 from mainstay.model.problem import NotFound
 from mainstay.ports.clock import Clock

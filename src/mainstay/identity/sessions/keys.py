@@ -15,7 +15,8 @@ import msgspec
 
 from mainstay.identity.sessions.entities import SigningKey
 from mainstay.identity.sessions.epochs import SIGNING_KEYS, raise_epoch
-from mainstay.identity.sessions.records import Records, record, rows_of
+from mainstay.identity.sessions.records import record
+from mainstay.kernel.records import Records, rows_of
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import Unavailable
 from mainstay.ports.observer import Notice, Observer

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from mainstay.identity.accounts.entities import RoleGrant
 from mainstay.identity.sessions.entities import ApiKey, Session
-from mainstay.identity.sessions.records import rows_of
 from mainstay.identity.sessions.rules import SessionRules
+from mainstay.kernel.records import rows_of
 from mainstay.ports.unit_of_work import UnitOfWork
 
 

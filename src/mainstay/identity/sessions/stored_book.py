@@ -18,9 +18,9 @@ from mainstay.identity.sessions.aftermath import Aftermath
 from mainstay.identity.sessions.entities import ApiKey, Session
 from mainstay.identity.sessions.issuing import AccessTokens
 from mainstay.identity.sessions.problems import RefreshTokenRefused
-from mainstay.identity.sessions.records import rows_of
 from mainstay.identity.sessions.rules import SessionRules
 from mainstay.identity.sessions.standing import granted_roles, is_live, present_roles
+from mainstay.kernel.records import rows_of
 from mainstay.model.principal import Principal
 from mainstay.model.problem import NotFound
 from mainstay.ports.answering import Answering, Keep

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from mainstay.identity.sessions.credentials import Found
 from mainstay.identity.sessions.entities import ApiKey, Session
-from mainstay.identity.sessions.records import Records, record, rows_of
+from mainstay.identity.sessions.records import record
+from mainstay.kernel.records import Records, rows_of
 from mainstay.model.conditions import Among
 from mainstay.ports.clock import Clock
 from mainstay.ports.rows import Change

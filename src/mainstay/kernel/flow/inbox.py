@@ -1,14 +1,20 @@
-"""The inbox: a consumer's mark on a message is committed with what the consumer changed."""
+"""The inbox: a consumer's message is done in the transaction of what the consumer changed.
+
+The step from pending to done is a compare and set on the row as it was when the consumer was called. Whoever comes
+second, in this process or another, finds it changed and is undone with all that it did.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.call import Call
-from mainstay.kernel.flow.records import InboxMark, mark_of
+from mainstay.kernel.flow.records import InboxMessage, State
 from mainstay.model.conditions import Compare
-from mainstay.ports.store import Transaction
+from mainstay.model.structs import Entity
+from mainstay.ports.rows import Change
 from mainstay.ports.unit_of_work import UnitOfWork
 
 Before = Callable[[Call, UnitOfWork], Awaitable[bool]]
@@ -16,50 +22,48 @@ After = Callable[[Call, UnitOfWork], None]
 
 
 def bind_inbox(ports: Ports) -> Before:
-    """Return the function that marks a message as taken, and says False where it was taken before."""
+    """Return the function that takes a message from pending to done, as the first write of its consumer."""
 
-    async def mark(call: Call, unit: UnitOfWork) -> bool:
-        if call.message is None:
-            return True
-        if await _taken(call, unit.transaction()):
-            return False
-        _mark(call, unit, ports)
+    async def step(call: Call, unit: UnitOfWork) -> bool:
+        if call.message is not None:
+            _step(call.message, unit, ports)
         return True
 
-    return mark
+    return step
 
 
 def bind_late_inbox(ports: Ports) -> tuple[Before, After]:
-    """Return the same in two, for a consumer that reaches outside: the look before it, and the mark behind it.
+    """Return the same in two, for a consumer that reaches outside: a look before it, and the step behind it.
 
-    Nothing is held open while it waits. Of two deliveries at once only one can commit the mark.
+    Nothing is held open while it waits. Of two deliveries at once only one can commit the step.
     """
 
     async def look(call: Call, unit: UnitOfWork) -> bool:
-        if call.message is None:
+        row = call.message
+        if row is None:
             return True
         transaction = ports.store.begin(write=False, single=True, latest=True, deadline=unit.deadline)
         try:
-            return not await _taken(call, transaction)
+            found = await transaction.rows(InboxMessage).get(row.id, Compare("version", "eq", row.version))
         finally:
             await transaction.rollback()
+        call.replayed = found is None
+        return found is not None
 
-    def mark(call: Call, unit: UnitOfWork) -> None:
+    def step(call: Call, unit: UnitOfWork) -> None:
         if call.message is not None:
-            _mark(call, unit, ports)
+            _step(call.message, unit, ports)
 
-    return look, mark
-
-
-async def _taken(call: Call, transaction: Transaction) -> bool:
-    assert call.message is not None  # whoever asks has one
-    text = mark_of(call.operation.name, call.message)
-    call.replayed = bool(await transaction.rows(InboxMark).count(Compare("mark", "eq", text)))
-    return call.replayed
+    return look, step
 
 
-def _mark(call: Call, unit: UnitOfWork, ports: Ports) -> None:
-    assert call.message is not None  # whoever marks has one
-    now, text = ports.clock.now(), mark_of(call.operation.name, call.message)
-    mark = InboxMark(id=ports.ids.next(), version=1, created_at=now, updated_at=now, mark=text)
-    unit.transaction().rows(InboxMark).insert([mark])
+def _step(row: InboxMessage, unit: UnitOfWork, ports: Ports) -> None:
+    unit.transaction().rows(InboxMessage).enqueue(
+        stepped(row, {"state": State.DONE, "place": None, "due_at": None}, ports)
+    )
+
+
+def stepped(row: Entity, changes: Mapping[str, Any], ports: Ports) -> Change:
+    """Return the change of a row that must be as it was read: else it raises as ``Change`` says."""
+    told = {**changes, "version": row.version + 1, "updated_at": ports.clock.now()}
+    return Change(where=Compare("id", "eq", row.id), changes=told, id=row.id, version=row.version, expected=1)

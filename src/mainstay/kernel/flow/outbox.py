@@ -1,94 +1,119 @@
-"""The outbox: events become rows of the transaction that emitted them."""
+"""The outbox: events become rows of the transaction that emitted them.
+
+Those of one key get a sequence, and that of the one before them: taken under the lock of the key's own row, so that
+sequences have the order of the commits. An event without a key asks nothing of the database.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
+from mainstay.kernel.flow.places import microseconds, outbox_place, partition_of
+from mainstay.kernel.flow.principals import encode_principal
 from mainstay.kernel.flow.records import OutboxMessage
-from mainstay.kernel.scope import Scope
-from mainstay.model.principal import Principal
+from mainstay.kernel.flow.sequences import UNORDERED, Sequences, Turn
+from mainstay.kernel.scope import Emitted, Scope
 from mainstay.model.structs import Event
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Ids
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
+ENVELOPE = 1024
+"""Bytes that a message is larger than its payload, its key and its principal, at most."""
+
+MAX_KEY_LENGTH = 512
+
+
+class _Nothing:
+    """What there is to be waited for where nothing is: cheaper than a coroutine that ends at once."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+NOTHING: Awaitable[None] = _Nothing()
+
+Outbox = Callable[[Scope], Awaitable[None]]
+"""Queues the events of a scope into its transaction; what it returns is awaited before the commit."""
+
 
 class UnknownEvent(TypeError):
     """A use case emitted an event that no module of the service declares."""
 
 
-def bind_outbox(names: Mapping[type[Event], str], ids: Ids, clock: Clock) -> Callable[[Scope], None]:
-    """Return the function that queues the events of a scope into its transaction."""
+class EventTooLarge(ValueError):
+    """An event is larger than the broker of this service takes, or its key is longer than a key may be."""
 
-    def write(scope: Scope) -> None:
-        call = scope.call
-        now = clock.now()
-        principal = encode_principal(call.principal)
-        messages = []
-        for emitted in scope.emitted:
-            name = names.get(type(emitted.event))
-            if name is None:
-                raise UnknownEvent(f"{type(emitted.event).__name__} is declared in no module of this service")
-            messages.append(
-                OutboxMessage(
-                    id=ids.next(),
-                    version=1,
-                    created_at=now,
-                    updated_at=now,
-                    event=name,
-                    key=emitted.key,
-                    payload=_encode(emitted.event).decode(),
-                    principal=principal,
-                    request_id=call.request_id,
-                    traceparent=call.traceparent,
-                    due_at=now,
-                )
-            )
-        scope.unit.transaction().rows(OutboxMessage).insert(messages)
+
+def bind_outbox(names: Mapping[type[Event], str], ids: Ids, clock: Clock, *, max_bytes: int | None = None) -> Outbox:
+    """Return the function that queues the events of a scope into its transaction.
+
+    ``max_bytes`` is what the broker takes of one message; None: there is no broker.
+    """
+
+    def row(emitted: Emitted, scope: Scope, principal: str, now: datetime, turn: Turn) -> OutboxMessage:
+        name = names.get(type(emitted.event))
+        if name is None:
+            raise UnknownEvent(f"{type(emitted.event).__name__} is declared in no module of this service")
+        payload = _encode(emitted.event)
+        if max_bytes is not None:
+            _check_size(name, len(payload) + len(principal), emitted.key, max_bytes)
+        id, call = ids.next(), scope.call
+        return OutboxMessage(
+            id=id,
+            version=1,
+            created_at=now,
+            updated_at=now,
+            event=name,
+            key=emitted.key,
+            payload=payload.decode(),
+            principal=principal,
+            request_id=call.request_id,
+            traceparent=call.traceparent,
+            sequence=turn.sequence,
+            previous=turn.previous,
+            place=_place(emitted.key, id, turn.sequence or microseconds(now)),
+        )
+
+    def write(scope: Scope) -> Awaitable[None]:
+        now, principal = clock.now(), encode_principal(scope.call.principal)
+        keys = {one.key for one in scope.emitted if one.key is not None}
+        if keys:
+            return write_in_order(scope, keys, principal, now)
+        rows = [row(one, scope, principal, now, UNORDERED) for one in scope.emitted]
+        scope.unit.transaction().rows(OutboxMessage).insert(rows)
+        return NOTHING
+
+    async def write_in_order(scope: Scope, keys: set[str], principal: str, now: datetime) -> None:
+        for key in keys:
+            _check_key(key)
+        transaction = scope.unit.transaction()
+        sequences = await Sequences.locked(transaction, keys, now)
+        rows = [row(one, scope, principal, now, sequences.next(one.key)) for one in scope.emitted]
+        sequences.write(transaction)
+        transaction.rows(OutboxMessage).insert(rows)
 
     return write
 
 
-class _Who(msgspec.Struct, omit_defaults=True):
-    id: str
-    subject: str
-    roles: list[str] = []
-    scopes: list[str] = []
-    tenant: str | None = None
-    claims: dict[str, Any] = {}
-    authenticated: bool = True
-    is_system: bool = False
-    actor: _Who | None = None
-    certificate: str | None = None
+def _place(key: str | None, id: UUID, moment: int) -> int:
+    return outbox_place(partition_of(key, id), moment)
 
 
-def encode_principal(who: Principal) -> str:
-    """Return a principal as JSON text, the same text for the same principal.
-
-    What the service knows of it, and the circumstances of its call, are not part of it: a consumer finds out its own.
-    """
-    return _encode(_told(who)).decode()
+def _check_key(key: str) -> None:
+    if len(key) > MAX_KEY_LENGTH or "\x00" in key:
+        raise EventTooLarge(f"an event's key has {MAX_KEY_LENGTH} characters at most, none of them U+0000")
 
 
-def _told(who: Principal) -> _Who:
-    return _Who(
-        str(who.id),
-        who.subject,
-        sorted(who.roles),
-        sorted(who.scopes),
-        who.tenant,
-        dict(who.claims),
-        who.authenticated,
-        who.is_system,
-        None if who.actor is None else _told(who.actor),
-        who.certificate,
-    )
-
-
-def decode_principal(text: str) -> Principal:
-    """Return the principal that a text was made from."""
-    return msgspec.json.decode(text, type=Principal)
+def _check_size(name: str, size: int, key: str | None, most: int) -> None:
+    size += ENVELOPE + len(key or "") * 4
+    if size > most:
+        raise EventTooLarge(
+            f"{name} is {size} bytes as a message, and the broker takes {most}: keep what is large in a row or an "
+            "object, and have the event name it"
+        )

@@ -1,255 +1,188 @@
-"""The relay: committed events are delivered to their consumers, at least once, with one effect.
+"""The relay: hands on what stands in the outbox, to the inbox of its own service or to a broker, at least once.
 
-One replica at a time holds the lease and delivers; should two do so for a moment, the consumer's mark, committed with
-its effect, keeps the effect one. A message leaves the outbox when every consumer has taken it. One that keeps failing
-is tried again with growing pauses and in the end becomes a dead letter; messages of its key wait behind it until then.
+A replica does so for the partitions that it holds. Messages of one key stand in the outbox in the order in which they
+were committed, and are handed on in it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
-import msgspec
-
-from mainstay.kernel.bound import BoundOperation, Ports
-from mainstay.kernel.call import Call, Reply
-from mainstay.kernel.flow.lease import Lease
-from mainstay.kernel.flow.outbox import decode_principal
-from mainstay.kernel.flow.records import IdempotencyRecord, InboxMark, OutboxMessage
-from mainstay.model.conditions import Among, Compare, Condition
+from mainstay.kernel.bound import Ports
+from mainstay.kernel.flow.counters import FlowCounters
+from mainstay.kernel.flow.envelope import Envelope, encode
+from mainstay.kernel.flow.filing import Filing
+from mainstay.kernel.flow.line import BrokerLine
+from mainstay.kernel.flow.places import PARTITIONS, Span, outbox_partition, outbox_spans, turned
+from mainstay.kernel.flow.records import ASIDE, OutboxMessage
+from mainstay.kernel.flow.shares import LeaseLost, Shares
+from mainstay.model.conditions import Among, Compare
 from mainstay.model.inputs import Sort
-from mainstay.model.problem import DeadlineExceeded, Problem
+from mainstay.model.problem import SerializationConflict, UniqueConflict
+from mainstay.ports.broker import BrokerAway, Outgoing
 from mainstay.ports.observer import Notice
 from mainstay.ports.rows import Change, Query
 from mainstay.ports.store import Transaction
 
-Dispatch = Callable[[Call], Awaitable[Reply | Problem]]
-
-BATCH = 64
-POLL = 0.25  # seconds between looks at the outbox when nobody wakes the relay
-BASE_DELAY = 0.5
-MAX_DELAY = 300.0
-DELAYED = 512  # messages that wait for another attempt, looked at at once
-MARGIN = 0.05  # seconds beyond its deadline that a call is given to say so itself
-HOUSEKEEPING = 60.0
-INBOX_RETENTION = timedelta(days=7)
-
-
-class RelayCounters(msgspec.Struct):
-    """What the relay did, for metrics."""
-
-    delivered: int = 0
-    failed: int = 0
-    dead: int = 0
-    pending: int = 0
-    lag: float = 0.0  # seconds that the oldest pending message has waited
-    leading: bool = False
+BATCH = 256
+_WRITES_OF_A_ROW = 6
+"""Items that a row of the inbox is at most, in a store that counts them: itself and what finds it."""
 
 
 class Relay:
-    """Delivers what stands in the outbox of one service's database."""
+    """Empties the outbox of one service's database."""
 
     def __init__(
-        self, ports: Ports, consumers: Mapping[str, Sequence[BoundOperation]], dispatch: Dispatch, holder: str
+        self,
+        ports: Ports,
+        service: str,
+        filing: Filing,
+        shares: Shares,
+        counters: FlowCounters,
+        line: BrokerLine | None = None,
     ) -> None:
         self._ports = ports
-        self._consumers = consumers
-        self._dispatch = dispatch
-        self._lease = Lease(ports, "relay", holder)
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._cleaned = ports.clock.monotonic()
-        self.counters: RelayCounters = RelayCounters()
+        self._service = service
+        self._filing = filing
+        self._shares = shares
+        self._counters = counters
+        self._line = line
+        self._size = _size(ports, 0 if line is not None else filing.most())
+        self._first = 0  # the partition to begin with
+        self._look = True  # for rows that are in the inbox already: until it is known that none are
+        self.working: set[str] = set()  # consumers that have got something since this was emptied last
 
-    def wake(self) -> None:
-        """Say that there is something to deliver."""
-        self._wake.set()
+    async def step(self) -> bool:
+        """Hand on one batch. Returns whether there may be more."""
+        held = self._shares.held
+        self._counters.partitions = len(held)
+        if not held or not await self._may_hand_on():
+            return False
+        found = await self._waiting(turned(outbox_spans(held), outbox_spans((self._first,))[0].first))
+        self._first = (self._first + 1) % PARTITIONS
+        if not found:
+            self._look = False
+            return False
+        if self._line is not None:
+            return await self._publish(self._line, found) and len(found) == self._size
+        return await self._move(found)
 
-    def stop(self) -> None:
-        """Ask the relay to end after the batch that it is at."""
-        self._stopping = True
-        self._wake.set()
+    async def _may_hand_on(self) -> bool:
+        """Whether what is handed on arrives: a broker keeps nothing for a group that was never there."""
+        return self._line is None or (self._line.joined and await self._line.ready())
 
-    async def run(self) -> None:
-        """Deliver until stopped; the lease is given back at the end."""
-        try:
-            while not self._stopping:
-                more = False
-                try:
-                    self.counters.leading = await self._lease.hold()
-                    if self.counters.leading:
-                        more = await self.deliver()
-                        await self.housekeeping()
-                except Exception as error:
-                    # Whatever it was (a full disk, a locked file), what is stored is not lost: it is tried again.
-                    more = False
-                    notice = Notice("error", "relay_waits", "events cannot be delivered now; trying again", {}, error)
-                    self._ports.observer.observe(notice)
-                if not more and not self._stopping:
-                    await self._pause()
-        finally:
-            await self._lease.release()
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(POLL):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._wake.clear()
-
-    async def deliver(self) -> bool:
-        """Deliver one batch. Returns whether there may be more that is due."""
-        waiting = await self._pending()
-        now = self._ports.clock.now()
-        self.counters.pending = len(waiting)
-        self.counters.lag = max(0.0, (now - waiting[0].created_at).total_seconds()) if waiting else 0.0
-        lanes: dict[object, list[OutboxMessage]] = {}
-        taken: list[UUID] = []
-        oldest = now - INBOX_RETENTION
-        for message in waiting:
-            if message.event in self._consumers or message.created_at <= oldest:
-                lanes.setdefault(message.key or message.id, []).append(message)
-            else:
-                taken.append(message.id)
-        try:
-            ended = await asyncio.gather(
-                *(self._deliver_lane(lane, taken) for lane in lanes.values()), return_exceptions=True
-            )
-        finally:
-            await self._remove(taken)
-        for one in ended:
-            if one is not None:
-                raise one
-        return len(waiting) == BATCH
-
-    async def _remove(self, taken: Sequence[UUID]) -> None:
-        """Remove, all at once, what every consumer has taken: should that fail, it is delivered again, to no effect."""
-        if taken:
-            gone = Change(where=Among("id", tuple(taken)), changes=None)
-            await self._write(lambda t: t.rows(OutboxMessage).enqueue(gone))
-            self.counters.delivered += len(taken)
-
-    async def _pending(self) -> list[OutboxMessage]:
-        """Read what is due and no dead letter, in order of the ids, but not what waits behind a message of its key."""
-        now = self._ports.clock.now()
-        alive: Condition = Compare("dead", "eq", False)
-        due, later = alive & Compare("due_at", "le", now), alive & Compare("due_at", "gt", now)
-        by_id = (Sort("id"),)
-        # A replica that is behind shows what was delivered since, and not what failed.
-        transaction = self._ports.store.begin(write=False, latest=True)
+    async def _waiting(self, spans: Sequence[Span]) -> list[OutboxMessage]:
+        """Read messages in the order of their places."""
+        found: list[OutboxMessage] = []
+        # A replica of the database that is behind shows what was handed on since.
+        transaction = self._ports.store.begin(write=False, single=len(spans) == 1, latest=True)
         try:
             rows = transaction.rows(OutboxMessage)
-            delayed = await rows.fetch(Query(where=later & ~Compare("key", "eq", None), sort=by_id, limit=DELAYED))
-            held = {m.key for m in delayed}
-            if held:
-                due = due & ~Among("key", tuple(held))
-            found = await rows.fetch(Query(where=due, sort=by_id, limit=BATCH))
-            keys = {m.key for m in found} - {None}
-            if keys and len(delayed) == DELAYED:  # there may be more: those of these keys are what matters
-                delayed = await rows.fetch(Query(where=later & Among("key", tuple(keys)), sort=by_id, limit=DELAYED))
-                held = {m.key for m in delayed}
-            return [m for m in found if m.key not in held]
+            for span in spans:
+                within = Compare("place", "ge", span.first) & Compare("place", "lt", span.end)
+                limit = self._size - len(found)
+                found += await rows.fetch(Query(where=within, sort=(Sort("place"), Sort("id")), limit=limit))
+                if len(found) == self._size:
+                    break
+            return found
         finally:
             await transaction.rollback()
 
-    async def _deliver_lane(self, lane: Sequence[OutboxMessage], taken: list[UUID]) -> None:
-        for message in lane:
-            if not await self._deliver_one(message, taken):
-                return
-
-    async def _deliver_one(self, message: OutboxMessage, taken: list[UUID]) -> bool:
-        if message.created_at <= self._ports.clock.now() - INBOX_RETENTION:
-            # Its marks may have been purged: a consumer that took it once would take it again.
-            await self._bury(message, "too_old", message.attempts)
-            return True
-        for consumer in self._consumers.get(message.event, ()):
-            outcome = await self._within(self._call(message, consumer), consumer.deadline)
-            if isinstance(outcome, Problem):
-                await self._failed(message, consumer, outcome)
-                return False
-        taken.append(message.id)
-        return True
-
-    async def _within(self, call: Call, seconds: float) -> Reply | Problem:
-        """Run a call for so long at most; one whose commit has begun is left to end."""
-        running = asyncio.ensure_future(self._dispatch(call))
+    async def _move(self, found: Sequence[OutboxMessage]) -> bool:
+        """Move messages into the inbox, in one transaction."""
+        transaction = self._ports.store.begin(write=True)
         try:
-            await asyncio.wait((running,), timeout=seconds + MARGIN)
-            if not running.done() and not call.committing:
-                running.cancel()
-            await asyncio.wait((running,))
-        finally:
-            if not call.committing:
-                running.cancel()
-        return DeadlineExceeded("it took too long") if running.cancelled() else running.result()
+            await self._shares.check(transaction, {outbox_partition(message.place) for message in found})
+            wanted = [self._envelope(message) for message in found if self._filing.wanted(message.event)]
+            filed = await self._filing.put(transaction, wanted, look=self._look) if wanted else []
+            gone = await transaction.rows(OutboxMessage).apply(_removal([message.id for message in found]))
+            if gone != len(found):
+                raise LeaseLost  # another has moved some of them
+            await transaction.commit()
+        except (UniqueConflict, SerializationConflict, LeaseLost) as error:
+            await transaction.rollback()
+            self._look = self._look or isinstance(error, UniqueConflict)
+            self._counters.conflicts += 1
+            return True
+        except BaseException:
+            await transaction.rollback()
+            raise
+        self._counters.relayed += len(found)
+        self.working |= self._filing.told(filed)
+        return len(found) == self._size
 
-    def _call(self, message: OutboxMessage, consumer: BoundOperation) -> Call:
-        return Call(
-            operation=consumer,
-            protocol="event",
-            method="EVENT",
-            target=message.event,
-            request_id=message.request_id or str(message.id),
+    async def _publish(self, line: BrokerLine, found: Sequence[OutboxMessage]) -> bool:
+        """Publish messages, and remove those that the broker has confirmed. Returns whether all were."""
+        outgoing = [self._outgoing(message) for message in found]
+        most = line.broker.traits.max_bytes
+        too_large = [one for one in outgoing if len(one.body) > most]
+        if too_large:
+            await self._set_aside(too_large, most)
+            outgoing = [one for one in outgoing if len(one.body) <= most]
+        try:
+            confirmed = set(await line.broker.publish(outgoing)) if outgoing else set()
+        except BrokerAway as error:
+            line.away(error)
+            return False
+        if len(confirmed) < len(outgoing):
+            line.away(BrokerAway("the broker has not confirmed all of a batch"))
+        else:
+            line.answered()
+        await self._remove(confirmed)
+        self._counters.relayed += len(confirmed)
+        return len(confirmed) == len(outgoing)
+
+    async def _remove(self, ids: set[UUID]) -> None:
+        """Remove what the broker keeps. It does so whoever holds the partition by now: no fence is looked at."""
+        if ids:
+            await self._write(_removal(sorted(ids)))
+
+    async def _set_aside(self, messages: Sequence[Outgoing], most: int) -> None:
+        """Keep what the broker does not take in the outbox, out of the way of what it does."""
+        for message in messages:
+            where = Compare("id", "eq", message.id)
+            await self._write(Change(where=where, changes={"place": ASIDE}))
+            self._counters.refused += 1
+            facts = {"message": str(message.id), "event": message.topic, "bytes": len(message.body), "most": most}
+            text = f"{message.topic} is larger than the broker takes: it stays in the outbox"
+            self._ports.observer.observe(Notice("error", "event_too_large", text, facts))
+
+    async def _write(self, change: Change) -> None:
+        transaction: Transaction = self._ports.store.begin(write=True)
+        try:
+            await transaction.rows(OutboxMessage).apply(change)
+            await transaction.commit()
+        except BaseException:
+            await transaction.rollback()
+            raise
+
+    def _envelope(self, message: OutboxMessage) -> Envelope:
+        return Envelope(
+            id=message.id,
+            source=self._service,
+            event=message.event,
+            key=message.key,
+            payload=message.payload,
+            principal=message.principal,
+            request_id=message.request_id,
             traceparent=message.traceparent,
-            body=message.payload.encode(),
-            principal=decode_principal(message.principal),
-            message=message.id,
-            deadline=self._ports.clock.monotonic() + consumer.deadline,
+            emitted_at=message.created_at,
+            sequence=message.sequence,
+            previous=message.previous,
+            dataversion=message.dataversion,
         )
 
-    async def _failed(self, message: OutboxMessage, consumer: BoundOperation, problem: Problem) -> None:
-        attempts = message.attempts + 1
-        cause = f"{consumer.name}: {problem.code}"
-        self.counters.failed += 1
-        if attempts >= consumer.operation.attempts:
-            await self._bury(message, cause, attempts)
-            return
-        delay = min(BASE_DELAY * 2 ** (attempts - 1), MAX_DELAY) * (0.5 + self._ports.entropy.uniform())
-        due = self._ports.clock.now() + timedelta(seconds=delay)
-        await self._change(message, {"attempts": attempts, "due_at": due, "cause": cause})
+    def _outgoing(self, message: OutboxMessage) -> Outgoing:
+        body = encode(self._envelope(message))
+        return Outgoing(id=message.id, topic=message.event, key=message.key or "", body=body)
 
-    async def _bury(self, message: OutboxMessage, cause: str, attempts: int) -> None:
-        """Make a message a dead letter: it is kept, and tried no more."""
-        await self._change(message, {"attempts": attempts, "dead": True, "cause": cause})
-        self.counters.dead += 1
-        facts = {"message": str(message.id), "event": message.event, "attempts": attempts, "cause": cause}
-        notice = Notice("error", "dead_letter", f"{message.event} was given up: {cause}", facts)
-        self._ports.observer.observe(notice)
 
-    async def _change(self, message: OutboxMessage, changes: dict[str, Any]) -> None:
-        changes["version"] = message.version + 1
-        changes["updated_at"] = self._ports.clock.now()
-        change = Change(where=Compare("id", "eq", message.id), changes=changes, id=message.id)
-        await self._write(lambda t: t.rows(OutboxMessage).enqueue(change))
+def _size(ports: Ports, consumers: int) -> int:
+    """Return how many messages are handed on at once: in a store of few writes a command, as many as fit."""
+    most = ports.store.capabilities.max_writes
+    return BATCH if most is None else max(1, min(BATCH, most // (2 + consumers * _WRITES_OF_A_ROW)))
 
-    async def _write(self, queue: Callable[[Transaction], None]) -> None:
-        transaction = self._ports.store.begin(write=True)
-        try:
-            queue(transaction)
-            await transaction.commit()
-        except BaseException:
-            await transaction.rollback()
-            raise
 
-    async def housekeeping(self) -> None:
-        """Purge what is past its time: idempotency records and inbox marks."""
-        if self._ports.clock.monotonic() - self._cleaned < HOUSEKEEPING:
-            return
-        self._cleaned = self._ports.clock.monotonic()
-        now = self._ports.clock.now()
-        expired = Compare("expires_at", "le", now)
-        old = Compare("created_at", "le", now - INBOX_RETENTION)
-        transaction = self._ports.store.begin(write=True)
-        try:
-            await transaction.rows(IdempotencyRecord).apply(Change(where=expired, changes=None))
-            await transaction.rows(InboxMark).apply(Change(where=old, changes=None))
-            await transaction.commit()
-        except BaseException:
-            await transaction.rollback()
-            raise
+def _removal(ids: Sequence[UUID]) -> Change:
+    return Change(where=Among("id", tuple(ids)), changes=None)

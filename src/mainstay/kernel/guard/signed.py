@@ -1,55 +1,85 @@
 """Signed bodies: a caller that has no credentials proves itself by a signature over the raw body.
 
-The scheme "standard-webhooks" is that of the Standard Webhooks specification, version 1: HMAC-SHA256 over
-``id.timestamp.body``, in the headers webhook-id, webhook-timestamp and webhook-signature.
+How it is written is the scheme's (``model/signature_schemes.py``). Whatever is wrong with a signature is told in the
+same words, and counts as a failure to authenticate of the address that it came from.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID, uuid5
 
-from mainstay.kernel.bound import Stage
+from mainstay.kernel.bound import Ports, Stage
 from mainstay.kernel.call import Call
+from mainstay.kernel.stages import refuse
 from mainstay.model.blueprint import Blueprint
-from mainstay.model.operation import Operation
+from mainstay.model.operation import Operation, Signed
+from mainstay.model.principal import Principal
 from mainstay.model.problem import Unauthenticated
+from mainstay.model.signature_schemes import SCHEMES, SignatureScheme
 from mainstay.model.values import Secret
-from mainstay.ports.clock import Clock
 
-TOLERANCE = 300.0  # seconds that a signature's time may differ from ours
-MAX_SIGNATURES = 10
+_SENDERS = UUID("6f1f6a5e-2c39-5d0c-9a53-0d2f6a1c7b11")  # the namespace of the ids of senders
+Key = Callable[[], bytes]
 
 
 class SignatureInvalid(Unauthenticated):
     """The body's signature is missing, too old or wrong."""
 
 
-def signature_stage(operation: Operation, secrets: Mapping[str, Any], clock: Clock, blueprint: Blueprint) -> Stage:
+def sender_of(name: str) -> Principal:
+    """Return who the sender of signed messages is: the same each time, with no role."""
+    subject = f"webhook:{name}"
+    return Principal(id=uuid5(_SENDERS, subject), subject=subject)
+
+
+def signature_stage(operation: Operation, secrets: Mapping[str, Any], ports: Ports, blueprint: Blueprint) -> Stage:
     """Return the stage that checks the signature of a body. A scheme or a secret that is not known is a fault."""
-    policy = operation.allow
-    if policy.scheme != "standard-webhooks":
-        hint = 'the scheme known is "standard-webhooks"'
+    policy: Signed = operation.allow
+    scheme = policy.found
+    if scheme is None:
+        known = ", ".join(f'"{name}"' for name in sorted(SCHEMES))
+        hint = f"the schemes known are {known}; or give a SignatureScheme"
         blueprint.fault(operation.source, operation.name, f'signed("{policy.scheme}"): no such scheme', hint)
-    secret = secrets.get(policy.secret)
-    if secret is None:
+        scheme = SCHEMES["standard-webhooks"]
+    keys = _keys(policy, scheme, secrets)
+    if not keys:
         hint = f"put {policy.secret} into [secrets] of the settings, or into MAINSTAY_SECRET_{policy.secret.upper()}"
         blueprint.fault(operation.source, operation.name, f"the secret {policy.secret} is not set", hint)
-    key_of_now = _current(secret)
+    return _stage(scheme, keys, sender_of(policy.sender) if policy.sender else None, ports)
 
-    def stage(call: Call) -> None:
-        check_signature(call, key_of_now(), clock.time())
+
+def _stage(scheme: SignatureScheme, keys: Sequence[Key], sender: Principal | None, ports: Ports) -> Stage:
+    def stage(call: Call) -> Awaitable[None] | None:
+        body = call.body if isinstance(call.body, bytes) else b""
+        of_now = [key for key in (current() for current in keys) if key]  # an empty one would be everybody's
+        if not scheme.verify(call.headers, body, of_now, ports.clock.time()):
+            return refuse(ports.limiter, call, SignatureInvalid())
+        call.delivery = scheme.message_id(call.headers, body)
+        if sender is not None:
+            call.principal = sender
+        return None
 
     return stage
 
 
-def _current(secret: Any) -> Callable[[], bytes]:
+def _keys(policy: Signed, scheme: SignatureScheme, secrets: Mapping[str, Any]) -> list[Key]:
+    """Return what gives the keys of the secrets that are set; none where the first of them is not."""
+    found = [secrets.get(name) for name in (policy.secret, *policy.previous)]
+    if not _is_set(found[0]):
+        return []
+    return [_current(secret, scheme) for secret in found if _is_set(secret)]
+
+
+def _is_set(secret: Any) -> bool:
+    return bool(secret.reveal() if isinstance(secret, Secret) else secret)
+
+
+def _current(secret: Any, scheme: SignatureScheme) -> Key:
     """Return what gives the key of a secret, made anew where the secret is another than before."""
     if not isinstance(secret, Secret):
-        key = _key(str(secret or ""))
+        key = scheme.key(str(secret))
         return lambda: key
     made: dict[str, bytes] = {}
 
@@ -57,31 +87,7 @@ def _current(secret: Any) -> Callable[[], bytes]:
         text = secret.reveal()
         if text not in made:
             made.clear()
-            made[text] = _key(text)
+            made[text] = scheme.key(text)
         return made[text]
 
     return current
-
-
-def _key(text: str) -> bytes:
-    """Return the key of a secret as the specification writes it: "whsec_" and base64; other text stands for itself."""
-    if text.startswith("whsec_"):
-        try:
-            return base64.b64decode(text[6:], validate=True)
-        except binascii.Error:
-            return text.encode()
-    return text.encode()
-
-
-def check_signature(call: Call, key: bytes, now: float) -> None:
-    """Check the signature headers of a call over its body. Raises ``SignatureInvalid``."""
-    message = call.headers("webhook-id") or ""
-    stamp = call.headers("webhook-timestamp") or ""
-    given = (call.headers("webhook-signature") or "").split(" ")[:MAX_SIGNATURES]
-    body = call.body if isinstance(call.body, bytes) else b""
-    if not message or not (stamp.isascii() and stamp.isdigit()) or len(stamp) > 12 or abs(now - int(stamp)) > TOLERANCE:
-        raise SignatureInvalid
-    content = f"{message}.{stamp}.".encode() + body
-    expected = "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode()
-    if not any(hmac.compare_digest(expected.encode(), one.encode()) for one in given):
-        raise SignatureInvalid

@@ -13,7 +13,7 @@ from logged_in import make_service
 from mainstay.app.identity_tokens import SessionParts
 from mainstay.identity.sessions.entities import SubjectEpoch
 from mainstay.identity.sessions.epochs import SIGNING_KEYS, StoredEpochs, epoch_of, number_at, raise_epoch
-from mainstay.identity.sessions.records import Records, rows_of
+from mainstay.kernel.records import Records, rows_of
 from mainstay.model.problem import SerializationConflict, Unavailable
 from mainstay.ports.epochs import RevocationsUnknown
 from mainstay.ports.unit_of_work import UnitOfWork

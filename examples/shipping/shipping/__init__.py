@@ -1,0 +1,1 @@
+"""Shipping: parcels for what the shop sells."""

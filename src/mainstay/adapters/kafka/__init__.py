@@ -1,0 +1,1 @@
+"""Kafka as a broker: a topic for each topic, and a consumer group for each group."""

@@ -1,0 +1,187 @@
+"""The reading side: what a member of a consumer group is handed, and what it may commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from mainstay.adapters.kafka.ledger import Ledger
+from mainstay.adapters.kafka.thread import LOGGER
+from mainstay.ports.broker import BrokerAway
+
+_PROBE = 1.0  # seconds
+_STEP = 0.1
+_SILENT = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION, KafkaError._SSL})
+_PASSING = frozenset({KafkaError._PARTITION_EOF, KafkaError._MAX_POLL_EXCEEDED})
+_REBALANCE_SECONDS = 3.0
+_FAREWELL = 2.0
+_GROUP: Mapping[str, Any] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "earliest",  # of partitions that were added, and of what retention has taken away
+    "isolation.level": "read_committed",
+    "partition.assignment.strategy": "cooperative-sticky",
+    "session.timeout.ms": 10_000,  # a member that is killed is followed after that
+    "heartbeat.interval.ms": 1_000,  # and so is how soon a member hears that the group is shared anew
+    "queued.max.messages.kbytes": 16_384,
+}
+
+
+class Place(NamedTuple):
+    """Where a message is from, and by which assignment of its partition it came."""
+
+    topic: str
+    partition: int
+    offset: int
+    epoch: int
+
+
+class Reader:
+    """Blocks: all of it is called in one thread, and so are its callbacks."""
+
+    def __init__(self, base: Mapping[str, Any], group: str, topics: Sequence[str], patience: float) -> None:
+        config = {**base, **_GROUP, "group.id": group, "logger": LOGGER, "error_cb": self._on_error}
+        self._consumer = Consumer(config)
+        self._topics = topics
+        self._patience = patience
+        self._ledgers: dict[tuple[str, int], Ledger] = {}
+        self._ends: dict[tuple[str, int], int] = {}
+        self._epoch = 0
+        self._early: list[Message] = []
+        self._silent = ""
+        self.broken = False
+        """Whether it has to be made anew."""
+
+    def join(self) -> None:
+        """Become a member. Raises ``KafkaException``, ``BrokerAway``.
+
+        Of a topic that is new to the group, the group gets what is published from now on: its ends are noted before the
+        group is joined, and are where the partitions without an offset on record begin. They are committed, so that
+        they count for whoever comes next.
+        """
+        for topic in self._topics:
+            self._note_ends(topic)
+        self._consumer.subscribe(
+            list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        deadline = time.monotonic() + self._patience
+        while not self._epoch:
+            if time.monotonic() > deadline:
+                raise BrokerAway(self._silent or f"Kafka has not let the group be joined within {self._patience:g} s")
+            self._early += self._polled(1, _STEP)
+        self.commit()
+
+    def _note_ends(self, topic: str) -> None:
+        listed = self._consumer.list_topics(topic, timeout=self._patience).topics[topic]
+        if listed.error is not None:
+            raise KafkaException(listed.error)
+        places = [TopicPartition(topic, number) for number in listed.partitions]
+        if any(one.offset >= 0 for one in self._consumer.committed(places, timeout=self._patience)):
+            return
+        for place in places:
+            _, end = self._consumer.get_watermark_offsets(place, timeout=self._patience) or (0, 0)
+            self._ends[place.topic, place.partition] = end
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            found = consumer.committed(partitions, timeout=self._patience) if partitions else []
+        except KafkaException:
+            self.broken = True  # a member that holds nothing, and that the group counts
+            raise
+        self._epoch += 1
+        begun = []
+        for one in found:
+            place = one.topic, one.partition
+            begin = one.offset if one.offset >= 0 else self._ends.get(place, 0)
+            self._ledgers[place] = Ledger(begin, on_record=one.offset >= 0, epoch=self._epoch)
+            begun.append(_at(*place, begin))
+        consumer.incremental_assign(begun)
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        deadline = time.monotonic() + _REBALANCE_SECONDS
+        with suppress(KafkaException):  # what is not on record comes again, to another
+            while not self.commit() and time.monotonic() < deadline:
+                time.sleep(_STEP)
+        self._on_lost(_, partitions)
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        for one in partitions:
+            self._ledgers.pop((one.topic, one.partition), None)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _SILENT:
+            self._silent = f"Kafka: {error.str()}"
+
+    def fetch(self, limit: int, wait: float) -> list[tuple[Place, bytes]]:
+        """Return what is there, or the first to come in time. Raises ``KafkaException``, ``BrokerAway``."""
+        messages = self._early or self._polled(limit, wait)
+        self._early = []
+        self.commit(_PROBE)
+        if not messages and self._silent:
+            self._consumer.list_topics(timeout=_PROBE)  # it is away while this fails
+            self._silent = ""
+        places = ((self._taken(message), message.value() or b"") for message in messages)
+        return [(place, body) for place, body in places if place is not None]
+
+    def _polled(self, limit: int, wait: float) -> list[Message]:
+        first = self._consumer.poll(wait)
+        rest = self._consumer.consume(limit - 1, 0) if first is not None and limit > 1 else []
+        messages = [] if first is None else [first, *rest]
+        for message in messages:
+            error = message.error()
+            if error is not None and error.code() not in _PASSING:
+                self.broken = self.broken or error.fatal()
+                raise KafkaException(error)
+        return [message for message in messages if message.error() is None]
+
+    def _taken(self, message: Message) -> Place | None:
+        topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
+        ledger = self._ledgers.get((topic, partition))
+        if ledger is None:  # it has gone to another member since
+            return None
+        ledger.take(offset)
+        return Place(topic, partition, offset, ledger.epoch)
+
+    def holds(self, place: Place) -> bool:
+        """Whether a message is still this member's."""
+        ledger = self._ledgers.get((place.topic, place.partition))
+        return ledger is not None and ledger.epoch == place.epoch
+
+    def acknowledge(self, places: Sequence[Place]) -> bool:
+        """Commit what may be; return whether all of it was this member's to acknowledge. Raises ``KafkaException``."""
+        held = [place for place in places if self.holds(place)]
+        for place in held:
+            self._ledgers[place.topic, place.partition].acknowledge(place.offset)
+        self.commit()
+        return len(held) == len(places)
+
+    def commit(self, seconds: float | None = None) -> bool:
+        """Put on record what is due; False where it is to be tried again, as in the midst of a rebalance.
+
+        A commit that is waited for has no bound in time, so what is on record is looked at instead. Raises
+        ``KafkaException`` where that cannot be seen.
+        """
+        due = {place: ledger.due for place, ledger in self._ledgers.items()}
+        offsets = [_at(*place, offset) for place, offset in due.items() if offset is not None]
+        if not offsets:
+            return True
+        self._consumer.commit(offsets=offsets, asynchronous=True)
+        for one in self._consumer.committed(offsets, timeout=seconds or self._patience):
+            if one.offset >= 0:
+                self._ledgers[one.topic, one.partition].committed(one.offset)
+        return all(self._ledgers[one.topic, one.partition].due is None for one in offsets)
+
+    def close(self) -> None:
+        """Leave the group. What cannot be put on record comes again, to whoever has the partition then."""
+        with suppress(KafkaException):
+            self.commit(_FAREWELL)
+        self._ledgers.clear()
+        self._consumer.close()
+
+
+def _at(topic: str, partition: int, offset: int) -> TopicPartition:
+    return TopicPartition(topic, partition, offset)

@@ -1,0 +1,1 @@
+"""RabbitMQ as a broker: a topic exchange, and a quorum queue for each group."""

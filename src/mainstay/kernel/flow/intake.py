@@ -1,0 +1,139 @@
+"""The intake: what a broker hands to this service becomes rows of its inbox, and is acknowledged once they are kept.
+
+Every replica that works on events is a member of the group that has the service's name. A message that comes again
+finds its rows and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from mainstay.kernel.bound import Ports
+from mainstay.kernel.flow.counters import FlowCounters
+from mainstay.kernel.flow.envelope import Envelope, Unreadable, decode
+from mainstay.kernel.flow.filing import Filing
+from mainstay.kernel.flow.line import BrokerLine
+from mainstay.model.problem import SerializationConflict, UniqueConflict
+from mainstay.ports.broker import BrokerAway, Incoming, Subscription
+from mainstay.ports.observer import Notice
+
+BATCH = 256
+WAIT = 1.0  # seconds for the first message of a batch
+BACKLOG = 100_000
+"""So many messages may wait in the inbox before the rest is left with the broker."""
+
+ATTEMPTS = 5
+
+
+class Intake:
+    """One member of the service's group."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        service: str,
+        topics: Collection[str],
+        filing: Filing,
+        line: BrokerLine,
+        counters: FlowCounters,
+    ) -> None:
+        self._ports = ports
+        self._service = service
+        self._topics = tuple(sorted(topics))
+        self._filing = filing
+        self._line = line
+        self._counters = counters
+        self._subscription: Subscription | None = None
+        self._size = _size(ports, filing.most())
+        self.wait: float = WAIT
+        self.working: set[str] = set()  # consumers that have got something since this was emptied last
+
+    async def join(self) -> Subscription | None:
+        """Join the group, where that was not done, and return the membership; None while the broker is away."""
+        if not self._topics:
+            self._line.joined = True
+            return None
+        if not await self._line.ready():
+            return None
+        if self._subscription is None:
+            try:
+                self._subscription = await self._line.broker.subscribe(self._service, self._topics)
+            except BrokerAway as error:
+                self._line.away(error)
+                return None
+            self._line.joined = True
+        return self._subscription
+
+    async def step(self) -> bool:
+        """Take one batch in. Returns whether there may be more at once."""
+        subscription = None if self._is_full() else await self.join()
+        if subscription is None:
+            return False
+        try:
+            taken = await subscription.take(self._size, self.wait)
+            self._line.answered()
+            await self._take_in(subscription, taken)
+        except BrokerAway as error:
+            self._line.away(error)
+            return False
+        return bool(taken)
+
+    def _is_full(self) -> bool:
+        return sum(each.pending for each in self._counters.consumers.values()) > BACKLOG
+
+    async def _take_in(self, subscription: Subscription, taken: Sequence[Incoming]) -> None:
+        now = self._ports.clock.now()
+        read: list[Envelope] = []
+        kept: list[Incoming] = []
+        for message in taken:
+            try:
+                envelope = decode(message.body, now)
+            except Unreadable as unreadable:
+                await self._refuse(subscription, message, unreadable)
+                continue
+            kept.append(message)
+            read.append(envelope)
+        if read:
+            await self._keep(read)
+        if kept:
+            await subscription.acknowledge(kept)
+        self._counters.taken += len(kept)
+
+    async def _refuse(self, subscription: Subscription, message: Incoming, unreadable: Unreadable) -> None:
+        await subscription.refuse(message, str(unreadable))
+        self._counters.refused += 1
+        facts = {"topic": message.topic, "cause": str(unreadable), "bytes": len(message.body)}
+        text = f"a message of {message.topic} cannot be read, and was refused: {unreadable}"
+        self._ports.observer.observe(Notice("error", "message_refused", text, facts))
+
+    async def _keep(self, envelopes: Sequence[Envelope]) -> None:
+        """Store messages that are not there yet; another member may be about to store the same."""
+        attempt = 0
+        while True:
+            attempt += 1
+            transaction = self._ports.store.begin(write=True)
+            try:
+                filed = await self._filing.put(transaction, envelopes, look=True)
+                await transaction.commit()
+            except (UniqueConflict, SerializationConflict):
+                await transaction.rollback()
+                self._counters.conflicts += 1
+                if attempt == ATTEMPTS:
+                    raise
+                continue
+            except BaseException:
+                await transaction.rollback()
+                raise
+            self.working |= self._filing.told(filed)
+            return
+
+    async def close(self) -> None:
+        """Leave the group: what was taken and not kept goes to another member."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            await subscription.close()
+
+
+def _size(ports: Ports, consumers: int) -> int:
+    most = ports.store.capabilities.max_writes
+    return BATCH if most is None else max(1, min(BATCH, most // max(1, consumers * 6)))

@@ -1,0 +1,79 @@
+"""Sequences of keys: numbers that rise with each event of a key, each with the one before it.
+
+A sequence is the microsecond of its event, or the one behind the sequence before it: so it tells when it was given, and
+a key whose row was lost goes on above what it had. What receives events knows by the one before whether it lacks any,
+which numbers that only counted up would tell as well, were they not begun again with the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from mainstay.kernel.flow.places import id_of, microseconds
+from mainstay.kernel.flow.records import KeySequence
+from mainstay.model.conditions import Among, Compare
+from mainstay.model.inputs import Sort
+from mainstay.model.problem import SerializationConflict, UniqueConflict
+from mainstay.ports.rows import Change, Query
+from mainstay.ports.store import Transaction
+
+
+class Turn(NamedTuple):
+    """The sequence of one event, and that of the event before it of its key."""
+
+    sequence: int
+    previous: int
+
+
+UNORDERED = Turn(0, 0)
+
+
+class Sequences:
+    """The sequences of some keys, locked until the end of a transaction."""
+
+    def __init__(self, found: Collection[KeySequence], keys: Collection[str], now: datetime) -> None:
+        self._now = now
+        self._found = {row.key: row for row in found}
+        self._last = {key: self._found[key].last if key in self._found else 0 for key in keys}
+
+    @classmethod
+    async def locked(cls, transaction: Transaction, keys: Collection[str], now: datetime) -> Sequences:
+        """Return the sequences of keys. Who else emits with one of them waits, or is run again."""
+        ids = tuple(sorted(map(id_of, keys)))
+        where = Compare("id", "eq", ids[0]) if len(ids) == 1 else Among("id", ids)
+        query = Query(where=where, sort=(Sort("id"),), lock=True)  # in one order, so that none waits for another
+        return cls(await transaction.rows(KeySequence).fetch(query), keys, now)
+
+    def next(self, key: str | None) -> Turn:
+        """Return the sequence of the next event of a key."""
+        if key is None:
+            return UNORDERED
+        previous = self._last[key]
+        sequence = self._last[key] = max(microseconds(self._now), previous + 1)
+        return Turn(sequence, previous)
+
+    def write(self, transaction: Transaction) -> None:
+        """Queue what is known now of the keys."""
+        rows, now = transaction.rows(KeySequence), self._now
+        new = []
+        for key, last in self._last.items():
+            row = self._found.get(key)
+            if row is None:
+                id = id_of(key)
+                new.append(KeySequence(id=id, version=1, created_at=now, updated_at=now, key=key, last=last))
+                continue
+            changes = {"last": last, "version": row.version + 1, "updated_at": now}
+            where = Compare("id", "eq", row.id)
+            rows.enqueue(Change(where=where, changes=changes, id=row.id, version=row.version, expected=1, before=row))
+        rows.insert(new)
+
+
+def told_of_keys(error: BaseException) -> None:
+    """Raise ``SerializationConflict`` of a command whose key another has used first at the same time: it is run again.
+
+    Ids are made new for all rows but those of keys, so that no other row can be there already.
+    """
+    if isinstance(error, UniqueConflict) and error.members.get("field") == "id":
+        raise SerializationConflict("another command has emitted the first event of this key") from error
