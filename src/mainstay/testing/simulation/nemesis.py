@@ -19,7 +19,7 @@ from mainstay.testing.simulation.sources import chance_of
 
 
 class Climate(msgspec.Struct, frozen=True, kw_only=True):
-    """How bad it is in a run. ``kills``, ``stalls`` and ``cuts`` are seconds between two of them, on average; 0: none."""
+    """How bad it is in a run. ``kills``, ``stalls`` and ``cuts`` are seconds between two of them on average, or 0."""
 
     weather: Weather
     habits: Habits

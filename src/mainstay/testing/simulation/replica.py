@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import Any
@@ -145,13 +144,3 @@ class Replica:
             outside_of(self.kill, chance.expovariate(1 / 3.0))
         else:
             outside_of(self.stall, chance.expovariate(1 / 20.0))
-
-
-async def gone_by(loop: SimulatedLoop, holds: Callable[[], bool], seconds: float, step: float = 1.0) -> bool:
-    """Let virtual time pass until something holds, for so many seconds at most; return whether it does."""
-    end = loop.time() + seconds
-    while not holds():
-        if loop.time() >= end:
-            return False
-        await asyncio.sleep(step)
-    return True

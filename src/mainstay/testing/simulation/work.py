@@ -163,6 +163,10 @@ class Work(Holder):
 
     async def insert(self, layout: Layout, row: Any) -> int:
         """Add a row. Raises ``UniqueConflict``, ``ReferenceConflict``, ``SerializationConflict``."""
+        await self._server.locks.take(self, (layout.entity, row.id))
+        self.check()
+        if row.id in self._server.tables[layout.entity].rows and not self._has_changed(layout, row.id):
+            raise unique_conflict(layout.name, "id")
         await self._lock_values(layout, row)
         for outgoing in layout.outgoing:
             self._reads(outgoing.target, Compare("id", "eq", getattr(row, outgoing.field)))
@@ -191,11 +195,15 @@ class Work(Holder):
             self.check()
         if self.isolation == "read_committed":
             return waited
-        latest, own = self._server.tables[layout.entity].rows, self._drafts.get(layout.entity)
+        latest = self._server.tables[layout.entity].rows
         for row in rows:
-            if (own is None or row.id not in own.changed) and latest.get(row.id) is not row:
+            if latest.get(row.id) is not row and not self._has_changed(layout, row.id):
                 raise SerializationConflict("the row was changed by another")
         return False
+
+    def _has_changed(self, layout: Layout, id_: UUID) -> bool:
+        draft = self._drafts.get(layout.entity)
+        return draft is not None and id_ in draft.changed
 
     async def _lock_values(self, layout: Layout, row: Any) -> None:
         """Lock the unique values of a row that is to be. Raises ``UniqueConflict`` where another row has one by now."""
@@ -206,6 +214,5 @@ class Work(Holder):
             await self._server.locks.take(self, (layout.entity, field, value))
             self.check()
             other = self._server.tables[layout.entity].unique[field].get(value)
-            own = self._drafts.get(layout.entity)
-            if other not in (None, row.id) and (own is None or other not in own.changed):
+            if other is not None and other != row.id and not self._has_changed(layout, other):
                 raise unique_conflict(layout.name, field)
