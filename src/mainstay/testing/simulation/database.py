@@ -82,7 +82,7 @@ class Database:
 
     def _end(self, work: Work) -> None:
         work.ended = True
-        work.session.works.discard(work)
+        work.session.works.pop(work, None)
         self.locks.release(work)
 
     def commit(self, work: Work) -> None:

@@ -16,9 +16,10 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from random import Random
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 MOST_STEPS = 2_000_000
 _CLOSINGS = 32  # how often a coroutine may wait while it is being closed
@@ -59,6 +60,11 @@ class Process:
 _CURRENT: ContextVar[Process | None] = ContextVar("mainstay_simulated_process", default=None)
 
 
+def process_of(context: Context) -> Process | None:
+    """Return the process that a context is of."""
+    return context.get(_CURRENT, None)
+
+
 class _Step(asyncio.TimerHandle):
     """Something to be called, at a moment, by a process."""
 
@@ -71,7 +77,7 @@ class _Step(asyncio.TimerHandle):
         super().__init__(when, work, given, loop, self.inside)
         self.work = work
         self.given = given
-        self.process = self.inside.get(_CURRENT) or loop.outside
+        self.process = process_of(self.inside) or loop.outside
 
 
 class SimulatedLoop(asyncio.AbstractEventLoop):
@@ -206,7 +212,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def _reap(self) -> None:
         """Close what the killed processes had under way, in the order in which it was begun."""
         while self._ended:
-            tasks, self._ended[-1].tasks = self._ended.pop().tasks, []
+            process = self._ended.pop()
+            tasks, process.tasks = process.tasks, []
             for task, coroutine, context in tasks:
                 if not task.done():
                     _close(coroutine, context)
@@ -216,17 +223,21 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self._now
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         step = _Step(self._now, callback, args, self, context)
         self._put(step)
         return step
 
     def call_later(
-        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         step = _Step(max(when, self._now), callback, args, self, context)
         self._made += 1
         heapq.heappush(self._timers, (step.when(), self._made, step))
@@ -247,7 +258,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Task[T]:
         inside = copy_context() if context is None else context
         task = asyncio.Task(coro, loop=self, name=name or "simulated", context=inside)
-        (inside.get(_CURRENT) or self.outside).keep(task, coro, inside)  # type: ignore[arg-type]
+        (process_of(inside) or self.outside).keep(task, coro, inside)  # type: ignore[arg-type]
         return task
 
     def get_debug(self) -> bool:
@@ -268,7 +279,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         if error is not None and not isinstance(error, ProcessEnded):
             self.complaints.append(f"{context.get('message')}: {error!r}")
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> NoReturn:
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> NoReturn:
         raise NotImplementedError("a simulation has one thread")
 
 

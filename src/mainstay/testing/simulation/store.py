@@ -39,7 +39,7 @@ class SimulatedStore(Store):
     def __init__(self, database: Database, line: Line | None = None) -> None:
         self.database = database
         self.line = line or Line()
-        self.claims = SimulatedClaims(self)
+        self.claims = self._claims = SimulatedClaims(self)
         self._session = Session()
         self._open = False
         self._heard: Callable[[], None] | None = None
@@ -60,7 +60,7 @@ class SimulatedStore(Store):
         """The session that there is, or a new one, in which the claims of this process are taken anew."""
         if not self._session.open:
             self._session = Session()
-            self.claims.renew()
+            self._claims.renew()
         return self._session
 
     def begin(
@@ -102,8 +102,12 @@ class SimulatedStore(Store):
 
     def listen(self, heard: Callable[[], None]) -> None:
         loop, context = asyncio.get_running_loop(), copy_context()
-        self._heard = lambda: loop.call_soon(heard, context=context)
-        self.database.rings.append(self._heard)
+
+        def ring() -> None:
+            loop.call_soon(heard, context=context)
+
+        self._heard = ring
+        self.database.rings.append(ring)
 
 
 class SimulatedClaims(Claims):

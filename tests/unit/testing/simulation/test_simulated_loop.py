@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -172,24 +173,26 @@ def test_a_process_that_stands_still_goes_on_where_it_was() -> None:
     assert run(main) == [1.0, 11.5, 12.5, 13.5]
 
 
-def test_what_a_kill_leaves_waiting_for_ever_is_told() -> None:
+def test_what_a_kill_leaves_waiting_on_and_on_is_told() -> None:
+    async def live() -> None:
+        for _ in range(50):
+            with suppress(GeneratorExit):
+                await asyncio.sleep(1)
+
+    life = live()
+
     async def main(loop: SimulatedLoop) -> None:
         victim = loop.process("victim")
-
-        async def live() -> None:
-            while True:
-                try:
-                    await asyncio.sleep(1)
-                except GeneratorExit:
-                    continue
-
-        loop.spawn(victim, live())
+        loop.spawn(victim, life)
         await asyncio.sleep(5)
         loop.kill(victim)
         await asyncio.sleep(5)
 
     with pytest.raises(SimulationStuck, match="waits on and on"):
         run(main)
+    for _ in range(50):
+        with suppress(RuntimeError):
+            life.close()
 
 
 def test_a_run_without_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

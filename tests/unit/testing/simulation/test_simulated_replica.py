@@ -55,7 +55,7 @@ def test_one_life_follows_another() -> None:
         replica.stall(5.0)
         replica.cut("database", 5.0)
         assert replica.life is None
-        await asyncio.sleep(11.0)
+        await asyncio.sleep(11.25)
         assert ticks.at == [0.0, 1.0, 2.0, 12.5, 13.5]
         assert [life.name for life in ticks.lives] == ["one.1", "one.2"]
         assert [life.process.alive for life in ticks.lives] == [False, True]
