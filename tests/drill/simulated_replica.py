@@ -10,6 +10,7 @@ from mainstay.kernel.bind import bind
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import dispatch
+from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.providers import Resolver
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Problem
@@ -38,10 +39,12 @@ class Shop:
         """Bind the service, open the store, and work on events until this life ends."""
         bound = bind(made(), life.ports(), known={Luck: Resolver(make=lambda _scope: self._luck, shared=True)})
         assert not bound.faults, bound.faults
-        await self._opened(life, bound.tables)
+        await life.store.start(bound.tables)
         self._operations = {one.name: one for one in bound.operations}
         self._life = life
-        await bound.relay(life.name).run()
+        worker = EventWorker(bound, life.name)
+        worker.listen(bound)
+        await worker.run()
 
     async def ask(self, name: str, body: bytes, who: Principal) -> Reply | Problem | None:
         """Call a command; None where no answer came."""

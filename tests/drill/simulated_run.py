@@ -22,7 +22,7 @@ from mainstay.testing.simulation.replica import Replica, Servers
 from mainstay.testing.simulation.sources import chance_of
 
 FOUL_SECONDS = 25.0  # of virtual time in which things go wrong, on average
-FAIR_SECONDS = 600.0  # after which all is delivered, or in the dead letters
+FAIR_SECONDS = 150.0  # after which all is delivered, or in the dead letters
 KEYS = ("ann", "bob", "", "")  # "": no key
 
 

@@ -95,8 +95,7 @@ async def bill(event: Placed, effects: Repository[Effect]) -> None:
 
 
 @shop.on(Placed, attempts=ATTEMPTS, on_dead="continue")
-async def mail(event: Placed, effects: Repository[Effect], luck: Luck) -> None:
-    await luck.turn()
+async def mail(event: Placed, effects: Repository[Effect]) -> None:
     if event.poison:
         raise Sick("it cannot be mailed")
     await _note(effects, "mail", event, event.number)
@@ -121,8 +120,8 @@ async def track(event: Shipped, effects: Repository[Effect]) -> None:
 
 CONSUMERS = (
     Consumer("count", "shop.Placed", "parks"),
-    Consumer("bill", "shop.Placed", "parks"),
-    Consumer("mail", "shop.Placed", "continues"),
+    Consumer("bill", "shop.Placed", "parks", may_die=True),
+    Consumer("mail", "shop.Placed", "continues", may_die=True),
     Consumer("show", "shop.Placed", "latest"),
     Consumer("ship", "shop.Placed", "parks"),
     Consumer("track", "shop.Shipped", "parks"),

@@ -21,6 +21,7 @@ from mainstay.testing.simulation.database import Database, RowChange
 
 MOST_FAULTS = 5
 Order = Literal["parks", "continues", "latest"]
+_UNMET = ("gap", "late", "too_old")  # causes that have nothing to do with the message itself
 _PASSED_OVER: Mapping[Order, frozenset[State]] = {
     "parks": frozenset({State.DROPPED}),
     "continues": frozenset({State.DEAD, State.DROPPED}),
@@ -42,6 +43,7 @@ class Consumer(NamedTuple):
     name: str
     event: str
     order: Order
+    may_die: bool = False  # it has few attempts, and events that it cannot do
 
 
 class Party(NamedTuple):
@@ -223,7 +225,7 @@ class Truth:
             return False
         if row.state is State.PENDING:
             return consumer.order == "parks" and told.key is not None and self._parked(party, consumer, told, told.key)
-        return row.state in (State.DEAD, State.DROPPED)
+        return row.state is State.DROPPED or (row.state is State.DEAD and consumer.may_die and row.cause not in _UNMET)
 
     def _parked(self, party: Party, consumer: Consumer, told: Told, key: str) -> bool:
         """Whether a message waits behind a dead letter of its key."""

@@ -59,6 +59,7 @@ class Life:
             entropy=self.entropy,
             sealer=ClearSealer(),
             observer=self.observer,
+            broker=self.broker,
         )
 
 
