@@ -77,7 +77,7 @@ class Truth:
         self._exchange = exchange
         self._numbers: dict[tuple[str, int], Told] = {}
         self._keys: dict[tuple[str, str], list[Told]] = {}
-        self._sequences: dict[str, int] = {}
+        self._sequences: dict[tuple[str, str], int] = {}
         self._done: dict[tuple[str, UUID], None] = {}
         self._last: dict[tuple[str, str, str], int] = {}  # consumer, event, key: the place of its last effect
         for party in parties:
@@ -116,9 +116,9 @@ class Truth:
         self.told[row.id] = self._numbers[row.event, number] = told
 
     def _check_chain(self, row: Any) -> None:
-        """See that sequences go up with the commits of a key, whatever the events are, and name the one before."""
-        last = self._sequences.get(row.key, 0)
-        self._sequences[row.key] = row.sequence
+        """See that sequences go up with the commits of a kind and key, and name the one before."""
+        last = self._sequences.get((row.event, row.key), 0)
+        self._sequences[row.event, row.key] = row.sequence
         if row.sequence <= last or row.previous != last:
             self.fault(
                 f"{row.event} of {row.key} has sequence {row.sequence} after {row.previous}; the last was {last}"

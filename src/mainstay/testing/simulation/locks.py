@@ -78,6 +78,7 @@ class Locks:
             while queue:
                 following, future = queue.popleft()
                 if not future.done():
+                    following.wants = None
                     self._give(following, key)
                     future.set_result(None)
                     break

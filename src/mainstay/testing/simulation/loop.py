@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TypeVar, TypeVarTuple
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-MOST_STEPS = 2_000_000
+MOST_STEPS = 300_000
 _CLOSINGS = 32  # how often a coroutine may wait while it is being closed
 _MARK = (1 << 61) - 1
 
