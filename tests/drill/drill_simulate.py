@@ -43,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             print(*outcome.trace, f"digest {outcome.digest} after {outcome.steps} steps", sep="\n")
         if outcome.faults:
             faults[f"seed {outcome.seed}"] = outcome.faults
+            print(f"seed {outcome.seed}:", *outcome.faults, sep="\n  ", flush=True)
             if wanted.until_found:
                 break
         if totals["runs"] % 1000 == 0:

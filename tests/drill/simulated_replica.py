@@ -10,6 +10,7 @@ from mainstay.kernel.bind import bind
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import dispatch
+from mainstay.kernel.flow.upkeep import Keeping
 from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.providers import Resolver
 from mainstay.model.principal import Principal
@@ -22,11 +23,12 @@ PATIENCE = 20.0  # seconds that a client waits for its answer
 class Shop:
     """One replica, over all of its lives."""
 
-    def __init__(self, servers: Servers, name: str, luck: Luck) -> None:
+    def __init__(self, servers: Servers, name: str, luck: Luck, keeping: Keeping) -> None:
         self.name = name
         self.said: list[str] = []
         self._servers = servers
         self._luck = luck
+        self._keeping = keeping
         self._operations: dict[str, BoundOperation] = {}
         self._life: Life | None = None
 
@@ -42,7 +44,7 @@ class Shop:
         await life.store.start(bound.tables)
         self._operations = {one.name: one for one in bound.operations}
         self._life = life
-        worker = EventWorker(bound, life.name)
+        worker = EventWorker(bound, life.name, self._keeping)
         worker.listen(bound)
         await worker.run()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from simulated_replica import Shop
 from simulated_shop import CONSUMERS, Luck
 from simulated_truth import Party, Truth
 
+from mainstay.kernel.flow import upkeep
+from mainstay.kernel.flow.upkeep import Keeping
 from mainstay.model.principal import Principal
 from mainstay.model.problem import CommitUnknown, Problem
 from mainstay.testing.simulation.broker import SimulatedExchange
@@ -113,8 +116,13 @@ class _Run:
         self.servers = Servers(loop, seed, exchange=exchange)
         self.climate = Climate.drawn(seed)
         self.luck = Luck(self.servers, chance_of(seed, "luck"), 0.2 if self.chance.random() < 0.5 else 0.0)
-        self.truth = Truth([Party("shop", self.servers.database, CONSUMERS)], loop.time, exchange)
-        self.shops = [Shop(self.servers, f"replica {n}", self.luck) for n in range(self.chance.randint(1, 3))]
+        self.forgets = exchange is not None and self.chance.random() < 0.4
+        keeping = Keeping(timedelta(seconds=self.chance.uniform(10.0, 20.0))) if self.forgets else Keeping()
+        upkeep.CLEAN_SECONDS = 3.0 if self.forgets else 60.0
+        parties = [Party("shop", self.servers.database, CONSUMERS)]
+        self.truth = Truth(parties, loop.time, exchange, forgets=self.forgets)
+        count = self.chance.randint(1, 3)
+        self.shops = [Shop(self.servers, f"replica {n}", self.luck, keeping) for n in range(count)]
         self.replicas = [
             Replica(self.servers, shop.name, shop.live, off=self.chance.uniform(-1, 1) * self.climate.off)
             for shop in self.shops
@@ -126,7 +134,7 @@ class _Run:
         """Let things go wrong while clients call, then let them be, and see that all is done."""
         for replica in self.replicas:
             replica.start()
-        foul = self.chance.expovariate(1 / FOUL_SECONDS)
+        foul = self.chance.expovariate(1 / FOUL_SECONDS) * (1 + self.forgets)
         self.nemesis.begin()
         clients = asyncio.ensure_future(self.clients.run(foul))
         await asyncio.sleep(foul)

@@ -22,13 +22,14 @@ class Habits(msgspec.Struct, kw_only=True):
     unconfirmed: float = 0.0  # it confirms them not, and has kept half of them
     doubled: float = 0.0  # it hands them over twice
     late: float = 0.0  # they come later, by ``seconds`` on average, and so behind others
+    again: float = 0.0  # though they were acknowledged, they come once more, much later
     expelled: float = 0.0  # of all takes: the member is held to be gone; what it has taken goes to others
     seconds: float = 3.0
     visibility: float = 20.0  # seconds after which what was taken and not acknowledged is handed over again
 
     def settle(self) -> None:
         """Have it do only what it must."""
-        self.unconfirmed = self.doubled = self.late = self.expelled = 0.0
+        self.unconfirmed = self.doubled = self.late = self.again = self.expelled = 0.0
 
 
 class Copy(msgspec.Struct, eq=False):
@@ -114,6 +115,10 @@ class SimulatedExchange:
         """Have a message come no more, where it is still the member's."""
         if copy.holder is member and copy in group.copies:
             group.copies.remove(copy)
+            if self.chance.random() < self.habits.again:
+                due = asyncio.get_running_loop().time() + self.chance.expovariate(0.1 / self.habits.seconds)
+                group.copies.append(Copy(copy.message, due, copy.times + 1))
+                self.ring(group, due)
             for watcher in self.watchers:
                 watcher(group, copy.message)
 

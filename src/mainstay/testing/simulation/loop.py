@@ -286,13 +286,13 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
 
 def _close(coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
-    """Close a coroutine of a killed process. What it still asks of others raises ``ProcessEnded``."""
+    """End a coroutine of a killed process. What it still asks of others raises ``ProcessEnded`` too."""
     for _ in range(_CLOSINGS):
         if inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED:
             return
         with suppress(Exception, ProcessEnded, asyncio.CancelledError):  # it waits once more, or raises what it met
-            context.run(coroutine.close)
-    raise SimulationStuck(f"{coroutine!r} waits on and on while it is closed")
+            context.run(coroutine.throw, ProcessEnded())
+    raise SimulationStuck(f"{coroutine!r} waits on and on while it is ended")
 
 
 def simulated_loop(seed: int | str) -> SimulatedLoop:

@@ -44,7 +44,9 @@ class Climate(msgspec.Struct, frozen=True, kw_only=True):
                 struck=some(0.003),
                 seconds=0.02 + some(0.5),
             ),
-            habits=Habits(unconfirmed=some(0.2), doubled=some(0.3), late=some(0.4), expelled=some(0.05)),
+            habits=Habits(
+                unconfirmed=some(0.2), doubled=some(0.3), late=some(0.4), again=some(0.2), expelled=some(0.05)
+            ),
             kills=_between(chance, 4.0, 30.0),
             stalls=_between(chance, 8.0, 40.0),
             cuts=_between(chance, 4.0, 30.0),
