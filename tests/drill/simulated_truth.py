@@ -55,14 +55,17 @@ class Party(NamedTuple):
 
 
 class Told(msgspec.Struct):
-    """An event that was committed. ``place`` is that among those of its key, in the order of their commits."""
+    """An event that was committed. ``place`` is that among those of its kind and key, in the order of their commits.
+
+    ``begun`` is the place that its chain begins at: where the sequence of a key is forgotten, it begins anew.
+    """
 
     id: UUID
     event: str
     number: int
     key: str | None
     place: int
-    sequence: int
+    begun: int
 
 
 class Truth:
@@ -87,6 +90,7 @@ class Truth:
         self._keys: dict[tuple[str, str], list[Told]] = {}
         self._sequences: dict[tuple[str, str], int] = {}
         self._done: dict[tuple[str, UUID], None] = {}
+        self._dropped: dict[tuple[str, UUID], None] = {}
         self._last: dict[tuple[str, str, str], int] = {}  # consumer, event, key: the place of its last effect
         for party in parties:
             party.database.watchers.append(lambda changes, party=party: self._committed(party, changes))
@@ -117,7 +121,8 @@ class Truth:
     def _emitted(self, row: Any) -> None:
         number = msgspec.json.decode(row.payload)["number"]
         behind = self._keys.setdefault((row.event, row.key), []) if row.key is not None else []
-        told = Told(row.id, row.event, number, row.key, len(behind), row.sequence)
+        begun = behind[-1].begun if behind and row.previous else len(behind)
+        told = Told(row.id, row.event, number, row.key, len(behind), begun)
         if row.key is not None:
             self._check_chain(row)
             behind.append(told)
@@ -167,6 +172,8 @@ class Truth:
     # No effect is doubled, and each has its mark.
 
     def _marked(self, old: Any, new: Any, effects: Sequence[Any]) -> None:
+        if new is not None and new.state is State.DROPPED:
+            self._dropped[new.consumer, new.message] = None
         if old is None or (new is not None and old.state is State.PENDING and new.state is not State.DONE):
             return
         if new is None:
@@ -208,7 +215,7 @@ class Truth:
             return
         self._last[name, told.event, key] = told.place
         order = next(one.order for one in party.consumers if one.name == name)
-        for passed in self._keys[told.event, key][last + 1 : told.place]:
+        for passed in self._keys[told.event, key][max(last + 1, told.begun) : told.place]:
             row = self._row(party, name, passed.id)
             if order != "latest" and (row is None or row.state not in _PASSED_OVER[order]):
                 state = "missing" if row is None else row.state
@@ -229,16 +236,14 @@ class Truth:
         ]
 
     def _finished(self, party: Party, consumer: Consumer, told: Told) -> bool:
-        if (consumer.name, told.id) in self._done:
+        if (consumer.name, told.id) in self._done or (consumer.name, told.id) in self._dropped:
             return True
         row = self._row(party, consumer.name, told.id)
         if row is None:
             return False
         if row.state is State.PENDING:
             return consumer.order == "parks" and told.key is not None and self._parked(party, consumer, told, told.key)
-        if row.state is State.DEAD:
-            return self._forgets if row.cause in _UNMET else consumer.may_die
-        return row.state is State.DROPPED
+        return row.state is State.DEAD and (self._forgets if row.cause in _UNMET else consumer.may_die)
 
     def _parked(self, party: Party, consumer: Consumer, told: Told, key: str) -> bool:
         """Whether a message waits behind a dead letter of its key."""
