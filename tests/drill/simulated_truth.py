@@ -8,6 +8,7 @@ emitted its events.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -93,7 +94,7 @@ class Truth:
         self._dropped: dict[tuple[str, UUID], None] = {}
         self._last: dict[tuple[str, str, str], int] = {}  # consumer, event, key: the place of its last effect
         for party in parties:
-            party.database.watchers.append(lambda changes, party=party: self._committed(party, changes))
+            party.database.watchers.append(partial(self._committed, party))
         if exchange is not None:
             exchange.watchers.append(self._acknowledged)
 

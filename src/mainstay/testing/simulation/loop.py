@@ -21,7 +21,9 @@ from typing import Any, NoReturn, TypeVar, TypeVarTuple
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-MOST_STEPS = 300_000
+MOST_STEPS = 1_000_000
+MOST_AT_ONCE = 20_000
+"""Steps at one moment: beyond them somebody tries again and again, and waits for nothing."""
 _CLOSINGS = 32  # how often a coroutine may wait while it is being closed
 _MARK = (1 << 61) - 1
 
@@ -99,6 +101,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._ended: list[Process] = []
         self._processes = [self.outside]
         self._made = 0
+        self._moment = 0  # the steps that were taken before this moment
         self._running = False
         self._closed = False
 
@@ -184,7 +187,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         if not step.cancelled():
             self.steps += 1
             self.digest = (self.digest * 31 + process.number + 1) & _MARK
-            if self.steps > MOST_STEPS:
+            if self.steps > MOST_STEPS or self.steps - self._moment > MOST_AT_ONCE:
                 raise SimulationStuck(f"no end after {self.steps} steps, {self._now:.3f} s")
             step.inside.run(step.work, *step.given)
         if self._ended:
@@ -197,7 +200,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             heapq.heappop(timers)
         if not timers:
             raise SimulationStuck(f"nobody has anything left to do, at {self._now:.3f} s")
-        self._now = timers[0][0]
+        self._now, self._moment = timers[0][0], self.steps
         while timers and timers[0][0] <= self._now:
             self._put(heapq.heappop(timers)[2])
 

@@ -103,6 +103,7 @@ def run(main: Main) -> None:
 
 async def marbles_in(transaction: Transaction, *, lock: bool = False) -> int:
     row = await transaction.rows(Jar).get(UUID(int=1), TRUE, lock=lock)
+    assert row is not None
     return int(row.marbles)
 
 

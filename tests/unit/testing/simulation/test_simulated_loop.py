@@ -198,12 +198,19 @@ def test_a_run_without_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         while True:
             await asyncio.sleep(0)
 
+    async def slowly(loop: SimulatedLoop) -> None:
+        while True:
+            await asyncio.sleep(1)
+
     async def never(loop: SimulatedLoop) -> None:
         await loop.create_future()
 
-    monkeypatch.setattr(module, "MOST_STEPS", 1000)
-    with pytest.raises(SimulationStuck, match="no end after 1001 steps"):
+    monkeypatch.setattr(module, "MOST_AT_ONCE", 1000)
+    with pytest.raises(SimulationStuck, match=r"no end after 1001 steps, 0\.000 s"):
         run(forever)
+    monkeypatch.setattr(module, "MOST_STEPS", 3000)
+    with pytest.raises(SimulationStuck, match="no end after 3001 steps"):
+        run(slowly)
     with pytest.raises(SimulationStuck, match="nobody has anything left to do"):
         run(never)
 
