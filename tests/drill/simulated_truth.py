@@ -143,10 +143,11 @@ class Truth:
 
     def _left(self, party: Party, row: Any) -> None:
         """See that what left the outbox is with whoever is to have it."""
-        if self._exchange is None:
-            self._check_kept(party, row.id, "left the outbox")
-        elif not any(message.id == row.id for message in self._exchange.published):
+        if self._exchange is not None and not any(message.id == row.id for message in self._exchange.published):
             self.fault(f"{self._name(row.id)} left the outbox, and the broker never had it")
+        group = None if self._exchange is None else self._exchange.groups.get(party.name)
+        if group is None or not group.holds(row.id):
+            self._check_kept(party, row.id, "left the outbox")
 
     def _acknowledged(self, group: Group, message: Outgoing) -> None:
         party = next(one for one in self._parties if one.name == group.name)

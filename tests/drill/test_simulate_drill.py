@@ -40,6 +40,12 @@ DELETED_UNCONFIRMED: Patch = (
     "await self._remove(confirmed)",
     "await self._remove({one.id for one in outgoing})",
 )
+NO_GROUP_AWAITED: Patch = ("kernel/flow/relay.py", "self._line.joined and await", "await")
+LEASES_NOT_LET_GO: Patch = (
+    "kernel/flow/shares.py",
+    "for p, fence in self._held.items() if p not in lost}",
+    "for p, fence in self._held.items()}",
+)
 NOT_FILED: Patch = (
     "kernel/flow/relay.py",
     "wanted = [self._envelope(message) for message in found if self._filing.wanted(message.event)]",
@@ -99,6 +105,8 @@ def test_what_was_found_once_is_found_no_more(found: dict[str, Any]) -> None:
         pytest.param((FLOOR_IGNORED,), id="what is not known any more is done again"),
         pytest.param(SEQUENCES_UNLOCKED, id="sequences are given without a lock"),
         pytest.param((ONE_CHAIN_FOR_ALL_KINDS,), id="a message waits for one that is for others"),
+        pytest.param((NO_GROUP_AWAITED,), id="what is published reaches no group"),
+        pytest.param((LEASES_NOT_LET_GO,), id="what is lost is tried again and again"),
         pytest.param((LEASES_FOR_EVER,), id="a lease has no end"),
     ],
 )

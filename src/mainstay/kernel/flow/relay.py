@@ -106,7 +106,7 @@ class Relay:
             await transaction.rollback()
             self._look = self._look or isinstance(error, UniqueConflict)
             self._counters.conflicts += 1
-            return not isinstance(error, LeaseLost)  # at once it would be lost again, until the shares are looked at
+            return True
         except BaseException:
             await transaction.rollback()
             raise
