@@ -25,6 +25,7 @@ from mainstay.testing.simulation.replica import Replica, Servers
 from mainstay.testing.simulation.sources import chance_of
 
 FOUL_SECONDS = 25.0  # of virtual time in which things go wrong, on average
+AFTERMATH = 60.0  # seconds in which the broker hands over once more what was done long ago
 FAIR_SECONDS = 150.0  # after which all is delivered, or in the dead letters
 KEYS = ("ann", "bob", "", "")  # "": no key
 
@@ -117,7 +118,9 @@ class _Run:
         self.climate = Climate.drawn(seed)
         self.luck = Luck(self.servers, chance_of(seed, "luck"), 0.2 if self.chance.random() < 0.5 else 0.0)
         self.forgets = exchange is not None and self.chance.random() < 0.4
-        keeping = Keeping(timedelta(seconds=self.chance.uniform(10.0, 20.0))) if self.forgets else Keeping()
+        if self.forgets:
+            self.climate.habits.again = 0.3
+        keeping = Keeping(timedelta(seconds=self.chance.uniform(8.0, 14.0))) if self.forgets else Keeping()
         upkeep.CLEAN_SECONDS = 3.0 if self.forgets else 60.0
         parties = [Party("shop", self.servers.database, CONSUMERS)]
         self.truth = Truth(parties, loop.time, exchange, forgets=self.forgets)
@@ -146,6 +149,8 @@ class _Run:
             if self.loop.time() >= end:
                 self.truth.fault(f"{len(left)} are not done, the first: {left[0]}")
             await asyncio.sleep(1.0)
+        if self.forgets:  # what comes again by now is not known any more
+            await asyncio.sleep(AFTERMATH)
         for lost in self.truth.lost(self.clients.acknowledged):
             self.truth.fault(f"{lost} was acknowledged, and is nowhere")
 
