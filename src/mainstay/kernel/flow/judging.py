@@ -35,7 +35,7 @@ Changes = Mapping[str, Any]
 
 
 class Verdict(NamedTuple):
-    """What is to be changed of a message; None: it may run, behind the message of ``behind`` where that is in memory."""
+    """What is to be changed of a message; None: it may run. ``behind`` is the step in memory that it is to run behind."""
 
     row: InboxMessage
     changes: Changes | None
