@@ -8,6 +8,7 @@ emitted its events.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -17,10 +18,12 @@ import msgspec
 from mainstay import Entity, field
 from mainstay.kernel.flow.records import InboxMessage, OutboxMessage, State
 from mainstay.ports.broker import Outgoing
+from mainstay.testing.fixed import START
 from mainstay.testing.simulation.broker import Group, SimulatedExchange
 from mainstay.testing.simulation.database import Database, RowChange
 
 MOST_FAULTS = 5
+HELD = timedelta(seconds=24)  # a gap is held for 30, by clocks that are off by up to 3
 Order = Literal["parks", "continues", "latest"]
 _UNMET = ("gap", "late", "too_old")  # causes that have nothing to do with the message itself
 _PASSED_OVER: Mapping[Order, frozenset[State]] = {
@@ -219,11 +222,17 @@ class Truth:
         order = next(one.order for one in party.consumers if one.name == name)
         for passed in self._keys[told.event, key][max(last + 1, told.begun) : told.place]:
             row = self._row(party, name, passed.id)
-            if order == "latest" or (row is None and self._forgets):  # it is behind the floor, and will be too old
-                continue
+            if order == "latest" or (row is None and (self._forgets or self._was_held(party, name, told))):
+                continue  # it is behind the floor and will be too old, or was waited for as long as anything is
             if row is None or row.state not in _PASSED_OVER[order]:
                 state = "missing" if row is None else row.state
                 self.fault(f"{name} had {self._name(told.id)} before {passed.number}, which is {state}")
+
+    def _was_held(self, party: Party, name: str, told: Told) -> bool:
+        """Whether the messages of a key were held for one that did not come."""
+        rows = (self._row(party, name, one.id) for one in self._keys[told.event, told.key or ""][: told.place + 1])
+        now = START + timedelta(seconds=self._now())
+        return any(row is not None and now - row.created_at >= HELD for row in rows)
 
     # In the end.
 
@@ -247,7 +256,10 @@ class Truth:
             return False
         if row.state is State.PENDING:
             return consumer.order == "parks" and told.key is not None and self._parked(party, consumer, told, told.key)
-        return row.state is State.DEAD and (self._forgets if row.cause in _UNMET else consumer.may_die)
+        if row.state is not State.DEAD or row.cause not in _UNMET:
+            return row.state is State.DEAD and consumer.may_die
+        late = max(row.created_at - row.emitted_at, row.updated_at - row.created_at) >= HELD
+        return self._forgets or (late and row.cause != "too_old")
 
     def _parked(self, party: Party, consumer: Consumer, told: Told, key: str) -> bool:
         """Whether a message waits behind a dead letter of its key."""

@@ -35,7 +35,7 @@ Changes = Mapping[str, Any]
 
 
 class Verdict(NamedTuple):
-    """What is to be changed of a message; None: it may run. ``behind`` is the step in memory that it is to run behind."""
+    """What is to be changed of a message; None: it may run. ``behind`` is the step in memory that it runs behind."""
 
     row: InboxMessage
     changes: Changes | None

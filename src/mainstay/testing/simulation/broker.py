@@ -24,8 +24,8 @@ class Habits(msgspec.Struct, kw_only=True):
     late: float = 0.0  # they come later, by ``seconds`` on average, and so behind others
     again: float = 0.0  # though they were acknowledged, they come once more, much later
     expelled: float = 0.0  # of all takes: the member is held to be gone; what it has taken goes to others
-    seconds: float = 3.0
-    visibility: float = 20.0  # seconds after which what was taken and not acknowledged is handed over again
+    seconds: float = 2.0
+    visibility: float = 6.0  # seconds after which what was taken and not acknowledged is handed over again
 
     def settle(self) -> None:
         """Have it do only what it must."""
