@@ -50,7 +50,7 @@ class Climate(msgspec.Struct, frozen=True, kw_only=True):
             kills=_between(chance, 4.0, 30.0),
             stalls=_between(chance, 8.0, 40.0),
             cuts=_between(chance, 4.0, 30.0),
-            off=some(3.0),
+            off=some(2.0),
         )
 
 
