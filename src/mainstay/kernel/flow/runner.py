@@ -190,7 +190,7 @@ class Runner:
     async def _put(self, transaction: Transaction, decided: Sequence[Verdict]) -> None:
         """Change messages as it was decided, those that are put off alike in one go."""
         rows, alike = transaction.rows(InboxMessage), dict[Any, list[UUID]]()
-        for row, changes in decided:
+        for row, changes, _ in decided:
             if changes is not None and changes.keys() == PARKED.keys():
                 alike.setdefault(changes["due_at"], []).append(row.id)
             else:
