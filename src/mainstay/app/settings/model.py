@@ -18,6 +18,7 @@ from msgspec import Meta
 from mainstay.app.settings.identity import Mail, OAuth, Passwords, Sessions
 from mainstay.app.settings.outside import Outgoing, SecretsFrom
 from mainstay.app.settings.section import Bytes, Count, Name, Pause, Port, Seconds, Section
+from mainstay.app.settings.shared import Cache, Leaderboards, Limits, Signals
 from mainstay.model.values import Secret
 from mainstay.ports.secrets import LivingSecret
 
@@ -208,17 +209,6 @@ class Encryption(Section, frozen=True):
     previous: list[Secret[str]] = []
 
 
-class Limits(Section, frozen=True):
-    """How rate limits are counted: ``auto`` shares one table among the workers of a host where there are several.
-
-    ``path`` is the file of that table, for processes that no supervisor of ours started (an ASGI server's workers).
-    """
-
-    engine: Literal["auto", "memory", "shared"] = "auto"
-    path: str = ""
-    keys: Annotated[int, Meta(ge=1024, le=10**8)] = 65_536
-
-
 class Log(Section, frozen=True):
     """How the log is written: ``auto`` is pretty on a terminal, JSON lines elsewhere."""
 
@@ -235,6 +225,14 @@ class Expose(Section, frozen=True):
     docs: Exposure = "auto"
     metrics: Exposure = "auto"
     readiness: Exposure = "auto"  # the reasons; the verdict is always public
+
+
+class Contracts(Section, frozen=True):
+    """The schemas of events that are kept beside the code, and what may change in them without a new version."""
+
+    events: Name = "contracts/events"  # their folder, beside mainstay.toml
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s?#]*[^\s?#/])?$")] = ""  # where its files are, for dataschema
+    compatibility: Literal["full", "backward", "forward", "none"] = "full"
 
 
 class DemoToken(Section, frozen=True):
@@ -279,8 +277,12 @@ class Settings(Section, frozen=True):
     sealing: Sealing = Sealing()
     encryption: Encryption = Encryption()
     limits: Limits = Limits()
+    cache: Cache = Cache()
+    signals: Signals = Signals()
+    leaderboards: Leaderboards = Leaderboards()
     log: Log = Log()
     expose: Expose = Expose()
+    contracts: Contracts = Contracts()
     demo: Demo = Demo()
     outgoing: Outgoing = Outgoing()
     secrets_from: SecretsFrom = SecretsFrom()

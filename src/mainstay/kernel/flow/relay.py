@@ -41,6 +41,7 @@ class Relay:
         shares: Shares,
         counters: FlowCounters,
         line: BrokerLine | None = None,
+        schemas: str = "",
     ) -> None:
         self._ports = ports
         self._service = service
@@ -48,6 +49,7 @@ class Relay:
         self._shares = shares
         self._counters = counters
         self._line = line
+        self._schemas = schemas  # the URL below which the schemas of events are
         self._size = _size(ports, 0 if line is not None else filing.most())
         self._first = 0  # the partition to begin with
         self._look = True  # for rows that are in the inbox already: until it is known that none are
@@ -174,7 +176,7 @@ class Relay:
         )
 
     def _outgoing(self, message: OutboxMessage) -> Outgoing:
-        body = encode(self._envelope(message))
+        body = encode(self._envelope(message), self._schemas)
         return Outgoing(id=message.id, topic=message.event, key=message.key or "", body=body)
 
 

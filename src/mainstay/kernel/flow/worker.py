@@ -26,12 +26,12 @@ DRAIN = 5.0  # seconds that consumers may take to end what they are at
 
 
 class EventWorker:
-    """Relays, takes in and runs for one replica, which ``holder`` names.
+    """Relays, takes in and runs for one replica, which ``holder`` names. Messages name theirs below ``schemas``.
 
     ``step`` does one round of everything; ``run`` goes on until ``stop``. Only one of them is used at a time.
     """
 
-    def __init__(self, bound: Bound, holder: str, keeping: Keeping | None = None) -> None:
+    def __init__(self, bound: Bound, holder: str, keeping: Keeping | None = None, *, schemas: str = "") -> None:
         ports, consumers, service = bound.ports, bound.consumers, bound.service.name
         names = [each.name for group in consumers.values() for each in group]
         topics = {*consumers, *bound.blueprint.event_names.values()}
@@ -42,7 +42,7 @@ class EventWorker:
         self.shares: Shares = Shares(ports, holder)
         self.line: BrokerLine | None = None if broker is None else BrokerLine(ports, broker, topics, self.counters)
         filing = Filing(ports, consumers, self.known, self.counters)
-        self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, self.line)
+        self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, self.line, schemas)
         self.intake: Intake | None = None
         if self.line is not None:
             self.intake = Intake(ports, service, consumers, filing, self.line, self.counters)
