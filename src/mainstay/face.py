@@ -61,12 +61,14 @@ from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
 from mainstay.ports.http import HttpClient
 from mainstay.ports.ids import Ids
+from mainstay.ports.leaderboard import Leaderboard, ScoreOutOfRange, Standing
 from mainstay.ports.log import Log
 from mainstay.ports.mail import Letter, Mailer
 from mainstay.ports.origin import Origin
 from mainstay.ports.read_ahead import ReadAhead
 from mainstay.ports.repository import Repository
 from mainstay.ports.security_log import SecurityEvent, SecurityLog
+from mainstay.ports.signals import Signals
 from mainstay.ports.unit_of_work import UnitOfWork
 from mainstay.ports.upserts import Upserted
 
@@ -117,6 +119,7 @@ __all__ = [
     "Identity",
     "Ids",
     "Invalid",
+    "Leaderboard",
     "Letter",
     "Limit",
     "Log",
@@ -139,14 +142,17 @@ __all__ = [
     "RedirectRefused",
     "RedirectTargets",
     "Repository",
+    "ScoreOutOfRange",
     "Secret",
     "SecurityEvent",
     "SecurityLog",
     "Service",
+    "Signals",
     "SignatureScheme",
     "Slack",
     "Sort",
     "StandardWebhooks",
+    "Standing",
     "Stream",
     "Stripe",
     "TooMany",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from mainstay.app.registry import find
 from mainstay.app.renewing import Renewal, make_renewal
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import Settings
+from mainstay.app.shared import Shared, note_signals, shared_dependencies, shared_limiter
 from mainstay.app.stores import watched_store
 from mainstay.app.webhooks import make_webhooks, purging, with_webhooks
 from mainstay.inbound.http.lifespan import MountFailed, living
@@ -51,6 +53,7 @@ from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.recent_writes import RecentWrites
 from mainstay.ports.sealer import Sealer
+from mainstay.ports.signals import Signals
 from mainstay.ports.store import StoreUnusable
 
 if TYPE_CHECKING:
@@ -85,6 +88,7 @@ class Application:
         renewal: Renewal | None = None,
         sessions: SessionParts | None = None,
         companions: Sequence[Companion] = (),
+        shared: Shared | None = None,
     ) -> None:
         self.settings = settings
         self.sessions = sessions  # of a service with identity
@@ -95,6 +99,7 @@ class Application:
         self.http = http  # calls to the outside
         self.renewal = renewal  # of secrets that are kept elsewhere
         self.mounts: list[Mount] = make_mounts(bound, max_body=settings.http.max_upload)
+        self.shared = shared or Shared()  # what replicas share
         self._companions = companions
         self._stack = AsyncExitStack()
         self._started = False
@@ -137,6 +142,8 @@ class Application:
             stack.push_async_callback(self.bound.providers.stop)
             await self.bound.providers.start()
             if deliver:
+                for part in self.shared.running:
+                    await stack.enter_async_context(part())
                 for companion in self._companions:
                     await stack.enter_async_context(companion())
                 if self.renewal is not None:
@@ -214,12 +221,16 @@ def assemble(
     sealer = make_sealer(credentials)
     http = make_http(service, settings, clock, observer)
     companions: list[Companion] = []
-    at_hand = {**dependencies(clock, make_blobs(settings, clock), http), Sealer: _shared(sealer), **(known or {})}
+    shared = Shared()
+    at_hand = {**dependencies(clock, make_blobs(settings, clock), http), Sealer: _shared(sealer)}
+    at_hand |= {**shared_dependencies(settings, clock, observer, service.name, shared), **(known or {})}
     verifier = own_verifier(settings, credentials, clock)
     tokens = trusted_verifier(settings, verifier, at_hand, clock, observer, companions)
     identity = make_identity(service, settings, at_hand, clock=clock, observer=observer, others=tokens)
     webhooks = make_webhooks(service, settings, at_hand, http, clock=clock, observer=observer)
     ports = _ports(settings, clock, observer, place, sealer, identity.tokens)
+    limiter = shared_limiter(settings, clock, observer, service.name, ports.limiter, shared)
+    ports = msgspec.structs.replace(ports, limiter=limiter)
     bound = bind(
         with_webhooks(with_accounts(service, settings, clock)),
         ports if adapt is None else adapt(ports),
@@ -229,12 +240,13 @@ def assemble(
     )
     webhooks.attach(bound)
     _check(bound, settings)
+    note_signals(bound, settings)
     check_contracts(bound, settings, observer)
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)
     companions += [*identity.companions, *webhooks.companions, *purging(bound)]
-    return Application(settings, bound, place, http, renewal, identity.sessions, companions)
+    return Application(settings, bound, place, http, renewal, identity.sessions, companions, shared)
 
 
 def _ports(
@@ -295,9 +307,12 @@ def _recent(settings: Settings, clock: Clock, place: Place) -> RecentWrites | No
 def dependencies(clock: Clock, blobs: Blobs | None = None, http: HttpClient | None = None) -> dict[Any, Resolver]:
     """Return the dependencies that a use case may ask for by type beside those that the kernel makes."""
     from mainstay.adapters.memory.cache import MemoryCache
+    from mainstay.adapters.memory.signals import MemorySignals
 
-    cache = MemoryCache(clock)
-    known: dict[Any, Resolver] = {Cache: _shared(cache)}
+    known: dict[Any, Resolver] = {
+        Cache: _shared(MemoryCache(clock)),
+        Signals: Resolver(make=partial(_given, MemorySignals()), outside=True, tasks=True, shared=True),
+    }
     if blobs is not None:
         known[Blobs] = Resolver(make=lambda _scope: blobs, outside=True, tasks=True, shared=True)
     if http is not None:
@@ -306,6 +321,10 @@ def dependencies(clock: Clock, blobs: Blobs | None = None, http: HttpClient | No
     if reading is not None:
         known[reading.Sql] = Resolver(make=lambda scope: reading.Sql(scope.unit))
     return known
+
+
+def _given(value: Any, _scope: Any) -> Any:
+    return value
 
 
 def _shared(value: Any) -> Resolver:

@@ -19,10 +19,13 @@ PREFIX = re.compile(r"[A-Za-z0-9_-]{1,60}")
 class BrokerUrl:
     """A URL whose options are all known. No message of its faults has any part of it but names of options.
 
-    ``source`` says where it was set, ``example`` what one looks like. Raises ``Refusal``.
+    ``source`` says where it, the ``setting``, was set, ``example`` what one looks like. Raises ``Refusal``.
     """
 
-    def __init__(self, text: str, *, source: str, example: str, options: Collection[str]) -> None:
+    def __init__(
+        self, text: str, *, source: str, example: str, options: Collection[str], setting: str = "events"
+    ) -> None:
+        self._setting = setting
         self._source = source
         self._example = example
         try:
@@ -50,7 +53,7 @@ class BrokerUrl:
 
     def refusal(self, problem: str, *remedies: str) -> Refusal:
         """Return what to raise."""
-        return Refusal(f"events ({self._source}) {problem}", *remedies, f"for example {self._example}")
+        return Refusal(f"{self._setting} ({self._source}) {problem}", *remedies, f"for example {self._example}")
 
     def text(self, name: str, default: str, pattern: re.Pattern[str], meaning: str) -> str:
         """Return an option that is one of these texts."""

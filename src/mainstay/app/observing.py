@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mainstay.app.certificates import Certificates
     from mainstay.inbound.http.admission import Admission
 
-_GAUGES = frozenset({"rows", "writer_queue", "reader_queue", "wal_pages", "memory_bytes"})
+_GAUGES = frozenset({"rows", "writer_queue", "reader_queue", "wal_pages", "memory_bytes", "redis_away"})
 _LARGEST = frozenset({"rows", "wal_pages"})  # each worker sees the same file: adding them up would be wrong
 
 
@@ -83,6 +83,7 @@ class Observing:
             yield from _store_gauges(self._application)
             if self._application.worker is not None:
                 yield from flow_gauges(self._application.worker.counters)
+            yield from _shared_gauges(self._application)
             if self.admission is not None:
                 bound = self._application.settings.http.max_concurrency
                 yield from admission_gauges(self.admission, bound)
@@ -93,6 +94,14 @@ def _store_gauges(application: Application) -> Iterator[Gauge]:
         kind = "gauge" if name in _GAUGES else "counter"
         words = f"Of the store: {name.replace('_', ' ')}."
         yield Gauge(f"mainstay_store_{name}", words, float(value), "max" if name in _LARGEST else "sum", kind)
+
+
+def _shared_gauges(application: Application) -> Iterator[Gauge]:
+    for part, counted in application.shared.counted.items():
+        for name, value in counted.statistics().items():
+            kind = "gauge" if name in _GAUGES else "counter"
+            words = f"Of the {part}: {name.replace('_', ' ')}."
+            yield Gauge(f"mainstay_{part}_{name}", words, float(value), "sum", kind)
 
 
 def make_observing(settings: Settings, clock: Clock | None = None) -> Observing:

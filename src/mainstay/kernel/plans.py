@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import get_origin
+
 from msgspec.structs import replace
 
 from mainstay.kernel.flow.receipts import RECEIPTS, takes_once
 from mainstay.kernel.flow.records import AUDIT, RECORDS
+from mainstay.kernel.providers import Unresolved, parameters_of
 from mainstay.model.blueprint import Blueprint
 from mainstay.model.checks import KERNEL
 from mainstay.model.naming import table_name
 from mainstay.model.policy import Both, Policy, anyone, owner_fields, prepare
 from mainstay.model.schema import Shape
+from mainstay.model.signature import Source
 from mainstay.model.soft_deletion import Gone, Kept
 from mainstay.model.structs import STANDARD_FIELDS, Entity
 from mainstay.model.tenancy import Tenancy
 from mainstay.ports.auditing import AuditRow
 from mainstay.ports.indexing import words_entity, words_table
+from mainstay.ports.leaderboard import Leaderboard
+from mainstay.ports.scores import SCORES, Score
 from mainstay.ports.unit_of_work import EntityPlan, Follower, Reference
 
 KEPT_ROWS, GONE_ROWS = Kept(), Gone()
 
 
-def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
-    """Return the plan of each entity of a service, and of the kernel's own rows, in a stable order."""
+def plan_entities(blueprint: Blueprint, *, scores: bool = False) -> dict[type[Entity], EntityPlan]:
+    """Return the plan of each entity of a service, and of the kernel's own rows, in a stable order.
+
+    ``scores`` says that they are kept, though no use case may ask for a leaderboard.
+    """
     plans: dict[type[Entity], EntityPlan] = {}
     for entity in blueprint.entities():
         try:
@@ -55,7 +65,7 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
         if words is not None:
             beside = blueprint.shapes.of(words)
             plans[words] = EntityPlan(shape=beside, table=words_table(table), module=module, policy=None)
-    for record, table in _records(blueprint):
+    for record, table in _records(blueprint, scores=scores):
         plans[record] = _record(blueprint, record, table)
     if any(entity.__mainstay_options__.audit for entity in plans):
         trail = _record(blueprint, AuditRow, AUDIT)
@@ -64,10 +74,23 @@ def plan_entities(blueprint: Blueprint) -> dict[type[Entity], EntityPlan]:
     return plans
 
 
-def _records(blueprint: Blueprint) -> tuple[tuple[type[Entity], str], ...]:
+def _records(blueprint: Blueprint, *, scores: bool) -> list[tuple[type[Entity], str]]:
     """Return the kernel's own entities, each with the name of its table: those that the service needs."""
-    taking = any(takes_once(planned.operation) for planned in blueprint.planned)
-    return (*RECORDS, RECEIPTS) if taking else RECORDS
+    found = list(RECORDS)
+    if any(takes_once(planned.operation) for planned in blueprint.planned):
+        found.append(RECEIPTS)
+    if scores or _keeps_scores(blueprint):
+        found.append((Score, SCORES))
+    return found
+
+
+def _keeps_scores(blueprint: Blueprint) -> bool:
+    """Whether a use case, or what it is provided with, asks for a leaderboard."""
+    asked = [p.target for planned in blueprint.planned for p in planned.signature.of(Source.DEPENDENCY)]
+    for provision in blueprint.service.provisions:
+        with suppress(Unresolved):  # noted where it is looked for
+            asked += parameters_of(provision.factory).values()
+    return any(get_origin(type_) is Leaderboard for type_ in asked)
 
 
 def _record(blueprint: Blueprint, record: type[Entity], table: str) -> EntityPlan:

@@ -24,11 +24,13 @@ from mainstay.ports.clock import Clock
 from mainstay.ports.deleted import Deleted
 from mainstay.ports.events import Events
 from mainstay.ports.ids import Entropy, Ids
+from mainstay.ports.leaderboard import Leaderboard
 from mainstay.ports.limiter import Limiter
 from mainstay.ports.log import Log
 from mainstay.ports.origin import Origin
 from mainstay.ports.read_ahead import ReadAhead
 from mainstay.ports.repository import Repository
+from mainstay.ports.scores import StoredLeaderboard, board_of
 from mainstay.ports.sealer import Sealer
 from mainstay.ports.security_log import SecurityLog, SecurityRecord
 from mainstay.ports.unit_of_work import EntityPlan, UnitOfWork
@@ -61,7 +63,8 @@ class Unresolved(Exception):
 class Providers:
     """What dependencies are made of, for one running service.
 
-    ``known`` are the ports that the assembly hands over by type. Service-scoped provisions are made by ``start`` and
+    ``known`` are the ports that the assembly hands over by type; that of ``Leaderboard`` is what returns the board of a
+    name, for leaderboards outside the service's database. Service-scoped provisions are made by ``start`` and
     cleaned up, last first, by ``stop``.
     """
 
@@ -87,6 +90,8 @@ class Providers:
         doorway = _DOORWAYS.get(get_origin(type_))
         if doorway is not None:
             return self._doorway(doorway, entity)
+        if get_origin(type_) is Leaderboard:
+            return self._leaderboard(entity)
         if type_ in self._provisions:
             found = self._resolved.get(type_)
             if found is None:
@@ -107,6 +112,18 @@ class Providers:
         if doorway is AuditTrail and plan.trail is None:
             raise Unresolved(f"{plan.shape.name} has no audit trail: declare it with audit=True")
         return Resolver(make=lambda scope: doorway(scope.unit, plan), writes=doorway is Bulk)
+
+    def _leaderboard(self, entity: Any) -> Resolver:
+        plan = self._plans.get(entity)
+        if plan is None:
+            raise Unresolved(f"Leaderboard[...] needs an entity of the service, not {entity!r}")
+        kept = self._known.get(Leaderboard)
+        if kept is None or kept.make is None:
+            return Resolver(make=lambda scope: StoredLeaderboard(scope.unit, board_of(plan, scope.unit.frame)))
+        board_named = kept.make
+        return Resolver(
+            make=lambda scope: board_named(scope)(board_of(plan, scope.unit.frame)), outside=True, tasks=True
+        )
 
     def _provided(self, provision: Provision, path: tuple[Any, ...]) -> Resolver:
         resolvers = {name: self.resolver(type_, path) for name, type_ in parameters_of(provision.factory).items()}

@@ -26,7 +26,9 @@ _SAFE_VALUES = (
     *(BuiltinFunctionType,),
 )
 _SINGLE_READS = frozenset({"get", "one", "page"})  # a page with a count or relations says so itself, before it reads
-_MANY_READS = frozenset({"stream", "count", "add", "update", "delete", "group", "sum", "fetch"})
+_MANY_READS = frozenset(
+    {"stream", "count", "add", "update", "delete", "group", "sum", "fetch", "rank", "top", "around"}
+)
 _LOOPS = frozenset(
     {"FOR_ITER", "JUMP_BACKWARD", "POP_JUMP_BACKWARD_IF_TRUE", "POP_JUMP_BACKWARD_IF_FALSE", "GET_AITER"}
 )

@@ -29,8 +29,10 @@ from mainstay.ports.bulk import Bulk
 from mainstay.ports.deleted import Deleted
 from mainstay.ports.encryption import tables_of
 from mainstay.ports.events import Events
+from mainstay.ports.leaderboard import Leaderboard
 from mainstay.ports.observer import Observer
 from mainstay.ports.repository import Repository
+from mainstay.ports.scores import StoredLeaderboard, board_of
 from mainstay.ports.store import Store, Table
 from mainstay.testing.backstage import Backstage
 from mainstay.testing.fixed import ClearSealer, FixedClock, SeededEntropy, SequentialIds, fixed_cipher
@@ -85,6 +87,10 @@ class MemoryUnit:
     def aggregates(self, entity: type[E]) -> Aggregates[E]:
         """Return the doorway for figures, as the caller has it."""
         return Aggregates(self._unit, self._backstage.plan(entity))
+
+    def leaderboard(self, entity: type[E]) -> Leaderboard[E]:
+        """Return the leaderboard of an entity, as the caller has it."""
+        return StoredLeaderboard(self._unit, board_of(self._backstage.plan(entity), self._unit.frame))
 
     @property
     def events(self) -> Events:
@@ -214,7 +220,7 @@ def memory_unit(
     blueprint = draw(Service("test", modules=modules))
     if blueprint.faults:
         raise StartupFailed(blueprint.faults)
-    plans = plan_entities(blueprint)
+    plans = plan_entities(blueprint, scores=True)
     clock = FixedClock()
     recorder = Recorder()
     own = store or MemoryStore()

@@ -88,7 +88,8 @@ def _literal(value: Any) -> str:
         return f"x'{value.hex}'"
     if isinstance(value, datetime):
         return f"'{value:%Y-%m-%d %H:%M:%S}'"
-    return f"'{value}'" if isinstance(value, str) else str(int(value))
+    # In hexadecimal, since SQLAlchemy would take what follows a colon for a parameter.
+    return f"CONVERT(x'{value.encode().hex()}' USING utf8mb4)" if isinstance(value, str) else str(int(value))
 
 
 def downgrade() -> None:

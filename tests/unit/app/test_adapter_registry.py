@@ -50,7 +50,10 @@ def test_a_missing_package_is_told_with_the_line_that_installs_it(monkeypatch: p
 
 BARE = """
 import sys
-for package in ("asyncpg", "asyncmy", "pymongo", "bson", "aiobotocore", "botocore", "granian", "uvicorn", "hvac"):
+drivers = "asyncpg", "asyncmy", "pymongo", "bson", "aiobotocore", "botocore", "hvac", "redis", "nats"
+for package in (*drivers, "granian", "uvicorn"):
+    sys.modules[package] = None
+for package in ("aio_pika", "confluent_kafka"):
     sys.modules[package] = None
 from mainstay.app import registry
 from mainstay.app.refusal import Refusal

@@ -145,6 +145,11 @@ def test_the_table_of_the_project_is_sound(services: ModuleType, pytestconfig: p
         "MAINSTAY_TEST_MARIADB",
         "MAINSTAY_TEST_MONGO",
         "MAINSTAY_TEST_DYNAMO",
+        "MAINSTAY_TEST_RABBITMQ",
+        "MAINSTAY_TEST_KAFKA",
+        "MAINSTAY_TEST_REDIS",
+        "MAINSTAY_TEST_NATS",
+        "MAINSTAY_TEST_SQS",
     ]
 
 

@@ -18,6 +18,7 @@ from msgspec import Meta
 from mainstay.app.settings.identity import Mail, OAuth, Passwords, Sessions
 from mainstay.app.settings.outside import Outgoing, SecretsFrom
 from mainstay.app.settings.section import Bytes, Count, Name, Pause, Port, Seconds, Section
+from mainstay.app.settings.shared import Cache, Leaderboards, Limits, Signals
 from mainstay.model.values import Secret
 from mainstay.ports.secrets import LivingSecret
 
@@ -208,17 +209,6 @@ class Encryption(Section, frozen=True):
     previous: list[Secret[str]] = []
 
 
-class Limits(Section, frozen=True):
-    """How rate limits are counted: ``auto`` shares one table among the workers of a host where there are several.
-
-    ``path`` is the file of that table, for processes that no supervisor of ours started (an ASGI server's workers).
-    """
-
-    engine: Literal["auto", "memory", "shared"] = "auto"
-    path: str = ""
-    keys: Annotated[int, Meta(ge=1024, le=10**8)] = 65_536
-
-
 class Log(Section, frozen=True):
     """How the log is written: ``auto`` is pretty on a terminal, JSON lines elsewhere."""
 
@@ -287,6 +277,9 @@ class Settings(Section, frozen=True):
     sealing: Sealing = Sealing()
     encryption: Encryption = Encryption()
     limits: Limits = Limits()
+    cache: Cache = Cache()
+    signals: Signals = Signals()
+    leaderboards: Leaderboards = Leaderboards()
     log: Log = Log()
     expose: Expose = Expose()
     contracts: Contracts = Contracts()

@@ -79,8 +79,24 @@ def read_file(path: Path, faults: list[SettingFault]) -> tuple[Tree, dict[str, T
                 SettingFault(f"profile.{name}", place, "there is no such profile", f"use {', '.join(PROFILES)}")
             )
         else:
-            profiles[name] = _tree(table, f"{place}.")
-    return _tree(document, f"{path.name}:"), profiles
+            profiles[name] = _expanded(_tree(table, f"{place}."))
+    return _expanded(_tree(document, f"{path.name}:")), profiles
+
+
+def _expanded(tree: Tree) -> Tree:
+    """Return a tree with the short forms of sections in full: ``cache = "redis://..."`` is the URL of the cache."""
+    for name, key in _short_forms():
+        if isinstance(tree.get(name), Sourced):
+            tree[name] = {key: tree[name]}
+    return tree
+
+
+def _short_forms() -> Iterator[tuple[str, str]]:
+    """Give the sections that may be said in one word, and the setting that it is of."""
+    for name, annotation in fields_of(Settings):
+        key = getattr(annotation, "short", None)
+        if key is not None:
+            yield name, key
 
 
 def _tree(table: Mapping[str, Any], place: str) -> Tree:
@@ -120,7 +136,7 @@ def _unquoted(text: str) -> str:
 
 def read_environment(environ: Mapping[str, str], place: str, faults: list[SettingFault]) -> Tree:
     """Return the settings of ``MAINSTAY_`` variables. One that names no setting is a fault, not a silent typo."""
-    known = dict(variables())
+    known = {PREFIX + name.upper(): f"{name}.{key}" for name, key in _short_forms()} | dict(variables())
     found: Tree = {}
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in _OTHERS or name.startswith(_TOOLS):

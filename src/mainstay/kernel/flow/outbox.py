@@ -1,12 +1,12 @@
 """The outbox: events become rows of the transaction that emitted them.
 
-Those of one key get a sequence, and that of the one before them: taken under the lock of the key's own row, so that
+Those of one kind and key get a sequence, and that of the one before: taken under the lock of their own row, so that
 sequences have the order of the commits. An event without a key asks nothing of the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from mainstay.kernel.flow.payloads import Payloads
 from mainstay.kernel.flow.places import microseconds, outbox_place, partition_of
 from mainstay.kernel.flow.principals import encode_principal
 from mainstay.kernel.flow.records import OutboxMessage
-from mainstay.kernel.flow.sequences import UNORDERED, Sequences, Turn
+from mainstay.kernel.flow.sequences import UNORDERED, Line, Sequences, Turn
 from mainstay.kernel.scope import Emitted, Scope
 from mainstay.model.event_versions import version_of
 from mainstay.model.structs import Event
@@ -56,10 +56,14 @@ def bind_outbox(
     ``max_bytes`` is what the broker takes of one message; None: there is no broker.
     """
 
-    def row(emitted: Emitted, scope: Scope, principal: str, now: datetime, turn: Turn) -> OutboxMessage:
+    def name_of(emitted: Emitted) -> str:
         name = names.get(type(emitted.event))
         if name is None:
             raise UnknownEvent(f"{type(emitted.event).__name__} is declared in no module of this service")
+        return name
+
+    def row(emitted: Emitted, scope: Scope, principal: str, now: datetime, turn: Turn) -> OutboxMessage:
+        name = name_of(emitted)
         payload = payloads(emitted.event, name)
         if max_bytes is not None:
             _check_size(name, len(payload) + len(principal), emitted.key, max_bytes)
@@ -83,19 +87,19 @@ def bind_outbox(
 
     def write(scope: Scope) -> Awaitable[None]:
         now, principal = clock.now(), encode_principal(scope.call.principal)
-        keys = {one.key for one in scope.emitted if one.key is not None}
-        if keys:
-            return write_in_order(scope, keys, principal, now)
+        lines = {Line(name_of(one), one.key) for one in scope.emitted if one.key is not None}
+        if lines:
+            return write_in_order(scope, sorted(lines), principal, now)
         rows = [row(one, scope, principal, now, UNORDERED) for one in scope.emitted]
         scope.unit.transaction().rows(OutboxMessage).insert(rows)
         return NOTHING
 
-    async def write_in_order(scope: Scope, keys: set[str], principal: str, now: datetime) -> None:
-        for key in keys:
-            _check_key(key)
+    async def write_in_order(scope: Scope, lines: Sequence[Line], principal: str, now: datetime) -> None:
+        for line in lines:
+            _check_key(line.key)
         transaction = scope.unit.transaction()
-        sequences = await Sequences.locked(transaction, keys, now)
-        rows = [row(one, scope, principal, now, sequences.next(one.key)) for one in scope.emitted]
+        sequences = await Sequences.locked(transaction, lines, now)
+        rows = [row(one, scope, principal, now, sequences.next(name_of(one), one.key)) for one in scope.emitted]
         sequences.write(transaction)
         transaction.rows(OutboxMessage).insert(rows)
 

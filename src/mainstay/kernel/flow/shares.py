@@ -71,13 +71,18 @@ class Shares:
         )
 
     async def check(self, transaction: Transaction, partitions: Iterable[int]) -> None:
-        """See in a transaction that partitions are still held, and have them so until its end. Raises ``LeaseLost``."""
-        wanted = {_name(p): self._held.get(p) for p in partitions}
-        names = tuple(sorted(wanted))
+        """See in a transaction that partitions are still held, and have them so until its end. Raises ``LeaseLost``.
+
+        What is lost is not held from then on: who would try again at once is not sent against the fence again.
+        """
+        wanted = {p: self._held.get(p) for p in partitions}
+        names = tuple(sorted(map(_name, wanted)))
         where = Compare("name", "eq", names[0]) if len(names) == 1 else Among("name", names)
         found = await transaction.rows(Lease).fetch(Query(where=where, lock=True))
         ours = {row.name: row.fence for row in found if row.holder == self._holder}
-        if any(fence is None or ours.get(name) != fence for name, fence in wanted.items()):
+        lost = [p for p, fence in wanted.items() if fence is None or ours.get(_name(p)) != fence]
+        if lost:
+            self._held = {p: fence for p, fence in self._held.items() if p not in lost}
             self._due = 0.0
             raise LeaseLost
 

@@ -85,16 +85,17 @@ class CacheConformance:
 
     async def test_a_value_is_made_once_for_all_who_ask_at_the_same_time(self, cache: Cache) -> None:
         made = 0
-        gate = asyncio.Event()
+        begun, gate = asyncio.Event(), asyncio.Event()
 
         async def make() -> int:
             nonlocal made
+            begun.set()
             made += 1
             await gate.wait()
             return made
 
         asking = [asyncio.create_task(cache.get_or_make("a", make, ttl=10)) for _ in range(20)]
-        await asyncio.sleep(0.01)
+        await begun.wait()
         gate.set()
         assert await asyncio.gather(*asking) == [1] * 20
         assert await cache.get_or_make("a", make, ttl=10) == 1
@@ -111,9 +112,10 @@ class CacheConformance:
             assert await asyncio.gather(*(cache.get_or_make(key, make, ttl=10) for key in "ab")) == ["made"] * 2
 
     async def test_a_making_that_fails_is_told_to_those_who_waited_and_forgotten(self, cache: Cache) -> None:
-        gate = asyncio.Event()
+        begun, gate = asyncio.Event(), asyncio.Event()
 
         async def fail() -> int:
+            begun.set()
             await gate.wait()
             raise ZeroDivisionError("no value")
 
@@ -121,7 +123,7 @@ class CacheConformance:
             return 7
 
         asking = [asyncio.create_task(cache.get_or_make("a", fail, ttl=10)) for _ in range(3)]
-        await asyncio.sleep(0.01)
+        await begun.wait()
         gate.set()
         told = await asyncio.gather(*asking, return_exceptions=True)
         assert [type(each) for each in told] == [ZeroDivisionError] * 3
@@ -129,18 +131,19 @@ class CacheConformance:
         assert await cache.get_or_make("a", make, ttl=10) == 7
 
     async def test_one_who_leaves_does_not_stop_the_making_for_the_others(self, cache: Cache) -> None:
-        gate = asyncio.Event()
+        begun, gate = asyncio.Event(), asyncio.Event()
         made = 0
 
         async def make() -> int:
             nonlocal made
+            begun.set()
             await gate.wait()
             made += 1
             return made
 
         first = asyncio.create_task(cache.get_or_make("a", make, ttl=10))
         second = asyncio.create_task(cache.get_or_make("a", make, ttl=10))
-        await asyncio.sleep(0.01)
+        await begun.wait()
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -148,14 +151,17 @@ class CacheConformance:
         assert await second == 1
 
     async def test_a_making_that_all_have_left_does_not_hold_the_key(self, cache: Cache) -> None:
+        begun = asyncio.Event()
+
         async def hang() -> Any:
+            begun.set()
             await asyncio.Event().wait()
 
         async def make() -> int:
             return 7
 
         alone = asyncio.create_task(cache.get_or_make("a", hang, ttl=10))
-        await asyncio.sleep(0.01)
+        await begun.wait()
         alone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await alone
@@ -164,17 +170,18 @@ class CacheConformance:
 
     @pytest.mark.parametrize("by", ["key", "tag"])
     async def test_what_is_dropped_while_it_is_made_is_not_kept(self, cache: Cache, by: str) -> None:
-        gate = asyncio.Event()
+        begun, gate = asyncio.Event(), asyncio.Event()
         values = iter([1, 2])
 
         async def make() -> int:
+            begun.set()
             value = next(values)
             if value == 1:
                 await gate.wait()
             return value
 
         early = asyncio.create_task(cache.get_or_make("a", make, ttl=10, tags=("x",)))
-        await asyncio.sleep(0.01)
+        await begun.wait()
         await (cache.drop("a") if by == "key" else cache.drop_tag("x"))
         late = asyncio.create_task(cache.get_or_make("b" if by == "tag" else "a", make, ttl=10, tags=("x",)))
         assert await late == 2

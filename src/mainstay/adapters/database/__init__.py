@@ -1,0 +1,1 @@
+"""A database as a broker: rows of its own, through any store."""

@@ -1,0 +1,25 @@
+"""What tests made in servers of brokers, taken away by the prefix of its names."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import nats
+from nats.js.errors import NotFoundError
+from redis.asyncio import Redis
+
+
+async def clear_redis(url: str, prefix: str) -> None:
+    """Take away the keys of a prefix."""
+    async with Redis.from_url(url, protocol=2) as client:
+        if keys := await client.keys(f"{prefix}:*"):
+            await client.delete(*keys)
+
+
+async def clear_nats(url: str, prefix: str) -> None:
+    """Take away the streams of a prefix."""
+    client = await nats.connect(url)
+    for stream in (prefix, f"{prefix}-dead"):
+        with suppress(NotFoundError):
+            await client.jetstream().delete_stream(stream)
+    await client.close()
