@@ -85,7 +85,11 @@ def test_it_is_the_same_bytes_in_every_process(bound: Bound, seed: str) -> None:
 
 
 def test_every_event_has_a_channel_and_says_who_sends_and_receives(document: dict[str, Any]) -> None:
-    assert sorted(document["channels"]) == ["store.OrderCancelled", "store.OrderPlaced"]
+    assert sorted(document["channels"]) == [
+        "parcels.ParcelHandedOver",
+        "store.OrderCancelled",
+        "store.OrderPlaced",
+    ]
     told = {
         name: (made["action"], made["channel"]["$ref"], made["x-operation"])
         for name, made in document["operations"].items()
@@ -93,6 +97,7 @@ def test_every_event_has_a_channel_and_says_who_sends_and_receives(document: dic
     assert told == {
         "send.store.OrderCancelled.cancel_order": ("send", "#/channels/store.OrderCancelled", "cancel_order"),
         "send.store.OrderPlaced.place_order": ("send", "#/channels/store.OrderPlaced", "place_order"),
+        "receive.announce": ("receive", "#/channels/parcels.ParcelHandedOver", "announce"),
         "receive.thank": ("receive", "#/channels/store.OrderPlaced", "thank"),
     }
     assert document["operations"]["receive.thank"]["x-versions"] == [1]

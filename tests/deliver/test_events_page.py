@@ -54,7 +54,11 @@ def read(files: list[DocsFile]) -> Text:
 
 def test_each_event_is_told_with_who_sends_and_receives_it(shop: Blueprint) -> None:
     words = read(events_files(shop)).words
-    assert [text for tag, text in words if tag == "h2"] == ["store.OrderCancelled", "store.OrderPlaced"]
+    assert [text for tag, text in words if tag == "h2"] == [
+        "parcels.ParcelHandedOver",
+        "store.OrderCancelled",
+        "store.OrderPlaced",
+    ]
     assert [text for tag, text in words if tag == "span"] == ["version 1", "version 1"]
     for expected in (
         ("p", "A customer has ordered."),

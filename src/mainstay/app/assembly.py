@@ -18,7 +18,7 @@ from mainstay.adapters.local.ids import SystemIds
 from mainstay.app import readiness
 from mainstay.app.authenticating import Companion, check_tokens, make_sealer, own_verifier, trusted_verifier
 from mainstay.app.brokers import make_broker
-from mainstay.app.contracts import check_contracts, note_unheard
+from mainstay.app.contracts import check_contracts
 from mainstay.app.credentials import resolve
 from mainstay.app.delivering import delivering, ring_others
 from mainstay.app.identity import make_identity
@@ -272,7 +272,6 @@ def _check(bound: Bound, settings: Settings) -> None:
     """Refuse what cannot be served: all faults of the declarations, then what the settings lack for them."""
     note_reserved(bound)
     note_mounts(bound)
-    note_unheard(bound, settings)
     if bound.faults:
         raise StartupFailed(bound.faults)
     check_tokens(bound, settings)

@@ -12,7 +12,7 @@ from mainstay.app.refusal import Refusal
 from mainstay.app.settings import Settings
 from mainstay.kernel.bind import Bound
 from mainstay.model.blueprint import Blueprint
-from mainstay.model.event_checks import event_taken, is_of_others
+from mainstay.model.event_checks import event_taken
 from mainstay.model.faults import StartupFailed, StartupFault, by_place
 from mainstay.ports.observer import Notice, Observer
 
@@ -52,19 +52,6 @@ def check_contracts(bound: Bound, settings: Settings, observer: Observer) -> Non
     if settings.profile != "development":
         raise StartupFailed(verdict.faults)
     _tell(verdict.faults, observer)
-
-
-def note_unheard(bound: Bound, settings: Settings) -> None:
-    """Note a fault for each consumer of an event that nobody here emits, where no broker brings those of others."""
-    if settings.events.reveal():
-        return
-    blueprint = bound.blueprint
-    for planned in blueprint.planned:
-        operation = planned.operation
-        if isinstance(operation.event, str) and is_of_others(blueprint, operation.event):
-            message = f'"{operation.event}" is an event of no module of this service, and no broker brings it'
-            hint = "set events to the URL of the broker that its service sends by, or name a module of this service"
-            bound.faults.append(StartupFault(operation.source, operation.name, message, hint))
 
 
 def warnings_of(verdict: Verdict) -> Iterator[StartupFault]:

@@ -189,17 +189,3 @@ def test_what_fits_starts_without_a_word(declare: Declare, project: Path) -> Non
     ear = Ear()
     start(project, "development", ear)
     assert [notice for notice in ear.heard if notice.event == "event_contract"] == []
-
-
-FOREIGN = SERVICE.replace("team =", '@desk.on("bank.Paid")\nasync def book(event: Noted) -> None: ...\n\n\nteam =')
-
-
-def test_an_event_of_others_needs_a_broker(declare: Declare, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    declare(FOREIGN)
-    assert main(["check"]) == 1
-    assert 'book: "bank.Paid" is an event of no module of this service, and no broker' in capsys.readouterr().out
-    with pytest.raises(StartupFailed, match=r"no broker brings it"):
-        start(project, "development", Ear())
-    toml = project / "mainstay.toml"
-    toml.write_text('events = "memory:"\n' + toml.read_text())
-    assert main(["check"]) == 0

@@ -175,7 +175,7 @@ def test_a_consumer_may_be_ahead_of_what_is_emitted() -> None:
 def test_an_event_of_another_service_is_read_as_a_class_of_ones_own() -> None:
     assert faults_of(hearing("bank.Paid")) == []
     assert faults_of(hearing("bank.Paid", seen=Dto)) == [
-        "hear: parameter event: a consumer of bank.Paid is given that, and nothing else"
+        "hear: parameter event: a consumer of Event is given that, and nothing else"
     ]
 
 

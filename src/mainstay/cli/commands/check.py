@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from mainstay.app.checking import inspect
-from mainstay.app.contracts import note_unheard, verdict_of, warnings_of
+from mainstay.app.contracts import verdict_of, warnings_of
 from mainstay.app.importing import import_service
 from mainstay.app.privacy.belongings import unclaimed
 from mainstay.cli.console import Console
@@ -23,7 +23,6 @@ def execute(arguments: Any, console: Console) -> int:
     settings = settings_of(arguments, strict=False, secrets=False)
     service = import_service(settings)
     bound = inspect(service)
-    note_unheard(bound, settings)
     verdict = None if bound.faults else verdict_of(bound, settings)
     found = by_place(bound.faults if verdict is None else verdict.faults)
     contracts = () if verdict is None else warnings_of(verdict)
