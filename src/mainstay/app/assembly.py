@@ -33,7 +33,7 @@ from mainstay.app.registry import find
 from mainstay.app.renewing import Renewal, make_renewal
 from mainstay.app.reserved import note_reserved
 from mainstay.app.settings import Settings
-from mainstay.app.shared import Shared, note_signals, shared_dependencies, shared_limiter
+from mainstay.app.shared import Shared, note_signals, shared_dependencies, shared_ports
 from mainstay.app.stores import watched_store
 from mainstay.app.webhooks import make_webhooks, purging, with_webhooks
 from mainstay.inbound.http.lifespan import MountFailed, living
@@ -229,8 +229,7 @@ def assemble(
     identity = make_identity(service, settings, at_hand, clock=clock, observer=observer, others=tokens)
     webhooks = make_webhooks(service, settings, at_hand, http, clock=clock, observer=observer)
     ports = _ports(settings, clock, observer, place, sealer, identity.tokens)
-    limiter = shared_limiter(settings, clock, observer, service.name, ports.limiter, shared)
-    ports = msgspec.structs.replace(ports, limiter=limiter)
+    ports = shared_ports(ports, settings, service.name, shared)
     bound = bind(
         with_webhooks(with_accounts(service, settings, clock)),
         ports if adapt is None else adapt(ports),

@@ -12,12 +12,12 @@ from mainstay.app.refusal import Refusal
 from mainstay.app.registry import find
 from mainstay.app.settings import Settings
 from mainstay.kernel.bind import Bound
+from mainstay.kernel.bound import Ports
 from mainstay.kernel.providers import Resolver
 from mainstay.model.signature import Source
 from mainstay.ports.cache import Cache
 from mainstay.ports.clock import Clock
 from mainstay.ports.leaderboard import Leaderboard
-from mainstay.ports.limiter import Limiter
 from mainstay.ports.observer import Notice, Observer
 from mainstay.ports.signals import Signals
 
@@ -64,13 +64,10 @@ class Shared(msgspec.Struct):
         return part.made
 
 
-def shared_limiter(
-    settings: Settings, clock: Clock, observer: Observer, service: str, local: Limiter, shared: Shared
-) -> Limiter:
-    """Return what counts for all hosts, or ``local`` where no URL names such. Raises ``Refusal``."""
-    part = _part("limits", settings, clock, observer, service, local)
-    made: Limiter = local if part is None else shared.take("limits", part)
-    return made
+def shared_ports(ports: Ports, settings: Settings, service: str, shared: Shared) -> Ports:
+    """Return the ports with the limiter that counts for all hosts, where a URL names such. Raises ``Refusal``."""
+    part = _part("limits", settings, ports.clock, ports.observer, service, ports.limiter)
+    return ports if part is None else msgspec.structs.replace(ports, limiter=shared.take("limits", part))
 
 
 def shared_dependencies(
