@@ -21,6 +21,7 @@ from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
 from mainstay.testing.conformance.encryption import EncryptionConformance
 from mainstay.testing.conformance.filters import FiltersConformance
+from mainstay.testing.conformance.flow import EventsConformance
 from mainstay.testing.conformance.isolation import IsolationConformance
 from mainstay.testing.conformance.paging import PagingConformance
 from mainstay.testing.conformance.policies import PoliciesConformance
@@ -149,6 +150,10 @@ class TestSoftDeletion(_Dynamo, SoftDeletionConformance):
 
 
 class TestSearch(_Dynamo, SearchConformance):
+    pass
+
+
+class TestEvents(_Dynamo, EventsConformance):
     pass
 
 

@@ -16,6 +16,7 @@ from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
 from mainstay.testing.conformance.encryption import EncryptionConformance
 from mainstay.testing.conformance.filters import FiltersConformance
+from mainstay.testing.conformance.flow import EventsConformance
 from mainstay.testing.conformance.isolation import IsolationConformance
 from mainstay.testing.conformance.paging import PagingConformance
 from mainstay.testing.conformance.policies import PoliciesConformance
@@ -116,6 +117,10 @@ class TestSoftDeletion(_Postgres, SoftDeletionConformance):
 
 
 class TestSearch(_Postgres, SearchConformance):
+    pass
+
+
+class TestEvents(_Postgres, EventsConformance):
     pass
 
 

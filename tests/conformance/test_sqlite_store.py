@@ -13,6 +13,7 @@ from mainstay.testing.conformance.claims import ClaimsConformance
 from mainstay.testing.conformance.constraints import ConstraintsConformance
 from mainstay.testing.conformance.encryption import EncryptionConformance
 from mainstay.testing.conformance.filters import FiltersConformance
+from mainstay.testing.conformance.flow import EventsConformance
 from mainstay.testing.conformance.isolation import IsolationConformance
 from mainstay.testing.conformance.paging import PagingConformance
 from mainstay.testing.conformance.policies import PoliciesConformance
@@ -105,6 +106,10 @@ class TestSoftDeletion(_Sqlite, SoftDeletionConformance):
 
 
 class TestSearch(_Sqlite, SearchConformance):
+    pass
+
+
+class TestEvents(_Sqlite, EventsConformance):
     pass
 
 

@@ -335,8 +335,6 @@ class Module:
         It takes the version of the class that it reads the event as, and those that upcasters lead from; ``reads``
         names others that changed nothing that it looks at.
         """
-        if attempts < 1 or concurrency < 1 or on_dead not in ("park", "continue"):
-            raise ValueError('on(...): attempts and concurrency are 1 or more, and on_dead is "park" or "continue"')
 
         def declare(function: F) -> F:
             self._add(

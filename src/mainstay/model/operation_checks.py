@@ -53,6 +53,17 @@ def _check_function(blueprint: Blueprint, operation: Operation) -> None:
             blueprint.fault(operation.source, operation.name, message)
 
 
+def _check_bounds(blueprint: Blueprint, operation: Operation) -> None:
+    """Check how a consumer's messages are tried, and what becomes of those behind a dead letter."""
+    for name in ("attempts", "concurrency"):
+        value = getattr(operation, name)
+        if value < 1:
+            blueprint.fault(operation.source, operation.name, f"{name}={value}: it is at least 1")
+    if operation.on_dead not in ("park", "continue"):
+        message = f"on_dead={operation.on_dead!r}: there is no such thing"
+        blueprint.fault(operation.source, operation.name, message, 'use "park" or "continue"')
+
+
 def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
     operation, signature = planned.operation, planned.signature
     event: Any = operation.event
@@ -67,8 +78,7 @@ def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
         hint = 'give the class of an event, or its name as "module.Name"'
         blueprint.fault(operation.source, operation.name, f"on({getattr(event, '__name__', event)!s}): no event", hint)
         return
-    if operation.attempts < 1:
-        blueprint.fault(operation.source, operation.name, f"attempts={operation.attempts}: it is at least 1")
+    _check_bounds(blueprint, operation)
     taken = signature.of(*_BODIES)
     for parameter in taken:
         # Heard by its name, an event of another module is read as an event class of this one: it takes what it needs.

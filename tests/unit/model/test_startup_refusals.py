@@ -188,6 +188,8 @@ def faults_of(declare: Callable[[Module], Any]) -> list[str]:
         (command("POST /a", nothing, allow=self_authenticated | authenticated), "self_authenticated stands alone"),
         (consumer(Happened, plain), "async function"),
         (consumer(Happened, nothing, attempts=0), "attempts=0"),
+        (consumer(Happened, nothing, concurrency=0), "concurrency=0"),
+        (consumer(Happened, nothing, on_dead="stop"), "on_dead='stop'"),
         (consumer(OtherHappened, takes_event), "a consumer of OtherHappened is given that"),
         (consumer(Happened, takes_dto), "a consumer of Happened is given that"),
         (consumer(Thing, nothing), "on(Thing): no event"),

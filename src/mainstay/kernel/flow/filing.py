@@ -63,7 +63,8 @@ class Filing:
             there = await stored.fetch(Query(where=Among("mark", tuple(row.mark for row in rows)), unread=_BESIDE))
             known = {row.mark for row in there}
             rows = [row for row in {row.mark: row for row in reversed(rows)}.values() if row.mark not in known][::-1]
-        stored.insert(rows)
+        if rows:
+            stored.insert(rows)
         return rows
 
     def told(self, rows: Iterable[InboxMessage]) -> set[str]:

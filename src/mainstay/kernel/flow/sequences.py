@@ -85,7 +85,8 @@ class Sequences:
             changes = {"last": last, "version": row.version + 1, "updated_at": now}
             where = Compare("id", "eq", row.id)
             rows.enqueue(Change(where=where, changes=changes, id=row.id, version=row.version, expected=1, before=row))
-        rows.insert(new)
+        if new:
+            rows.insert(new)
 
 
 def told_of_keys(error: BaseException) -> None:

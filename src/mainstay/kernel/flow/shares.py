@@ -67,6 +67,8 @@ class Shares:
         """The partitions that may be worked on now, each with its fence."""
         if self._ports.clock.monotonic() >= self._until:
             return {}
+        if not self._leaving:
+            return self._held
         return {p: fence for p, fence in self._held.items() if p not in self._leaving}
 
     def holds(self, partition: int) -> bool:
