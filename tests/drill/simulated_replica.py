@@ -11,8 +11,8 @@ from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.upkeep import Keeping
-from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.providers import Resolver
+from mainstay.kernel.worker import EventWorker
 from mainstay.model.principal import Principal
 from mainstay.model.problem import Problem
 from mainstay.testing.simulation.replica import Life, Servers

@@ -11,7 +11,7 @@ from kernel_world import World
 
 from mainstay import Dto, Entity, Event, Events, Module, Principal, Repository, anyone
 from mainstay.kernel.flow.records import InboxMessage, OutboxMessage, State
-from mainstay.kernel.flow.worker import EventWorker
+from mainstay.kernel.worker import EventWorker
 from mainstay.model.conditions import TRUE, Compare
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import Conflict

@@ -16,7 +16,7 @@ from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import dispatch
-from mainstay.kernel.flow.worker import EventWorker
+from mainstay.kernel.worker import EventWorker
 from mainstay.model.problem import Problem, Unauthenticated
 from mainstay.ports.observer import CallEnded, Notice, Observation, Observer
 from mainstay.ports.tokens import TokenVerifier

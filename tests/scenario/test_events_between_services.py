@@ -26,7 +26,7 @@ from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.dispatch import dispatch
-from mainstay.kernel.flow.worker import EventWorker
+from mainstay.kernel.worker import EventWorker
 from mainstay.model.conditions import TRUE
 from mainstay.model.inputs import Sort
 from mainstay.ports.rows import Query

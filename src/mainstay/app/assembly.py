@@ -40,9 +40,9 @@ from mainstay.inbound.http.lifespan import MountFailed, living
 from mainstay.inbound.http.mounts import Mount
 from mainstay.kernel.bind import Bound, bind
 from mainstay.kernel.bound import Ports
-from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.providers import Resolver
 from mainstay.kernel.validate import DEFAULTS, InputLimits
+from mainstay.kernel.worker import EventWorker
 from mainstay.model.faults import StartupFailed
 from mainstay.model.problem import Unavailable
 from mainstay.model.service import Service
@@ -215,8 +215,7 @@ def assemble(
     Raises ``StartupFailed`` with every fault of the declarations, ``SettingsRefused`` with those of keys, ``Refusal``
     for an adapter that is not there. Nothing is opened yet.
     """
-    place = place or Place()
-    clock = clock or SystemClock()
+    place, clock = place or Place(), clock or SystemClock()
     credentials = resolve(settings)
     sealer = make_sealer(credentials)
     http = make_http(service, settings, clock, observer)

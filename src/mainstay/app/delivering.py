@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.kernel.flow.desk import EventDesk
 from mainstay.kernel.flow.upkeep import Keeping
-from mainstay.kernel.flow.worker import EventWorker
+from mainstay.kernel.worker import EventWorker
 from mainstay.ports.observer import Notice
 
 if TYPE_CHECKING:

@@ -88,16 +88,7 @@ def bind(
     providers = Providers(service.provisions, {**port_resolvers(ports), **(known or {}), Ask: asked}, plans)
     named = {} if secrets is None else secrets  # one that makes up what it is asked for may be empty
     binder = _Binder(blueprint, ports, plans, providers, named, (*service.limits, *limits), inputs)
-    operations: list[BoundOperation] = []
-    consumers: dict[str, list[BoundOperation]] = {}
-    everything = _all_planned(blueprint)
-    names = labels([planned.operation for planned in everything], service.versions)
-    for planned, name in zip(everything, names, strict=True):
-        bound = binder.bind(planned, len(operations), name)
-        if planned.operation.kind is OperationKind.CONSUMER:
-            consumers.setdefault(_event_name(blueprint, planned.operation), []).append(bound)
-        operations.append(bound)
-        directory.add(bound)
+    operations, consumers = _bind_all(blueprint, binder, directory)
     _note_provisions(blueprint, providers)
     return Bound(
         service=service,
@@ -112,6 +103,23 @@ def bind(
         bell=binder.bell,
         outbox=binder.outbox,
     )
+
+
+def _bind_all(
+    blueprint: Blueprint, binder: _Binder, directory: Directory
+) -> tuple[list[BoundOperation], dict[str, list[BoundOperation]]]:
+    """Return all operations, and those of them that consume an event, by its name."""
+    operations: list[BoundOperation] = []
+    consumers: dict[str, list[BoundOperation]] = {}
+    everything = _all_planned(blueprint)
+    names = labels([planned.operation for planned in everything], blueprint.service.versions)
+    for planned, name in zip(everything, names, strict=True):
+        bound = binder.bind(planned, len(operations), name)
+        if planned.operation.kind is OperationKind.CONSUMER:
+            consumers.setdefault(_event_name(blueprint, planned.operation), []).append(bound)
+        operations.append(bound)
+        directory.add(bound)
+    return operations, consumers
 
 
 def _note_provisions(blueprint: Blueprint, providers: Providers) -> None:

@@ -10,7 +10,7 @@ from mainstay.model.blueprint import Planned
 from mainstay.model.conditions import holds
 from mainstay.model.inputs import Find, Page, Patch
 from mainstay.model.merging import write_faults
-from mainstay.model.module import Module, Resource
+from mainstay.model.module import Module
 from mainstay.model.operation import Operation, OperationKind
 from mainstay.model.policy import Policy, prepare
 from mainstay.model.principal import Principal
@@ -23,6 +23,7 @@ from mainstay.model.problem import (
     UniqueConflict,
     snake_case,
 )
+from mainstay.model.resource import Resource
 from mainstay.model.schema import Shape, attribute_of
 from mainstay.model.signature import Parameter, Signature, Source
 from mainstay.ports.repository import Repository

@@ -12,8 +12,9 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from mainstay.model.faults import StartupFault
-from mainstay.model.module import Module, Resource
+from mainstay.model.module import Module
 from mainstay.model.operation import Operation, source_of
+from mainstay.model.resource import Resource
 from mainstay.model.schema import Shape, Shapes
 from mainstay.model.service import Service
 from mainstay.model.signature import Signature, signature_of

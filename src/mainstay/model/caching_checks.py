@@ -9,10 +9,10 @@ import msgspec
 
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.caching import Caching
-from mainstay.model.module import Resource
 from mainstay.model.operation import Source
 from mainstay.model.policy import Anyone
 from mainstay.model.principal import Principal
+from mainstay.model.resource import Resource
 from mainstay.model.signature import Source as From
 from mainstay.model.structs import Entity
 

@@ -10,7 +10,6 @@ from mainstay.model.blueprint import Blueprint, Planned, draw, entities_in, reso
 from mainstay.model.caching_checks import check_caching
 from mainstay.model.event_checks import check_events
 from mainstay.model.field_checks import check_field, check_patterns
-from mainstay.model.module import Resource
 from mainstay.model.naming import table_name
 from mainstay.model.operation import SelfAuthenticated, Signed, Source
 from mainstay.model.operation_checks import check_operation, lifetime_faults, path_fault
@@ -20,6 +19,7 @@ from mainstay.model.policy import Policy
 from mainstay.model.policy_checks import check_policy, check_roles
 from mainstay.model.protection_checks import check_encrypted_uses
 from mainstay.model.relation_checks import check_relation
+from mainstay.model.resource import Resource
 from mainstay.model.schema import Attribute, FieldKind, Shape
 from mainstay.model.service import Case, Service
 from mainstay.model.signature import Source as From

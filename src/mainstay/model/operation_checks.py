@@ -11,10 +11,10 @@ from typing import Any
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.event_checks import is_of_others
 from mainstay.model.limits import Limit
-from mainstay.model.module import Resource
 from mainstay.model.operation import Operation, OperationKind, Signed, moment_of, self_authenticated
 from mainstay.model.policy import Policy
 from mainstay.model.policy_checks import known_to
+from mainstay.model.resource import Resource
 from mainstay.model.schema import Attribute, FieldKind
 from mainstay.model.signature import SCALARS, Parameter, Signature, Source, path_names
 from mainstay.model.stream_checks import check_stream, is_use_case

@@ -35,8 +35,8 @@ from mainstay.kernel.flow.envelope import Envelope
 from mainstay.kernel.flow.filing import Filing
 from mainstay.kernel.flow.principals import encode_principal
 from mainstay.kernel.flow.records import InboxMessage, OutboxMessage, State
-from mainstay.kernel.flow.worker import EventWorker
 from mainstay.kernel.protect import encrypting
+from mainstay.kernel.worker import EventWorker
 from mainstay.model.conditions import Condition
 from mainstay.model.faults import StartupFailed
 from mainstay.model.operation import source_of

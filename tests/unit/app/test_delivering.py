@@ -125,7 +125,7 @@ async def test_a_worker_that_comes_to_an_end_is_told(tmp_path: Path, monkeypatch
     async def broken(_: Any) -> None:
         raise OSError("disk")
 
-    monkeypatch.setattr("mainstay.kernel.flow.worker.EventWorker.run", broken)
+    monkeypatch.setattr("mainstay.kernel.worker.EventWorker.run", broken)
     recorder = Recorder()
     async with Bells().assembled(tmp_path, recorder):
         await until(lambda: any(one.event == "worker_failed" for one in recorder.notices))

@@ -55,19 +55,55 @@ def bind_outbox(
 
     ``max_bytes`` is what the broker takes of one message; None: there is no broker.
     """
+    return _Writer(names, payloads, ids, clock, max_bytes).write
 
-    def name_of(emitted: Emitted) -> str:
-        name = names.get(type(emitted.event))
+
+class _Writer:
+    """Makes rows of what use cases have emitted."""
+
+    __slots__ = ("_clock", "_ids", "_max_bytes", "_names", "_payloads")
+
+    def __init__(
+        self, names: Mapping[type[Event], str], payloads: Payloads, ids: Ids, clock: Clock, max_bytes: int | None
+    ) -> None:
+        self._names = names
+        self._payloads = payloads
+        self._ids = ids
+        self._clock = clock
+        self._max_bytes = max_bytes
+
+    def write(self, scope: Scope) -> Awaitable[None]:
+        now, principal = self._clock.now(), encode_principal(scope.call.principal)
+        lines = {Line(self._name_of(one), one.key) for one in scope.emitted if one.key is not None}
+        if lines:
+            return self._write_in_order(scope, sorted(lines), principal, now)
+        rows = [self._row(one, scope, principal, now, UNORDERED) for one in scope.emitted]
+        scope.unit.transaction().rows(OutboxMessage).insert(rows)
+        return NOTHING
+
+    async def _write_in_order(self, scope: Scope, lines: Sequence[Line], principal: str, now: datetime) -> None:
+        for line in lines:
+            _check_key(line.key)
+        transaction = scope.unit.transaction()
+        sequences = await Sequences.locked(transaction, lines, now)
+        rows = [
+            self._row(one, scope, principal, now, sequences.next(self._name_of(one), one.key)) for one in scope.emitted
+        ]
+        sequences.write(transaction)
+        transaction.rows(OutboxMessage).insert(rows)
+
+    def _name_of(self, emitted: Emitted) -> str:
+        name = self._names.get(type(emitted.event))
         if name is None:
             raise UnknownEvent(f"{type(emitted.event).__name__} is declared in no module of this service")
         return name
 
-    def row(emitted: Emitted, scope: Scope, principal: str, now: datetime, turn: Turn) -> OutboxMessage:
-        name = name_of(emitted)
-        payload = payloads(emitted.event, name)
-        if max_bytes is not None:
-            _check_size(name, len(payload) + len(principal), emitted.key, max_bytes)
-        id, call = ids.next(), scope.call
+    def _row(self, emitted: Emitted, scope: Scope, principal: str, now: datetime, turn: Turn) -> OutboxMessage:
+        name = self._name_of(emitted)
+        payload = self._payloads(emitted.event, name)
+        if self._max_bytes is not None:
+            _check_size(name, len(payload) + len(principal), emitted.key, self._max_bytes)
+        id, call = self._ids.next(), scope.call
         return OutboxMessage(
             id=id,
             version=1,
@@ -84,26 +120,6 @@ def bind_outbox(
             previous=turn.previous,
             place=_place(emitted.key, id, turn.sequence or microseconds(now)),
         )
-
-    def write(scope: Scope) -> Awaitable[None]:
-        now, principal = clock.now(), encode_principal(scope.call.principal)
-        lines = {Line(name_of(one), one.key) for one in scope.emitted if one.key is not None}
-        if lines:
-            return write_in_order(scope, sorted(lines), principal, now)
-        rows = [row(one, scope, principal, now, UNORDERED) for one in scope.emitted]
-        scope.unit.transaction().rows(OutboxMessage).insert(rows)
-        return NOTHING
-
-    async def write_in_order(scope: Scope, lines: Sequence[Line], principal: str, now: datetime) -> None:
-        for line in lines:
-            _check_key(line.key)
-        transaction = scope.unit.transaction()
-        sequences = await Sequences.locked(transaction, lines, now)
-        rows = [row(one, scope, principal, now, sequences.next(name_of(one), one.key)) for one in scope.emitted]
-        sequences.write(transaction)
-        transaction.rows(OutboxMessage).insert(rows)
-
-    return write
 
 
 def _place(key: str | None, id: UUID, moment: int) -> int:

@@ -29,11 +29,11 @@ from mainstay.kernel.validate.uploads import upload_part
 from mainstay.kernel.validate.wire import Wires
 from mainstay.model.blueprint import Blueprint, Planned
 from mainstay.model.inputs import RawBody
-from mainstay.model.module import Resource
 from mainstay.model.naming import wire_name, wire_names
 from mainstay.model.operation import OperationKind
 from mainstay.model.policy import prepare
 from mainstay.model.problem import Fault, TooLarge
+from mainstay.model.resource import Resource
 from mainstay.model.service import Case
 from mainstay.model.signature import Parameter, Signature, Source
 from mainstay.model.structs import Entity
