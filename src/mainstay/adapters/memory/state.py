@@ -17,8 +17,8 @@ class State:
 
     def __init__(self, rows: dict[UUID, Any], unique: dict[str, dict[Any, UUID]], rule: Uniqueness) -> None:
         self._rule = rule
-        self.rows = rows
-        self.unique = unique
+        self.rows: dict[UUID, Any] = rows
+        self.unique: dict[str, dict[Any, UUID]] = unique
 
     @classmethod
     def empty(cls, layout: Layout) -> State:

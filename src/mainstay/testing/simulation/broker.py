@@ -45,10 +45,10 @@ class Group:
     """What one group is still to be handed, or holds."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: str = name
         self.topics: frozenset[str] = frozenset()
         self.copies: list[Copy] = []
-        self.arrived = asyncio.Event()
+        self.arrived: asyncio.Event = asyncio.Event()
 
     def holds(self, message: UUID) -> bool:
         """Whether a message is still to be acknowledged."""
@@ -59,8 +59,8 @@ class SimulatedExchange:
     """The broker's server. Each of ``watchers`` is told of the group and the message of what was acknowledged."""
 
     def __init__(self, chance: Random, habits: Habits | None = None) -> None:
-        self.chance = chance
-        self.habits = habits or Habits()
+        self.chance: Random = chance
+        self.habits: Habits = habits or Habits()
         self.groups: dict[str, Group] = {}
         self.published: list[Outgoing] = []
         self.refused: list[tuple[Incoming, str]] = []
@@ -130,11 +130,11 @@ class _Member:
 class SimulatedBroker(Broker):
     """One process's connection to the exchange."""
 
-    traits = BrokerTraits(durable=True, ordered=False, max_bytes=MAX_BYTES, keeps_refused=True)
+    traits: BrokerTraits = BrokerTraits(durable=True, ordered=False, max_bytes=MAX_BYTES, keeps_refused=True)
 
     def __init__(self, exchange: SimulatedExchange, line: Line | None = None) -> None:
-        self.exchange = exchange
-        self.line = line or Line()
+        self.exchange: SimulatedExchange = exchange
+        self.line: Line = line or Line()
         self._members: list[SimulatedSubscription] = []
 
     async def cross(self) -> None:

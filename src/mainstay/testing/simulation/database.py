@@ -39,10 +39,10 @@ class Database:
         self.layouts: dict[type[Entity], Layout] = {}
         self.commits: list[list[RowChange]] = []
         self.watchers: list[Watcher] = []
-        self.locks = Locks()
+        self.locks: Locks = Locks()
         self.claims: dict[bytes, Session] = {}
         self.rings: list[Callable[[], None]] = []
-        self.undone = 0
+        self.undone: int = 0
 
     def declare(self, tables: Sequence[Table]) -> None:
         """Make tables that are not there yet."""

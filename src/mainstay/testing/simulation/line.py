@@ -43,7 +43,7 @@ class Line:
     def __init__(
         self, process: Process | None = None, weather: Weather | None = None, chance: Random | None = None
     ) -> None:
-        self.cut = False
+        self.cut: bool = False
         self.strike: Callable[[], None] | None = None
         self._process = process
         self._weather = weather or Weather(yields=0.0)

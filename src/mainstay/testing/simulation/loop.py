@@ -42,10 +42,10 @@ class Process:
     __slots__ = ("alive", "name", "number", "ready", "stalled", "tasks")
 
     def __init__(self, name: str, number: int) -> None:
-        self.name = name
-        self.number = number
-        self.alive = True
-        self.stalled = False
+        self.name: str = name
+        self.number: int = number
+        self.alive: bool = True
+        self.stalled: bool = False
         self.ready: deque[_Step] = deque()
         self.tasks: list[tuple[asyncio.Task[Any], Coroutine[Any, Any, Any], Context]] = []
 
@@ -90,10 +90,10 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     """
 
     def __init__(self, seed: int | str) -> None:
-        self.steps = 0
-        self.digest = 0
+        self.steps: int = 0
+        self.digest: int = 0
         self.complaints: list[str] = []
-        self.outside = Process("outside", 0)
+        self.outside: Process = Process("outside", 0)
         self._chance = Random(f"{seed} steps")  # noqa: S311 - it is to be foretold
         self._now = 0.0
         self._timers: list[tuple[float, int, _Step]] = []

@@ -25,11 +25,11 @@ class Servers:
     """What the replicas of a service share, and what outlives them. Without an ``exchange`` there is no broker."""
 
     def __init__(self, loop: SimulatedLoop, seed: int | str, *, exchange: SimulatedExchange | None = None) -> None:
-        self.loop = loop
-        self.seed = seed
-        self.database = Database()
-        self.exchange = exchange
-        self.weather = Weather()
+        self.loop: SimulatedLoop = loop
+        self.seed: int | str = seed
+        self.database: Database = Database()
+        self.exchange: SimulatedExchange | None = exchange
+        self.weather: Weather = Weather()
 
 
 class Life:
@@ -37,16 +37,18 @@ class Life:
 
     def __init__(self, servers: Servers, name: str, off: float) -> None:
         loop, seed = servers.loop, f"{servers.seed} {name}"
-        self.name = name
+        self.name: str = name
         self.process: Process = loop.process(name)
         self.chance: Random = chance_of(seed, "use cases")
-        self.clock = SimulatedClock(loop, off)
-        self.ids = SimulatedIds(self.clock, chance_of(seed, "ids"))
-        self.entropy = SimulatedEntropy(chance_of(seed, "entropy"))
-        self.observer = Notices(self.process)
+        self.clock: SimulatedClock = SimulatedClock(loop, off)
+        self.ids: SimulatedIds = SimulatedIds(self.clock, chance_of(seed, "ids"))
+        self.entropy: SimulatedEntropy = SimulatedEntropy(chance_of(seed, "entropy"))
+        self.observer: Notices = Notices(self.process)
         lines = [Line(self.process, servers.weather, chance_of(seed, to)) for to in ("database", "broker")]
-        self.store = SimulatedStore(servers.database, lines[0])
-        self.broker = None if servers.exchange is None else SimulatedBroker(servers.exchange, lines[1])
+        self.store: SimulatedStore = SimulatedStore(servers.database, lines[0])
+        self.broker: SimulatedBroker | None = (
+            None if servers.exchange is None else SimulatedBroker(servers.exchange, lines[1])
+        )
         self.lines: Mapping[str, Line] = dict(zip(("database", "broker"), lines, strict=True))
 
     def ports(self) -> Ports:
@@ -83,10 +85,10 @@ class Replica:
     """A replica that is started, killed, cut off and held up. ``life`` is that which runs, or None."""
 
     def __init__(self, servers: Servers, name: str, run: Run, *, off: float = 0.0) -> None:
-        self.name = name
-        self.off = off
+        self.name: str = name
+        self.off: float = off
         self.life: Life | None = None
-        self.lives = 0
+        self.lives: int = 0
         self._servers = servers
         self._run = run
         self._chance = chance_of(f"{servers.seed} {name}", "what befalls it")

@@ -25,7 +25,7 @@ class SimulatedClock(Clock):
     """The clock of one process: the loop's time, and a wall time that is ``off`` by so many seconds."""
 
     def __init__(self, loop: SimulatedLoop, off: float = 0.0) -> None:
-        self.off = off
+        self.off: float = off
         self._loop = loop
 
     def now(self) -> datetime:

@@ -34,12 +34,13 @@ class SimulatedStore(Store):
     A commit whose request or answer is lost raises ``CommitUnknown``: it was carried out, or not, or will be.
     """
 
-    capabilities = Capabilities(inline=False)
+    capabilities: Capabilities = Capabilities(inline=False)
 
     def __init__(self, database: Database, line: Line | None = None) -> None:
-        self.database = database
-        self.line = line or Line()
-        self.claims = self._claims = SimulatedClaims(self)
+        self.database: Database = database
+        self.line: Line = line or Line()
+        self._claims = SimulatedClaims(self)
+        self.claims: Claims = self._claims
         self._session = Session()
         self._open = False
         self._heard: Callable[[], None] | None = None

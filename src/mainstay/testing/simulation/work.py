@@ -39,7 +39,7 @@ class Session:
     """One process's connection, as the server sees it."""
 
     def __init__(self) -> None:
-        self.open = True
+        self.open: bool = True
         self.works: dict[Work, None] = {}
 
 
@@ -51,7 +51,7 @@ class Draft(State):
     def __init__(self, layout: Layout, origin: State) -> None:
         copy = origin.copy()
         super().__init__(copy.rows, copy.unique, layout.unique)
-        self.origin = origin
+        self.origin: State = origin
         self.changed: dict[UUID, Any] = {}
 
     def add(self, layout: Layout, row: Any) -> None:
@@ -75,11 +75,11 @@ class Work(Holder):
 
     def __init__(self, server: Server, session: Session, *, write: bool, isolation: Isolation) -> None:
         super().__init__()
-        self.session = session
+        self.session: Session = session
         self.isolation: Isolation = isolation if write else "repeatable_read"
         self.reads: dict[type[Entity], list[Predicate]] = {}
-        self.begun_after = len(server.commits)
-        self.ended = False
+        self.begun_after: int = len(server.commits)
+        self.ended: bool = False
         self._base = server.tables
         self._server = server
         self._drafts: dict[type[Entity], Draft] = {}
