@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from confluent_kafka.admin import AdminClient
 from cut_connections import CuttingProxy
+from tests.conformance.cut_again import CutAgainConformance
 from tests.conformance.servers import server
 
 from mainstay.adapters.kafka.broker import KafkaBroker
 from mainstay.ports.broker import Broker
-from mainstay.testing.conformance.broker import BrokerConformance
 
 
 def address() -> str:
@@ -28,7 +28,7 @@ def take_away(prefix: str) -> None:
         future.result(30)
 
 
-class TestKafkaBroker(BrokerConformance):
+class TestKafkaBroker(CutAgainConformance):
     transactions = False
 
     @pytest_asyncio.fixture(autouse=True)
@@ -42,6 +42,9 @@ class TestKafkaBroker(BrokerConformance):
         )
 
     async def interrupt(self) -> None:
+        self.proxy.cut()
+
+    async def sever(self) -> None:
         self.proxy.cut()
 
     async def clear(self) -> None:

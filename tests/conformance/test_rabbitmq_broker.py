@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 import aio_pika
 import pytest_asyncio
 from cut_connections import CuttingProxy
+from tests.conformance.cut_again import CutAgainConformance
 from tests.conformance.servers import server
 from yarl import URL
 
 from mainstay.adapters.rabbitmq.broker import RabbitMqBroker
 from mainstay.adapters.rabbitmq.names import Names
 from mainstay.ports.broker import Broker
-from mainstay.testing.conformance.broker import BrokerConformance
 
 GROUPS = ("billing", "shipping", "mail")
 
@@ -29,7 +29,7 @@ async def take_away(prefix: str) -> None:
                 await channel.exchange_delete(exchange)
 
 
-class TestRabbitMqBroker(BrokerConformance):
+class TestRabbitMqBroker(CutAgainConformance):
     @pytest_asyncio.fixture(autouse=True)
     async def _proxy(self) -> AsyncIterator[None]:
         self.url = URL(server("MAINSTAY_TEST_RABBITMQ"))
@@ -40,6 +40,9 @@ class TestRabbitMqBroker(BrokerConformance):
         return RabbitMqBroker(str(self.url.with_port(self.proxy.port)), prefix=self.prefix)
 
     async def interrupt(self) -> None:
+        self.proxy.cut()
+
+    async def sever(self) -> None:
         self.proxy.cut()
 
     async def clear(self) -> None:

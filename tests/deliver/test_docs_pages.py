@@ -55,7 +55,7 @@ def test_all_that_a_page_refers_to_is_served_beside_it(client: Client) -> None:
     read.feed(page.body.decode())
     assert read.inline == 0
     own = [one for one in read.found if not one.startswith("data:")]
-    assert len(own) == 4
+    assert len(own) == 5
     for reference in own:
         place = urljoin("http://test/docs", reference)
         assert urlsplit(place).netloc == "test", reference

@@ -207,7 +207,8 @@ class Drill:
     def _kill(self, number: int) -> dict[str, Any]:
         """Return a point to kill at: all over the run, and of all kinds; or behind one of ``MOMENTS``."""
         if self.wanted.moment >= 0:
-            return {"at": number + 1, "when": "committed", "text": MOMENTS[self.wanted.moment], "delay": 0}
+            when = "after" if self.databases.name == "mariadb" else "committed"  # there a statement commits itself
+            return {"at": number + 1, "when": when, "text": MOMENTS[self.wanted.moment], "delay": 0}
         at = 1 + number * self.events // self.wanted.count
         return {"at": at, "when": KINDS[number % 4], "text": "", "delay": round(self.chance.random() * 0.03, 4)}
 

@@ -18,6 +18,7 @@ from mainstay.adapters.local.ids import SystemIds
 from mainstay.app import readiness
 from mainstay.app.authenticating import Companion, check_tokens, make_sealer, own_verifier, trusted_verifier
 from mainstay.app.brokers import make_broker
+from mainstay.app.contracts import check_contracts
 from mainstay.app.credentials import resolve
 from mainstay.app.delivering import delivering, ring_others
 from mainstay.app.identity import make_identity
@@ -239,6 +240,7 @@ def assemble(
     webhooks.attach(bound)
     _check(bound, settings)
     note_signals(bound, settings)
+    check_contracts(bound, settings, observer)
     if any(one.signature.answer[0] == "page" for one in bound.operations):
         sealer.prepare()  # pages have cursors: what seals them is loaded now, not while a caller waits
     renewal = make_renewal(settings, observer, sealer=sealer, verifier=verifier)

@@ -23,7 +23,7 @@ def make_worker(application: Application) -> EventWorker:
     settings, bound = application.settings.worker, application.bound
     holder = f"{socket.gethostname()}:{os.getpid()}:{bound.ports.ids.token()}"
     keeping = Keeping(timedelta(days=settings.keep_days), settings.keep_rows)
-    worker = EventWorker(bound, holder, keeping)
+    worker = EventWorker(bound, holder, keeping, schemas=application.settings.contracts.url)
     worker.listen(bound)
     return worker
 

@@ -11,7 +11,8 @@ import msgspec
 
 from mainstay.adapters.sql.sqlite import errors as store_problems
 from mainstay.app.served import served
-from mainstay.deliver.docs import docs_files
+from mainstay.deliver.asyncapi import asyncapi
+from mainstay.deliver.docs import docs_files, events_files
 from mainstay.deliver.openapi import openapi
 from mainstay.inbound.http import decompress, formats, multipart, spool
 from mainstay.inbound.http import problems as door_problems
@@ -46,6 +47,7 @@ _SOURCES: tuple[ModuleType, ...] = (
     relations,
 )
 CONTRACT = "/openapi.json"
+EVENTS = "/asyncapi.json"
 _ROOTS = 8  # paths that a service is mounted at, of which the contract is remembered
 _OPEN = frozenset(
     {
@@ -62,12 +64,13 @@ _OPEN = frozenset(
 
 
 def documents_of(
-    bound: Bound, *, msgpack: bool = True, session: str = "", late: bool = False
+    bound: Bound, *, msgpack: bool = True, session: str = "", late: bool = False, broker: str = ""
 ) -> Mapping[str, Document]:
     """Return the documents by their path: the contract, one for each version of the service, and its pages.
 
     ``/openapi.json`` is that of the newest version. ``msgpack`` says whether the door takes and gives it beside JSON,
     ``session`` in which cookie it keeps sessions, if it does; ``late`` that contracts are made when they are asked for.
+    ``broker`` is the URL that events go by.
     """
     documents: dict[str, Document] = {}
     operations, versions = served(bound), bound.service.versions
@@ -79,7 +82,10 @@ def documents_of(
         shown = shown_of(operations, versions, place)
         made = _contract(bound, shown, version.prefix.removeprefix("/"), spellings, session, late=late)
         documents[version.prefix + CONTRACT] = documents[CONTRACT] = made
-    for file in docs_files(bound.service.title, [version.prefix.removeprefix("/") for _, version in live]):
+    documents[EVENTS] = _document(asyncapi(bound.blueprint, broker=broker), "application/json", ())
+    pages = events_files(bound.blueprint)
+    editions = [version.prefix.removeprefix("/") for _, version in live]
+    for file in (*docs_files(bound.service.title, editions, events=bool(pages)), *pages):
         documents[file.path] = _document(file.body, file.media_type, file.headers)
     return documents
 

@@ -108,7 +108,8 @@ def documents_for(application: Application) -> Documents:
     from mainstay.app.documents import documents_of
 
     session = "" if application.sessions is None else application.sessions.cookie.name
-    return documents_of(application.bound, msgpack=settings.http.msgpack, session=session)
+    broker = settings.events.reveal()
+    return documents_of(application.bound, msgpack=settings.http.msgpack, session=session, broker=broker)
 
 
 def options_of(settings: Settings) -> HttpOptions:

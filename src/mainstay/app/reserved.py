@@ -5,7 +5,7 @@ from __future__ import annotations
 from mainstay.kernel.bind import Bound
 from mainstay.model.faults import StartupFault
 
-PATHS = frozenset({"/health", "/ready", "/metrics", "/openapi.json", "/docs"})
+PATHS = frozenset({"/health", "/ready", "/metrics", "/openapi.json", "/asyncapi.json", "/docs"})
 _BELOW = "/docs/"
 
 

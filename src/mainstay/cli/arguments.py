@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "db": Command("plan, migrate, roll back and seed the database", "mainstay.cli.commands.db"),
         "events": Command("look at the messages of consumers, and mend them", "mainstay.cli.commands.events"),
         "policy": Command("say who may do what, and why", "mainstay.cli.commands.policy"),
+        "deliver": Command("write what is made of the service for others: contracts", "mainstay.cli.commands.deliver"),
         "prove": Command("show what is promised on this service: a rollout", "mainstay.cli.commands.prove"),
         "accounts": Command("make accounts and look after them", "mainstay.cli.commands.accounts"),
         "keys": Command("list, rotate and retire the keys that tokens are signed with", "mainstay.cli.commands.keys"),

@@ -13,7 +13,9 @@ from mainstay.kernel.callers import bind_caller
 from mainstay.kernel.flow.bell import Bell
 from mainstay.kernel.flow.inbox import After, Before, bind_inbox, bind_late_inbox
 from mainstay.kernel.flow.outbox import Outbox, bind_outbox
+from mainstay.kernel.flow.payloads import bind_payloads
 from mainstay.kernel.flow.receipts import bind_late_receipts, bind_receipts, takes_once
+from mainstay.kernel.flow.upcasting import bind_upcasting
 from mainstay.kernel.guard.notes import keeping_notes, note_refusals
 from mainstay.kernel.guard.once import once
 from mainstay.kernel.guard.signed import signature_stage
@@ -157,7 +159,8 @@ class _Binder:
         self._caller = bind_caller(blueprint, ports, providers, plans)
         self._loads = blueprint.service.attribute_source is not None
         most = None if ports.broker is None else ports.broker.traits.max_bytes
-        self.outbox = bind_outbox(blueprint.event_names, ports.ids, ports.clock, max_bytes=most)
+        payloads = bind_payloads(blueprint, inputs)
+        self.outbox = bind_outbox(blueprint.event_names, payloads, ports.ids, ports.clock, max_bytes=most)
         self._inbox = bind_inbox(ports)
         self._late_inbox = bind_late_inbox(ports)
         self._refused = note_refusals(ports) if SecurityRecord in plans else None
@@ -252,7 +255,8 @@ class _Binder:
         operation = planned.operation
         validate = bind_validation(planned, self._plans, self._blueprint, self._inputs)
         if operation.kind is OperationKind.CONSUMER:
-            bound.stages = tuple(stage for stage in (self._caller, validate) if stage is not None)
+            upcasting = bind_upcasting(planned, self._blueprint)
+            bound.stages = tuple(stage for stage in (self._caller, upcasting, validate) if stage is not None)
             return
         policy = operation.allow if operation.allow is not None else anyone
         identity = self._blueprint.service.identity

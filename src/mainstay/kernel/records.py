@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.inputs import Sort
+from mainstay.model.operation import Isolation
 from mainstay.model.problem import SerializationConflict, StaleVersion, UniqueConflict
 from mainstay.model.structs import Entity
 from mainstay.ports.repository import Repository
@@ -45,11 +46,14 @@ class Records:
         finally:
             await unit.rollback()
 
-    async def change(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
-        """Run ``work`` in a transaction and commit it; again, some times, where it met another."""
+    async def change(self, work: Callable[[UnitOfWork], Awaitable[T]], *, isolation: Isolation = "serializable") -> T:
+        """Run ``work`` in a transaction and commit it; again, some times, where it met another.
+
+        ``isolation`` is how far it is kept apart from others, at least: less where the versions of its rows are enough.
+        """
         attempts = 0
         while True:
-            unit = UnitOfWork(self.frame, write=True)
+            unit = UnitOfWork(self.frame, write=True, isolation=isolation)
             try:
                 done = await work(unit)
                 await unit.commit()

@@ -63,8 +63,9 @@ def draw(service: Service) -> Blueprint:
         blueprint.resources.extend((module, resource) for resource in module.resources)
     _own_entities(blueprint)
     _name_events(blueprint)
-    for entity in list(blueprint.owners):
-        resolve_shape(blueprint, entity)
+    declared: list[type[msgspec.Struct]] = [*blueprint.owners, *blueprint.event_names]
+    for struct in declared:
+        resolve_shape(blueprint, struct)
     for planned in blueprint.planned:
         for struct in _structs(planned.signature):
             resolve_shape(blueprint, struct)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from mainstay.model.blueprint import Blueprint, Planned, draw, entities_in, resolve_shape
 from mainstay.model.caching_checks import check_caching
+from mainstay.model.event_checks import check_events
 from mainstay.model.field_checks import check_field, check_patterns
 from mainstay.model.module import Resource
 from mainstay.model.naming import table_name
@@ -44,6 +45,7 @@ def check_blueprint(blueprint: Blueprint) -> None:
         blueprint.fault(blueprint.service.source, blueprint.service.name, message)
     for planned in blueprint.planned:
         check_operation(blueprint, planned)
+    check_events(blueprint)
     for _, resource in blueprint.resources:
         _check_resource(blueprint, resource)
     _check_modules(blueprint)
@@ -187,9 +189,9 @@ def _check_inputs(blueprint: Blueprint, planned: Planned) -> None:
 
 
 def _check_structs(blueprint: Blueprint) -> None:
-    """Check the fields of every struct that comes in: of entities, Dtos and events, and of what they hold."""
+    """Check the fields of every struct that comes in or is emitted: of entities, Dtos, events, and what they hold."""
     inputs = [p.target for planned in blueprint.planned for p in planned.signature.of(From.BODY, From.EVENT)]
-    pending: list[Any] = list(dict.fromkeys([*blueprint.entities(), *inputs]))
+    pending: list[Any] = list(dict.fromkeys([*blueprint.entities(), *inputs, *blueprint.event_names]))
     seen: set[Any] = set(pending)
     while pending:
         struct = pending.pop(0)

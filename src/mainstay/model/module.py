@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mainstay.model.caching import Caching
+from mainstay.model.event_versions import Step, Upcaster
 from mainstay.model.limits import Limit
 from mainstay.model.operation import (
     Isolation,
@@ -32,6 +33,7 @@ from mainstay.model.signature_schemes import SignatureScheme
 from mainstay.model.structs import Entity, Event
 
 F = TypeVar("F", bound=Callable[..., Any])
+U = TypeVar("U", bound=Step)
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +117,7 @@ class Module:
         self.operations: list[Operation] = []
         self.resources: list[Resource] = []
         self.entities: list[type[Entity]] = []
+        self.upcasters: list[Upcaster] = []
         self._sealed_by: str | None = None
 
     def __repr__(self) -> str:
@@ -318,6 +321,7 @@ class Module:
         concurrency: int = 8,
         latest_only: bool = False,
         on_dead: OnDead = "park",
+        reads: Sequence[int] = (),
         name: str | None = None,
     ) -> Callable[[F], F]:
         """Declare a consumer of an event, given by its class or, from another module, by ``"module.Name"``.
@@ -327,6 +331,9 @@ class Module:
         many messages run at once in a process. After ``attempts`` failures the message goes to the dead letters, and
         those of its key wait behind it (``on_dead`` "park") or go on without it ("continue"). A consumer of
         ``latest_only`` waits for no message of a key, and passes over those that come behind later ones.
+
+        It takes the version of the class that it reads the event as, and those that upcasters lead from; ``reads``
+        names others that changed nothing that it looks at.
         """
         if attempts < 1 or concurrency < 1 or on_dead not in ("park", "continue"):
             raise ValueError('on(...): attempts and concurrency are 1 or more, and on_dead is "park" or "continue"')
@@ -341,7 +348,25 @@ class Module:
                 concurrency=concurrency,
                 latest_only=latest_only,
                 on_dead=on_dead,
+                reads=tuple(reads),
             )
+            return function
+
+        return declare
+
+    def upcast(self, event: type[Event], version: int) -> Callable[[U], U]:
+        """Declare the step from a version of an event to the next, for messages that were emitted before it.
+
+        The function is given the members of the message's JSON object, as they stood on the wire, and returns those of
+        the next version. It asks nothing but them: it is run again whenever the message is.
+        """
+        if not (isinstance(event, type) and issubclass(event, Event) and event is not Event):
+            raise TypeError(f"upcast({event!r}): give the class of an event")
+
+        def declare(function: U) -> U:
+            self._open()
+            made = Upcaster(event=event, version=version, function=function, source=source_of(function))
+            self.upcasters.append(made)
             return function
 
         return declare

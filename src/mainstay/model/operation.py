@@ -72,6 +72,7 @@ class Operation(msgspec.Struct, kw_only=True, frozen=True):
     concurrency: int = 8  # of a consumer: messages at once, in each process
     latest_only: bool = False  # of a consumer: messages that come behind later ones of their key are passed over
     on_dead: OnDead = "park"  # what becomes of a key behind a dead letter
+    reads: tuple[int, ...] = ()  # of a consumer: versions of the event that it reads as the class of another one
     summary: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from mainstay.model.blueprint import Blueprint, Planned
+from mainstay.model.event_checks import is_of_others
 from mainstay.model.limits import Limit
 from mainstay.model.module import Resource
 from mainstay.model.operation import Operation, OperationKind, Signed, moment_of, self_authenticated
@@ -57,7 +58,7 @@ def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
     event: Any = operation.event
     named = isinstance(event, str)
     if named:
-        if event not in blueprint.events and not _is_elsewhere(blueprint, event):
+        if event not in blueprint.events and not is_of_others(blueprint, event):
             known = ", ".join(sorted(blueprint.events)) or "none"
             blueprint.fault(operation.source, operation.name, f'no event is named "{event}"', f"known are: {known}")
             return
@@ -77,13 +78,6 @@ def _check_consumer(blueprint: Blueprint, planned: Planned) -> None:
             blueprint.fault(operation.source, operation.name, message)
     if len(taken) > 1:
         blueprint.fault(operation.source, operation.name, "a consumer is given one event at a time")
-
-
-def _is_elsewhere(blueprint: Blueprint, event: str) -> bool:
-    """Whether an event is of a module that this service has not: of another service, which a broker joins to it."""
-    module, dot, name = event.partition(".")
-    there = {one.name for one in blueprint.service.modules}
-    return bool(dot) and module.isidentifier() and name.isidentifier() and module not in there
 
 
 def _check_allow(blueprint: Blueprint, planned: Planned) -> None:

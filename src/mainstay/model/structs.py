@@ -140,10 +140,10 @@ class ModelMeta(msgspec.StructMeta):
         append_only: bool | None = None,
         person: str | Person | None = None,
         unknown: Literal["refuse", "ignore"] | None = None,
+        version: int | None = None,
         **config: Any,
     ) -> ModelMeta:
-        if unknown not in (None, "refuse", "ignore"):
-            raise ValueError(f'{name}: unknown="{unknown}": it is "refuse" or "ignore"')
+        _check_said(name, unknown, version, bases)
         specs: dict[str, FieldSpec] = {}
         relations: dict[str, Relation] = {}
         for base in reversed(bases):
@@ -163,12 +163,25 @@ class ModelMeta(msgspec.StructMeta):
         cls.__mainstay_options__ = options
         if rows is not None:
             cls.__mainstay_rows__ = rows
+        cls.__mainstay_version__ = version or 1
         return cls  # type: ignore[no-any-return]  # it was made by this metaclass
 
 
 def _configured(config: dict[str, Any], unknown: str | None) -> dict[str, Any]:
     strict = {} if unknown is None else {"forbid_unknown_fields": unknown != "ignore"}  # None: as the base has it
     return {"kw_only": True, "frozen": True, **strict, **config}
+
+
+def _check_said(name: str, unknown: str | None, version: int | None, bases: tuple[type, ...]) -> None:
+    """Refuse options of a class that mean nothing. Only events have versions."""
+    if unknown not in (None, "refuse", "ignore"):
+        raise ValueError(f'{name}: unknown="{unknown}": it is "refuse" or "ignore"')
+    if version is None:
+        return
+    if not any(issubclass(base, Event) for base in bases):
+        raise TypeError(f"{name}: version={version} is for events: nothing else is told in several versions")
+    if type(version) is not int or version < 1:
+        raise ValueError(f"{name}: version={version!r}: versions of an event are 1, 2, 3 and so on")
 
 
 def _check_typed(name: str, namespace: dict[str, Any], annotations: dict[str, Any]) -> None:
@@ -224,6 +237,7 @@ class _Model(msgspec.Struct, metaclass=ModelMeta, unknown="refuse"):
     __mainstay_relations__: ClassVar[Any]
     __mainstay_options__: ClassVar[Options]
     __mainstay_rows__: ClassVar[Policy | None] = None
+    __mainstay_version__: ClassVar[int]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
@@ -252,7 +266,11 @@ class Dto(_Model):
 
 
 class Event(_Model, unknown="ignore"):
-    """Something that happened, told to others after the commit. Unknown fields are ignored, so that it may grow."""
+    """Something that happened, told to others after the commit. Unknown fields are ignored, so that it may grow.
+
+    ``class OrderPlaced(Event, version=2)`` says that its shape is another than before (the first is 1): a change that
+    whoever knows the version before cannot read needs a new one. A class made of an event is an event of its own.
+    """
 
 
 STANDARD_FIELDS = ("id", "version", "created_at", "updated_at")

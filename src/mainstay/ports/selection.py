@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -55,12 +55,18 @@ def predicate(condition: Condition) -> Predicate:
             inner = predicate(of)
             return lambda row: not inner(row)
         case AllOf(parts):
-            every = [predicate(part) for part in parts]
-            return lambda row: all(part(row) for part in every)
+            return _all([predicate(part) for part in parts])
         case AnyOf(parts):
             some = [predicate(part) for part in parts]
             return lambda row: any(part(row) for part in some)
     raise TypeError(f"{type(condition).__name__} is no condition")
+
+
+def _all(parts: Sequence[Predicate]) -> Predicate:
+    if len(parts) == 2:  # most are of two
+        first, second = parts
+        return lambda row: first(row) and second(row)
+    return lambda row: all(part(row) for part in parts)
 
 
 def _compare(field: str, op: str, value: Any) -> Predicate:

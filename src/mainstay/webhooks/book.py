@@ -11,6 +11,7 @@ import msgspec
 from mainstay.kernel.records import Records, rows_of
 from mainstay.model.conditions import Among, Compare
 from mainstay.model.inputs import Sort
+from mainstay.model.operation import Isolation
 from mainstay.model.problem import NotFound
 from mainstay.ports.rows import Change, Query
 from mainstay.ports.unit_of_work import UnitOfWork
@@ -25,6 +26,8 @@ from mainstay.webhooks.entities import (
 from mainstay.webhooks.secrets import context_of, live
 
 MAX_LEFT_OUT = 500
+BY_VERSION: Isolation = "read_committed"
+"""What is changed here rests on no row but those that are changed, each in the version that was read."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +115,7 @@ class DeliveryBook:
             await deliveries.update(row, **_changes(row, delivery, outcome, delay, unit.frame.clock.now()))
             return await _judged(unit, endpoint, outcome)
 
-        return await self._records.change(write)
+        return await self._records.change(write, isolation=BY_VERSION)
 
     async def give_up(self, delivery: WebhookDelivery, cause: str) -> None:
         """Have a delivery count as failed that cannot be attempted."""
@@ -126,7 +129,7 @@ class DeliveryBook:
             if row.state is DeliveryState.PENDING:
                 await rows.update(row, state=DeliveryState.FAILED, due_at=None, last_cause=cause)
 
-        await self._records.change(write)
+        await self._records.change(write, isolation=BY_VERSION)
 
     async def postpone(self, ids: Collection[UUID], seconds: float) -> None:
         """Look at deliveries again later: their endpoint rests."""
@@ -136,7 +139,7 @@ class DeliveryBook:
             where = Among("id", tuple(ids)) & ~Compare("due_at", "eq", None)
             await unit.transaction().rows(WebhookDelivery).apply(Change(where=where, changes={"due_at": due}))
 
-        await self._records.change(write)
+        await self._records.change(write, isolation=BY_VERSION)
 
     async def purge(self, keep: float) -> None:
         """Delete what has ended and is past its time, and secrets that count no more."""

@@ -79,7 +79,7 @@ def test_production_shows_them_on_the_admin_address_only(run: Any, mainstay: Cal
     assert mainstay("db", "migrate", **environ).returncode == 0
     service = run(**environ)
     facts = service.facts()
-    for path in ("/metrics", "/docs", "/openapi.json"):
+    for path in ("/metrics", "/docs", "/openapi.json", "/asyncapi.json"):
         assert service.request(path)[0] == 404
         assert service.request(path, base=facts["admin"])[0] == 200
     assert service.request("/ready") == (200, {"status": "ready"})

@@ -294,7 +294,7 @@ def test_no_secret_is_in_anything_that_a_service_writes(profile: str, place: Pla
         try_bodies(caller)
         try_hooks_and_calls(caller)
         shown = Caller(facts["admin"] or facts["url"])
-        for path in ("/docs", "/openapi.json", "/metrics", "/ready", "/health", f"/none?{MARK}"):
+        for path in ("/docs/events", "/openapi.json", "/asyncapi.json", "/metrics", "/ready", f"/none?{MARK}"):
             shown.ask("GET", path)
         assert shown.statuses[1] == 200
         place.vault.documents["kv/bank"] = {"secret": f"{BANK}-new"}

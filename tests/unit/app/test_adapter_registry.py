@@ -53,6 +53,8 @@ import sys
 drivers = "asyncpg", "asyncmy", "pymongo", "bson", "aiobotocore", "botocore", "hvac", "redis", "nats", "aio_pika"
 for package in (*drivers, "confluent_kafka", "granian", "uvicorn"):
     sys.modules[package] = None
+for package in ("aio_pika", "confluent_kafka"):
+    sys.modules[package] = None
 from mainstay.app import registry
 from mainstay.app.refusal import Refusal
 for key, entry in registry.BUILT_IN.items():

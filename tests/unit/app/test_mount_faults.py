@@ -103,7 +103,7 @@ def test_a_path_that_is_none(path: str) -> None:
     assert "mounted at" in fault
 
 
-@pytest.mark.parametrize("path", ["/health", "/docs", "/docs/old", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/health", "/docs", "/docs/old", "/openapi.json", "/asyncapi.json"])
 def test_paths_that_every_service_has(path: str) -> None:
     assert any("of its own" in fault for fault in faults(path))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -17,6 +18,18 @@ _PROBE = 1.0  # seconds
 _STEP = 0.1
 _SILENT = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION, KafkaError._SSL})
 _PASSING = frozenset({KafkaError._PARTITION_EOF, KafkaError._MAX_POLL_EXCEEDED})
+_SETTLING = frozenset(  # what is answered for a moment after topics were made, or a server began
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
 _REBALANCE_SECONDS = 3.0
 _FAREWELL = 2.0
 _GROUP: Mapping[str, Any] = {
@@ -63,17 +76,28 @@ class Reader:
         group is joined, and are where the partitions without an offset on record begin. They are committed, so that
         they count for whoever comes next.
         """
+        deadline = time.monotonic() + self._patience
         for topic in self._topics:
-            self._note_ends(topic)
+            self._settled(partial(self._note_ends, topic), deadline)
         self._consumer.subscribe(
             list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
-        deadline = time.monotonic() + self._patience
         while not self._epoch:
             if time.monotonic() > deadline:
                 raise BrokerAway(self._silent or f"Kafka has not let the group be joined within {self._patience:g} s")
             self._early += self._polled(1, _STEP)
         self.commit()
+
+    @staticmethod
+    def _settled(ask: Callable[[], None], deadline: float) -> None:
+        """Ask until the server has settled."""
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
+                    raise
+                time.sleep(_STEP)
 
     def _note_ends(self, topic: str) -> None:
         listed = self._consumer.list_topics(topic, timeout=self._patience).topics[topic]

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
 from mainstay.adapters.memory.layout import Layout, copied
 from mainstay.adapters.memory.selection import select
+from mainstay.adapters.memory.state import State
 from mainstay.model.problem import NotFound, StaleVersion
+from mainstay.model.structs import Entity
 from mainstay.ports.rows import Change, reference_conflict, still_referenced
 
-if TYPE_CHECKING:
-    from mainstay.adapters.memory.transaction import MemoryTransaction
+
+class Writing(Protocol):
+    """A transaction that writes."""
+
+    def layout(self, entity: type[Entity]) -> Layout:
+        """Return the rules of a table."""
+
+    def state(self, entity: type[Entity]) -> State:
+        """Return the rows of a table as this transaction sees them."""
+
+    def working(self, layout: Layout) -> State:
+        """Return the rows of a table to change."""
 
 
-def insert(transaction: MemoryTransaction, layout: Layout, row: Any) -> None:
+def insert(transaction: Writing, layout: Layout, row: Any) -> None:
     """Add a row. Raises ``UniqueConflict`` and ``ReferenceConflict``."""
     transaction.working(layout).add(layout, row)
     _check_references(transaction, layout, row, None)
 
 
-def change(transaction: MemoryTransaction, layout: Layout, wanted: Change, *, bump: bool) -> int:
+def change(transaction: Writing, layout: Layout, wanted: Change, *, bump: bool) -> int:
     """Carry out a change and return the number of rows that it met; ``bump`` raises their versions by one."""
     state = transaction.working(layout)
     seen = select(state, wanted.where)
@@ -40,7 +52,7 @@ def change(transaction: MemoryTransaction, layout: Layout, wanted: Change, *, bu
     return len(met)
 
 
-def _update(transaction: MemoryTransaction, layout: Layout, row: Any, changes: Mapping[str, Any], bump: bool) -> None:
+def _update(transaction: Writing, layout: Layout, row: Any, changes: Mapping[str, Any], bump: bool) -> None:
     given = {name: copied(value) if name in layout.shared else value for name, value in changes.items()}
     if bump:
         given.setdefault("version", row.version + 1)
@@ -49,9 +61,7 @@ def _update(transaction: MemoryTransaction, layout: Layout, row: Any, changes: M
     _check_references(transaction, layout, changed, changes)
 
 
-def _check_references(
-    transaction: MemoryTransaction, layout: Layout, row: Any, changes: Mapping[str, Any] | None
-) -> None:
+def _check_references(transaction: Writing, layout: Layout, row: Any, changes: Mapping[str, Any] | None) -> None:
     for reference in layout.outgoing:
         if changes is not None and reference.field not in changes:
             continue
@@ -60,7 +70,7 @@ def _check_references(
             raise reference_conflict(reference.field)
 
 
-def _delete(transaction: MemoryTransaction, layout: Layout, row: Any) -> None:
+def _delete(transaction: Writing, layout: Layout, row: Any) -> None:
     transaction.working(layout).remove(row)
     for reference in layout.incoming:
         kept = transaction.state(reference.entity).rows

@@ -110,7 +110,8 @@ class MongoRows(Rows[Any]):
         return found
 
     def insert(self, rows: Sequence[Any]) -> None:
-        self._transaction.queue(Insert(self._layout, [self._layout.codec.encode(row) for row in rows]))
+        if rows:  # the driver takes no empty list
+            self._transaction.queue(Insert(self._layout, [self._layout.codec.encode(row) for row in rows]))
 
     def enqueue(self, change: Change) -> None:
         self._transaction.queue(alteration(self._layout, change, bump=False))

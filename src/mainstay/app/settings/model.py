@@ -227,6 +227,14 @@ class Expose(Section, frozen=True):
     readiness: Exposure = "auto"  # the reasons; the verdict is always public
 
 
+class Contracts(Section, frozen=True):
+    """The schemas of events that are kept beside the code, and what may change in them without a new version."""
+
+    events: Name = "contracts/events"  # their folder, beside mainstay.toml
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s?#]*[^\s?#/])?$")] = ""  # where its files are, for dataschema
+    compatibility: Literal["full", "backward", "forward", "none"] = "full"
+
+
 class DemoToken(Section, frozen=True):
     """Somebody whom ``mainstay run --demo`` prints a token for."""
 
@@ -274,6 +282,7 @@ class Settings(Section, frozen=True):
     leaderboards: Leaderboards = Leaderboards()
     log: Log = Log()
     expose: Expose = Expose()
+    contracts: Contracts = Contracts()
     demo: Demo = Demo()
     outgoing: Outgoing = Outgoing()
     secrets_from: SecretsFrom = SecretsFrom()

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from mainstay.app.checking import inspect
+from mainstay.app.contracts import verdict_of, warnings_of
 from mainstay.app.importing import import_service
 from mainstay.app.privacy.belongings import unclaimed
 from mainstay.cli.console import Console
@@ -19,10 +20,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: Any, console: Console) -> int:
     """Print every fault of the declarations with its file and line, or else what is no fault and may be one soon."""
-    service = import_service(settings_of(arguments, strict=False, secrets=False))
+    settings = settings_of(arguments, strict=False, secrets=False)
+    service = import_service(settings)
     bound = inspect(service)
-    found = by_place(bound.faults)
-    warnings = () if found else by_place(unclaimed(bound))
+    verdict = None if bound.faults else verdict_of(bound, settings)
+    found = by_place(bound.faults if verdict is None else verdict.faults)
+    contracts = () if verdict is None else warnings_of(verdict)
+    warnings = () if found else by_place([*unclaimed(bound), *contracts])
     facts = {
         "service": service.name,
         "operations": len(bound.operations),

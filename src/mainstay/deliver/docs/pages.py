@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
+from mainstay.deliver.docs.files import DocsFile, escaped
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -22,7 +22,7 @@ _PAGE: Final = """<!DOCTYPE html>
 <link rel="icon" href="data:,">
 </head>
 <body>
-{choice}<div id="docs"></div>
+{choice}{events}<div id="docs"></div>
 <noscript>The contract of this service is at <a href="openapi.json">openapi.json</a>.</noscript>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
@@ -31,6 +31,8 @@ _PAGE: Final = """<!DOCTYPE html>
 """
 _CHOICE: Final = """<p style="margin: 1em auto; max-width: 1420px; padding: 0 20px; font-family: sans-serif">
 <label>Version <select id="version">{options}</select></label></p>
+"""
+_EVENTS: Final = """<p><a href="docs/events">Events</a></p>
 """
 _START: Final = """function show(contract) {
   window.ui = SwaggerUIBundle({
@@ -52,26 +54,18 @@ if (version === null) {
 """
 
 
-class DocsFile(msgspec.Struct, frozen=True):
-    """One file: where it is served, its bytes, its media type, and the headers that go with it."""
-
-    path: str
-    body: bytes
-    media_type: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-def docs_files(title: str, versions: Sequence[str] = ()) -> list[DocsFile]:
+def docs_files(title: str, versions: Sequence[str] = (), *, events: bool = False) -> list[DocsFile]:
     """Return the files of the docs pages of a service; they show the document at ``/openapi.json``.
 
     Of a service with ``versions`` (``v1``, the newest last) they show that of the newest, and let the reader choose.
+    With ``events`` they lead to the page of these.
 
     Script and style are kept and served compressed (gzip), as every browser takes them.
     """
     packed = (("content-encoding", "gzip"), ("vary", "accept-encoding"))
     options = "".join(f'<option value="{v}/openapi.json">{v}</option>' for v in reversed(versions))
     choice = _CHOICE.format(options=options) if versions else ""
-    page = _PAGE.format(title=_escaped(f"{title}: API"), choice=choice)
+    page = _PAGE.format(title=escaped(f"{title}: API"), choice=choice, events=_EVENTS if events else "")
     return [
         DocsFile("/docs", page.encode(), "text/html; charset=utf-8", (("content-security-policy", _POLICY),)),
         DocsFile("/docs/start.js", _START.encode(), "text/javascript; charset=utf-8"),
@@ -80,11 +74,6 @@ def docs_files(title: str, versions: Sequence[str] = ()) -> list[DocsFile]:
         ),
         DocsFile("/docs/swagger-ui.css", _static("swagger-ui.css"), "text/css; charset=utf-8", packed),
     ]
-
-
-def _escaped(text: str) -> str:
-    """Return a text as it stands between two tags: the ``html`` package would bring two thousand names along."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _static(name: str) -> bytes:

@@ -11,6 +11,7 @@ from mainstay.kernel.bound import BoundOperation, Ports
 from mainstay.kernel.call import Call, Reply
 from mainstay.kernel.flow.principals import decode_principal
 from mainstay.kernel.flow.records import InboxMessage
+from mainstay.kernel.flow.upcasting import EventVersionUnknown
 from mainstay.model.problem import DeadlineExceeded, Internal, Malformed, Problem
 
 Dispatch = Callable[[Call], Awaitable[Reply | Problem]]
@@ -63,6 +64,8 @@ def pause_after(attempts: int, problem: Problem, ports: Ports) -> float:
 
 def detail_of(problem: Problem, row: InboxMessage) -> str:
     """Return what is kept of a problem: what its kind says, and none of the values that it was about."""
+    if isinstance(problem, EventVersionUnknown):
+        return f"{problem.detail}. {problem.hint}"
     if isinstance(problem, Internal):
         return f"{problem.title} The log has the cause, under {row.request_id or row.message}."
     return problem.title

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.records import ConsumerState
@@ -12,6 +12,8 @@ from mainstay.ports.rows import Query
 from mainstay.ports.store import Transaction
 
 FRESH = 1.0  # seconds that what was read counts for
+SKEW = timedelta(seconds=5)
+"""How far the clocks of replicas may be apart: who emitted may have been behind who noted that a consumer is there."""
 
 
 class Consumers:
@@ -26,7 +28,7 @@ class Consumers:
     def horizon(self, name: str) -> datetime:
         """Return the moment before whose messages a consumer need not have, or need not know of any more."""
         state = self._states[name]
-        return max(state.created_at, state.floor)
+        return max(state.created_at - SKEW, state.floor)
 
     def paused(self, name: str) -> bool:
         """Whether a consumer is paused."""

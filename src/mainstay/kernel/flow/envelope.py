@@ -51,6 +51,7 @@ class _CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     type: str
     time: datetime | None = None
     datacontenttype: str | None = None
+    dataschema: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"null")
     data_base64: str | None = None
     partitionkey: str | None = None
@@ -66,8 +67,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_CloudEvent).decode
 
 
-def encode(envelope: Envelope) -> bytes:
-    """Return an event as a CloudEvent."""
+def encode(envelope: Envelope, schemas: str = "") -> bytes:
+    """Return an event as a CloudEvent. ``schemas`` is the URL below which those of events can be fetched, if any."""
     return _encode(
         _CloudEvent(
             specversion=_SPEC,
@@ -76,6 +77,7 @@ def encode(envelope: Envelope) -> bytes:
             type=envelope.event,
             time=envelope.emitted_at,
             datacontenttype=_JSON,
+            dataschema=f"{schemas}/{envelope.event}.{envelope.dataversion}.json" if schemas else None,
             data=msgspec.Raw(envelope.payload.encode()),
             partitionkey=envelope.key,
             sequence=_digits(envelope.sequence),

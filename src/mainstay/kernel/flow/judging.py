@@ -35,10 +35,11 @@ Changes = Mapping[str, Any]
 
 
 class Verdict(NamedTuple):
-    """What is to be changed of a message; None: it may run."""
+    """What is to be changed of a message; None: it may run. ``behind`` is the step in memory that it runs behind."""
 
     row: InboxMessage
     changes: Changes | None
+    behind: str | None = None
 
 
 def put_off(until: datetime | None) -> Changes:
@@ -66,8 +67,9 @@ class Judge:
         verdicts = []
         for row in sorted(rows, key=lambda each: (each.sequence, each.id)):
             changes = await self._changes(case, row)
+            behind = case.in_memory(row) if changes is None else None
             case.note(row, changes)
-            verdicts.append(Verdict(row, changes))
+            verdicts.append(Verdict(row, changes, behind))
         return verdicts
 
     async def _before(
@@ -95,10 +97,9 @@ class Judge:
             return case.held[lane]
         if not row.previous:
             return await self._first(case, row)
-        step = _step_before(row)
-        if queue.has_step(step) or step in case.coming:
+        if case.in_memory(row) is not None:
             return None
-        before = case.before.get(step)
+        before = case.before.get(_step_before(row))
         return await self._missing(case, row) if before is None else _behind(case, before)
 
     async def _first(self, case: _Case, row: InboxMessage) -> Changes | None:
@@ -131,6 +132,13 @@ class _Case:
         self.now = now
         self.coming: set[str] = set()  # steps that run before those behind them
         self.held: dict[str, Changes] = {}  # by lane: what those behind one that may not run are changed to
+
+    def in_memory(self, row: InboxMessage) -> str | None:
+        """Return the step of the message before one, where that runs before it: it is in memory, or will be."""
+        if not (self.queue.ordered(row) and row.previous):
+            return None
+        step = _step_before(row)
+        return step if self.queue.has_step(step) or step in self.coming else None
 
     def note(self, row: InboxMessage, changes: Changes | None) -> None:
         if row.step is None or self.queue.latest_only:

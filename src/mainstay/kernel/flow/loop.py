@@ -11,7 +11,9 @@ from mainstay.ports.observer import Notice, Observer
 class Loop:
     """Runs steps until it is stopped, each at once while there is more, else when it is woken or after a pause."""
 
-    def __init__(self, name: str, step: Callable[[], Awaitable[bool]], observer: Observer, pause: float) -> None:
+    def __init__(
+        self, name: str, step: Callable[[], Awaitable[bool]], observer: Observer, pause: Callable[[], float]
+    ) -> None:
         self._name = name
         self._step = step
         self._observer = observer
@@ -51,7 +53,7 @@ class Loop:
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(self._pause):
+            async with asyncio.timeout(self._pause()):
                 await self._woken.wait()
         except TimeoutError:
             return

@@ -1,27 +1,25 @@
 """The outbox: events become rows of the transaction that emitted them.
 
-Those of one key get a sequence, and that of the one before them: taken under the lock of the key's own row, so that
+Those of one kind and key get a sequence, and that of the one before: taken under the lock of their own row, so that
 sequences have the order of the commits. An event without a key asks nothing of the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
+from mainstay.kernel.flow.payloads import Payloads
 from mainstay.kernel.flow.places import microseconds, outbox_place, partition_of
 from mainstay.kernel.flow.principals import encode_principal
 from mainstay.kernel.flow.records import OutboxMessage
-from mainstay.kernel.flow.sequences import UNORDERED, Sequences, Turn
+from mainstay.kernel.flow.sequences import UNORDERED, Line, Sequences, Turn
 from mainstay.kernel.scope import Emitted, Scope
+from mainstay.model.event_versions import version_of
 from mainstay.model.structs import Event
 from mainstay.ports.clock import Clock
 from mainstay.ports.ids import Ids
-
-_encode = msgspec.json.Encoder(decimal_format="string").encode
 
 ENVELOPE = 1024
 """Bytes that a message is larger than its payload, its key and its principal, at most."""
@@ -50,17 +48,23 @@ class EventTooLarge(ValueError):
     """An event is larger than the broker of this service takes, or its key is longer than a key may be."""
 
 
-def bind_outbox(names: Mapping[type[Event], str], ids: Ids, clock: Clock, *, max_bytes: int | None = None) -> Outbox:
+def bind_outbox(
+    names: Mapping[type[Event], str], payloads: Payloads, ids: Ids, clock: Clock, *, max_bytes: int | None = None
+) -> Outbox:
     """Return the function that queues the events of a scope into its transaction.
 
     ``max_bytes`` is what the broker takes of one message; None: there is no broker.
     """
 
-    def row(emitted: Emitted, scope: Scope, principal: str, now: datetime, turn: Turn) -> OutboxMessage:
+    def name_of(emitted: Emitted) -> str:
         name = names.get(type(emitted.event))
         if name is None:
             raise UnknownEvent(f"{type(emitted.event).__name__} is declared in no module of this service")
-        payload = _encode(emitted.event)
+        return name
+
+    def row(emitted: Emitted, scope: Scope, principal: str, now: datetime, turn: Turn) -> OutboxMessage:
+        name = name_of(emitted)
+        payload = payloads(emitted.event, name)
         if max_bytes is not None:
             _check_size(name, len(payload) + len(principal), emitted.key, max_bytes)
         id, call = ids.next(), scope.call
@@ -75,6 +79,7 @@ def bind_outbox(names: Mapping[type[Event], str], ids: Ids, clock: Clock, *, max
             principal=principal,
             request_id=call.request_id,
             traceparent=call.traceparent,
+            dataversion=version_of(type(emitted.event)),
             sequence=turn.sequence,
             previous=turn.previous,
             place=_place(emitted.key, id, turn.sequence or microseconds(now)),
@@ -82,19 +87,19 @@ def bind_outbox(names: Mapping[type[Event], str], ids: Ids, clock: Clock, *, max
 
     def write(scope: Scope) -> Awaitable[None]:
         now, principal = clock.now(), encode_principal(scope.call.principal)
-        keys = {one.key for one in scope.emitted if one.key is not None}
-        if keys:
-            return write_in_order(scope, keys, principal, now)
+        lines = {Line(name_of(one), one.key) for one in scope.emitted if one.key is not None}
+        if lines:
+            return write_in_order(scope, sorted(lines), principal, now)
         rows = [row(one, scope, principal, now, UNORDERED) for one in scope.emitted]
         scope.unit.transaction().rows(OutboxMessage).insert(rows)
         return NOTHING
 
-    async def write_in_order(scope: Scope, keys: set[str], principal: str, now: datetime) -> None:
-        for key in keys:
-            _check_key(key)
+    async def write_in_order(scope: Scope, lines: Sequence[Line], principal: str, now: datetime) -> None:
+        for line in lines:
+            _check_key(line.key)
         transaction = scope.unit.transaction()
-        sequences = await Sequences.locked(transaction, keys, now)
-        rows = [row(one, scope, principal, now, sequences.next(one.key)) for one in scope.emitted]
+        sequences = await Sequences.locked(transaction, lines, now)
+        rows = [row(one, scope, principal, now, sequences.next(name_of(one), one.key)) for one in scope.emitted]
         sequences.write(transaction)
         transaction.rows(OutboxMessage).insert(rows)
 

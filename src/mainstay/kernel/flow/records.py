@@ -23,8 +23,8 @@ class OutboxMessage(Entity):
     request_id: str = field(default="")
     traceparent: str | None = field(default=None)
     dataversion: int = field(default=1)
-    sequence: int = field(default=0)  # among those of its key, in microseconds; 0: it has no key
-    previous: int = field(default=0)  # the sequence before it of its key; 0: there is none
+    sequence: int = field(default=0)  # among those of its kind and key, in microseconds; 0: it has no key
+    previous: int = field(default=0)  # the sequence before it among them; 0: there is none
     place: int = field(default=0, index=True)
 
 
@@ -73,8 +73,9 @@ class InboxMessage(Entity):
 
 
 class KeySequence(Entity):
-    """The sequence that was given last for a key. Its id is made from the key: who emits locks it by that."""
+    """The sequence that was given last for events of a kind and key. Its id is made of both: it is locked by that."""
 
+    event: str
     key: str
     last: int = field(index=True)
 

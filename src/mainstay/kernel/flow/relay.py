@@ -17,7 +17,7 @@ from mainstay.kernel.flow.line import BrokerLine
 from mainstay.kernel.flow.places import PARTITIONS, Span, outbox_partition, outbox_spans, turned
 from mainstay.kernel.flow.records import ASIDE, OutboxMessage
 from mainstay.kernel.flow.shares import LeaseLost, Shares
-from mainstay.model.conditions import Among, Compare
+from mainstay.model.conditions import Among, Compare, Condition
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import SerializationConflict, UniqueConflict
 from mainstay.ports.broker import BrokerAway, Outgoing
@@ -26,6 +26,7 @@ from mainstay.ports.rows import Change, Query
 from mainstay.ports.store import Transaction
 
 BATCH = 256
+_BY_PLACE = (Sort("place"), Sort("id"))
 _WRITES_OF_A_ROW = 6
 """Items that a row of the inbox is at most, in a store that counts them: itself and what finds it."""
 
@@ -41,6 +42,7 @@ class Relay:
         shares: Shares,
         counters: FlowCounters,
         line: BrokerLine | None = None,
+        schemas: str = "",
     ) -> None:
         self._ports = ports
         self._service = service
@@ -48,8 +50,10 @@ class Relay:
         self._shares = shares
         self._counters = counters
         self._line = line
+        self._schemas = schemas  # the URL below which the schemas of events are
         self._size = _size(ports, 0 if line is not None else filing.most())
         self._first = 0  # the partition to begin with
+        self._unread = ("payload", "principal") if line is None and not filing.most() else ()
         self._look = True  # for rows that are in the inbox already: until it is known that none are
         self.working: set[str] = set()  # consumers that have got something since this was emptied last
 
@@ -59,14 +63,18 @@ class Relay:
         self._counters.partitions = len(held)
         if not held or not await self._may_hand_on():
             return False
-        found = await self._waiting(turned(outbox_spans(held), outbox_spans((self._first,))[0].first))
-        self._first = (self._first + 1) % PARTITIONS
+        found = await self._waiting(self._turned(outbox_spans(held)))
+        if len(found) == self._size:  # there is more: the next batch begins with another partition
+            self._first = (self._first + 1) % PARTITIONS
         if not found:
             self._look = False
             return False
         if self._line is not None:
             return await self._publish(self._line, found) and len(found) == self._size
         return await self._move(found)
+
+    def _turned(self, spans: list[Span]) -> list[Span]:
+        return turned(spans, outbox_spans((self._first,))[0].first) if self._first else spans
 
     async def _may_hand_on(self) -> bool:
         """Whether what is handed on arrives: a broker keeps nothing for a group that was never there."""
@@ -82,15 +90,22 @@ class Relay:
             for span in spans:
                 within = Compare("place", "ge", span.first) & Compare("place", "lt", span.end)
                 limit = self._size - len(found)
-                found += await rows.fetch(Query(where=within, sort=(Sort("place"), Sort("id")), limit=limit))
+                found += await rows.fetch(self._query(within, limit))
                 if len(found) == self._size:
                     break
             return found
         finally:
             await transaction.rollback()
 
+    def _query(self, within: Condition, limit: int) -> Query:
+        return Query(where=within, sort=_BY_PLACE, limit=limit, unread=self._unread)
+
     async def _move(self, found: Sequence[OutboxMessage]) -> bool:
-        """Move messages into the inbox, in one transaction."""
+        """Move messages into the inbox, in one transaction. Those that nobody waits for only go."""
+        if not any(self._filing.wanted(message.event) for message in found):
+            await self._remove({message.id for message in found})
+            self._counters.relayed += len(found)
+            return len(found) == self._size
         transaction = self._ports.store.begin(write=True)
         try:
             await self._shares.check(transaction, {outbox_partition(message.place) for message in found})
@@ -134,7 +149,7 @@ class Relay:
         return len(confirmed) == len(outgoing)
 
     async def _remove(self, ids: set[UUID]) -> None:
-        """Remove what the broker keeps. It does so whoever holds the partition by now: no fence is looked at."""
+        """Remove what is to go whoever holds its partition by now, so that no fence is looked at."""
         if ids:
             await self._write(_removal(sorted(ids)))
 
@@ -174,7 +189,7 @@ class Relay:
         )
 
     def _outgoing(self, message: OutboxMessage) -> Outgoing:
-        body = encode(self._envelope(message))
+        body = encode(self._envelope(message), self._schemas)
         return Outgoing(id=message.id, topic=message.event, key=message.key or "", body=body)
 
 

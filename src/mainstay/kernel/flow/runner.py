@@ -126,11 +126,13 @@ class Runner:
                 found[queue.name] = []
                 for verdict in await self._judge.judge(transaction, queue, rows, now) if rows else ():
                     count += 1
-                    if verdict.changes is None:
-                        queue.add(verdict.row)
-                    else:
+                    if verdict.changes is not None:
                         found[queue.name].append(verdict.row)
                         blocked = True
+                    elif verdict.behind is None or queue.has_step(verdict.behind):
+                        queue.add(verdict.row)
+                    else:  # what it was to run behind has ended while others were judged: perhaps it was put off
+                        queue.look = True
         finally:
             await transaction.rollback()
         if blocked:
@@ -180,7 +182,7 @@ class Runner:
 
         partitions = {row.partition for rows in blocked.values() for row in rows}
         if await self._fenced(partitions, write):
-            for row, changes in decided:
+            for row, changes, _ in decided:
                 self._tell(row, changes or {})
         for queue in blocked:
             queue.look = True  # what may run by now has not been added
@@ -188,7 +190,7 @@ class Runner:
     async def _put(self, transaction: Transaction, decided: Sequence[Verdict]) -> None:
         """Change messages as it was decided, those that are put off alike in one go."""
         rows, alike = transaction.rows(InboxMessage), dict[Any, list[UUID]]()
-        for row, changes in decided:
+        for row, changes, _ in decided:
             if changes is not None and changes.keys() == PARKED.keys():
                 alike.setdefault(changes["due_at"], []).append(row.id)
             else:

@@ -51,11 +51,16 @@ class Shares:
         self._until = 0.0  # monotonic: what is held then may be another's
         self._due = 0.0
         self._turn = asyncio.Lock()
+        self._lost: Callable[[], None] = _nobody
         self._busy: Callable[[int], bool] = lambda _partition: False
 
     def drained_by(self, busy: Callable[[int], bool]) -> None:
         """Have a partition that is to be given away kept while ``busy`` says that something still runs for it."""
         self._busy = busy
+
+    def listen(self, lost: Callable[[], None]) -> None:
+        """Be told when a partition was found to be another's."""
+        self._lost = lost
 
     @property
     def held(self) -> Mapping[int, int]:
@@ -70,15 +75,25 @@ class Shares:
             partition in self._held and partition not in self._leaving and self._ports.clock.monotonic() < self._until
         )
 
+    def due_in(self) -> float:
+        """Return the seconds until a step finds something to do."""
+        return max(0.0, self._due - self._ports.clock.monotonic())
+
     async def check(self, transaction: Transaction, partitions: Iterable[int]) -> None:
-        """See in a transaction that partitions are still held, and have them so until its end. Raises ``LeaseLost``."""
-        wanted = {_name(p): self._held.get(p) for p in partitions}
-        names = tuple(sorted(wanted))
+        """See in a transaction that partitions are still held, and have them so until its end. Raises ``LeaseLost``.
+
+        What is lost is not held from then on: who would try again at once is not sent against the fence again.
+        """
+        wanted = {p: self._held.get(p) for p in partitions}
+        names = tuple(sorted(map(_name, wanted)))
         where = Compare("name", "eq", names[0]) if len(names) == 1 else Among("name", names)
         found = await transaction.rows(Lease).fetch(Query(where=where, lock=True))
         ours = {row.name: row.fence for row in found if row.holder == self._holder}
-        if any(fence is None or ours.get(name) != fence for name, fence in wanted.items()):
+        lost = [p for p, fence in wanted.items() if fence is None or ours.get(_name(p)) != fence]
+        if lost:
+            self._held = {p: fence for p, fence in self._held.items() if p not in lost}
             self._due = 0.0
+            self._lost()
             raise LeaseLost
 
     async def step(self) -> bool:
@@ -238,6 +253,10 @@ class Shares:
             await transaction.rollback()
             raise
         return True
+
+
+def _nobody() -> None:
+    """Tell nobody."""
 
 
 def _name(partition: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from mainstay.kernel.bind import Bound
@@ -21,17 +21,17 @@ from mainstay.kernel.flow.shares import Shares
 from mainstay.kernel.flow.upkeep import Keeping, Upkeep
 
 POLL = 0.25  # seconds between looks at the outbox when nobody wakes the relay
-SHARES_POLL = 0.2  # they are looked after when it is due
+IDLE = 5.0  # between looks of what has little to do
 DRAIN = 5.0  # seconds that consumers may take to end what they are at
 
 
 class EventWorker:
-    """Relays, takes in and runs for one replica, which ``holder`` names.
+    """Relays, takes in and runs for one replica, which ``holder`` names. Messages name theirs below ``schemas``.
 
     ``step`` does one round of everything; ``run`` goes on until ``stop``. Only one of them is used at a time.
     """
 
-    def __init__(self, bound: Bound, holder: str, keeping: Keeping | None = None) -> None:
+    def __init__(self, bound: Bound, holder: str, keeping: Keeping | None = None, *, schemas: str = "") -> None:
         ports, consumers, service = bound.ports, bound.consumers, bound.service.name
         names = [each.name for group in consumers.values() for each in group]
         topics = {*consumers, *bound.blueprint.event_names.values()}
@@ -42,7 +42,7 @@ class EventWorker:
         self.shares: Shares = Shares(ports, holder)
         self.line: BrokerLine | None = None if broker is None else BrokerLine(ports, broker, topics, self.counters)
         filing = Filing(ports, consumers, self.known, self.counters)
-        self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, self.line)
+        self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, self.line, schemas)
         self.intake: Intake | None = None
         if self.line is not None:
             self.intake = Intake(ports, service, consumers, filing, self.line, self.counters)
@@ -50,13 +50,17 @@ class EventWorker:
             ports, consumers, dispatch, self.shares, self.known, self.counters, shuffled=broker is not None
         )
         self.upkeep: Upkeep = Upkeep(ports, self.shares, self.counters, keeping or Keeping())
-        loops = {"shares": (self._share, SHARES_POLL), "relay": (self._relay, POLL)}
+        loops: dict[str, tuple[Callable[[], Awaitable[bool]], Callable[[], float]]] = {
+            "shares": (self._share, self.shares.due_in),
+            "relay": (self._relay, lambda: POLL),
+            "runner": (self.runner.step, lambda: POLL if names else IDLE),
+            "upkeep": (self.upkeep.step, lambda: IDLE),
+        }
         if self.intake is not None:
-            loops["intake"] = (self._take_in, POLL)
-        loops["runner"] = (self.runner.step, POLL)
-        loops["upkeep"] = (self.upkeep.step, POLL * 4)
+            loops["intake"] = (self._take_in, lambda: POLL)
         self._loops = {name: Loop(name, step, ports.observer, pause) for name, (step, pause) in loops.items()}
         self.runner.listen(self._loops["runner"].wake)
+        self.shares.listen(self._loops["shares"].wake)
 
     def listen(self, bound: Bound) -> None:
         """Be woken by the commits of this process and, through the store, by those of others."""

@@ -41,6 +41,14 @@ class UnitOfWorkConformance(StoreSuite):
             await world.run(work)
         assert await world.all(Shelf) == []
 
+    async def test_no_rows_are_nothing_to_insert(self, world: World) -> None:
+        async with world.command() as hands:
+            rows = hands.unit.transaction().rows(Shelf)
+            rows.insert([])
+            await hands.rows(Shelf).add(Shelf(name="a"))
+            rows.insert([])
+        assert [shelf.name for shelf in await world.all(Shelf)] == ["a"]
+
     async def test_reads_see_the_writes_before_them(self, world: World) -> None:
         async with world.command() as hands:
             rows = hands.rows(Shelf)

@@ -66,7 +66,7 @@ class Shop:
 
     def killed(self, act: str, *starts: int) -> list[dict[str, Any]]:
         arguments = [mysql_killed_runner.__file__, self.source, self.work, str(self.files), act, *map(str, starts)]
-        ended = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, timeout=120)
+        ended = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, timeout=600)
         return [json.loads(line) for line in ended.stdout.splitlines()]
 
     def own(self, body: str) -> None:

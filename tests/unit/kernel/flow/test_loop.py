@@ -15,7 +15,7 @@ from mainstay.kernel.flow.loop import Loop
 
 async def looped(step: Callable[[], Any], pause: float = 60.0) -> tuple[Loop, Ear, asyncio.Task[None]]:
     ear = Ear()
-    loop = Loop("part", step, ear, pause)
+    loop = Loop("part", step, ear, lambda: pause)
     return loop, ear, asyncio.create_task(loop.run())
 
 
@@ -79,7 +79,7 @@ async def test_a_loop_that_is_stopped_before_it_began_does_nothing() -> None:
     async def step() -> bool:
         raise AssertionError("it was stopped")
 
-    loop = Loop("part", step, Ear(), 60.0)
+    loop = Loop("part", step, Ear(), lambda: 60.0)
     loop.stop()
     await loop.run()
 

@@ -460,3 +460,55 @@ async def test_a_worker_runs_over_a_broker_until_it_is_stopped(build: Build, bro
             await asyncio.sleep(0.01)
     assert talk.heard == [1, 2]
     assert failed == []
+
+
+async def test_behind_a_gap_that_stays_a_consumer_that_continues_goes_on(build: Build, broker: Moody) -> None:
+    talk = Talk(on_dead="continue")
+    world, worker = await subscribed(build, talk, broker)
+    bodies = await emitted(world, worker, broker, 1, 2, 3, 4)
+    broker.hand([bodies[0], bodies[2], bodies[3]])
+    await drained(worker)
+    world.clock.advance(GAP)
+    await drained(worker)
+    world.clock.advance(LOOK)
+    await drained(worker)
+    assert talk.heard == [1, 4]
+    assert [number_of(row) for row in await inbox(world, State.DEAD)] == [3]
+
+
+async def test_what_was_published_and_cannot_be_removed_is_published_again(
+    build: Build, broker: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = Talk()
+    world, worker = await subscribed(build, talk, broker)
+    await say(world, 1)
+    await worker.shares.step()
+    whole = world.store.begin
+
+    def begin(**given: Any) -> Any:
+        transaction: Any = whole(**given)
+
+        async def commit() -> None:
+            raise OSError("disk")
+
+        transaction.commit = commit
+        return transaction
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.store, "begin", begin)
+        with pytest.raises(OSError, match="disk"):
+            await worker.relay.step()
+    await drained(worker)
+    assert len(broker.published) == 2
+    assert talk.heard == [1]
+
+
+async def test_a_line_is_opened_once_and_closed_where_it_was_open(build: Build, broker: Moody) -> None:
+    world = await build(Talk().module, broker=broker)
+    own = world.worker().line
+    assert own is not None
+    await own.close()
+    assert await asyncio.gather(own.ready(), own.ready()) == [True, True]
+    assert broker.opened == 1
+    await own.close()
+    await own.close()

@@ -9,10 +9,12 @@ import pytest
 from flow_world import Record, Talk, change, drained, inbox, number_of, records, rows_of, say
 from kernel_world import Build, World
 
+from mainstay.kernel.call import Reply
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow import calling, judging, queues, runner
 from mainstay.kernel.flow import worker as worker_module
-from mainstay.kernel.flow.records import InboxMessage, OutboxMessage, State
+from mainstay.kernel.flow.records import ConsumerState, InboxMessage, OutboxMessage, State
+from mainstay.kernel.flow.shares import LeaseLost
 from mainstay.model.problem import TooMany
 
 
@@ -404,3 +406,69 @@ async def test_consumers_that_another_replica_has_noted_are_known(
 async def test_a_consumer_that_is_not_there_has_nothing_looked_at(build: Build) -> None:
     world = await build(Talk().module)
     world.worker().runner.look(["nobody"])
+
+
+async def test_what_waits_in_memory_is_let_go_of_when_its_consumer_is_paused(build: Build) -> None:
+    talk, go = Talk(concurrency=1), asyncio.Event()
+    talk.waits = lambda _: go.wait()
+    world = await build(talk.module)
+    worker = world.worker()
+    await say(world, 1, 2, 3)
+    await worker.shares.step()
+    await worker._relay()
+    await worker.runner.step()
+    await begun(world)
+    (state,) = await rows_of(world, ConsumerState)
+    await change(world, ConsumerState, state.id, paused=True)
+    world.clock.advance(1)
+    await worker.runner.step()
+    go.set()
+    await worker.runner.settled()
+    assert len(talk.heard) == 1
+    await change(world, ConsumerState, state.id, paused=False)
+    world.clock.advance(1)
+    await drained(worker)
+    assert sorted(talk.heard) == [1, 2, 3]
+
+
+async def test_what_was_decided_while_another_took_over_is_left_to_that_one(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = Talk()
+    talk.refuses = {1: 1}
+    world = await build(talk.module)
+    worker = world.worker()
+    await say(world, 1, key="k")
+    await drained(worker)
+    await say(world, 2, key="k")
+    await worker.shares.step()
+    await worker._relay()
+
+    async def lost(*_: Any) -> None:
+        raise LeaseLost
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.shares, "check", lost)
+        await worker.runner.step()
+    assert worker.counters.conflicts == 1
+    (second,) = [row for row in await inbox(world) if number_of(row) == 2]
+    assert second.place is not None
+    world.clock.advance(5)
+    await drained(worker)
+    assert talk.heard == [1, 1, 2]
+
+
+async def test_what_another_has_done_meanwhile_is_not_counted(build: Build) -> None:
+    talk = Talk()
+    world = await build(talk.module)
+    worker = world.worker()
+
+    async def replayed(call: Any) -> Reply:
+        (row,) = await inbox(world)
+        await change(world, InboxMessage, row.id, state=State.DONE, place=None)
+        return Reply(replayed=True)
+
+    world.names["first"].invoke = replayed
+    await say(world, 1)
+    await drained(worker)
+    assert worker.counters.done == 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flow_world import Talk, number_of, rows_of, say
+from flow_world import Happened, Talk, number_of, rows_of, say
 from kernel_world import Build
 
+from mainstay import Events, anyone
 from mainstay.kernel.flow.outbox import MAX_KEY_LENGTH
 from mainstay.kernel.flow.places import id_of, microseconds
 from mainstay.kernel.flow.records import KeySequence, OutboxMessage
@@ -30,7 +31,8 @@ async def test_an_event_is_numbered_by_its_microsecond_or_the_next_one(build: Bu
     await say(world, 4, key="k")
     assert await sequences(world) == [(now, 0), (now + 1, now), (now + 2, now + 1), (now + 10**6, now + 2)]
     (row,) = await rows_of(world, KeySequence)
-    assert (row.id, row.key, row.last) == (id_of("k"), "k", now + 10**6)
+    assert (row.id, row.event, row.key) == (id_of("talk.Happened", "k"), "talk.Happened", "k")
+    assert row.last == now + 10**6
 
 
 async def test_a_clock_that_goes_back_takes_no_sequence_along(build: Build) -> None:
@@ -110,3 +112,18 @@ async def test_two_commands_that_begin_a_key_at_once_succeed(build: Build, monke
     assert [call.attempts for call in world.ear.calls] == [1, 2]
     first, second = await sequences(world)
     assert second[1] == first[0]
+
+
+async def test_events_with_and_without_a_key_go_together(build: Build) -> None:
+    talk = Talk()
+
+    @talk.module.command("POST /both", allow=anyone)
+    async def both(events: Events) -> None:
+        events.emit(Happened(number=1), key="k")
+        events.emit(Happened(number=2))
+
+    world = await build(talk.module)
+    await world.send("both")
+    (first, second) = await sequences(world)
+    assert first[0] > 0
+    assert second == (0, 0)

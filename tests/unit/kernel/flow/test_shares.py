@@ -243,3 +243,31 @@ def _failing(world: World, error: Exception) -> Any:
         return transaction
 
     return begin
+
+
+@pytest.mark.parametrize("times", [1, 99])
+async def test_what_meets_another_while_it_is_given_back_is_given_back_again_or_left_to_the_claim(
+    world: World, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    one = shares(world, "a")
+    await one.step()
+    whole, left = world.store.begin, [times]
+
+    def begin(**given: Any) -> Any:
+        transaction: Any = whole(**given)
+        if left[0]:
+            left[0] -= 1
+
+            async def commit() -> None:
+                raise SerializationConflict
+
+            transaction.commit = commit
+        return transaction
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.store, "begin", begin)
+        await one.release()
+    assert {row.holder for row in await rows_of(world, Lease)} == ({""} if times == 1 else {"a"})
+    other = shares(world, "b")
+    await other.step()
+    assert set(other.held) == ALL

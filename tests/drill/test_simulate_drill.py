@@ -1,0 +1,168 @@
+"""The simulation in short, and the proof that it finds what is broken: each fault put into a copy within few seeds."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drilling import DRILLS, Patch, changed, drill
+
+COUNT = 1000
+ENOUGH = 400  # seeds within which a fault is found
+FOUND = tomllib.loads((DRILLS / "simulate" / "found.toml").read_text(encoding="utf-8"))["seed"]
+
+ACKNOWLEDGED_FIRST: Patch = (
+    "kernel/flow/intake.py",
+    "            await self._keep(read)\n",
+    "            await subscription.acknowledge(kept)\n            await self._keep(read)\n",
+)
+NO_COMPARE_AND_SET: Patch = (
+    "kernel/flow/inbox.py",
+    "id=row.id, version=row.version, expected=1)",
+    "id=row.id)",
+)
+NO_MARK: Patch = (
+    "kernel/flow/inbox.py",
+    "        if call.message is not None:\n            _step(call.message, unit, ports)\n        return True\n",
+    "        return True\n",
+)
+DELETED_UNCONFIRMED: Patch = (
+    "kernel/flow/relay.py",
+    "await self._remove(confirmed)",
+    "await self._remove({one.id for one in outgoing})",
+)
+NO_GROUP_AWAITED: Patch = ("kernel/flow/relay.py", "self._line.joined and await", "await")
+LEASES_NOT_LET_GO: Patch = (
+    "kernel/flow/shares.py",
+    "for p, fence in self._held.items() if p not in lost}",
+    "for p, fence in self._held.items()}",
+)
+NOT_FILED: Patch = (
+    "kernel/flow/relay.py",
+    "wanted = [self._envelope(message) for message in found if self._filing.wanted(message.event)]",
+    "wanted = [self._envelope(message) for message in found[:1] if self._filing.wanted(message.event)]",
+)
+PREVIOUS_IGNORED: Patch = ("kernel/flow/judging.py", "if not row.previous:", "if True:")
+NO_PARKING: Patch = ("kernel/flow/judging.py", "return PARKED if case.queue.parks else None", "return None")
+NO_PATIENCE: Patch = ("kernel/flow/judging.py", "GAP = timedelta(seconds=30)", "GAP = timedelta(0)")
+LATE_ONES_RUN: Patch = (
+    "kernel/flow/judging.py",
+    "return dropped() if row.cause != REPLAYED and await _is_late(case, row) else None",
+    "return None",
+)
+LANES_GO_ON: Patch = ("kernel/flow/runner.py", "return not waits", "return True")
+QUEUED_BLINDLY: Patch = (
+    "kernel/flow/runner.py",
+    "elif verdict.behind is None or queue.has_step(verdict.behind):",
+    "elif True:",
+)
+NO_SKEW: Patch = ("kernel/flow/consumers.py", "SKEW = timedelta(seconds=5)", "SKEW = timedelta(0)")
+FLOOR_IGNORED: Patch = ("kernel/flow/filing.py", "old = envelope.emitted_at < floor", "old = False")
+SEQUENCES_UNLOCKED: tuple[Patch, ...] = (
+    ("kernel/flow/sequences.py", "lock=True", "lock=False"),
+    ("kernel/flow/sequences.py", "version=row.version, expected=1, before=row", "before=row"),
+)
+ONE_CHAIN_FOR_ALL_KINDS: Patch = (
+    "kernel/flow/sequences.py",
+    "        line = Line(event, key)\n        previous = self._last[line]\n",
+    "        line = Line(event, key)\n        previous = max(self._last[line], 1)\n",
+)
+LEASES_FOR_EVER: Patch = ("kernel/flow/shares.py", "row is None or row.until <= now or", "row is None or")
+
+
+@pytest.mark.parametrize("seed", [1, random.randrange(2**32)], ids=["fixed", "drawn"])
+def test_nothing_is_lost_doubled_or_out_of_order(seed: int) -> None:
+    count = COUNT if seed == 1 else COUNT // 10
+    code, told = drill("simulate", "--count", str(count), "--seed", str(seed), "--processes", "2")
+    assert code == 0, f"scripts/drill simulate --count {count} --seed {seed}: {told}"
+    assert told["runs"] == count
+    assert told["effects"] > 20 * count
+    assert told["lives"] > 2 * count
+
+
+@pytest.mark.parametrize("found", FOUND, ids=lambda found: str(found["seed"]))
+def test_what_was_found_once_is_found_no_more(found: dict[str, Any]) -> None:
+    code, told = drill("simulate", "--count", "1", "--seed", str(found["seed"]))
+    assert code == 0, f"{found['fault']}: {told}"
+
+
+@pytest.mark.parametrize(
+    "patches",
+    [
+        pytest.param((ACKNOWLEDGED_FIRST,), id="messages are acknowledged before they are kept"),
+        pytest.param((NO_COMPARE_AND_SET,), id="a message is done whatever has become of it"),
+        pytest.param((NO_MARK,), id="a message is not done with its effect"),
+        pytest.param((DELETED_UNCONFIRMED,), id="what the broker has not confirmed is deleted"),
+        pytest.param((NOT_FILED,), id="what is relayed is not filed"),
+        pytest.param((PREVIOUS_IGNORED,), id="nobody waits for the message before"),
+        pytest.param((NO_PARKING,), id="a dead letter does not park its key"),
+        pytest.param((NO_PATIENCE,), id="a gap is not waited for"),
+        pytest.param((LATE_ONES_RUN,), id="who wants the latest gets late ones"),
+        pytest.param((LANES_GO_ON,), id="a key goes on past a failure"),
+        pytest.param((QUEUED_BLINDLY,), id="a message is queued behind one that has been put off"),
+        pytest.param((NO_SKEW,), id="clocks are taken to be one"),
+        pytest.param((FLOOR_IGNORED,), id="what is not known any more is done again"),
+        pytest.param(SEQUENCES_UNLOCKED, id="sequences are given without a lock"),
+        pytest.param((ONE_CHAIN_FOR_ALL_KINDS,), id="a message waits for one that is for others"),
+        pytest.param((NO_GROUP_AWAITED,), id="what is published reaches no group"),
+        pytest.param((LEASES_NOT_LET_GO,), id="what is lost is tried again and again"),
+        pytest.param((LEASES_FOR_EVER,), id="a lease has no end"),
+    ],
+)
+def test_what_is_broken_is_found(patches: tuple[Patch, ...], tmp_path: Path) -> None:
+    package = changed(tmp_path, *patches)
+    wanted = ("--count", str(ENOUGH), "--until-found", "1", "--processes", "2")
+    code, told = drill("simulate", *wanted, package=package)
+    assert code == 1, str(told)
+    assert told["faults"]
+
+
+def test_a_seed_is_the_same_run_in_every_process() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, str(DRILLS / "drill_simulate.py"), "--count", "5", "--seed", "7", "--trace", "1"],
+            env={**os.environ, "PYTHONHASHSEED": hashes},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=100,
+        ).stdout.rpartition("\n{")[0]
+        for hashes in ("1", "2")
+    }
+    assert len(told) == 1
+    assert told.pop().count("digest") == 5
+
+
+def test_a_run_touches_nothing_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DRILLS))
+    from simulated_run import simulate
+
+    before = simulate(3)  # what it needs is imported
+
+    def refuse(*_: object, **__: object) -> Any:
+        raise AssertionError("something real was asked for")
+
+    with monkeypatch.context() as real:
+        for module, name in [
+            (time, "time"),
+            (time, "monotonic"),
+            (time, "sleep"),
+            (time, "time_ns"),
+            (os, "urandom"),
+            (random, "random"),
+            (socket, "socket"),
+            (threading.Thread, "start"),
+            (subprocess, "Popen"),
+        ]:
+            real.setattr(module, name, refuse)
+        after = simulate(3)
+    assert after == before
