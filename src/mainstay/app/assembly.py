@@ -215,8 +215,7 @@ def assemble(
     Raises ``StartupFailed`` with every fault of the declarations, ``SettingsRefused`` with those of keys, ``Refusal``
     for an adapter that is not there. Nothing is opened yet.
     """
-    place = place or Place()
-    clock = clock or SystemClock()
+    place, clock = place or Place(), clock or SystemClock()
     credentials = resolve(settings)
     sealer = make_sealer(credentials)
     http = make_http(service, settings, clock, observer)
