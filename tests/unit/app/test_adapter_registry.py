@@ -50,8 +50,8 @@ def test_a_missing_package_is_told_with_the_line_that_installs_it(monkeypatch: p
 
 BARE = """
 import sys
-drivers = "asyncpg", "asyncmy", "pymongo", "bson", "aiobotocore", "botocore", "hvac", "redis", "nats"
-for package in (*drivers, "granian", "uvicorn"):
+drivers = "asyncpg", "asyncmy", "pymongo", "bson", "aiobotocore", "botocore", "hvac", "redis", "nats", "aio_pika"
+for package in (*drivers, "confluent_kafka", "granian", "uvicorn"):
     sys.modules[package] = None
 for package in ("aio_pika", "confluent_kafka"):
     sys.modules[package] = None
