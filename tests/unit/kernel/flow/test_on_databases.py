@@ -107,14 +107,15 @@ async def test_what_was_passed_over_moves_and_changes_nothing(replica: Replica) 
     transaction = other.store.begin(write=True)
     await transaction.rows(Lease).apply(Change(where=Compare("fence", "ge", 1), changes={"holder": "b", "fence": 9}))
     await transaction.commit()
-    assert worker.shares.holds(0)  # as far as it knows
+    assert set(worker.shares.held) == set(range(16))  # as far as it knows
+    await worker.relay.step()
+    assert worker.counters.conflicts == 1
     for partition in range(16):
         begun = stuck.store.begin(write=True)
         with pytest.raises(LeaseLost):
             await worker.shares.check(begun, [partition])
         await begun.rollback()
-    await worker.relay.step()
-    assert worker.counters.conflicts == 1
+    assert worker.shares.held == {}
     assert len(await rows_of(other, OutboxMessage)) == 3
     assert await inbox(other) == []
 
