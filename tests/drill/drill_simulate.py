@@ -63,7 +63,10 @@ def _outcomes(wanted: Any) -> Iterator[Outcome]:
     batches = [list(seeds[start : start + BATCH]) for start in range(0, len(seeds), BATCH)]
     with ProcessPoolExecutor(min(wanted.processes, os.cpu_count() or 1)) as pool:
         count = len(batches)
-        yield from chain.from_iterable(pool.map(_batch, [path] * count, batches, [bool(wanted.trace)] * count))
+        try:
+            yield from chain.from_iterable(pool.map(_batch, [path] * count, batches, [bool(wanted.trace)] * count))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _batch(path: Sequence[str], seeds: Sequence[int], trace: bool) -> list[Outcome]:

@@ -25,7 +25,7 @@ from mainstay.testing.simulation.replica import Replica, Servers
 from mainstay.testing.simulation.sources import chance_of
 
 FOUL_SECONDS = 25.0  # of virtual time in which things go wrong, on average
-AFTERMATH = 60.0  # seconds in which the broker hands over once more what was done long ago
+AFTERMATH = 40.0  # seconds in which the broker hands over once more what was done long ago
 FAIR_SECONDS = 150.0  # after which all is delivered, or in the dead letters
 KEYS = ("ann", "bob", "", "")  # "": no key
 

@@ -222,11 +222,17 @@ class Truth:
         order = next(one.order for one in party.consumers if one.name == name)
         for passed in self._keys[told.event, key][max(last + 1, told.begun) : told.place]:
             row = self._row(party, name, passed.id)
-            if order == "latest" or (row is None and (self._forgets or self._was_held(party, name, told))):
-                continue  # it is behind the floor and will be too old, or was waited for as long as anything is
+            if order == "latest" or self._is_given_up(party, name, told, row):
+                continue
             if row is None or row.state not in _PASSED_OVER[order]:
                 state = "missing" if row is None else row.state
                 self.fault(f"{name} had {self._name(told.id)} before {passed.number}, which is {state}")
+
+    def _is_given_up(self, party: Party, name: str, told: Told, row: Any) -> bool:
+        """Whether nobody waits for a message any more: it is behind the floor, or was waited for as long as any is."""
+        if self._forgets:
+            return row is None or row.cause == "too_old"
+        return row is None and self._was_held(party, name, told)
 
     def _was_held(self, party: Party, name: str, told: Told) -> bool:
         """Whether the messages of a key were held for one that did not come."""
