@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -125,3 +126,26 @@ async def change(world: World, entity: Any, id: UUID, **changes: Any) -> None:
     transaction = world.store.begin(write=True)
     await transaction.rows(entity).apply(Change(where=Compare("id", "eq", id), changes=changes))
     await transaction.commit()
+
+
+async def begun(world: World) -> None:
+    """Wait until a consumer runs."""
+    async with asyncio.timeout(30):
+        while not world.names["first"].running:
+            await asyncio.sleep(0)
+
+
+def failing(world: World, error: Exception) -> Any:
+    """Return what begins transactions that cannot be committed."""
+    whole = world.store.begin
+
+    def begin(**given: Any) -> Any:
+        transaction: Any = whole(**given)
+
+        async def commit() -> None:
+            raise error
+
+        transaction.commit = commit
+        return transaction
+
+    return begin

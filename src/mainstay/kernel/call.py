@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainstay.kernel.flow.records import InboxMessage
 from mainstay.kernel.received import Received
 from mainstay.model.inputs import File
 from mainstay.model.principal import Principal
@@ -17,6 +16,7 @@ from mainstay.ports.limiter import Verdict
 
 if TYPE_CHECKING:
     from mainstay.kernel.bound import BoundOperation
+    from mainstay.kernel.flow.records import InboxMessage
 
 Body = bytes | Mapping[str, Any] | Received | None
 BodyReader = Callable[[], Awaitable[bytes | Received]]

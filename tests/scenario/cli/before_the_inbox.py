@@ -14,6 +14,7 @@ down_revision = None
 
 EVENT = UUID("01900000-0000-7000-8000-000000000001")
 MARK = UUID("01900000-0000-7000-8000-000000000002")
+ANN = '{"id":"00000000-0000-0000-0000-000000000007","subject":"ann"}'
 THEN = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -53,7 +54,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mainstay_outbox")),
         sqlite_strict=True,
     )
-    op.create_index("ix_mainstay_outbox_due_at", "mainstay_outbox", ["due_at", "id"], unique=False)
+    op.create_index("ix_mainstay_outbox_due_at", "mainstay_outbox", ["due_at", "id"])
     op.create_table(
         "mainstay_lease",
         *standard(),
@@ -64,8 +65,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_mainstay_lease_name")),
         sqlite_strict=True,
     )
-    message = {"event": "notes.Noted", "key": "k", "payload": '{"number":7}', "request_id": "r", "traceparent": None}
-    message["principal"] = '{"id":"00000000-0000-0000-0000-000000000007","subject":"ann"}'
+    message = {"event": "notes.Noted", "key": "k", "payload": '{"number":7}', "request_id": "r", "principal": ANN}
     state = {"attempts": 1, "due_at": THEN, "dead": False, "cause": "second: conflict"}
     _insert(inbox, MARK, {"mark": f"first:{EVENT}"})
     _insert(outbox, EVENT, {**message, **state})
