@@ -61,11 +61,6 @@ LATE_ONES_RUN: Patch = (
     "return None",
 )
 LANES_GO_ON: Patch = ("kernel/flow/runner.py", "return not waits", "return True")
-QUEUED_BLINDLY: Patch = (
-    "kernel/flow/runner.py",
-    "elif verdict.behind is None or queue.has_step(verdict.behind):",
-    "elif True:",
-)
 FLOOR_IGNORED: Patch = ("kernel/flow/filing.py", "old = envelope.emitted_at < floor", "old = False")
 SEQUENCES_UNLOCKED: tuple[Patch, ...] = (
     ("kernel/flow/sequences.py", "lock=True", "lock=False"),
@@ -113,7 +108,6 @@ def test_what_was_found_once_is_found_no_more(found: dict[str, Any], monkeypatch
         pytest.param((NO_PATIENCE,), id="a gap is not waited for"),
         pytest.param((LATE_ONES_RUN,), id="who wants the latest gets late ones"),
         pytest.param((LANES_GO_ON,), id="a key goes on past a failure"),
-        pytest.param((QUEUED_BLINDLY,), id="a message is queued behind one that has been put off"),
         pytest.param((FLOOR_IGNORED,), id="what is not known any more is done again"),
         pytest.param(SEQUENCES_UNLOCKED, id="sequences are given without a lock"),
         pytest.param((ONE_CHAIN_FOR_ALL_KINDS,), id="a message waits for one that is for others"),
