@@ -34,7 +34,7 @@ NO_COMPARE_AND_SET: Patch = (
 )
 NO_MARK: Patch = (
     "kernel/flow/inbox.py",
-    "        if call.message is not None:\n            _step(call.message, unit, ports)\n        return True\n",
+    "            _step(call.message, unit, ports)\n        return True\n",
     "        return True\n",
 )
 DELETED_UNCONFIRMED: Patch = (
@@ -56,9 +56,9 @@ PREVIOUS_IGNORED: Patch = ("kernel/flow/judging.py", "if not row.previous:", "if
 NO_PARKING: Patch = ("kernel/flow/judging.py", "return PARKED if case.queue.parks else None", "return None")
 NO_PATIENCE: Patch = ("kernel/flow/judging.py", "GAP = timedelta(seconds=30)", "GAP = timedelta(0)")
 LATE_ONES_RUN: Patch = (
-    "kernel/flow/judging.py",
-    "return dropped() if row.cause != REPLAYED and await _is_late(case, row) else None",
-    "return None",
+    "kernel/flow/lateness.py",
+    'Compare("state", "eq", State.DONE)',
+    'Compare("state", "eq", State.DEAD)',
 )
 LANES_GO_ON: Patch = ("kernel/flow/runner.py", "return not waits", "return True")
 FLOOR_IGNORED: Patch = ("kernel/flow/filing.py", "old = envelope.emitted_at < floor", "old = False")

@@ -15,7 +15,7 @@ import msgspec
 
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.inbox import stepped
-from mainstay.kernel.flow.judging import REDRIVEN, REPLAYED
+from mainstay.kernel.flow.lateness import REDRIVEN, REPLAYED
 from mainstay.kernel.flow.places import LANE, inbox_place, steps_of
 from mainstay.kernel.flow.records import ConsumerState, InboxMessage, KeySequence, OutboxMessage, State
 from mainstay.kernel.flow.shares import RACES

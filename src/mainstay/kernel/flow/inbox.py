@@ -1,7 +1,8 @@
 """The inbox: a consumer's message is done in the transaction of what the consumer changed.
 
 The step from pending to done is a compare and set on the row as it was when the consumer was called. Whoever comes
-second, in this process or another, finds it changed and is undone with all that it did.
+second, in this process or another, finds it changed and is undone with all that it did. A message that may come late
+is looked at in that transaction too: behind a later one of its key it has no effect.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.call import Call
+from mainstay.kernel.flow.lateness import is_late, may_be_late
 from mainstay.kernel.flow.records import InboxMessage, State
 from mainstay.model.conditions import Compare
 from mainstay.model.structs import Entity
@@ -22,10 +24,16 @@ After = Callable[[Call, UnitOfWork], None]
 
 
 def bind_inbox(ports: Ports) -> Before:
-    """Return the function that takes a message from pending to done, as the first write of its consumer."""
+    """Return the function that takes a message from pending to done, as the first write of its consumer.
+
+    It says False where the message is late.
+    """
 
     async def step(call: Call, unit: UnitOfWork) -> bool:
         if call.message is not None:
+            if _may_be_late(call, call.message, ports) and await is_late(unit.transaction(), call.message):
+                call.replayed = True
+                return False
             _step(call.message, unit, ports)
         return True
 
@@ -42,19 +50,25 @@ def bind_late_inbox(ports: Ports) -> tuple[Before, After]:
         row = call.message
         if row is None:
             return True
-        transaction = ports.store.begin(write=False, single=True, latest=True, deadline=unit.deadline)
+        asks_twice = _may_be_late(call, row, ports)
+        transaction = ports.store.begin(write=False, single=not asks_twice, latest=True, deadline=unit.deadline)
         try:
             found = await transaction.rows(InboxMessage).get(row.id, Compare("version", "eq", row.version))
+            call.replayed = found is None or (asks_twice and await is_late(transaction, row))
         finally:
             await transaction.rollback()
-        call.replayed = found is None
-        return found is not None
+        return not call.replayed
 
     def step(call: Call, unit: UnitOfWork) -> None:
         if call.message is not None:
             _step(call.message, unit, ports)
 
     return look, step
+
+
+def _may_be_late(call: Call, row: InboxMessage, ports: Ports) -> bool:
+    latest_only = call.operation.operation.latest_only
+    return may_be_late(row, latest_only=latest_only, shuffled=ports.broker is not None)
 
 
 def _step(row: InboxMessage, unit: UnitOfWork, ports: Ports) -> None:

@@ -6,11 +6,12 @@ letter. So a key that waits is in nobody's way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from mainstay.kernel.flow.consumers import Consumers
+from mainstay.kernel.flow.lateness import comes, is_late, may_be_late
 from mainstay.kernel.flow.places import LANE, microseconds, step_of, steps_of
 from mainstay.kernel.flow.queues import ConsumerQueue, lane_name
 from mainstay.kernel.flow.records import InboxMessage, State
@@ -25,9 +26,6 @@ LOOK = timedelta(seconds=1)
 """How often it is looked whether that has come."""
 
 SOON = timedelta(milliseconds=200)
-
-REDRIVEN, REPLAYED = "redriven", "replayed"
-"""The causes of messages that somebody has set going again: they do not come late."""
 
 _BESIDE = ("payload", "principal")
 
@@ -62,8 +60,10 @@ class Judge:
         self, transaction: Transaction, queue: ConsumerQueue, rows: Sequence[InboxMessage], now: datetime
     ) -> list[Verdict]:
         """Return the verdicts on messages of one consumer, in the order of their sequences."""
-        found = await self._before(transaction, queue, rows)
-        case = _Case(transaction, queue, found, now)
+        wanted = {_step_before(row) for row in rows if queue.ordered(row) and row.previous}
+        loaded = {step for step in wanted if queue.has_step(step)}
+        found = await self._before(transaction, wanted - loaded - {row.step for row in rows})
+        case = _Case(transaction, queue, found, loaded, now)
         verdicts = []
         for row in sorted(rows, key=lambda each: (each.sequence, each.id)):
             changes = await self._changes(case, row)
@@ -72,17 +72,12 @@ class Judge:
             verdicts.append(Verdict(row, changes, behind))
         return verdicts
 
-    async def _before(
-        self, transaction: Transaction, queue: ConsumerQueue, rows: Sequence[InboxMessage]
-    ) -> dict[str, InboxMessage]:
-        """Read the messages before those that are not in memory, by their steps."""
-        own = {row.step for row in rows}
-        wanted = {_step_before(row) for row in rows if queue.ordered(row) and row.previous}
-        steps = tuple(sorted(step for step in wanted if not queue.has_step(step) and step not in own))
+    async def _before(self, transaction: Transaction, steps: Collection[str]) -> dict[str, InboxMessage]:
+        """Read messages by their steps."""
         if not steps:
             return {}
-        found = await transaction.rows(InboxMessage).fetch(Query(where=Among("step", steps), unread=_BESIDE))
-        return {row.step: row for row in found if row.step is not None}
+        query = Query(where=Among("step", tuple(sorted(steps))), unread=_BESIDE)
+        return {row.step: row for row in await transaction.rows(InboxMessage).fetch(query) if row.step is not None}
 
     async def _changes(self, case: _Case, row: InboxMessage) -> Changes | None:
         queue = case.queue
@@ -91,7 +86,8 @@ class Judge:
         if queue.is_passed(row):  # it will be found late when that one has ended
             return put_off(case.now + SOON)
         if queue.latest_only:
-            return dropped() if row.cause != REPLAYED and await _is_late(case, row) else None
+            late = may_be_late(row, latest_only=True, shuffled=self._shuffled) and await is_late(case.transaction, row)
+            return dropped() if late else None
         lane = lane_name(row)
         if lane in case.held:
             return case.held[lane]
@@ -104,41 +100,51 @@ class Judge:
 
     async def _first(self, case: _Case, row: InboxMessage) -> Changes | None:
         """Judge a message that has none before it: where messages are shuffled, a later one may have begun."""
-        comes = not row.attempts and row.cause not in (REDRIVEN, REPLAYED)
-        late = self._shuffled and comes and await _is_late(case, row)
+        late = self._shuffled and comes(row) and await is_late(case.transaction, row)
         return dead("late", "later messages of its key were done before it came") if late else None
 
     async def _missing(self, case: _Case, row: InboxMessage) -> Changes | None:
         """Judge a message whose predecessor is not there: it was never for this consumer, or has not come yet."""
-        if not self._shuffled or row.previous < microseconds(self._known.horizon(row.consumer)):
-            return await self._first(case, row)
-        end = row.created_at + GAP
-        if case.now < end:
-            return put_off(min(end, case.now + LOOK))
-        if await _is_seen(case, row):
-            return dead("gap", "the message before it of its key has not come")
+        if not self._shuffled:
+            return None
+        if row.previous >= microseconds(self._known.horizon(row.consumer)):
+            end = row.created_at + GAP
+            if case.now < end:
+                return put_off(min(end, case.now + LOOK))
+            if await _is_seen(case, row):
+                return dead("gap", "the message before it of its key has not come")
         return await self._first(case, row) or BEGUN
 
 
 class _Case:
-    """What is known while the messages of one consumer are judged."""
+    """What is known while the messages of one consumer are judged.
+
+    Of those in ``loaded``, which were in memory when it was asked for the others, only memory tells: they may end any
+    time, and no answer says what has become of them.
+    """
 
     def __init__(
-        self, transaction: Transaction, queue: ConsumerQueue, before: Mapping[str, InboxMessage], now: datetime
+        self,
+        transaction: Transaction,
+        queue: ConsumerQueue,
+        before: Mapping[str, InboxMessage],
+        loaded: Collection[str],
+        now: datetime,
     ) -> None:
         self.transaction = transaction
         self.queue = queue
         self.before = before
+        self.loaded = loaded
         self.now = now
         self.coming: set[str] = set()  # steps that run before those behind them
         self.held: dict[str, Changes] = {}  # by lane: what those behind one that may not run are changed to
 
     def in_memory(self, row: InboxMessage) -> str | None:
-        """Return the step of the message before one, where that runs before it: it is in memory, or will be."""
+        """Return the step of the message before one, where that runs before it: it was in memory, or will be."""
         if not (self.queue.ordered(row) and row.previous):
             return None
         step = _step_before(row)
-        return step if self.queue.has_step(step) or step in self.coming else None
+        return step if step in self.loaded or step in self.coming else None
 
     def note(self, row: InboxMessage, changes: Changes | None) -> None:
         if row.step is None or self.queue.latest_only:
@@ -178,13 +184,6 @@ def dropped() -> Changes:
 
 def _step_before(row: InboxMessage) -> str:
     return step_of((row.step or "")[:LANE], row.previous)
-
-
-async def _is_late(case: _Case, row: InboxMessage) -> bool:
-    """Whether a later message of the key is done."""
-    _, end = steps_of((row.step or "")[:LANE])
-    later = Compare("step", "gt", row.step) & Compare("step", "lt", end) & Compare("state", "eq", State.DONE)
-    return bool(await case.transaction.rows(InboxMessage).fetch(Query(where=later, limit=1, unread=_BESIDE)))
 
 
 async def _is_seen(case: _Case, row: InboxMessage) -> bool:

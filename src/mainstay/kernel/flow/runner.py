@@ -129,10 +129,8 @@ class Runner:
                     if verdict.changes is not None:
                         found[queue.name].append(verdict.row)
                         blocked = True
-                    elif verdict.behind is None or queue.has_step(verdict.behind):
-                        queue.add(verdict.row)
-                    else:  # what it was to run behind has ended while others were judged: perhaps it was put off
-                        queue.look = True
+                    else:
+                        _add(queue, verdict)
         finally:
             await transaction.rollback()
         if blocked:
@@ -262,9 +260,10 @@ class Runner:
         """Have a message done. Returns whether its lane goes on."""
         outcome = await deliver(row, queue.consumer, self._dispatch)
         if not isinstance(outcome, Problem):
+            if outcome.replayed:  # it is not as it was read, or it is late: so is what is behind it, perhaps
+                return False
             queue.pop(lane)
-            if not outcome.replayed:
-                self._counters.of(queue.name).done += 1
+            self._counters.of(queue.name).done += 1
             return True
         self._counters.of(queue.name).failed += 1
         goes_on = await self._failed(queue, row, queue.behind(lane), outcome)
@@ -312,6 +311,17 @@ class Runner:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+
+
+def _add(queue: ConsumerQueue, verdict: Verdict) -> None:
+    """Queue a message that may run, unless what it was judged by has changed meanwhile: then it is looked at again.
+
+    What it was to run behind may have ended, perhaps to be put off; or a later one has begun.
+    """
+    if queue.is_passed(verdict.row) or not (verdict.behind is None or queue.has_step(verdict.behind)):
+        queue.look = True
+    else:
+        queue.add(verdict.row)
 
 
 def _still_pending(ids: Sequence[UUID]) -> Condition:
