@@ -34,7 +34,7 @@ NO_COMPARE_AND_SET: Patch = (
 )
 NO_MARK: Patch = (
     "kernel/flow/inbox.py",
-    "            _step(call.message, unit, ports)\n        return True\n",
+    "        if call.message is not None:\n            _step(call.message, unit, ports)\n        return True\n",
     "        return True\n",
 )
 DELETED_UNCONFIRMED: Patch = (

@@ -11,7 +11,7 @@ from mainstay.kernel.ask import Directory, LocalAsk
 from mainstay.kernel.bound import BoundOperation, Ports, Stage
 from mainstay.kernel.callers import bind_caller
 from mainstay.kernel.flow.bell import Bell
-from mainstay.kernel.flow.inbox import After, Before, bind_inbox, bind_late_inbox
+from mainstay.kernel.flow.inbox import After, Before, bind_inbox, bind_late_inbox, bind_lateness
 from mainstay.kernel.flow.outbox import Outbox, bind_outbox
 from mainstay.kernel.flow.payloads import bind_payloads
 from mainstay.kernel.flow.receipts import bind_late_receipts, bind_receipts, takes_once
@@ -203,6 +203,7 @@ class _Binder:
                 repeatable=not operation.external,
                 before=before,
                 after=after,
+                in_time=self._in_time(operation),
             )
         )
         bound.refused = self._refused
@@ -230,6 +231,11 @@ class _Binder:
         if takes_once(operation):
             return bind_late_receipts(self._ports) if outside else (bind_receipts(self._ports), None)
         return None, None
+
+    def _in_time(self, operation: Operation) -> Before | None:
+        if operation.kind is not OperationKind.CONSUMER:
+            return None
+        return bind_lateness(self._ports, latest_only=operation.latest_only)
 
     def _resolvers(self, planned: Planned) -> dict[str, Resolver]:
         operation = planned.operation

@@ -50,6 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     repeatable: bool = True
     before: Before | None = None  # of a consumer or a webhook: its mark, False where it was set before
     after: After | None = None  # of one that reaches outside: its mark, once it has done so
+    in_time: Before | None = None  # of a consumer: False where it was overtaken meanwhile
 
 
 def bind_invoke(plan: Plan) -> Invoke:
@@ -252,7 +253,7 @@ async def _settled(call: Call, error: Problem, ports: Ports, *, doubt: bool, las
 def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
     render, before, leave, marks_behind = plan.render, plan.before, _leaving(plan), plan.after is not None
     ring, isolation = plan.bell.ring, plan.bound.operation.isolation
-    ports = plan.bound.ports
+    ports, in_time = plan.bound.ports, plan.in_time
     run = runner(plan.bound.operation, ports.clock, ports.observer, ports.held_seconds)
     at_once, waiting = _split(plan.resolvers)
     frame_for = audited_frame_of if AuditRow in plan.bound.plans else frame_of
@@ -269,6 +270,9 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
             for name, resolver in waiting:
                 arguments[name] = await resolve(resolver, scope)
             result = await run(unit, arguments)
+            if in_time is not None and not await in_time(call, unit):
+                await unit.rollback()
+                return Reply(replayed=True)
             reply = render(call, result)
             if scope.emitted or scope.said is not None or call.claim is not None or marks_behind:
                 await leave(scope, reply)
@@ -276,8 +280,7 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
             await unit.commit()
         except BaseException as error:
             await unit.rollback()
-            if scope.emitted:
-                told_of_keys(error)
+            told_of_keys(error, emitted=bool(scope.emitted))
             raise
         finally:
             if scope.stack is not None:

@@ -2,7 +2,7 @@
 
 The step from pending to done is a compare and set on the row as it was when the consumer was called. Whoever comes
 second, in this process or another, finds it changed and is undone with all that it did. A message that may come late
-is looked at in that transaction too: behind a later one of its key it has no effect.
+is undone too where a later one of its key has become done by then.
 """
 
 from __future__ import annotations
@@ -24,16 +24,10 @@ After = Callable[[Call, UnitOfWork], None]
 
 
 def bind_inbox(ports: Ports) -> Before:
-    """Return the function that takes a message from pending to done, as the first write of its consumer.
-
-    It says False where the message is late.
-    """
+    """Return the function that takes a message from pending to done, as the first write of its consumer."""
 
     async def step(call: Call, unit: UnitOfWork) -> bool:
         if call.message is not None:
-            if _may_be_late(call, call.message, ports) and await is_late(unit.transaction(), call.message):
-                call.replayed = True
-                return False
             _step(call.message, unit, ports)
         return True
 
@@ -50,14 +44,13 @@ def bind_late_inbox(ports: Ports) -> tuple[Before, After]:
         row = call.message
         if row is None:
             return True
-        asks_twice = _may_be_late(call, row, ports)
-        transaction = ports.store.begin(write=False, single=not asks_twice, latest=True, deadline=unit.deadline)
+        transaction = ports.store.begin(write=False, single=True, latest=True, deadline=unit.deadline)
         try:
             found = await transaction.rows(InboxMessage).get(row.id, Compare("version", "eq", row.version))
-            call.replayed = found is None or (asks_twice and await is_late(transaction, row))
         finally:
             await transaction.rollback()
-        return not call.replayed
+        call.replayed = found is None
+        return found is not None
 
     def step(call: Call, unit: UnitOfWork) -> None:
         if call.message is not None:
@@ -66,9 +59,20 @@ def bind_late_inbox(ports: Ports) -> tuple[Before, After]:
     return look, step
 
 
-def _may_be_late(call: Call, row: InboxMessage, ports: Ports) -> bool:
-    latest_only = call.operation.operation.latest_only
-    return may_be_late(row, latest_only=latest_only, shuffled=ports.broker is not None)
+def bind_lateness(ports: Ports, *, latest_only: bool) -> Before | None:
+    """Return the function that says, once a consumer is through, whether its message is in time; None: any is.
+
+    It looks behind the consumer, not before it: nothing is held open while the consumer waits for something else.
+    """
+    shuffled = ports.broker is not None
+
+    async def is_in_time(call: Call, unit: UnitOfWork) -> bool:
+        row = call.message
+        if row is not None and may_be_late(row, latest_only=latest_only, shuffled=shuffled):
+            call.replayed = await is_late(unit.transaction(), row)
+        return not call.replayed
+
+    return is_in_time if latest_only or shuffled else None
 
 
 def _step(row: InboxMessage, unit: UnitOfWork, ports: Ports) -> None:

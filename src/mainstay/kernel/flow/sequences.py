@@ -89,10 +89,10 @@ class Sequences:
             rows.insert(new)
 
 
-def told_of_keys(error: BaseException) -> None:
-    """Raise ``SerializationConflict`` of a command whose key another has used first at the same time: it is run again.
+def told_of_keys(error: BaseException, *, emitted: bool) -> None:
+    """Raise ``SerializationConflict`` where another has used a key first at the same time: the command is run again.
 
     Ids are made new for all rows but those of keys, so that no other row can be there already.
     """
-    if isinstance(error, UniqueConflict) and error.members.get("field") == "id":
+    if emitted and isinstance(error, UniqueConflict) and error.members.get("field") == "id":
         raise SerializationConflict("another command has emitted the first event of this key") from error
