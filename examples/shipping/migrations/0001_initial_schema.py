@@ -5,7 +5,6 @@ Read it before you commit it: what it does to rows that are there is yours to de
 
 import sqlalchemy as sa
 from alembic import op
-
 from mainstay.sql import types
 
 revision = "0001_initial_schema"
@@ -125,6 +124,7 @@ def upgrade() -> None:
         sa.Column("version", types.Integer(), nullable=False),
         sa.Column("created_at", types.DateTime(), nullable=False),
         sa.Column("updated_at", types.DateTime(), nullable=False),
+        sa.Column("event", types.Text(), nullable=False),
         sa.Column("key", types.Text(), nullable=False),
         sa.Column("last", types.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mainstay_sequence")),
