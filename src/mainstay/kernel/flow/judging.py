@@ -96,10 +96,15 @@ class Judge:
         if case.in_memory(row) is not None:
             return None
         before = case.before.get(_step_before(row))
-        return await self._missing(case, row) if before is None else _behind(case, before)
+        if before is None:
+            return await self._missing(case, row)
+        changes = _behind(case, before)
+        if changes is None and may_be_late(row, latest_only=False, shuffled=self._shuffled):
+            return await self._first(case, row)
+        return changes
 
     async def _first(self, case: _Case, row: InboxMessage) -> Changes | None:
-        """Judge a message that has none before it: where messages are shuffled, a later one may have begun."""
+        """Judge a message that waits for none: where messages are shuffled, a later one may have begun."""
         late = self._shuffled and comes(row) and await is_late(case.transaction, row)
         return dead("late", "later messages of its key were done before it came") if late else None
 

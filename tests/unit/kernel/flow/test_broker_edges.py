@@ -222,6 +222,46 @@ async def test_behind_a_gap_that_stays_a_consumer_that_continues_goes_on(build: 
     assert [number_of(row) for row in await inbox(world, State.DEAD)] == [3]
 
 
+@pytest.mark.parametrize(("on_dead", "heard"), [("continue", [1, 4]), ("park", [1, 2])])
+async def test_what_comes_behind_those_that_have_ceased_to_wait_for_it_is_late(
+    build: Build, broker: Moody, on_dead: Any, heard: list[int]
+) -> None:
+    talk = Talk(on_dead=on_dead)
+    world, worker = await subscribed(build, talk, broker)
+    bodies = await emitted(world, worker, broker, 1, 2, 3, 4)
+    broker.hand([bodies[0], bodies[2], bodies[3]])
+    await drained(worker)
+    world.clock.advance(GAP)
+    await drained(worker)
+    world.clock.advance(LOOK)
+    await drained(worker)
+    broker.hand([bodies[1]])
+    await drained(worker)
+    assert talk.heard == heard
+    causes = {number_of(row): row.cause for row in await inbox(world, State.DEAD)}
+    assert causes == ({2: "late", 3: "gap"} if on_dead == "continue" else {3: "gap"})
+
+
+async def test_what_comes_behind_one_that_has_begun_without_it_is_late(build: Build, broker: Moody) -> None:
+    talk = Talk()
+    talk.refuses = {3: 1}
+    world, worker = await subscribed(build, talk, broker)
+    bodies = await emitted(world, worker, broker, 1, 2, 3)
+    broker.hand(bodies[2:])
+    await drained(worker)
+    world.clock.advance(GAP)
+    await drained(worker)
+    broker.hand(bodies[:1])
+    await drained(worker)
+    assert talk.heard == [3, 1]  # 3 has failed, and is put off
+    world.clock.advance(LOOK)
+    await drained(worker)
+    broker.hand(bodies[1:2])
+    await drained(worker)
+    assert talk.heard == [3, 1, 3]
+    assert [(number_of(row), row.cause) for row in await inbox(world, State.DEAD)] == [(2, "late")]
+
+
 async def test_what_was_published_and_cannot_be_removed_is_published_again(
     build: Build, broker: Moody, monkeypatch: pytest.MonkeyPatch
 ) -> None:
