@@ -5,6 +5,7 @@ Read it before you commit it: what it does to rows that are there is yours to de
 
 import sqlalchemy as sa
 from alembic import op
+
 from mainstay.sql import types
 
 revision = "0001_initial_schema"
