@@ -357,7 +357,7 @@ class Options(argparse.Namespace):
     package: Path | None
 
 
-def parse(arguments: Sequence[str], description: str | None, **more: int | str) -> Options:
+def parse(arguments: Sequence[str], description: str | None, **more: float | str) -> Options:
     """Read a drill's arguments; ``more`` are numbers and words of its own with their defaults."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=20, help="how many times")
