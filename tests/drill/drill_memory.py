@@ -1,7 +1,7 @@
 """Serve a million requests in the production profile, and watch what memory a worker takes.
 
 Writes come first, each with a key, an event and its consumers, then reads of one row, sent ahead on several
-connections. The worker must stay below 60 MB (``--limit``), and must not grow once it is warm: after the first tenth of
+connections. The worker must stay below 64 MB (``--limit``), and must not grow once it is warm: after the first tenth of
 the reads it may take 3 MB more until the end. A process that watches over it must stay below 35.
 
     scripts/drill memory --count 1000000
@@ -89,7 +89,7 @@ async def drill(service: Service, count: int) -> tuple[list[float], dict[str, An
 
 def main(arguments: Sequence[str]) -> int:
     """Make ``--count`` requests."""
-    wanted = parse(arguments, __doc__, limit=60)
+    wanted = parse(arguments, __doc__, limit=64)
     patient = {"MAINSTAY_HTTP_QUEUE_TARGET_MS": "0"}  # who sends so many ahead has them queue, and is not turned away
     with serving(production=True, package=wanted.package, **patient) as service:
         memory, figures = asyncio.run(drill(service, wanted.count))

@@ -54,7 +54,7 @@ async def list_copies(rows: Repository[Copy]) -> list[str]:
 
 team = Service("team", modules=[notes, copies])
 '''
-TOML = """service = "team_service:team"
+TOML = """service = "copied_notes:team"
 [database]
 url = "sqlite:///team.db"
 create = true
@@ -104,7 +104,7 @@ class Worked:
 
 @pytest.fixture
 def team(tmp_path: Path) -> Path:
-    (tmp_path / "team_service.py").write_text(SERVICE)
+    (tmp_path / "copied_notes.py").write_text(SERVICE)
     (tmp_path / "mainstay.toml").write_text(TOML)
     return tmp_path
 
@@ -128,6 +128,7 @@ def events(team: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]
     """Run ``mainstay events``: return its facts, or what it complains of."""
 
     def run(*words: str, code: int = 0) -> Any:
+        sys.modules.pop("copied_notes", None)
         found = entry.run(["events", *words, "-C", str(team), "--profile", "development", "--format", "json"])
         told = capsys.readouterr()
         assert found == code, told.err

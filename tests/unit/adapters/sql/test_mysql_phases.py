@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from mysql_databases import drop_database
 from mysql_shop import Shop, created
 from sql_samples import TABLES
@@ -109,6 +110,16 @@ def test_what_was_changed_by_hand_is_told(shop: Shop) -> None:
         "the column thing.size may be null",
         "the constraint of thing, uq_thing_name, is missing",
     )
+
+
+def test_bytes_of_any_value_are_given_to_statements(shop: Shop) -> None:
+    """An id may hold the bytes of a quote and of a backslash."""
+    given = bytes(range(256)) + b"'\\'"
+
+    def echoed(connection: sa.Connection) -> Any:
+        return connection.execute(sa.text("SELECT :given, :text"), {"given": given, "text": "it's \\"}).one()
+
+    assert tuple(MysqlTarget(shop.url, [thing()])._run(echoed, lambda text, _: text)) == (given, "it's \\")
 
 
 def test_rows_are_changed_in_batches_that_stay_done(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import asyncmy
+from asyncmy.cursors import Cursor
 from asyncmy.errors import MySQLError
 
 from mainstay.adapters.sql.migrations.files import MigrationFault
@@ -36,6 +37,19 @@ CONNECT_SECONDS = 10.0
 _NO_SUCH_TABLE = 1146
 _LOCK_WAIT = 1205
 _COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+
+
+class _Cursor(Cursor):
+    """Writes bytes in hexadecimal: the driver escapes them by backslashes, which are none in the service's sql_mode."""
+
+    def _escape_args(self, args: Any, conn: Any) -> Any:
+        if isinstance(args, dict):
+            return {name: _literal(value, conn) for name, value in args.items()}
+        return tuple(_literal(value, conn) for value in args)
+
+
+def _literal(value: Any, connection: Any) -> Any:
+    return f"x'{bytes(value).hex()}'" if isinstance(value, bytes | bytearray) else connection.literal(value)
 
 
 class MysqlTarget(Target):
@@ -169,6 +183,7 @@ class MysqlTarget(Target):
                 charset="utf8mb4",
                 connect_timeout=CONNECT_SECONDS,
                 program_name="mainstay migrate",
+                cursor_cls=_Cursor,
             )
         except (OSError, TimeoutError, MySQLError) as error:
             raise MigrationFault(f"{self} cannot be reached: {type(error).__name__}: {error}") from error
