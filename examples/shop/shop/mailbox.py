@@ -3,13 +3,13 @@
 from decimal import Decimal
 from uuid import UUID
 
-from mainstay import Ask, Entity, Event, Find, Module, Page, Repository, authenticated, field, owner
+from mainstay import Ask, Entity, Event, Find, Module, Page, Repository, authenticated, field, owner, protocol
 
 mailbox = Module("mailbox")
 
 
-class Letter(Entity, rows=owner("customer_id"), person="customer_id"):
-    """A letter to a customer."""
+class Letter(Entity, rows=owner("customer_id") | protocol("event"), person="customer_id"):
+    """A letter to a customer. Consumers write it, whoever has caused what they hear of: a packer, for one."""
 
     customer_id: UUID = field(immutable=True, index=True)
     subject: str = field(max_length=200)

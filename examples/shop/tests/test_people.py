@@ -40,6 +40,16 @@ async def test_an_order_is_thanked_for_once(each_client: Client) -> None:
     assert (await each_client.get("/letters", who=bob)).json["items"] == []
 
 
+async def test_a_parcel_that_another_service_tells_of_is_announced(each_client: Client) -> None:
+    packer = as_principal("paul", roles="packer")
+    told = {"order_id": str(ann.id), "customer_id": str(ann.id)}
+    await each_client.hears("parcels.ParcelHandedOver", told, who=packer, source="shipping")
+    assert await each_client.deliver() == 1
+    (letter,) = (await each_client.get("/letters", who=ann)).json["items"]
+    assert letter["subject"] == "Your parcel is on its way"
+    assert (await each_client.get("/letters", who=packer)).json["items"] == []
+
+
 async def test_reports_are_for_managers(each_client: Client) -> None:
     await stocked(each_client, TEA=5, CUP=5)
     first = (await each_client.post("/orders", who=ann, json={"lines": [{"sku": "TEA", "quantity": 3}]})).json
