@@ -81,6 +81,8 @@ class TestFilters(_Mongo, FiltersConformance):
     pass
 
 
+# The driver leaves the socket of a connection that is cancelled while it is made to the collector.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 class TestIsolation(_Mongo, IsolationConformance):
     pass
 
