@@ -11,16 +11,16 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
 from bench.install import HERE
 from bench.measure import Sample, Server, load
+from bench.peers import TOOL, production
 from bench.processes import free_port
 from bench.stores import Store
-from bench.workloads import SECRET, WORKLOADS, lua, tokens
+from bench.workloads import WORKLOADS, lua, tokens
 
 BOUND = 0.9  # of the rate without identity
 CHAIN = next(one for one in WORKLOADS if one.name == "W3")
@@ -78,27 +78,17 @@ def _server(name: str, store: Store, work: Path, more: dict[str, str]) -> Server
     shutil.copytree(HERE / "apps" / "ours", folder)
     port, admin = free_port(), free_port()
     data = store.data(name)
-    environment = {
-        "MAINSTAY_PROFILE": "production",
-        "MAINSTAY_HTTP_PORT": str(port),
-        "MAINSTAY_ADMIN_PORT": str(admin),
-        "MAINSTAY_AUTH_KEY": SECRET,
-        "MAINSTAY_SEALING_SECRET": SECRET + "-sealing",
-        "MAINSTAY_DATABASE_URL": data.url,
-        "PYTHONPATH": os.pathsep.join([str(folder), str(HERE.parent / "src")]),
-        **more,
-    }
-    tool = str(Path(sys.executable).parent / "mainstay")
+    environment = {**production(folder, data, port, admin), **more}
     for verb in ("plan", "migrate"):
-        subprocess.run([tool, "db", verb], cwd=folder, env={**os.environ, **environment}, check=True, stdout=2)
+        subprocess.run([TOOL, "db", verb], cwd=folder, env={**os.environ, **environment}, check=True, stdout=2)
     if more:
-        _make_manager(tool, folder, environment)
-    return Server(name, [tool, "run"], folder, environment, port, data, "bench_item", work)
+        _make_manager(folder, environment)
+    return Server(name, [TOOL, "run"], folder, environment, port, data, "bench_item", work)
 
 
-def _make_manager(tool: str, folder: Path, environment: dict[str, str]) -> None:
+def _make_manager(folder: Path, environment: dict[str, str]) -> None:
     subprocess.run(
-        [tool, "accounts", "create", EMAIL, "--role", "manager", "--password-stdin"],
+        [TOOL, "accounts", "create", EMAIL, "--role", "manager", "--password-stdin"],
         cwd=folder,
         env={**os.environ, **environment},
         input=f"{PASSWORD}\n",

@@ -38,11 +38,12 @@ class Contender:
         return self.workloads is None or any(one.name in self.workloads for one in workloads)
 
 
-def _mainstay(work: Path, store: Store) -> Server:
-    folder = HERE / "apps" / "ours"
-    port, admin = free_port(), free_port()
-    data = store.data(OURS)
-    environment = {
+TOOL = str(Path(sys.executable).parent / "mainstay")
+
+
+def production(folder: Path, data: Data, port: int, admin: int) -> dict[str, str]:
+    """Return the environment in which a service of ours runs in the production profile."""
+    return {
         "MAINSTAY_PROFILE": "production",
         "MAINSTAY_HTTP_PORT": str(port),
         "MAINSTAY_ADMIN_PORT": str(admin),
@@ -51,10 +52,16 @@ def _mainstay(work: Path, store: Store) -> Server:
         "MAINSTAY_DATABASE_URL": data.url,
         "PYTHONPATH": os.pathsep.join([str(folder), str(HERE.parent / "src")]),
     }
-    tool = str(Path(sys.executable).parent / "mainstay")
-    subprocess.run([tool, "db", "migrate"], cwd=folder, env={**os.environ, **environment}, check=True, stdout=2)
+
+
+def _mainstay(work: Path, store: Store) -> Server:
+    folder = HERE / "apps" / "ours"
+    port, admin = free_port(), free_port()
+    data = store.data(OURS)
+    environment = production(folder, data, port, admin)
+    subprocess.run([TOOL, "db", "migrate"], cwd=folder, env={**os.environ, **environment}, check=True, stdout=2)
     metrics = f"http://127.0.0.1:{admin}/metrics"
-    return Server(OURS, [tool, "run"], folder, environment, port, data, "bench_item", work, metrics=metrics)
+    return Server(OURS, [TOOL, "run"], folder, environment, port, data, "bench_item", work, metrics=metrics)
 
 
 def _environment(store: Store, name: str, port: int) -> tuple[dict[str, str], Data]:

@@ -10,7 +10,7 @@ import mysql_databases
 import postgres_schemas
 import pytest
 import pytest_asyncio
-from cut_proxy import CutProxy
+from cut_connections import CuttingProxy
 from tests.conformance.cut_again import CutAgainConformance
 
 from mainstay.adapters.database.broker import DatabaseBroker
@@ -24,7 +24,7 @@ from mainstay.ports.broker import Broker
 from mainstay.ports.store import Store
 
 
-def through(proxy: CutProxy, url: str) -> str:
+def through(proxy: CuttingProxy, url: str) -> str:
     """Return the URL of a server by way of a proxy before it."""
     parts = urlsplit(url)
     who, at, _ = parts.netloc.rpartition("@")
@@ -57,7 +57,7 @@ class TestOnPostgres(_OnDatabase):
         self.schema = postgres_schemas.schema_of(tmp_path)
         await postgres_schemas.execute(f"CREATE SCHEMA {self.schema}")
         parts = urlsplit(postgres_schemas.server_url())
-        async with CutProxy(parts.hostname or "", parts.port or 5432).open() as self.proxy:
+        async with CuttingProxy(parts.port or 5432).open() as self.proxy:
             yield
         await postgres_schemas.drop_schemas([self.schema])
 
@@ -78,7 +78,7 @@ class TestOnMariadb(_OnDatabase):
         self.database = mysql_databases.database_of(tmp_path)
         await mysql_databases.execute(f"CREATE DATABASE {self.database}")
         parts = urlsplit(mysql_databases.server_url())
-        async with CutProxy(parts.hostname or "", parts.port or 3306).open() as self.proxy:
+        async with CuttingProxy(parts.port or 3306).open() as self.proxy:
             yield
         await mysql_databases.drop_databases([self.database])
 

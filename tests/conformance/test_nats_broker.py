@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest_asyncio
 from broker_leftovers import clear_nats
-from cut_proxy import CutProxy
+from cut_connections import CuttingProxy
 from tests.conformance.cut_again import CutAgainConformance
 from tests.conformance.servers import server
 
@@ -22,7 +22,7 @@ class TestNatsBroker(CutAgainConformance):
     @pytest_asyncio.fixture(autouse=True)
     async def _proxy(self) -> AsyncIterator[None]:
         parts = urlsplit(server("MAINSTAY_TEST_NATS"))
-        async with CutProxy(parts.hostname or "", parts.port or 4222).open() as self.proxy:
+        async with CuttingProxy(parts.port or 4222).open() as self.proxy:
             yield
 
     def make_broker(self) -> Broker:

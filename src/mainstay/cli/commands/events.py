@@ -59,11 +59,11 @@ def _choosing(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: Any, console: Console) -> int:
     """Do it on the database of the settings."""
     from mainstay.adapters.local.clock import SystemClock
+    from mainstay.app.delivering import make_desk
     from mainstay.app.logs import make_operator_log
     from mainstay.app.refusal import Refusal
     from mainstay.app.serving import run_loop
     from mainstay.cli.preparing import migrations_needed, open_application
-    from mainstay.kernel.flow.desk import EventDesk
 
     _check(arguments)
     settings = settings_of(arguments)
@@ -72,8 +72,7 @@ def execute(arguments: Any, console: Console) -> int:
         raise Refusal("the store of these settings forgets: there are no messages in it", "give database.url")
     if not settings.database.create:
         migrations_needed(settings).check()
-    bound = application.bound
-    desk = EventDesk(bound.ports, [one.name for group in bound.consumers.values() for one in group])
+    desk = make_desk(application)
     told: list[Told] = []
 
     async def run() -> int:
