@@ -60,10 +60,11 @@ class CuttingProxy:
         here, there = (host + port.to_bytes(4) for port in (self.port, self._server_port))
         return head + body.replace(there, here)
 
-    def cut(self) -> None:
-        """Cut every connection."""
+    def cut(self) -> int:
+        """Cut every connection, on both sides; return how many there were."""
         for writer in self._writers:
             writer.transport.abort()
+        return len(self._tasks)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[CuttingProxy]:
