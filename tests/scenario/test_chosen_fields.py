@@ -76,7 +76,8 @@ async def test_columns_that_are_not_looked_at_are_not_in_the_statement(
     read = SqliteEngine.read
 
     def noted(self: SqliteEngine, statement: str, bindings: Sequence[Any]) -> Any:
-        told.append(statement)
+        if ' FROM "shelf_shown"' in statement:  # others read their own tables at times
+            told.append(statement)
         return read(self, statement, bindings)
 
     monkeypatch.setattr(SqliteEngine, "read", noted)

@@ -11,6 +11,8 @@ from alembic.ddl.impl import DefaultImpl
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
+from mainstay.adapters.sql.migrations.operating import operating
+
 _OPTION = "mainstay_recorder"
 
 
@@ -124,8 +126,5 @@ def recording(context: MigrationContext, recorder: Recorder) -> Iterator[None]:
 
     # Of this object alone: a file that is recorded finds its own form of batches there, and nobody else does.
     operations.batch_alter_table = altered  # type: ignore[method-assign,assignment]
-    operations._install_proxy()
-    try:
+    with operating(operations):
         yield
-    finally:
-        operations._remove_proxy()

@@ -16,6 +16,7 @@ from alembic.util import CommandError
 from mainstay.adapters.sql.migrations.conversions import has_type
 from mainstay.adapters.sql.migrations.files import MigrationFault, read_chain
 from mainstay.adapters.sql.migrations.mysql_journal import Journal, revision_in_journal
+from mainstay.adapters.sql.migrations.operating import operating
 from mainstay.adapters.sql.migrations.recording import Note, Recorder, recording, recording_options
 from mainstay.adapters.sql.migrations.state import VERSION_TABLE, pending_of
 from mainstay.adapters.sql.migrations.stepping import Stepper, stepping_options
@@ -184,7 +185,7 @@ def _run(
     options = stepping_options(stepper)
     context = context_of(connection, script=script, fn=lambda at, _: steps(script, at), **options)
     try:
-        with Operations.context(context):
+        with operating(Operations(context)):
             context.run_migrations()
     except CommandError as error:
         raise MigrationFault(str(error)) from error
