@@ -40,6 +40,7 @@ def app_of(application: Application, observing: Observing) -> AsgiApp:
         migrations = migrations_of(application.settings, application.bound.tables)
         if migrations is not None:
             await asyncio.to_thread(migrations.check)
+        observing.listen(application.settings)
         await application.start()
         observing.watch(application)
 

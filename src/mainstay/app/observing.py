@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from mainstay.adapters.local.clock import SystemClock
 from mainstay.adapters.observe.fanout import Fanout
-from mainstay.adapters.observe.log import LogObserver
+from mainstay.adapters.observe.log import LEVELS, LogObserver
 from mainstay.adapters.observe.metrics import Gauge, Metrics, exposition
 from mainstay.adapters.observe.process import LoopLag, process_gauges
+from mainstay.adapters.observe.python_log import PythonLog, is_set_up
 from mainstay.adapters.observe.sink import Sink
 from mainstay.app.admitting import admission_gauges
 from mainstay.app.flowing import flow_gauges
@@ -36,6 +37,7 @@ class Observing:
         self.observer: Observer = Fanout((log, self.metrics))
         self._sink = sink
         self._lag = LoopLag()
+        self._python: PythonLog | None = None
         self._application: Application | None = None
         self.admission: Admission | None = None
         self.certificates: Certificates | None = None
@@ -47,8 +49,21 @@ class Observing:
         if self.admission is not None:
             self.admission.start()
 
+    def listen(self, settings: Settings) -> None:
+        """Tell from now on what is written by Python's ``logging``, unless the team has set that up by itself.
+
+        Of the service's own package from the level of the log on, of others warnings and errors. Call it on the
+        running loop.
+        """
+        if not is_set_up():
+            own = settings.service.partition(":")[0].partition(".")[0]
+            levels = {own: settings.log.level, "": "warning", **settings.log.loggers}
+            self._python = PythonLog(self.observer, "log", {name: LEVELS[level] for name, level in levels.items()})
+
     def close(self) -> None:
         """Read no more, and let the log's descriptor go."""
+        if self._python is not None:
+            self._python.close()
         self._lag.stop()
         if self.admission is not None:
             self.admission.stop()

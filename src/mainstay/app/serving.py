@@ -84,6 +84,7 @@ async def serve(
     migrations = migrations_of(application.settings, application.bound.tables)
     if migrations is not None:
         await asyncio.to_thread(migrations.check)
+    observing.listen(application.settings)
     async with application:
         observing.watch(application)
         if fresh and not application.ports.store.capabilities.durable:

@@ -31,6 +31,7 @@ async def work(
     migrations = migrations_of(application.settings, application.bound.tables)
     if migrations is not None:
         await asyncio.to_thread(migrations.check)
+    observing.listen(application.settings)
     await application.start(work=True)
     try:
         observing.watch(application)

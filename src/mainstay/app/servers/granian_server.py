@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server as Embedded
 
+from mainstay.adapters.observe.python_log import PythonLog
 from mainstay.app.servers.contract import ON_ITS_WAY, Facing, Server
-from mainstay.app.servers.foreign_log import ForeignLog
 from mainstay.app.servers.through_asgi import Through
 from mainstay.app.settings.model import Http
 from mainstay.app.tls import TlsFiles
@@ -60,7 +61,7 @@ class GranianServer:
     def __init__(self, facing: Facing) -> None:
         self._facing = facing
         self._app = Through(facing.door, _NO_NAME)
-        self._log = ForeignLog(facing.observer, "granian", "_granian")
+        self._log = PythonLog(facing.observer, "http_server", dict.fromkeys(("granian", "_granian"), WARNING))
         self._servers: list[_Embedded] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._descriptors: list[int] = []

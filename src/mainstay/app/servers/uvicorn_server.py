@@ -7,11 +7,12 @@ import contextlib
 import math
 import socket
 from collections.abc import Iterator, Sequence
+from logging import WARNING
 
 import uvicorn
 
+from mainstay.adapters.observe.python_log import PythonLog
 from mainstay.app.servers.contract import ON_ITS_WAY, Facing, Server
-from mainstay.app.servers.foreign_log import ForeignLog
 from mainstay.app.servers.through_asgi import Through
 from mainstay.inbound.http.server import SHAKING
 
@@ -65,7 +66,7 @@ class UvicornServer:
         http = facing.settings.http
         self._app = Through(facing.door)
         self._door = facing.door
-        self._log = ForeignLog(facing.observer, "uvicorn")
+        self._log = PythonLog(facing.observer, "http_server", {"uvicorn": WARNING})
         context = None if facing.tls is None else facing.tls.context
         config = uvicorn.Config(
             self._app,

@@ -26,6 +26,7 @@ Profile = Literal["development", "test", "production"]
 PROFILES: tuple[Profile, ...] = ("development", "test", "production")
 
 Exposure = Literal["auto", "public", "admin", "off"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Tls(Section, frozen=True):
@@ -210,10 +211,15 @@ class Encryption(Section, frozen=True):
 
 
 class Log(Section, frozen=True):
-    """How the log is written: ``auto`` is pretty on a terminal, JSON lines elsewhere."""
+    """How the log is written: ``auto`` is pretty on a terminal, JSON lines elsewhere.
+
+    What is written by Python's ``logging`` is in it too: of the service's own package from ``level`` on, of other
+    libraries warnings and errors. ``loggers`` says otherwise for those that it names.
+    """
 
     format: Literal["auto", "json", "pretty"] = "auto"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: LogLevel = "info"
+    loggers: dict[str, LogLevel] = {}
 
 
 class Expose(Section, frozen=True):

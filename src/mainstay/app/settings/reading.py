@@ -58,7 +58,7 @@ class Reader:
         elif item is not None:
             self._list(values, key, name, item, value)
         elif get_origin(annotation) is dict:
-            self._secrets(values, key, name, value)
+            self._table(values, key, name, get_args(annotation)[1], value)
         elif not isinstance(value, Sourced):
             self._fault(key, _source(value), f"expected {expected(annotation)}", "")
         else:
@@ -88,18 +88,20 @@ class Reader:
         values[name] = found
         self.sources[key] = _source(value)
 
-    def _secrets(self, values: dict[str, Any], key: str, name: str, value: Any) -> None:
+    def _table(self, values: dict[str, Any], key: str, name: str, item: Any, value: Any) -> None:
+        """Read a table whose names are the team's own; a secret in it may be a file."""
         if not isinstance(value, dict):
-            self._fault(key, _source(value), "expected a table of names and secrets", f"write [{key}]")
+            wanted = "secrets" if is_secret(item) else "values"
+            self._fault(key, _source(value), f"expected a table of names and {wanted}", f"write [{key}]")
             return
         found: dict[str, Any] = {}
-        for inner, secret in value.items():
-            if not isinstance(secret, Sourced):
-                self._fault(f"{key}.{inner}", _source(secret), "expected a text", "")
-            elif inner.endswith("_file"):
-                self._from_file(found, f"{key}.", inner.removesuffix("_file"), secret, value)
+        for inner, one in value.items():
+            if not isinstance(one, Sourced):
+                self._fault(f"{key}.{inner}", _source(one), f"expected {expected(item)}", "")
+            elif is_secret(item) and inner.endswith("_file"):
+                self._from_file(found, f"{key}.", inner.removesuffix("_file"), one, value)
             else:
-                self._leaf(found, f"{key}.{inner}", inner, Secret[str], secret)
+                self._leaf(found, f"{key}.{inner}", inner, item, one)
         values[name] = found
 
     def _from_file(self, values: dict[str, Any], prefix: str, name: str, value: Any, tree: Tree) -> None:
