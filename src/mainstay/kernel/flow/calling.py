@@ -67,5 +67,5 @@ def detail_of(problem: Problem, row: InboxMessage) -> str:
     if isinstance(problem, EventVersionUnknown):
         return f"{problem.detail}. {problem.hint}"
     if isinstance(problem, Internal):
-        return f"{problem.title} The log has the cause, under {row.request_id or row.message}."
+        return f"{problem.title}: the log has the cause, under {row.request_id or row.message}."
     return problem.title
