@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,19 +101,25 @@ def test_names_are_chosen_and_are_one_each(tree: Path) -> None:
         guards_of(tree)
 
 
+@pytest.fixture(scope="module")
+def names_in() -> Callable[[Path], set[str]]:
+    """Return what gives the names of the tests and classes of a file; each is read once."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+    @functools.cache
+    def names(path: Path) -> set[str]:
+        return {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, kinds)}
+
+    return names
+
+
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
-def test_each_entry_is_of_the_tree_as_it_is(guard: Guard) -> None:
+def test_each_entry_is_of_the_tree_as_it_is(guard: Guard, names_in: Callable[[Path], set[str]]) -> None:
     assert taken_out((ROOT / guard.file).read_text(encoding="utf-8"), guard) is not None
     for test in guard.tests:
         file, _, name = test.partition("::")
         known = names_in(ROOT / file) | {name for path in CONFORMANCE for name in names_in(path)}
         assert set(name.partition("[")[0].split("::")) - {""} <= known
-
-
-def names_in(path: Path) -> set[str]:
-    """Return the names of the tests and classes of a file."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, kinds)}
 
 
 def test_a_share_of_them_is_missed() -> None:
