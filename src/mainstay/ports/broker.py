@@ -15,7 +15,10 @@ import msgspec
 
 
 class BrokerAway(Exception):
-    """The broker cannot be reached, or does not confirm. What was not confirmed may have been kept all the same."""
+    """The broker cannot be reached, or does not confirm. What was not confirmed may have been kept all the same.
+
+    Its text is logged for who runs the service: it says what did not work, and holds no part of a URL.
+    """
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,7 +50,7 @@ class BrokerLine:
         if not self._counters.broker_away:
             self._counters.broker_away = True
             text = "the broker is away: events wait in the outbox until it is back"
-            self._ports.observer.observe(Notice("warning", "broker_away", text, {}, error))
+            self._ports.observer.observe(Notice("warning", "broker_away", text, {"cause": str(error)}, error))
 
     def answered(self) -> None:
         """Note that the broker did what it was asked for."""

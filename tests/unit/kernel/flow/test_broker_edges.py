@@ -180,6 +180,7 @@ async def test_a_broker_that_is_lost_while_it_is_listened_to_is_away(build: Buil
     worker.intake._subscription.take = take
     await worker.step()
     assert notices(world) == ["broker_away"]
+    assert world.ear.notices[-1].facts == {"cause": "cut"}
 
 
 async def test_what_is_taken_in_rings_for_others_where_they_may_run_it(build: Build, broker: Moody) -> None:
