@@ -107,13 +107,16 @@ class Intake:
         self._ports.observer.observe(Notice("error", "message_refused", text, facts))
 
     async def _keep(self, envelopes: Sequence[Envelope]) -> None:
-        """Store messages that are not there yet; another member may be about to store the same."""
+        """Store messages that are not there yet; another member may be about to store the same.
+
+        They are looked for only where some are there: what has read the inbox is in the way of effects.
+        """
         attempt = 0
         while True:
             attempt += 1
             transaction = self._ports.store.begin(write=True)
             try:
-                filed = await self._filing.put(transaction, envelopes, look=True)
+                filed = await self._filing.put(transaction, envelopes, look=attempt > 1)
                 await transaction.commit()
             except (UniqueConflict, SerializationConflict):
                 await transaction.rollback()

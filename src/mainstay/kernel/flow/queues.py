@@ -31,6 +31,7 @@ class ConsumerQueue:
         self._lanes: dict[str, list[InboxMessage]] = {}
         self._loaded: set[UUID] = set()
         self._steps: set[str] = set()
+        self._ended: set[UUID] = set()
 
     def __len__(self) -> int:
         return len(self._loaded)
@@ -44,9 +45,13 @@ class ConsumerQueue:
         """Whether a message waits for the one before it."""
         return row.step is not None and not self.latest_only
 
+    def begin_read(self) -> None:
+        """Say that messages are read from now on: those that end meanwhile may still be among them as they were."""
+        self._ended.clear()
+
     def has(self, id: UUID) -> bool:
-        """Whether a message is in memory."""
-        return id in self._loaded
+        """Whether a message is in memory, or was and has ended since the last read began."""
+        return id in self._loaded or id in self._ended
 
     def has_step(self, step: str) -> bool:
         """Whether the message of a step is in memory, and will run before those that are added now."""
@@ -75,8 +80,10 @@ class ConsumerQueue:
         return self._lanes.get(lane, [])[1:]
 
     def pop(self, lane: str) -> None:
-        """Let go of the first message of a lane."""
-        self._forget(self._lanes[lane].pop(0))
+        """Let go of the first message of a lane: it has ended."""
+        row = self._lanes[lane].pop(0)
+        self._ended.add(row.id)
+        self._forget(row)
 
     def drop(self, lane: str) -> None:
         """Let go of a lane: what is in it can be read again."""

@@ -115,6 +115,8 @@ class Runner:
         if not queues or self._stopping:
             return 0
         now, blocked, count = self._ports.clock.now(), False, 0
+        for queue in queues:
+            queue.begin_read()
         transaction = self._ports.store.begin(write=False, latest=True)
         try:
             found = await self._delayed(transaction, [queue for queue in queues if queue.room], held)
