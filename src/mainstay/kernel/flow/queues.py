@@ -41,6 +41,12 @@ class ConsumerQueue:
         """How many messages may be read in."""
         return max(0, BATCH - len(self._loaded))
 
+    @property
+    def asks(self) -> bool:
+        """Whether messages are to be read in: not for a few places, while as many run as may."""
+        few = self.room * 2 < BATCH and len(self.tasks) >= self.consumer.operation.concurrency
+        return self.look and self.room > 0 and not few
+
     def ordered(self, row: InboxMessage) -> bool:
         """Whether a message waits for the one before it."""
         return row.step is not None and not self.latest_only
@@ -102,8 +108,8 @@ class ConsumerQueue:
                 self.drop(lane)
 
     def waiting(self) -> Iterator[str]:
-        """Give the lanes that do not run, the first to come first."""
-        return iter([lane for lane in self._lanes if lane not in self.tasks])
+        """Give the lanes that do not run, the first to come first. They may be started meanwhile."""
+        return (lane for lane in self._lanes if lane not in self.tasks)
 
     def running(self) -> Collection[InboxMessage]:
         """Return the messages that run."""
