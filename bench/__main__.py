@@ -6,6 +6,7 @@ scripts/bench --store postgresql   W4 to W6 on PostgreSQL;  writes bench/results
 scripts/bench --store mariadb      W4 to W6 on MariaDB;  writes bench/results/mariadb.{json,md,svg}
 scripts/bench --gate [--write]     count the instructions of the hot path against bench/baseline.json, or renew that
 scripts/bench --identity           W3 with accounts and sessions of its own against without, on SQLite
+scripts/bench --events             events from commit to effect, against FastStream, Celery and Dramatiq (see its --help)
 scripts/bench --draw               table and picture anew from what bench/results holds of the store
 
 Contenders take turns, so that a noisy machine is noisy to all; figures are medians, ratios are taken round by round.
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import checks, gate, identity, report, stores
+from bench.events import command as events
 from bench.install import HERE, ROOT, Absent
 from bench.measure import Server, load, pace
 from bench.openloop import SKU_LENGTH
@@ -93,7 +95,10 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench and print the table; 0 when all gates are passed, 1 when one is missed, 2 where it cannot run."""
-    options = _options(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--events" in given:
+        return events.main([one for one in given if one != "--events"])
+    options = _options(given)
     if options.gate:
         return gate.main(keep=options.write)
     committed = HERE / "results"

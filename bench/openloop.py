@@ -20,7 +20,7 @@ import time
 SKU_LENGTH = 29
 _CONNECTIONS = 64
 _SPIN = 0.0002  # seconds before a request is due in which to wait awake: a sleep may end that late
-_PATIENCE = 10.0  # seconds for the answers after the last request
+_PATIENCE = 10.0  # seconds for the answers after the last request, unless told otherwise
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -76,7 +76,8 @@ def percentile(values: list[float], share: float) -> float:
 class Run:
     """One run: what is due, what waits for a free connection, what is under way."""
 
-    def __init__(self, port: int, request: bytes) -> None:
+    def __init__(self, port: int, request: bytes, patience: float = _PATIENCE) -> None:
+        self._patience = patience
         self._idle = [Connection(port) for _ in range(_CONNECTIONS)]
         self._busy: set[Connection] = set()
         self._waiting: collections.deque[float] = collections.deque()
@@ -97,7 +98,7 @@ class Run:
         """Send everything, wait for the answers; return the seconds that it took."""
         began = time.perf_counter() + 0.05
         pending = collections.deque(began + moment for moment in moments)
-        limit = pending[-1] + _PATIENCE
+        limit = pending[-1] + self._patience
         while (pending or self._waiting or self._busy) and time.perf_counter() < limit:
             now = time.perf_counter()
             while pending and pending[0] <= now:

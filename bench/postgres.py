@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -71,10 +71,13 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Give a server that runs: the one that is named, or one of our own. Raises ``Missing``."""
+def cluster(**settings: str) -> Iterator[Cluster]:
+    """Give a server that runs: the one that is named, or one of our own. Raises ``Missing``.
+
+    With settings it is always one of our own, started with them.
+    """
     url = os.environ.get(NAMED)
-    if url:
+    if url and not settings:
         try:
             main_process = _main_process(url)
         except (OSError, asyncpg.PostgresError) as fault:
@@ -84,7 +87,7 @@ def cluster() -> Iterator[Cluster]:
     tools = binaries()
     folder = Path(tempfile.mkdtemp(prefix="bench-postgresql-", dir="/var/tmp" if Path("/var/tmp").is_dir() else None))
     try:
-        with _running(tools, folder) as own:
+        with _running(tools, folder, settings) as own:
             yield own
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -98,7 +101,7 @@ def as_account() -> list[str]:
 
 
 @contextlib.contextmanager
-def _running(tools: Path, folder: Path) -> Iterator[Cluster]:
+def _running(tools: Path, folder: Path, more: Mapping[str, str]) -> Iterator[Cluster]:
     """Run a server with its data in a folder; it is durable as it is by default. Ended by its process id."""
     account = as_account()
     if account:
@@ -118,6 +121,7 @@ def _running(tools: Path, folder: Path) -> Iterator[Cluster]:
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
         "max_connections": str(_CONNECTIONS),
+        **more,
     }
     command = [*processes.pins()[1], *account, str(tools / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
     command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]

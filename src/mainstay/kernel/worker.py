@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from mainstay.kernel.bind import Bound
@@ -15,6 +15,7 @@ from mainstay.kernel.flow.intake import Intake
 from mainstay.kernel.flow.line import BrokerLine
 from mainstay.kernel.flow.loop import Loop
 from mainstay.kernel.flow.places import PARTITIONS
+from mainstay.kernel.flow.records import InboxMessage
 from mainstay.kernel.flow.relay import Relay
 from mainstay.kernel.flow.runner import Runner
 from mainstay.kernel.flow.shares import Shares
@@ -46,6 +47,7 @@ class EventWorker:
         self.intake: Intake | None = None
         if self.line is not None:
             self.intake = Intake(ports, service, consumers, filing, self.line, self.counters)
+            self.intake.listen(self._kept)
         self.runner: Runner = Runner(
             ports, consumers, dispatch, self.shares, self.known, self.counters, shuffled=broker is not None
         )
@@ -97,13 +99,15 @@ class EventWorker:
             self._loops["runner"].wake()
         return more
 
+    def _kept(self, rows: Sequence[InboxMessage]) -> None:
+        self.runner.offer(rows)
+        self._loops["runner"].wake()
+
     async def _take_in(self) -> bool:
         assert self.intake is not None  # else there is no such loop
         more = await self.intake.step()
         if self.intake.working:
-            self.runner.look(self.intake.working)
-            self.intake.working.clear()
-            self._loops["runner"].wake()
+            self.intake.working = False
             if len(self.shares.held) < PARTITIONS:  # another replica runs some of it
                 self._store.ring()
         return more

@@ -41,7 +41,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     ``expected`` is the number of rows that must be met, where it matters; ``version`` is the version that the one row
     must have; ``before`` is that row as it was read, where it was. A miss is told as ``StaleVersion`` where the row is
-    there under another version, else as ``NotFound``.
+    there under another version, else as ``NotFound``. ``shared`` says that whoever else changes that row does so by
+    its version too, so that the change may be carried out together with those of other transactions.
     """
 
     where: Condition
@@ -50,6 +51,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
     expected: int | None = None
     before: Any = None
+    shared: bool = False
 
 
 class Merge(msgspec.Struct, Generic[E], frozen=True, kw_only=True):

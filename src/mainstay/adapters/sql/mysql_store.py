@@ -49,9 +49,11 @@ class MysqlStore(ServerStore[Link]):
         """Whether a group outside of any transaction undoes itself where it fails."""
         return stands_alone(group)
 
-    def shares(self, insert: Insert) -> bool:
+    def shares(self, write: Write) -> bool:
         """Whether rows of several entities are added by one statement, which has room for as many as go together."""
-        return self._own.mariadb and len(insert.statements.columns.by_name) * BATCH_ROWS <= MOST_VALUES
+        if not isinstance(write, Insert):
+            return False
+        return self._own.mariadb and len(write.statements.columns.by_name) * BATCH_ROWS <= MOST_VALUES
 
     def writer(self, link: Link, timeout: float | None, begin: str) -> MysqlWriter:
         """Return what carries writes out on a connection."""

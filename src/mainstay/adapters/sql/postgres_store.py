@@ -50,9 +50,11 @@ class PostgresStore(ServerStore[Link]):
         """Whether a group outside of any transaction undoes itself where it fails."""
         return may_stand_alone(group)
 
-    def shares(self, insert: Insert) -> bool:
-        """Whether rows are added by lists of their columns, else there is a statement for each."""
-        return insert.statements.insert_many is not None
+    def shares(self, write: Write) -> bool:
+        """Whether rows are added by lists of their columns, else there is a statement for each; or changed by them."""
+        if isinstance(write, Insert):
+            return write.statements.insert_many is not None
+        return write.change.shared
 
     def writer(self, link: Link, timeout: float | None, begin: str) -> PostgresWriter:
         """Return what carries writes out on a connection."""

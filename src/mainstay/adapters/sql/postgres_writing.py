@@ -13,10 +13,10 @@ from typing import Any
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.faults import ConstraintFailed, StatementFailed
 from mainstay.adapters.sql.postgres import Link
-from mainstay.adapters.sql.postgres.texts import Texts
-from mainstay.adapters.sql.server_writing import Group, Writer
+from mainstay.adapters.sql.postgres.texts import ALL, ONE, Texts
+from mainstay.adapters.sql.server_writing import Group, Merged, Writer
 from mainstay.adapters.sql.statements import Statements
-from mainstay.adapters.sql.writes import Insert, Write
+from mainstay.adapters.sql.writes import Insert, Steps, Write
 
 MANY = 500
 """So many rows of one entity are copied in, rather than inserted."""
@@ -72,8 +72,16 @@ class PostgresWriter(Writer[Link]):
         if len(group) == 1:
             await self.one(group[0])
             return True
+        return await self._combined(group)
+
+    async def carry_out_merged(self, group: Merged) -> bool:
+        return await self._combined(group)
+
+    async def _combined(self, group: Sequence[Write | Steps]) -> bool:
+        """Carry writes out as one statement. Returns whether it succeeded: else nothing of it is there."""
         bindings: list[Any] = []
         parts = [self._part(write, bindings) for write in group]
+        bindings.extend(len(write.rows) for write in group if isinstance(write, Steps))
         try:
             await self._link.fetch(self._texts.combined(parts), bindings, self._timeout)
         except ConstraintFailed:
@@ -84,13 +92,19 @@ class PostgresWriter(Writer[Link]):
             return False
         return True
 
-    def _part(self, write: Write, bindings: list[Any]) -> tuple[str, bool]:
+    def _part(self, write: Write | Steps, bindings: list[Any]) -> tuple[str, str]:
+        """Return a write's statement, and what must not be 0 of the rows that it met."""
         if isinstance(write, Insert):
             text, values = _insertion(*write)
             bindings.extend(values)
-            return text, False
+            return text, ""
+        if isinstance(write, Steps):
+            many = write.statements.update_many(write.names)
+            assert many is not None  # else it was not shared
+            bindings.extend(zip(*write.rows, strict=True))
+            return many, ALL
         bindings.extend(write.bindings)
-        return write.statement, write.change.expected == 1
+        return write.statement, ONE if write.change.expected == 1 else ""
 
     def _text(self, statement: str) -> str:
         return self._texts.numbered(statement)

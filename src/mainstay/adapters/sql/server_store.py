@@ -14,8 +14,8 @@ from mainstay.adapters.sql.server import Server
 from mainstay.adapters.sql.server_engine import ServerEngine
 from mainstay.adapters.sql.server_transaction import CommandTransaction, QueryTransaction
 from mainstay.adapters.sql.server_writing import Group
-from mainstay.adapters.sql.sharing import Sharing
-from mainstay.adapters.sql.writes import Insert
+from mainstay.adapters.sql.sharing import LANES, LANES_OF_STEPS, Sharing
+from mainstay.adapters.sql.writes import Insert, Write
 from mainstay.model.operation import Isolation
 from mainstay.ports.store import Capabilities, Claims, Store, Table, Transaction
 
@@ -40,22 +40,28 @@ class ServerStore(Store, Server[L]):
         self.catalog = {}
         self._create = create
         self._clock = clock
-        self._sharing: Sharing[L] = Sharing(
+        self._sharing: Sharing[L] = self._make_sharing(LANES)
+        self._stepping: Sharing[L] = self._make_sharing(LANES_OF_STEPS)
+
+    def _make_sharing(self, lanes: int) -> Sharing[L]:
+        return Sharing(
             lambda: self.engine.writers,
             lambda link, seconds: self.writer(link, seconds, self.engine.begin_command()),
             self.shares,
-            queue_limit=engine.limits.queue_limit,
-            wait_seconds=engine.limits.wait_seconds,
+            queue_limit=self.engine.limits.queue_limit,
+            wait_seconds=self.engine.limits.wait_seconds,
             doubling=self.counted,
+            lanes=lanes,
         )
 
     @abstractmethod
-    def shares(self, insert: Insert) -> bool:
-        """Whether an insertion may go with those of other commands, as one statement."""
+    def shares(self, write: Write) -> bool:
+        """Whether a write may go with those of other commands, as one statement."""
 
     async def commit_alone(self, group: Group, alone: Callable[[], Awaitable[None]], patience: float | None) -> None:
         """Commit a group that is a command by itself, by ``alone`` or together with others."""
-        await self._sharing.commit(group, alone, patience)
+        adds_only = all(isinstance(one, Insert) for one in group)
+        await (self._sharing if adds_only else self._stepping).commit(group, alone, patience)
 
     @property
     def claims(self) -> Claims:  # type: ignore[override]  # a new one for each start
@@ -111,10 +117,10 @@ class ServerStore(Store, Server[L]):
         return None if self.engine.replica is None else self.engine.replica.degraded()
 
     def delay(self, *, write: bool) -> float:
-        return max(self.engine.writers.delay, self._sharing.delay) if write else self.engine.readers.delay
+        return max(self.engine.writers.delay, self._sharing.delay, self._stepping.delay) if write else self.engine.readers.delay
 
     def statistics(self) -> Mapping[str, float]:
-        return {**self.engine.statistics(), "commits_shared": self._sharing.shared}
+        return {**self.engine.statistics(), "commits_shared": self._sharing.shared + self._stepping.shared}
 
     @abstractmethod
     async def _create_tables(self, tables: Sequence[Table]) -> None:

@@ -12,11 +12,14 @@ from mainstay.adapters.sql.faults import ConstraintFailed
 from mainstay.adapters.sql.pooling import L
 from mainstay.adapters.sql.statements import Statements
 from mainstay.adapters.sql.upserts import Upsert
-from mainstay.adapters.sql.writes import Alteration, Insert, Write, missed
+from mainstay.adapters.sql.writes import Alteration, Insert, Steps, Write, missed
 from mainstay.model.problem import SerializationConflict
 
 Group = list[Write]
 """Writes that are sent together."""
+
+Merged = list[Insert | Steps]
+"""Writes of several commands that are sent together."""
 
 
 class Writer(ABC, Generic[L]):
@@ -36,6 +39,10 @@ class Writer(ABC, Generic[L]):
         False says that it was undone, and why is to be found out by ``diagnose``. One write by itself raises what is
         wrong with it.
         """
+
+    async def carry_out_merged(self, group: Merged) -> bool:
+        """Carry out what several commands do, as ``carry_out`` does. ``Steps`` come where the store shares changes."""
+        return await self.carry_out([one for one in group if isinstance(one, Insert)])
 
     @abstractmethod
     async def _put(self, statements: Statements, rows: Sequence[Row]) -> None:

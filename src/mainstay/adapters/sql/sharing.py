@@ -1,5 +1,7 @@
 """Commands that only add rows commit together, where more of them come than may be under way by themselves.
 
+So do the effects of messages, which take a row of the inbox from pending to done beside.
+
 They share one statement, and so one round trip and one flush of the server's log. A statement is carried out as a whole
 or not at all: where a shared one fails, nothing of it is there, and each of its commands is carried out by itself, to
 be told what is wrong with it alone. Only what nobody can know, a connection that was lost after the statement was sent,
@@ -13,18 +15,21 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from time import monotonic
-from typing import Generic
+from typing import Any, Generic
 
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.outages import ConnectionLost, PoolExhausted, commit_unknown, in_doubt
 from mainstay.adapters.sql.pooling import L, Pool
-from mainstay.adapters.sql.server_writing import Group, Writer
+from mainstay.adapters.sql.server_writing import Group, Merged, Writer
 from mainstay.adapters.sql.statements import Statements
-from mainstay.adapters.sql.writes import Insert
+from mainstay.adapters.sql.writes import Insert, Steps, Write
 from mainstay.model.problem import DeadlineExceeded
 
 LANES = 2
 """So many statements are under way at a time: one is prepared while the server flushes the other."""
+
+LANES_OF_STEPS = 1
+"""And so many with changes: PostgreSQL undoes one of two that change neighbours in an index at the same time."""
 
 MOST_ROWS = 16
 """A command with more rows of one entity goes by itself."""
@@ -52,19 +57,20 @@ class _Waiting:
 
     __slots__ = ("bytes", "future", "group", "rows", "since")
 
-    def __init__(self, group: Sequence[Insert], future: asyncio.Future[_Turn]) -> None:
+    def __init__(self, group: Group, future: asyncio.Future[_Turn]) -> None:
         self.group = group
         self.future = future
         self.since = monotonic()
-        self.rows = sum(len(one.rows) for one in group)
-        self.bytes = sum(len(v) for one in group for row in one.rows for v in row if isinstance(v, str | bytes))
+        rows = [row for one in group for row in (one.rows if isinstance(one, Insert) else (one.bindings,))]
+        self.rows = len(rows)
+        self.bytes = sum(len(value) for row in rows for value in row if isinstance(value, str | bytes))
 
 
 class Sharing(Generic[L]):
     """The commands of one process that may share statements.
 
     ``pool`` returns the connections for commands, ``writer`` what carries writes out on one within some seconds, and
-    ``fits`` says which insertions may go with others. A command waits for ``wait_seconds`` at most, beside
+    ``fits`` says which writes may go with others. ``lanes`` statements are under way at a time. A command waits for ``wait_seconds`` at most, beside
     ``queue_limit`` others. ``doubling``: the commands of a statement are a power of two, for servers whose statements
     differ by their number of rows.
     """
@@ -73,16 +79,18 @@ class Sharing(Generic[L]):
         self,
         pool: Callable[[], Pool[L]],
         writer: Callable[[L, float], Writer[L]],
-        fits: Callable[[Insert], bool],
+        fits: Callable[[Write], bool],
         *,
         queue_limit: int,
         wait_seconds: float,
         doubling: bool = False,
+        lanes: int = LANES,
     ) -> None:
         self._pool = pool
         self._writer = writer
         self._fits = fits
         self._doubling = doubling
+        self._lanes = lanes
         self._queue_limit = queue_limit
         self._wait_seconds = wait_seconds
         self._queue: deque[_Waiting] = deque()
@@ -101,15 +109,14 @@ class Sharing(Generic[L]):
         Raises what ``alone`` raises, ``CommitUnknown``, and ``DeadlineExceeded`` or ``PoolExhausted`` where no turn
         came within ``patience`` (seconds).
         """
-        inserts = self._insertions(group)
-        if inserts is None:
+        if not self._may_share(group):
             await alone()
             return
         turn = _Turn.LANE
-        if self._under_way < LANES:
+        if self._under_way < self._lanes:
             self._under_way += 1
         else:
-            turn = await self._wait(inserts, patience)
+            turn = await self._wait(group, patience)
         if turn is _Turn.ALONE:
             await alone()
         elif turn is _Turn.LANE:
@@ -118,17 +125,12 @@ class Sharing(Generic[L]):
             finally:
                 self._leave()
 
-    def _insertions(self, group: Group) -> Sequence[Insert] | None:
-        """Return the insertions of a group that may share a statement, or None where it may not.
+    def _may_share(self, group: Group) -> bool:
+        """Whether a group may share a statement."""
+        few = all(len(one.rows) <= MOST_ROWS for one in group if isinstance(one, Insert))
+        return few and all(map(self._fits, group))
 
-        A change must be told how many rows it met.
-        """
-        inserts = [write for write in group if isinstance(write, Insert)]
-        if len(inserts) != len(group):
-            return None
-        return inserts if all(len(one.rows) <= MOST_ROWS and self._fits(one) for one in inserts) else None
-
-    async def _wait(self, group: Sequence[Insert], patience: float | None) -> _Turn:
+    async def _wait(self, group: Group, patience: float | None) -> _Turn:
         if len(self._queue) >= self._queue_limit:
             raise PoolExhausted(retry_after=1)
         loop = asyncio.get_running_loop()
@@ -156,7 +158,7 @@ class Sharing(Generic[L]):
     def _leave(self) -> None:
         """Give a lane back, and begin what waits for one."""
         self._under_way -= 1
-        while self._queue and self._under_way < LANES:
+        while self._queue and self._under_way < self._lanes:
             batch = self._next_batch()
             if not batch:
                 return
@@ -215,11 +217,11 @@ class Sharing(Generic[L]):
         self.shared += len(part) if done else 0
         return _Turn.SHARED if done else _Turn.ALONE
 
-    async def _commit(self, group: Group) -> bool:
+    async def _commit(self, group: Merged) -> bool:
         pool = self._pool()
         link = await pool.take()
         try:
-            return await self._writer(link, _COMMIT_SECONDS).carry_out(group)
+            return await self._writer(link, _COMMIT_SECONDS).carry_out_merged(group)
         except (ConnectionLost, DeadlineExceeded) as error:
             if in_doubt(error):
                 link.terminate()
@@ -239,10 +241,15 @@ def _tell(part: Sequence[_Waiting], turn: _Turn | BaseException) -> None:
             one.future.set_exception(commit_unknown(turn))
 
 
-def merged(groups: Sequence[Sequence[Insert]]) -> Group:
-    """Return the insertions of several commands as one group, in an order that does not depend on theirs."""
+def merged(groups: Sequence[Group]) -> Merged:
+    """Return the writes of several commands as one group, in an order that does not depend on theirs."""
     rows: dict[Statements, list[Row]] = {}
-    for group in groups:
-        for insert in group:
-            rows.setdefault(insert.statements, []).extend(insert.rows)
-    return [Insert(statements, rows[statements]) for statements in sorted(rows, key=lambda one: one.name)]
+    steps: dict[tuple[Statements, tuple[str, ...]], list[Sequence[Any]]] = {}
+    for write in (write for group in groups for write in group):
+        if isinstance(write, Insert):
+            rows.setdefault(write.statements, []).extend(write.rows)
+        else:
+            steps.setdefault((write.statements, tuple(write.change.changes or ())), []).append(write.bindings)
+    inserts = [Insert(statements, rows[statements]) for statements in sorted(rows, key=lambda one: one.name)]
+    changed = sorted(steps, key=lambda one: (one[0].name, one[1]))
+    return [*inserts, *(Steps(statements, names, steps[statements, names]) for statements, names in changed)]

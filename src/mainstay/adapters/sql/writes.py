@@ -27,6 +27,17 @@ class Alteration(NamedTuple):
     bindings: Sequence[Any]
 
 
+class Steps(NamedTuple):
+    """Changes of one row each, by its id and its version, alike in the fields that they change: all are met or none.
+
+    A row has the values of the fields, the id and the version.
+    """
+
+    statements: Statements
+    names: tuple[str, ...]
+    rows: list[Sequence[Any]]
+
+
 Write = Insert | Alteration
 
 

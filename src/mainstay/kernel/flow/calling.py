@@ -47,9 +47,10 @@ async def _within(call: Call, seconds: float, dispatch: Dispatch) -> Reply | Pro
     running = asyncio.ensure_future(dispatch(call))
     try:
         await asyncio.wait((running,), timeout=seconds + MARGIN)
-        if not running.done() and not call.committing:
-            running.cancel()
-        await asyncio.wait((running,))
+        if not running.done():
+            if not call.committing:
+                running.cancel()
+            await asyncio.wait((running,))
     finally:
         if not call.committing:
             running.cancel()

@@ -76,12 +76,12 @@ def bind_lateness(ports: Ports, *, latest_only: bool) -> Before | None:
 
 
 def _step(row: InboxMessage, unit: UnitOfWork, ports: Ports) -> None:
-    unit.transaction().rows(InboxMessage).enqueue(
-        stepped(row, {"state": State.DONE, "place": None, "due_at": None}, ports)
-    )
+    done = {"state": State.DONE, "place": None, "due_at": None}
+    unit.transaction().rows(InboxMessage).enqueue(stepped(row, done, ports, shared=True))
 
 
-def stepped(row: Entity, changes: Mapping[str, Any], ports: Ports) -> Change:
+def stepped(row: Entity, changes: Mapping[str, Any], ports: Ports, *, shared: bool = False) -> Change:
     """Return the change of a row that must be as it was read: else it raises as ``Change`` says."""
     told = {**changes, "version": row.version + 1, "updated_at": ports.clock.now()}
-    return Change(where=Compare("id", "eq", row.id), changes=told, id=row.id, version=row.version, expected=1)
+    by_id = Compare("id", "eq", row.id)
+    return Change(where=by_id, changes=told, id=row.id, version=row.version, expected=1, shared=shared)

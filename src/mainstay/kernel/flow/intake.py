@@ -6,13 +6,14 @@ finds its rows and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.counters import FlowCounters
 from mainstay.kernel.flow.envelope import Envelope, Unreadable, decode
 from mainstay.kernel.flow.filing import Filing
 from mainstay.kernel.flow.line import BrokerLine
+from mainstay.kernel.flow.records import InboxMessage
 from mainstay.model.problem import SerializationConflict, UniqueConflict
 from mainstay.ports.broker import BrokerAway, Incoming, Subscription
 from mainstay.ports.observer import Notice
@@ -45,8 +46,13 @@ class Intake:
         self._counters = counters
         self._subscription: Subscription | None = None
         self._size = _size(ports, filing.most())
+        self._kept: Callable[[Sequence[InboxMessage]], None] = _nobody
         self.wait: float = WAIT
-        self.working: set[str] = set()  # consumers that have got something since this was emptied last
+        self.working: bool = False  # whether something has come since this was set last
+
+    def listen(self, kept: Callable[[Sequence[InboxMessage]], None]) -> None:
+        """Be told of messages as soon as they are in the inbox."""
+        self._kept = kept
 
     async def join(self) -> Subscription | None:
         """Join the group, where that was not done, and return the membership; None while the broker is away."""
@@ -107,13 +113,16 @@ class Intake:
         self._ports.observer.observe(Notice("error", "message_refused", text, facts))
 
     async def _keep(self, envelopes: Sequence[Envelope]) -> None:
-        """Store messages that are not there yet; another member may be about to store the same."""
+        """Store messages that are not there yet; another member may be about to store the same.
+
+        They are looked for only where some are there: what has read the inbox is in the way of effects.
+        """
         attempt = 0
         while True:
             attempt += 1
             transaction = self._ports.store.begin(write=True)
             try:
-                filed = await self._filing.put(transaction, envelopes, look=True)
+                filed = await self._filing.put(transaction, envelopes, look=attempt > 1)
                 await transaction.commit()
             except (UniqueConflict, SerializationConflict):
                 await transaction.rollback()
@@ -124,7 +133,8 @@ class Intake:
             except BaseException:
                 await transaction.rollback()
                 raise
-            self.working |= self._filing.told(filed)
+            self.working = bool(self._filing.told(filed)) or self.working
+            self._kept(filed)
             return
 
     async def close(self) -> None:
@@ -137,3 +147,7 @@ class Intake:
 def _size(ports: Ports, consumers: int) -> int:
     most = ports.store.capabilities.max_writes
     return BATCH if most is None else max(1, min(BATCH, most // max(1, consumers * 6)))
+
+
+def _nobody(_rows: Sequence[InboxMessage]) -> None:
+    """Tell nobody."""

@@ -31,6 +31,7 @@ class ConsumerQueue:
         self._lanes: dict[str, list[InboxMessage]] = {}
         self._loaded: set[UUID] = set()
         self._steps: set[str] = set()
+        self._ended: set[UUID] = set()
 
     def __len__(self) -> int:
         return len(self._loaded)
@@ -40,13 +41,23 @@ class ConsumerQueue:
         """How many messages may be read in."""
         return max(0, BATCH - len(self._loaded))
 
+    @property
+    def asks(self) -> bool:
+        """Whether messages are to be read in: not for a few places, while as many run as may."""
+        few = self.room * 2 < BATCH and len(self.tasks) >= self.consumer.operation.concurrency
+        return self.look and self.room > 0 and not few
+
     def ordered(self, row: InboxMessage) -> bool:
         """Whether a message waits for the one before it."""
         return row.step is not None and not self.latest_only
 
+    def begin_read(self) -> None:
+        """Say that messages are read from now on: those that end meanwhile may still be among them as they were."""
+        self._ended.clear()
+
     def has(self, id: UUID) -> bool:
-        """Whether a message is in memory."""
-        return id in self._loaded
+        """Whether a message is in memory, or was and has ended since the last read began."""
+        return id in self._loaded or id in self._ended
 
     def has_step(self, step: str) -> bool:
         """Whether the message of a step is in memory, and will run before those that are added now."""
@@ -75,8 +86,10 @@ class ConsumerQueue:
         return self._lanes.get(lane, [])[1:]
 
     def pop(self, lane: str) -> None:
-        """Let go of the first message of a lane."""
-        self._forget(self._lanes[lane].pop(0))
+        """Let go of the first message of a lane: it has ended."""
+        row = self._lanes[lane].pop(0)
+        self._ended.add(row.id)
+        self._forget(row)
 
     def drop(self, lane: str) -> None:
         """Let go of a lane: what is in it can be read again."""
@@ -95,8 +108,8 @@ class ConsumerQueue:
                 self.drop(lane)
 
     def waiting(self) -> Iterator[str]:
-        """Give the lanes that do not run, the first to come first."""
-        return iter([lane for lane in self._lanes if lane not in self.tasks])
+        """Give the lanes that do not run, the first to come first. They may be started meanwhile."""
+        return (lane for lane in self._lanes if lane not in self.tasks)
 
     def running(self) -> Collection[InboxMessage]:
         """Return the messages that run."""

@@ -166,7 +166,7 @@ class Relay:
     async def _write(self, change: Change) -> None:
         transaction: Transaction = self._ports.store.begin(write=True)
         try:
-            await transaction.rows(OutboxMessage).apply(change)
+            transaction.rows(OutboxMessage).enqueue(change)  # it goes as one statement, where the store has such
             await transaction.commit()
         except BaseException:
             await transaction.rollback()

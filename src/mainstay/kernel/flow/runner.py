@@ -8,7 +8,7 @@ message as it was read; a consumer's own effect is one since its message steps f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -83,6 +83,20 @@ class Runner:
             if name in self._queues:
                 self._queues[name].look = True
 
+    def offer(self, rows: Iterable[InboxMessage]) -> None:
+        """Take messages that were stored just now, without another look where nothing else is to be known of them.
+
+        Those that have an order are judged by what is stored, and so are read.
+        """
+        for row in rows:
+            queue = self._queues.get(row.consumer)
+            if queue is None or queue.has(row.id) or row.state is not State.PENDING:
+                continue
+            if row.step is None and not queue.look and queue.room and self._shares.holds(row.partition):
+                queue.add(row)
+            else:
+                queue.look = True
+
     def look_everywhere(self) -> None:
         """Say that there may be messages for anybody: partitions have been taken."""
         self.look(self._queues)
@@ -103,6 +117,8 @@ class Runner:
             paused = self._known.paused(queue.name)
             self._counters.of(queue.name).paused = paused
             queue.keep(lambda row, paused=paused: not paused and row.partition in held)  # type: ignore[misc]
+        for queue in self._queues.values() if held else ():
+            self._start(queue)  # what was offered waits for no read
         read = await self._read([q for q in self._queues.values() if self._is_open(q)], held) if held else 0
         started = [self._start(queue) for queue in self._queues.values()]
         return bool(read) or any(started)
@@ -115,12 +131,14 @@ class Runner:
         if not queues or self._stopping:
             return 0
         now, blocked, count = self._ports.clock.now(), False, 0
+        for queue in queues:
+            queue.begin_read()
         transaction = self._ports.store.begin(write=False, latest=True)
         try:
             found = await self._delayed(transaction, [queue for queue in queues if queue.room], held)
             for queue in queues:
                 rows = found.get(queue.name, [])
-                if queue.look and queue.room:
+                if queue.asks:
                     rows += await self._ready(transaction, queue, held)
                 rows = [row for row in {row.id: row for row in rows}.values() if not queue.has(row.id)]
                 found[queue.name] = []
@@ -226,8 +244,9 @@ class Runner:
         started = False
         if self._stopping or not self._is_open(queue):
             return started
-        for lane in queue.waiting():
-            if len(queue.tasks) >= queue.consumer.operation.concurrency:
+        most = queue.consumer.operation.concurrency
+        for lane in queue.waiting() if len(queue.tasks) < most else ():
+            if len(queue.tasks) >= most:
                 break
             task = asyncio.create_task(self._run(queue, lane), name=f"mainstay-{queue.name}")
             queue.tasks[lane] = task
@@ -250,7 +269,7 @@ class Runner:
             queue.look = queue.look or queue.head(lane) is not None
             queue.drop(lane)
             self._start(queue)
-            if queue.look:
+            if queue.asks:
                 self._woken()
 
     def _may_run(self, queue: ConsumerQueue, row: InboxMessage) -> bool:
@@ -318,6 +337,8 @@ def _add(queue: ConsumerQueue, verdict: Verdict) -> None:
 
     What it was to run behind may have ended, perhaps to be put off; or a later one has begun.
     """
+    if queue.has(verdict.row.id):
+        return  # it was offered meanwhile
     if queue.is_passed(verdict.row) or not (verdict.behind is None or queue.has_step(verdict.behind)):
         queue.look = True
     else:

@@ -16,9 +16,9 @@ from mainstay.adapters.sql.catalog import catalog_of
 from mainstay.adapters.sql.dialects.postgres import PostgresDialect
 from mainstay.adapters.sql.faults import StatementFailed
 from mainstay.adapters.sql.outages import ConnectionLost, PoolExhausted
-from mainstay.adapters.sql.server_writing import Group
+from mainstay.adapters.sql.server_writing import Group, Merged
 from mainstay.adapters.sql.sharing import LANES, MOST_ROWS, Sharing
-from mainstay.adapters.sql.writes import Alteration, Insert
+from mainstay.adapters.sql.writes import Alteration, Insert, Steps, Write
 from mainstay.kernel.call import Reply
 from mainstay.model.conditions import TRUE
 from mainstay.model.problem import CommitUnknown, DeadlineExceeded, Problem
@@ -133,7 +133,7 @@ class Line:
     """A pool of one connection and the writer on it, which does as it is told."""
 
     def __init__(self) -> None:
-        self.carried: list[Group] = []
+        self.carried: list[Merged] = []
         self.gate = asyncio.Event()
         self.failure: BaseException | None = None
         self.ended = 0
@@ -146,12 +146,16 @@ class Line:
     def terminate(self) -> None:
         self.ended += 1
 
-    async def carry_out(self, group: Group) -> bool:
+    async def carry_out_merged(self, group: Merged) -> bool:
         self.carried.append(group)
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
         return True
+
+
+def _fits(write: Write) -> bool:
+    return isinstance(write, Insert) or write.change.shared
 
 
 class Stage:
@@ -163,7 +167,7 @@ class Stage:
         self.alone = 0
         line: Any = self.line
         given: dict[str, Any] = {"queue_limit": 100, "wait_seconds": 5.0, **options}
-        self.sharing: Sharing[Any] = Sharing(lambda: line, lambda link, _: link, lambda _: True, **given)
+        self.sharing: Sharing[Any] = Sharing(lambda: line, lambda link, _: link, _fits, **given)
         self.statements = catalog_of([table(Sample)], PostgresDialect())[Sample]
 
     @property
@@ -241,6 +245,27 @@ async def test_changes_and_great_insertions_go_by_themselves() -> None:
     await asyncio.gather(*tasks)
 
 
+async def test_changes_that_may_be_shared_go_as_lists_of_what_they_change() -> None:
+    stage = Stage(lanes=1)
+    tasks = [stage.send()]
+    await asyncio.sleep(0)
+    for key, names in (("a", "state"), ("b", "state"), ("c", "place")):
+        change = Change(where=TRUE, changes={names: 1}, shared=True)
+        tasks.append(stage.send([*stage.insert(), Alteration(stage.statements, change, "", (1, key, 7))]))
+    await asyncio.sleep(0)
+    stage.gate.set()
+    stage.line.gate.set()
+    await asyncio.gather(*tasks)
+    assert (stage.alone, stage.sharing.shared) == (1, 3)
+    assert stage.line.carried == [
+        [
+            Insert(stage.statements, [("x",)] * 3),
+            Steps(stage.statements, ("place",), [(1, "c", 7)]),
+            Steps(stage.statements, ("state",), [(1, "a", 7), (1, "b", 7)]),
+        ]
+    ]
+
+
 async def test_a_statement_has_a_bound() -> None:
     stage = Stage()
     tasks = [*await stage.fill(), *(stage.send(stage.insert(MOST_ROWS)) for _ in range(40))]
@@ -268,13 +293,13 @@ async def test_what_fails_is_carried_out_one_by_one(failure: Exception) -> None:
 async def test_one_that_spoils_a_statement_is_found_by_halves() -> None:
     stage = Stage()
 
-    async def carry_out(group: Group) -> bool:
+    async def carry_out_merged(group: Merged) -> bool:
         (insert,) = group
         assert isinstance(insert, Insert)
         stage.line.carried.append(group)
         return ("bad",) not in insert.rows
 
-    stage.line.carry_out = carry_out  # type: ignore[method-assign]
+    stage.line.carry_out_merged = carry_out_merged  # type: ignore[method-assign]
     tasks = [*await stage.fill(), *(stage.send(stage.insert(1, "bad" if n == 21 else "good")) for n in range(32))]
     await asyncio.sleep(0)
     stage.gate.set()

@@ -10,6 +10,12 @@ from typing import TypeVar
 
 K = TypeVar("K")
 
+ONE = "count(*)"
+"""Of a statement that meets one row at most: that it has met one."""
+
+ALL = "(count(*) = ?)::int"
+"""That a statement has met so many rows."""
+
 _KEPT = 4096
 
 
@@ -18,7 +24,7 @@ class Texts:
 
     def __init__(self) -> None:
         self._numbered: dict[str, str] = {}
-        self._combined: dict[tuple[tuple[str, bool], ...], str] = {}
+        self._combined: dict[tuple[tuple[str, str], ...], str] = {}
 
     def numbered(self, statement: str) -> str:
         """Return a statement with numbers for its values."""
@@ -30,20 +36,20 @@ class Texts:
             _keep(self._numbered, statement, found)
         return found
 
-    def combined(self, parts: Sequence[tuple[str, bool]]) -> str:
-        """Return one statement that carries out several, all or none; with True, one that must meet just one row.
+    def combined(self, parts: Sequence[tuple[str, str]]) -> str:
+        """Return one statement that carries out several, all or none: each with what must not be 0 of the rows it met.
 
-        Where that meets none, the whole is undone by a division by zero (22012). No part sees what another does, so
-        none may touch another's rows.
+        That is ``ONE`` or ``ALL``, whose value comes behind all others, or nothing. Where it is 0, the whole is undone
+        by a division by zero (22012). No part sees what another does, so none may touch another's rows.
         """
         key = tuple(parts)
         found = self._combined.get(key)
         if found is None:
             named = [
-                f"w{number} AS ({text}{' RETURNING 1' if must_meet else ''})"
-                for number, (text, must_meet) in enumerate(parts)
+                f"w{number} AS ({text}{' RETURNING 1' if must_be else ''})"
+                for number, (text, must_be) in enumerate(parts)
             ]
-            met = [f"(SELECT 1 / count(*) FROM w{n})" for n, (_, must_meet) in enumerate(parts) if must_meet]
+            met = [f"(SELECT 1 / {must_be} FROM w{n})" for n, (_, must_be) in enumerate(parts) if must_be]
             found = self.numbered(f"WITH {', '.join(named)} SELECT {', '.join(met) or '1'}")
             _keep(self._combined, key, found)
         return found

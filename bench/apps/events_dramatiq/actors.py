@@ -1,0 +1,30 @@
+"""The actor that is the effect of an event, with Dramatiq set up to lose none: confirms; it acknowledges late itself."""
+
+import dramatiq
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import Middleware
+from shared import URL, log
+from sync_effects import Effects
+
+effects = Effects()
+
+
+class Database(Middleware):
+    """Opens the database of a worker."""
+
+    def after_process_boot(self, _broker: dramatiq.Broker) -> None:
+        effects.open()
+
+    def after_worker_boot(self, _broker: dramatiq.Broker, _worker: dramatiq.Worker) -> None:
+        log("ready")
+
+
+broker = RabbitmqBroker(url=URL, confirm_delivery=True) if URL.startswith("amqp") else RedisBroker(url=URL)
+broker.add_middleware(Database())
+dramatiq.set_broker(broker)
+
+
+@dramatiq.actor(queue_name="shipping")
+def pack(payload: str) -> None:
+    effects.pack(payload)
