@@ -248,7 +248,7 @@ def _not_modified(exchange: Exchange, call: Call, reply: Reply, tag: str | None,
 
 
 def _caching(call: Call, reply: Reply, validated: bool) -> bytes:
-    if any(name.lower() == "cache-control" for name, _ in reply.headers):
+    if reply.headers and any(name.lower() == "cache-control" for name, _ in reply.headers):
         return b""
     query = call.operation.operation.kind is OperationKind.QUERY
     if not validated or not query:
