@@ -35,6 +35,7 @@ MAX_ATTEMPTS = 5
 BASE_DELAY = 0.005  # seconds before the second attempt; doubled for each further one, and jittered
 RETRY_AFTER = 1.0  # seconds; told of a commit that ended unknown to who has a key, and so may repeat it
 
+_NONE_NAMED: frozenset[UUID] = frozenset()
 _NOTHING_DONE = (Kind.UNAVAILABLE, Kind.DEADLINE)  # problems that rest on nothing that was read
 
 
@@ -74,7 +75,7 @@ def frame_of(call: Call) -> Frame:
         ports.sealer,
         bound.plans,
         ports.store,
-        _named(call) if call.if_match is not None else frozenset(),
+        _NONE_NAMED if call.if_match is None else _named(call),
         call.if_match,
     )
 
@@ -116,8 +117,10 @@ def _query(plan: Plan) -> Invoke:
         if reply.stream is not None:  # the snapshot lives as long as the stream
             reply.stream = Snapshot(reply.stream, call.result, unit, scope)
             return reply
-        if unit.begun or scope.stack is not None:
+        if scope.stack is not None:
             await _end(unit, scope)
+        elif unit.begun:
+            await unit.rollback()
         return reply
 
     return invoke

@@ -130,6 +130,8 @@ def _parts(condition: Condition, kind: type[AllOf | AnyOf]) -> tuple[Condition, 
 
 def key(condition: Condition) -> Any:
     """Return the shape of a condition: hashable, equal for conditions that differ in their values only."""
+    if type(condition) is Always:  # before the others: it is most often asked for
+        return condition.value
     match condition:
         case Compare(field, op, value):
             return ("c", field, op, value is None)
@@ -147,8 +149,6 @@ def key(condition: Condition) -> Any:
             return ("and", *map(key, parts))
         case AnyOf(parts):
             return ("or", *map(key, parts))
-        case Always(value):
-            return value
     raise TypeError(f"{type(condition).__name__} is no condition")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mainstay.model.conditions import FALSE, AllOf, AnyOf, Compare, Condition, key
+from mainstay.model.conditions import FALSE, TRUE, AllOf, AnyOf, Compare, Condition, key
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import Malformed
 from mainstay.model.schema import Attribute
@@ -17,6 +17,9 @@ from mainstay.ports.unit_of_work import EntityPlan, Frame
 class CursorInvalid(Malformed, hint="Begin again without a cursor."):
     """The cursor is not one of this search."""
 
+
+_BY_ID = (Sort("id"),)
+_WRITTEN = (repr(_BY_ID), repr(TRUE))  # most cursors are of these, and it takes long to write them
 
 Asked = tuple[Condition, Condition]
 """The filters of the caller, and the conditions of the use case."""
@@ -57,8 +60,9 @@ def _context(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort]
     """
     filters, given = asked
     whose = (frame.who.tenant, None if plan.policy is None else frame.who.id)
-    parts = (frame.operation, plan.shape.name, filters, key(given), tuple(order), whose)
-    return repr(parts).encode()
+    keys = _WRITTEN[0] if order == _BY_ID else repr(tuple(order))
+    asked_for = _WRITTEN[1] if filters is TRUE else repr(filters)
+    return f"({frame.operation!r}, {plan.shape.name!r}, {asked_for}, {key(given)!r}, {keys}, {whose!r})".encode()
 
 
 def seal_cursor(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort], last: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -227,7 +227,10 @@ class UnitOfWork:
         if self._transaction is not None:
             await self._transaction.commit()
 
-    async def rollback(self) -> None:
-        """Undo what was begun. The kernel calls it; a use case does not."""
-        if self._transaction is not None:
-            await self._transaction.rollback()
+    def rollback(self) -> Awaitable[None]:
+        """Return what undoes what was begun, to be awaited. The kernel calls it; a use case does not."""
+        return _nothing() if self._transaction is None else self._transaction.rollback()
+
+
+async def _nothing() -> None:
+    """Nothing was begun."""

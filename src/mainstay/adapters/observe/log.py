@@ -132,8 +132,8 @@ class LogObserver(Observer):
         level = "info" if error is None and call.kind is not Kind.UNAVAILABLE else _level(call)
         if LEVELS[level] < self._level:
             return
-        who = call.principal
-        trace = call.traceparent
+        who, trace = call.principal, call.traceparent
+        shown = None if level == "info" else error
         line = CallLine(
             self._now(),
             level,
@@ -152,8 +152,8 @@ class LogObserver(Observer):
             trace[3:35] if trace is not None else None,
             call.replayed,
             call.attempts or 1,
-            type(error).__name__ if error is not None and level != "info" else None,
-            _trace(error) if error is not None and level != "info" else None,
+            None if shown is None else type(shown).__name__,
+            None if shown is None else _trace(shown),
             None if who.actor is None else who.actor.subject,
         )
         self._write(self._format(line))

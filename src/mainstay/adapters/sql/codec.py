@@ -6,7 +6,7 @@ unreadable. The generated source holds field names of a class and no value; ADR 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -52,6 +52,7 @@ def codec(columns: Columns, unread: Collection[str] = ()) -> Codec:
         "unreadable": _unreadable,
         "ROWS": _rows_type(bound, dialect),
     }
+    scope.update(dialect.functions)
     for index, column in enumerate(bound):
         scope[f"decode_{index}"] = column.decode
         scope[f"encode_{index}"] = column.encode
@@ -94,10 +95,11 @@ def _list_type(column: BoundColumn, dialect: Dialect) -> Any:
 
 def _source(bound: list[BoundColumn], dialect: Dialect) -> str:
     names = ", ".join(f"c{index}" for index in range(len(bound)))
-    one = ", ".join(f"{c.name}={_read(c, i, dialect, False)}" for i, c in enumerate(bound))
+    one = ", ".join(f"{c.name}={_read_one(bound, i, dialect)}" for i, c in enumerate(bound))
     many = ", ".join(f"{c.name}={_read(c, i, dialect, True)}" for i, c in enumerate(bound))
     wrote = ", ".join(_write(c, i, dialect) for i, c in enumerate(bound))
-    rows = "convert(rows, ROWS)" if dialect.converted else "rows"
+    columns = "\n".join(_read_columns(bound, names, dialect))
+    rows = "convert(rows, ROWS)" if dialect.converted else f"zip({names})" if columns else "rows"
     return f"""
 def one(row):
     try:
@@ -107,7 +109,7 @@ def one(row):
         raise unreadable(Entity, error) from error
 
 def many(rows):
-    try:
+    try:{columns}
         return [make(like, {many}) for {names}, in {rows}]
     except Exception as error:
         raise unreadable(Entity, error) from error
@@ -117,11 +119,49 @@ def encode(row):
 """
 
 
+def _twin(bound: list[BoundColumn], index: int) -> int | None:
+    """Return the place of ``created_at`` before ``updated_at``: of a row that was never changed they are the same."""
+    places = [place for place, column in enumerate(bound[:index]) if column.name == "created_at"]
+    return places[0] if places and bound[index].name == "updated_at" else None
+
+
+def _read_one(bound: list[BoundColumn], index: int, dialect: Dialect) -> str:
+    """Return the expression of a value; a point in time that a row has twice is made once."""
+    column, expression = bound[index], _read(bound[index], index, dialect, False)
+    if column.name == "created_at" and expression != f"c{index}":
+        return f"(made := {expression})"
+    twin = _twin(bound, index)
+    if twin is None or expression == f"c{index}":
+        return expression
+    return f"(made if c{index} == c{twin} else {expression})"
+
+
+def _read_columns(bound: list[BoundColumn], names: str, dialect: Dialect) -> Iterator[str]:
+    """Give the lines that take rows apart into columns, and read those that are read as a whole."""
+    whole = [index for index, column in enumerate(bound) if _is_whole(column, dialect)]
+    if whole:
+        yield f"\n        if not rows:\n            return []\n        {names}, = zip(*rows)"
+    for index in whole:
+        column, twin, cell = bound[index], _twin(bound, index), f"c{index}"
+        made = f"{dialect.columnwise[column.attribute.kind]}({cell})"
+        if column.attribute.optional:
+            made = f"{made} if None not in {cell} else [{_read(column, index, dialect, False)} for {cell} in {cell}]"
+        if twin is not None:
+            made = f"m{twin} if {cell} == c{twin} else {made}"
+        yield f"        m{index} = {made}"
+    if whole:
+        yield "        " + "; ".join(f"c{index} = m{index}" for index in whole)
+
+
+def _is_whole(column: BoundColumn, dialect: Dialect) -> bool:
+    return column.attribute.kind in dialect.columnwise and not column.attribute.secret
+
+
 def _read(column: BoundColumn, index: int, dialect: Dialect, in_list: bool) -> str:
     attribute, cell = column.attribute, f"c{index}"
     if attribute.secret:
         expression = f"decode_{index}({cell})"
-    elif attribute.kind in dialect.as_read:
+    elif attribute.kind in dialect.as_read or (in_list and _is_whole(column, dialect)):
         return cell
     else:
         template, listed = dialect.readings.get(attribute.kind, ("decode_{1}({0})", None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from mainstay.adapters.sql.operands import Exact, Fit
@@ -43,6 +44,10 @@ class Dialect(ABC):
     """The kinds whose values are written as they are (an empty name), or by a function that has a name in codecs."""
     readings: ClassVar[Mapping[FieldKind, Reading]]
     """How the other kinds are read, where it is not by their decoder."""
+    columnwise: ClassVar[Mapping[FieldKind, str]] = MappingProxyType({})
+    """The kinds whose columns are read as a whole where rows are many, and the names of what reads one."""
+    functions: ClassVar[Mapping[str, Callable[..., Any]]] = MappingProxyType({})
+    """What readings and whole columns name that codecs do not have by themselves."""
     converted: ClassVar[Mapping[str, type]]
     """The Python types of the columns' types, where msgspec converts lists of rows; empty where nothing is gained."""
     listable: ClassVar[frozenset[FieldKind]]

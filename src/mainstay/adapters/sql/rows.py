@@ -55,12 +55,13 @@ class SqlRows(Rows[Any]):
         self._statements = statements
 
     async def get(self, id: UUID, where: Condition, *, lock: bool = False) -> Entity | None:
-        statement, bindings = self._statements.get(id, where)
+        statements = self._statements
+        statement, bindings = statements.get(id, where)
         if lock:
-            statement += self._statements.columns.dialect.locking
+            statement += statements.columns.dialect.locking
         found = self._session.read(statement, bindings)
-        rows = found if isinstance(found, list) else await found
-        return self._statements.codec.one(rows[0]) if rows else None
+        rows = found if type(found) is list else await found  # type: ignore[misc]  # a list is always a plain one
+        return statements.one(rows[0]) if rows else None
 
     async def fetch(self, query: Query) -> list[Any]:
         statement, bindings = self._statements.select(query)

@@ -49,7 +49,8 @@ class _ServerTransaction(Transaction, Generic[L]):
         self._ended = False
 
     def rows(self, entity: type[Entity]) -> Rows[Any]:
-        return SqlRows(self, self.statements(entity))
+        found = self._server.catalog.get(entity)
+        return SqlRows(self, self.statements(entity) if found is None else found)
 
     def statements(self, entity: type[Entity]) -> Statements:
         """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
@@ -174,8 +175,9 @@ class QueryTransaction(ReadOnly, _ServerTransaction[L]):
 
     async def rollback(self) -> None:
         self._ended = True
-        async with self._lock:
-            await self._let_go()
+        if self._link is not None or self._lock.locked():  # a read by itself has given its connection back
+            async with self._lock:
+                await self._let_go()
 
     async def _let_go(self) -> None:
         link, self._link = self._link, None

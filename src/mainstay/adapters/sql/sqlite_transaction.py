@@ -78,7 +78,8 @@ class QueryTransaction(ReadOnly, Transaction):
         self._ended = False
 
     def rows(self, entity: type[Entity]) -> Rows[Any]:
-        return SqlRows(self, self.statements(entity))
+        found = self._catalog.get(entity)
+        return SqlRows(self, self.statements(entity) if found is None else found)
 
     def statements(self, entity: type[Entity]) -> Statements:
         """Return the statements of an entity. Raises ``LookupError`` where it has no table."""
@@ -109,7 +110,9 @@ class QueryTransaction(ReadOnly, Transaction):
 
     async def rollback(self) -> None:
         """End the snapshot."""
-        self._end()
+        self._ended = True
+        if self._snapshot is not None:
+            self._end()
 
     def _view(self) -> Snapshot:
         if self._snapshot is None:

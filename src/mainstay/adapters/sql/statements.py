@@ -43,6 +43,7 @@ class Statements:
         self.name = table.shape.name
         self.columns = Columns(table.shape, dialect, table=table.name)
         self.codec: Codec = codec(self.columns)
+        self.one = self.codec.one
         self.unique: Uniqueness = uniqueness(table.shape)
         self.links: tuple[Link, ...] = ()
         self.others: Mapping[str, Statements] = {}
@@ -51,7 +52,7 @@ class Statements:
         self._partial: dict[tuple[str, ...], Codec] = {}
         self.source = dialect.quoted(table.name)
         self._all = ", ".join(column.sql for column in self.columns.by_name.values())
-        self._read = self._selected(())
+        self._read = _listed(self.columns)
         places = ", ".join("?" * len(self.columns.by_name))
         self.insert = f"INSERT INTO {self.source} ({self._all}) VALUES ({places})"
         storages = [column.storage for column in self.columns.by_name.values()]
@@ -97,7 +98,7 @@ class Statements:
         def make() -> str:
             if per is not None:
                 return self._select_per(shape, sort, limited, per)
-            return f"{self._from(self._selected(unread), shape)}{self._order(sort)}{_limit(limited)}"
+            return f"{self._from(_listed(self.columns, unread), shape)}{self._order(sort)}{_limit(limited)}"
 
         return self._cache.get(("select", shape, sort, limited, per, unread), make), bound
 
@@ -189,7 +190,7 @@ class Statements:
             only = where_clause(*(self._kept(name) for name in kept), predicate(shape, there))
             return (
                 f" ON CONFLICT ({self.columns[on].sql}) DO UPDATE SET {', '.join(values)}{only} "
-                f"RETURNING {', '.join(column.sql for column in there.by_name.values())}"
+                f"RETURNING {_listed(there)}"
             )
 
         return self._cache.get(("merge", on, changes, kept, shape), make), bound
@@ -217,10 +218,6 @@ class Statements:
             return f"SELECT {self._read} FROM {self.source}{by_id}"
 
         return self._cache.get(("get", shape), make)
-
-    def _selected(self, unread: tuple[str, ...]) -> str:
-        read = (column for column in self.columns.by_name.values() if column.name not in unread)
-        return ", ".join(self.columns.dialect.selected(column.sql, column.attribute) for column in read)
 
     def _select_per(self, shape: Outline, sort: tuple[Sort, ...], limited: bool, per: str) -> str:
         """Number the rows of each value of ``per`` in their order, and take the first of each."""
@@ -256,6 +253,12 @@ class Statements:
 
     def _versioned(self, shape: Outline, versioned: bool) -> str:
         return where_clause(predicate(shape, self.columns), f"{self._version} = ?" if versioned else ALL)
+
+
+def _listed(columns: Columns, unread: tuple[str, ...] = ()) -> str:
+    """Return what is selected of columns to read their values."""
+    read = (column for column in columns.by_name.values() if column.name not in unread)
+    return ", ".join(columns.dialect.selected(column.sql, column.attribute) for column in read)
 
 
 def _limit(limited: bool) -> str:

@@ -108,7 +108,7 @@ def may_pack(reply: Reply, least: int) -> bool:
         return False
     if reply.stream is None and len(reply.body) < least:
         return False
-    return not any(_keeps(name.lower(), value) for name, value in reply.headers)
+    return not (reply.headers and any(_keeps(name.lower(), value) for name, value in reply.headers))
 
 
 def _keeps(name: str, value: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.call import Call
@@ -86,7 +86,8 @@ def drive(
         try:
             waiting = running.send(None)
         except StopIteration as stop:
-            return cast("Outcome", stop.value)
+            outcome: Outcome = stop.value
+            return outcome
         task = loop.create_task(_GoingOn(running, waiting))
     else:
         begun = run_task(running, loop)

@@ -146,8 +146,9 @@ class ReplyEncoder:
                 )
         elif reply.version is not None and len(reply.body) < self._simple and self._is_one_row(exchange, call, reply):
             own = _REVALIDATE if call.credentials is None else _REVALIDATE_OWN
-            parts = (b'ETag: "%d' % reply.version, self._row, own, b"X-Request-ID: ", call.request_id.encode())
-            return Answer(reply.status, b"".join((*parts, b"\r\n", exchange.common)), reply.body)
+            tag, end = b'ETag: "%d' % reply.version, b"\r\n"
+            named = (tag, self._row, own, b"X-Request-ID: ", call.request_id.encode(), end, exchange.common)
+            return Answer(reply.status, b"".join(named), reply.body)
         return self._full(exchange, call, reply)
 
     def _is_one_row(self, exchange: Exchange, call: Call, reply: Reply) -> bool:
@@ -247,7 +248,7 @@ def _not_modified(exchange: Exchange, call: Call, reply: Reply, tag: str | None,
 
 
 def _caching(call: Call, reply: Reply, validated: bool) -> bytes:
-    if any(name.lower() == "cache-control" for name, _ in reply.headers):
+    if reply.headers and any(name.lower() == "cache-control" for name, _ in reply.headers):
         return b""
     query = call.operation.operation.kind is OperationKind.QUERY
     if not validated or not query:

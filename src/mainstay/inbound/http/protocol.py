@@ -220,7 +220,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _done(self, task: asyncio.Future[Any]) -> None:
         """The exchange in flight has its outcome."""
-        exchange, self._task = cast("Exchange", self._current), None
+        exchange: Any = self._current  # there is one for as long as its task runs
+        self._task = None
         if task.cancelled():
             self.abort()
             return
@@ -241,7 +242,7 @@ class HttpProtocol(asyncio.Protocol):
         if exchange.closing or exchange.http10 or self._shared.retiring:
             exchange.closing |= self._shared.retiring
             connection = CLOSE if exchange.closing else KEEP
-        if answer.parted:
+        if answer.stream is not None or answer.segments is not None or answer.later is not None:  # it is `parted`
             self._current = exchange
             sending = send_parted(
                 self._door,

@@ -83,6 +83,8 @@ class View:
 
     def open(self, who: Principal) -> bool:
         """Say whether this principal is shown all of it, so that it can be encoded as it is."""
+        if not self.policies:
+            return self.direct
         return self.direct and all(policy.reduce(who) is TRUE for policy in self.policies)
 
     def show(self, value: Any, look: Look, only: tuple[str, ...] | None = None) -> dict[str, Any]:

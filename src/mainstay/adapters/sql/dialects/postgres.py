@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import UUID
 
-from mainstay.adapters.sql import values
+import msgspec
+
+from mainstay.adapters.sql import moments, values
 from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, Take
 from mainstay.adapters.sql.dialects.common import (
     DOCUMENTS,
@@ -37,11 +39,22 @@ _TYPES: Mapping[FieldKind, str] = MappingProxyType(
     }
 )
 _NATIVE = frozenset(_TYPES)
+_FORMS: Mapping[FieldKind, str] = MappingProxyType(
+    {
+        FieldKind.DECIMAL: "{0}::text AS mainstay_text",
+        FieldKind.UUID: "pg_catalog.uuid_send({0})",
+        FieldKind.DATETIME: "pg_catalog.timestamptz_send({0})",
+    }
+)
 
 
 _ENCODERS: Mapping[FieldKind, Callable[[Any], Any]] = MappingProxyType(
     {FieldKind.DATETIME: values.in_utc, FieldKind.FLOAT: float, FieldKind.TIME: values.without_zone}
 )
+
+
+def _uuids(cells: Sequence[bytes]) -> list[UUID]:
+    return msgspec.convert(cells, list[UUID])
 
 
 def _text(op: str) -> Exact:
@@ -73,11 +86,21 @@ class PostgresDialect(Dialect):
     """PostgreSQL's ways."""
 
     name = "postgresql"
-    as_read = _NATIVE
+    as_read = _NATIVE - {FieldKind.DATETIME, FieldKind.UUID}
     written: ClassVar[Mapping[FieldKind, str]] = dict.fromkeys(
         _NATIVE - {FieldKind.DATETIME, FieldKind.FLOAT, FieldKind.TIME}, ""
     )
-    readings: ClassVar[Mapping[FieldKind, Reading]] = {FieldKind.DECIMAL: ("Decimal({0})", None)}
+    readings: ClassVar[Mapping[FieldKind, Reading]] = {
+        FieldKind.DECIMAL: ("Decimal({0})", None),
+        FieldKind.UUID: ("convert({0}, UUID)", None),
+        FieldKind.DATETIME: ("moment({0})", None),
+    }
+    columnwise: ClassVar[Mapping[FieldKind, str]] = {FieldKind.UUID: "uuids", FieldKind.DATETIME: "moments"}
+    functions: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "moment": moments.read,
+        "moments": moments.read_many,
+        "uuids": _uuids,
+    }
     converted: ClassVar[Mapping[str, type]] = {}
     listable = frozenset(FieldKind)
     few = 0
@@ -146,9 +169,13 @@ class PostgresDialect(Dialect):
         return [f"sum({column})"], summed(attribute, decode)
 
     def selected(self, column: str, attribute: Attribute) -> str:
-        """Decimal numbers come as texts: the driver makes one of each anyway, and takes three times as long for it."""
-        plain = attribute.kind is not FieldKind.DECIMAL or attribute.secret
-        return column if plain else f"{column}::text AS mainstay_text"
+        """Decimal numbers come as texts: the driver makes one of each anyway, and takes three times as long for it.
+
+        UUIDs and points in time come as the bytes that they are on the wire: the driver hands those over as they are,
+        and whole columns of them are read at once.
+        """
+        form = None if attribute.secret else _FORMS.get(attribute.kind)
+        return column if form is None else form.format(column)
 
     def update_many(self, source: str, columns: Sequence[tuple[str, str]]) -> str | None:
         lists = ", ".join(f"?::{storage.partition('(')[0]}[]" for _, storage in columns)

@@ -122,7 +122,8 @@ class SqliteEngine:
 
     def read(self, statement: str, bindings: Sequence[Any] = ()) -> list[Row] | Awaitable[list[Row]]:
         """Run one read that needs no snapshot: ``snapshot(single=True).fetch`` without the object."""
-        return self._started(self._readers).read(statement, bindings)
+        readers = self._readers
+        return (self._started(readers) if readers is None else readers).read(statement, bindings)
 
     @property
     def claims(self) -> Claims:

@@ -158,7 +158,7 @@ class ReaderPool:
 
     def read(self, statement: str, bindings: Sequence[Any]) -> list[Row] | Awaitable[list[Row]]:
         """Run one read that needs no snapshot: at once if it is short, else an awaitable of its rows."""
-        if self.long.skips(statement):
+        if self.long.pauses and self.long.skips(statement):
             return self._read_in_thread(statement, bindings)
         rows = self.try_inline(self._single, statement, bindings)
         return self._read_in_thread(statement, bindings) if rows is None else rows
@@ -174,7 +174,8 @@ class ReaderPool:
         except Exception as error:
             raise translate(error) from error
         else:
-            self.long.was_short(statement)
+            if self.long.pauses:
+                self.long.was_short(statement)
             self._statistics.reads_inline += 1
             return rows
         self._statistics.interrupted += 1
