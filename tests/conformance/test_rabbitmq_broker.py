@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import aio_pika
 import pytest_asyncio
+from broker_leftovers import clear_rabbitmq
 from cut_connections import CuttingProxy
 from tests.conformance.cut_again import CutAgainConformance
 from tests.conformance.servers import server
 from yarl import URL
 
 from mainstay.adapters.rabbitmq.broker import RabbitMqBroker
-from mainstay.adapters.rabbitmq.names import Names
 from mainstay.ports.broker import Broker
-
-GROUPS = ("billing", "shipping", "mail")
-
-
-async def take_away(prefix: str) -> None:
-    """Delete what a broker with this prefix has made."""
-    async with await aio_pika.connect(server("MAINSTAY_TEST_RABBITMQ")) as connection:
-        channel = await connection.channel()
-        for names in (Names(prefix, group) for group in GROUPS):
-            for queue in (names.queue, names.refused_queue, names.record_queue):
-                await channel.queue_delete(queue)
-            for exchange in (names.exchange, names.refused_exchange):
-                await channel.exchange_delete(exchange)
 
 
 class TestRabbitMqBroker(CutAgainConformance):
@@ -46,4 +32,4 @@ class TestRabbitMqBroker(CutAgainConformance):
         self.proxy.cut()
 
     async def clear(self) -> None:
-        await take_away(self.prefix)
+        await clear_rabbitmq(server("MAINSTAY_TEST_RABBITMQ"), self.prefix)

@@ -13,10 +13,10 @@ import aio_pika
 import pytest
 import pytest_asyncio
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from broker_leftovers import clear_rabbitmq
 from cut_connections import CuttingProxy
 from own_service import own_service
 from tests.conformance.servers import server
-from tests.conformance.test_rabbitmq_broker import take_away
 from yarl import URL
 
 from mainstay.adapters.rabbitmq.broker import RabbitMqBroker
@@ -41,7 +41,7 @@ BILLING = "billing"
 async def prefix() -> AsyncIterator[str]:
     name = f"t{uuid4().hex[:12]}"
     yield name
-    await take_away(name)
+    await clear_rabbitmq(server("MAINSTAY_TEST_RABBITMQ"), name)
 
 
 @pytest_asyncio.fixture

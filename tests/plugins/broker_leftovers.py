@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import aio_pika
 import nats
 from nats.js.errors import NotFoundError
 from redis.asyncio import Redis
+
+from mainstay.adapters.rabbitmq.names import Names
+
+GROUPS = ("billing", "shipping", "mail", "shop")
 
 
 async def clear_redis(url: str, prefix: str) -> None:
@@ -23,3 +28,14 @@ async def clear_nats(url: str, prefix: str) -> None:
         with suppress(NotFoundError):
             await client.jetstream().delete_stream(stream)
     await client.close()
+
+
+async def clear_rabbitmq(url: str, prefix: str) -> None:
+    """Take away the queues and exchanges of a prefix."""
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        for names in (Names(prefix, group) for group in GROUPS):
+            for queue in (names.queue, names.refused_queue, names.record_queue):
+                await channel.queue_delete(queue)
+            for exchange in (names.exchange, names.refused_exchange):
+                await channel.exchange_delete(exchange)

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from broker_leftovers import clear_nats, clear_redis
+from broker_leftovers import clear_nats, clear_rabbitmq, clear_redis
 from tests.conformance.servers import server
 
 from mainstay import Entity, Event, Events, Module, Repository, Service, anyone
@@ -29,7 +30,9 @@ from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.worker import EventWorker
 from mainstay.model.conditions import TRUE
 from mainstay.model.inputs import Sort
+from mainstay.model.problem import NotCommitted
 from mainstay.ports.rows import Query
+from mainstay.ports.store import Store
 from mainstay.testing.fixed import ClearSealer
 from mainstay.testing.recorder import Recorder
 
@@ -37,6 +40,8 @@ ORDERS = 60
 CUSTOMERS = 4
 WARM_UP = 1_000_003
 PATIENCE = 60.0
+SOON = 5.0  # seconds: less than any broker waits for a member that has taken messages and says nothing
+CLEARING = {"redis": clear_redis, "nats": clear_nats, "rabbitmq": clear_rabbitmq}
 
 
 class OrderPlaced(Event):
@@ -74,12 +79,12 @@ def bills() -> Module:
 
 
 @asynccontextmanager
-async def running(service: Service, folder: Path, url: str) -> AsyncIterator[Bound]:
-    """Have a service whose events go through the broker of a URL."""
+async def running(service: Service, folder: Path, url: str, kept: Store | None = None) -> AsyncIterator[Bound]:
+    """Have a service whose events go through the broker of a URL, on a store that is its own if it is given none."""
     clock, observer = SystemClock(), Recorder()
     settings = load(folder, environ={"MAINSTAY_PROFILE": "test", "MAINSTAY_EVENTS": url})
     ports = Ports(
-        store=MemoryStore(),
+        store=kept or MemoryStore(),
         limiter=MemoryLimiter(clock),
         clock=clock,
         ids=SystemIds(),
@@ -94,6 +99,9 @@ async def running(service: Service, folder: Path, url: str) -> AsyncIterator[Bou
     worker = EventWorker(bound, service.name)
     worker.listen(bound)
     working = asyncio.ensure_future(worker.run())
+    async with asyncio.timeout(PATIENCE):
+        while worker.line is not None and not worker.line.joined:  # who is not there yet misses what is published
+            await asyncio.sleep(0.01)
     try:
         yield bound
     finally:
@@ -109,7 +117,7 @@ async def bills_of(bound: Bound) -> list[Bill]:
     return found
 
 
-@pytest_asyncio.fixture(params=["redis", "nats", "sqlite"])
+@pytest_asyncio.fixture(params=["redis", "nats", "rabbitmq", "sqlite"])
 async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """Give the URL of a broker that nobody else has."""
     kind, prefix = request.param, f"t{uuid4().hex[:12]}"
@@ -117,8 +125,8 @@ async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
         yield f"sqlite:///{prefix}.sqlite"
         return
     named = server(f"MAINSTAY_TEST_{kind.upper()}")
-    yield f"{kind}://{urlsplit(named).netloc}?prefix={prefix}"
-    await (clear_redis if kind == "redis" else clear_nats)(named, prefix)
+    yield f"{urlsplit(named).scheme}://{urlsplit(named).netloc}?prefix={prefix}"
+    await CLEARING[kind](named, prefix)
 
 
 async def test_each_order_is_billed_once_and_in_order(tmp_path: Path, url: str) -> None:
@@ -138,6 +146,47 @@ async def test_each_order_is_billed_once_and_in_order(tmp_path: Path, url: str) 
     for customer in range(CUSTOMERS):
         of_one = [number for number in found if number % CUSTOMERS == customer]
         assert of_one == sorted(of_one)
+
+
+class AwayStore(MemoryStore):
+    """A store that is away while a test says so."""
+
+    away = False
+    refused = 0
+
+    def begin(self, **given: Any) -> Any:
+        if self.away:
+            self.refused += 1
+            raise NotCommitted("the store is away")
+        return super().begin(**given)
+
+
+async def test_what_comes_while_the_store_is_away_is_billed_within_seconds_of_its_return(
+    tmp_path: Path, url: str
+) -> None:
+    shop, billing = Service("shop", modules=[store()]), Service("billing", modules=[store(), bills()])
+    kept = AwayStore()
+    async with running(billing, tmp_path, url, kept) as billed, running(shop, tmp_path, url) as orders:
+        async with asyncio.timeout(PATIENCE):
+            while not await bills_of(billed):
+                await place(orders, WARM_UP)
+                await asyncio.sleep(0.1)
+            kept.away = True
+            for number in range(ORDERS):
+                await place(orders, number)
+            await asyncio.sleep(2.0)
+            assert kept.refused > 2
+            kept.away = False
+        async with asyncio.timeout(SOON):
+            while len(await numbers(billed)) < ORDERS:
+                await asyncio.sleep(0.05)
+        async with asyncio.timeout(SOON):
+            for number in range(ORDERS, ORDERS + 5):  # who has left its group has joined it again
+                await place(orders, number)
+            while len(await numbers(billed)) < ORDERS + 5:
+                await asyncio.sleep(0.05)
+        found = await numbers(billed)
+    assert sorted(found) == list(range(ORDERS + 5))
 
 
 async def place(bound: Bound, number: int) -> None:

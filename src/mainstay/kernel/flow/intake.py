@@ -1,12 +1,14 @@
 """The intake: what a broker hands to this service becomes rows of its inbox, and is acknowledged once they are kept.
 
 Every replica that works on events is a member of the group that has the service's name. A message that comes again
-finds its rows and changes nothing.
+finds its rows and changes nothing. A member whose store fails leaves its group, so that no broker waits for it, and
+joins again once what it had taken is stored: by then another may have it, or it comes again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.counters import FlowCounters
@@ -17,6 +19,7 @@ from mainstay.kernel.flow.records import InboxMessage
 from mainstay.model.problem import SerializationConflict, UniqueConflict
 from mainstay.ports.broker import BrokerAway, Incoming, Subscription
 from mainstay.ports.observer import Notice
+from mainstay.ports.store import BeyondStore
 
 BATCH = 256
 WAIT = 1.0  # seconds for the first message of a batch
@@ -45,14 +48,15 @@ class Intake:
         self._line = line
         self._counters = counters
         self._subscription: Subscription | None = None
+        self._owed: Sequence[Envelope] = ()  # taken, and given back since the store failed
         self._size = _size(ports, filing.most())
-        self._kept: Callable[[Sequence[InboxMessage]], None] = _nobody
+        self._tell: Callable[[Sequence[InboxMessage]], None] = _nobody
         self.wait: float = WAIT
         self.working: bool = False  # whether something has come since this was set last
 
     def listen(self, kept: Callable[[Sequence[InboxMessage]], None]) -> None:
         """Be told of messages as soon as they are in the inbox."""
-        self._kept = kept
+        self._tell = kept
 
     async def join(self) -> Subscription | None:
         """Join the group, where that was not done, and return the membership; None while the broker is away."""
@@ -72,6 +76,10 @@ class Intake:
 
     async def step(self) -> bool:
         """Take one batch in. Returns whether there may be more at once."""
+        if self._owed:
+            with suppress(BeyondStore):  # together they are too much for it: they come again, and are parted
+                await self._keep(self._owed)
+            self._owed = ()
         subscription = None if self._is_full() else await self.join()
         if subscription is None:
             return False
@@ -89,28 +97,44 @@ class Intake:
 
     async def _take_in(self, subscription: Subscription, taken: Sequence[Incoming]) -> None:
         now = self._ports.clock.now()
-        read: list[Envelope] = []
-        kept: list[Incoming] = []
+        read: list[tuple[Incoming, Envelope]] = []
         for message in taken:
             try:
-                envelope = decode(message.body, now)
+                read.append((message, decode(message.body, now)))
             except Unreadable as unreadable:
-                await self._refuse(subscription, message, unreadable)
-                continue
-            kept.append(message)
-            read.append(envelope)
-        if read:
-            await self._keep(read)
+                await self._refuse(subscription, message, str(unreadable))
+        if not read:
+            return
+        try:
+            kept = await self._kept(subscription, read)
+        except BrokerAway:
+            raise
+        except Exception:
+            self._owed = [envelope for _, envelope in read]
+            await self.close()
+            raise
         if kept:
             await subscription.acknowledge(kept)
         self._counters.taken += len(kept)
 
-    async def _refuse(self, subscription: Subscription, message: Incoming, unreadable: Unreadable) -> None:
-        await subscription.refuse(message, str(unreadable))
+    async def _refuse(self, subscription: Subscription, message: Incoming, cause: str) -> None:
+        await subscription.refuse(message, cause)
         self._counters.refused += 1
-        facts = {"topic": message.topic, "cause": str(unreadable), "bytes": len(message.body)}
-        text = f"a message of {message.topic} cannot be read, and was refused: {unreadable}"
+        facts = {"topic": message.topic, "cause": cause, "bytes": len(message.body)}
+        text = f"a message of {message.topic} cannot be taken in, and was refused: {cause}"
         self._ports.observer.observe(Notice("error", "message_refused", text, facts))
+
+    async def _kept(self, subscription: Subscription, read: Sequence[tuple[Incoming, Envelope]]) -> list[Incoming]:
+        """Store messages, fewer at a time where the store does not take them together, and return those it has."""
+        try:
+            await self._keep([envelope for _, envelope in read])
+        except BeyondStore as beyond:
+            if len(read) > 1:
+                middle = len(read) // 2
+                return [*await self._kept(subscription, read[:middle]), *await self._kept(subscription, read[middle:])]
+            await self._refuse(subscription, read[0][0], beyond.detail)
+            return []
+        return [message for message, _ in read]
 
     async def _keep(self, envelopes: Sequence[Envelope]) -> None:
         """Store messages that are not there yet; another member may be about to store the same.
@@ -134,7 +158,7 @@ class Intake:
                 await transaction.rollback()
                 raise
             self.working = bool(self._filing.told(filed)) or self.working
-            self._kept(filed)
+            self._tell(filed)
             return
 
     async def close(self) -> None:

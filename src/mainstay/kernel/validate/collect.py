@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from mainstay.kernel.validate.guards import NOBODY, writers
 from mainstay.kernel.validate.limits import InputLimits
 from mainstay.kernel.validate.syntax import ODD_DECIMAL, step
-from mainstay.kernel.validate.wire import decode_custom
+from mainstay.kernel.validate.wire import READ_ONLY, decode_custom
 from mainstay.model.checking import NULL_CHARACTER, check_value, expected, length_fault
 from mainstay.model.conditions import FALSE
 from mainstay.model.fields import EMPTY
@@ -240,7 +241,8 @@ class _Struct:
             default = info.default_factory() if info.default is msgspec.NODEFAULT else info.default
             if value.full.decode(raw) == default:
                 return
-        run.add("forbidden_field", "may not be set by this caller", pointer + step(name))
+        fault = READ_ONLY if policy is NOBODY else ("forbidden_field", "may not be set by this caller")
+        run.add(*fault, pointer + step(name))
 
     def _look_whole(self, raw: msgspec.Raw, pointer: str, run: _Run) -> None:
         """Note what a rule of the struct itself (its ``__post_init__``) says of members that are fine one by one."""
@@ -262,11 +264,17 @@ class Collector:
     """Tells all faults of a body of one struct. Structs in it are prepared once, at start-up."""
 
     def __init__(
-        self, shapes: Shapes, limits: InputLimits, prepare: Callable[[Policy, Mapping[str, Any]], Policy]
+        self,
+        shapes: Shapes,
+        limits: InputLimits,
+        prepare: Callable[[Policy, Mapping[str, Any]], Policy],
+        *,
+        fixed: bool = False,
     ) -> None:
         self._shapes = shapes
         self._limits = limits
         self._prepare = prepare
+        self._fixed = fixed
         self._made: dict[Any, _Struct] = {}
 
     def of(self, struct: Any) -> _Struct:
@@ -279,8 +287,9 @@ class Collector:
         for info in msgspec.structs.fields(struct):
             attribute = shape.by_name[info.name]
             made.members[info.encode_name] = (_Value(attribute, self), info)
-            if attribute.spec.write is not None:
-                made.guards[info.encode_name] = self._prepare(attribute.spec.write, shape.types)
+            policy = writers(attribute, fixed=self._fixed)
+            if policy is not None:
+                made.guards[info.encode_name] = policy if policy is NOBODY else self._prepare(policy, shape.types)
         return made
 
     def faults(self, struct: Any, body: bytes, who: Principal) -> list[Fault]:

@@ -1,6 +1,7 @@
 """Fields that only some callers may set: the ``write=`` policies of a struct, asked of a decoded value.
 
-A policy that looks at the row cannot be decided before there is one; it is asked where the change meets its row.
+Nobody may set what is ``read_only``, however deep in a body it stands. A policy that looks at the row cannot be decided
+before there is one; it is asked where the change meets its row.
 """
 
 from __future__ import annotations
@@ -11,20 +12,30 @@ from typing import Any
 import msgspec
 
 from mainstay.model.conditions import FALSE
-from mainstay.model.policy import Policy
+from mainstay.model.policy import Policy, anyone
 from mainstay.model.principal import Principal
 from mainstay.model.schema import Attribute, FieldKind, Shapes
 
 Guard = Callable[[Any, Principal], bool]
 """Says whether a principal may set all that a value sets."""
 
+NOBODY = ~anyone
+
+
+def writers(attribute: Attribute, *, fixed: bool) -> Policy | None:
+    """Return who may set a field, None for every caller; ``fixed`` says that read-only fields are set by nobody."""
+    return NOBODY if fixed and attribute.spec.read_only else attribute.spec.write
+
 
 class Guards:
     """Makes the guards of structs; one that refers to itself is made once."""
 
-    def __init__(self, shapes: Shapes, prepare: Callable[[Policy, Mapping[str, Any]], Policy]) -> None:
+    def __init__(
+        self, shapes: Shapes, prepare: Callable[[Policy, Mapping[str, Any]], Policy], *, fixed: bool = False
+    ) -> None:
         self._shapes = shapes
         self._prepare = prepare
+        self._fixed = fixed
         self._made: dict[Any, list[Guard | None]] = {}
 
     def of(self, struct: Any) -> Guard | None:
@@ -40,8 +51,9 @@ class Guards:
         parts: list[Guard] = []
         for info in msgspec.structs.fields(struct):
             attribute = shape.by_name[info.name]
-            if attribute.spec.write is not None:
-                parts.append(_own(info, self._prepare(attribute.spec.write, shape.types)))
+            policy = writers(attribute, fixed=self._fixed)
+            if policy is not None:
+                parts.append(_own(info, self._prepare(policy, shape.types)))
             below = self._below(attribute)
             if below is not None:
                 parts.append(_member(info.name, below))
@@ -56,7 +68,7 @@ class Guards:
             while below is not None and below.kind is not FieldKind.STRUCT:
                 below = below.items
             inside = below is not None and below.base not in seen and self._guarded(below.base, seen)
-            if inside or attribute.spec.write is not None:
+            if inside or writers(attribute, fixed=self._fixed) is not None:
                 return True
         return False
 

@@ -57,19 +57,26 @@ def has_decimals(shapes: Shapes, struct: Any, above: tuple[Any, ...] = ()) -> bo
 
 
 def bind_reader(
-    struct: Any, shapes: Shapes, *, prepare: Prepare, limits: InputLimits, finish: Finish | None = None
+    struct: Any,
+    shapes: Shapes,
+    *,
+    prepare: Prepare,
+    limits: InputLimits,
+    finish: Finish | None = None,
+    fixed: bool = False,
 ) -> Read:
     """Return the function that reads a body of one struct.
 
     ``finish`` makes what the use case takes of the decoded value; it may raise ``msgspec.ValidationError`` of a rule.
+    ``fixed`` says that the body is a caller's, which sets no read-only field: events of services have theirs.
     The function raises ``Malformed`` and its kinds for what is no proper JSON, ``TooLarge``, and ``Invalid`` with all
     faults.
     """
     decode = msgspec.json.Decoder(struct, dec_hook=decode_custom).decode
     count = Counters(shapes).of(struct)
     fine = Extras(shapes).of(struct)
-    may = Guards(shapes, prepare).of(struct)
-    refuse = _Refusal(struct, shapes, prepare, limits)
+    may = Guards(shapes, prepare, fixed=fixed).of(struct)
+    refuse = _Refusal(struct, Collector(shapes, limits, prepare, fixed=fixed), limits)
     decimals = has_decimals(shapes, struct)
     closed, size, depth, containers = is_closed(shapes, struct), limits.body, limits.depth, limits.containers
 
@@ -125,10 +132,10 @@ def _look_open(body: bytes, depth: int) -> None:
 class _Refusal:
     """Finds out what to say of a body that was refused."""
 
-    def __init__(self, struct: Any, shapes: Shapes, prepare: Prepare, limits: InputLimits) -> None:
+    def __init__(self, struct: Any, collector: Collector, limits: InputLimits) -> None:
         self._struct = struct
         self._limits = limits
-        self._collector = Collector(shapes, limits, prepare)
+        self._collector = collector
         self._collector.of(struct)
 
     def __call__(self, body: bytes, who: Principal, error: Exception | None = None) -> Invalid:

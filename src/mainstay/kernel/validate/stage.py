@@ -153,7 +153,7 @@ class _Binder:
             return self._upload_part()
         if body.source is Source.RAW:
             return _raw_part(body.name, body.target, self._limits.body)
-        read = self._reader(self._form(body))
+        read = self._reader(self._form(body), fixed=body.source is not Source.EVENT)
         return _body_part(body, read)
 
     def _upload_part(self) -> Part:
@@ -197,8 +197,10 @@ class _Binder:
 
         return part
 
-    def _reader(self, form: Form) -> Read:
-        return bind_reader(form.struct, self._shapes, prepare=self._prepare, limits=self._limits, finish=form.finish)
+    def _reader(self, form: Form, *, fixed: bool = True) -> Read:
+        return bind_reader(
+            form.struct, self._shapes, prepare=self._prepare, limits=self._limits, finish=form.finish, fixed=fixed
+        )
 
 
 def _stage(parts: tuple[Part, ...]) -> Stage:

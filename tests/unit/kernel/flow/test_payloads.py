@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from flow_world import rows_of
+from flow_world import drained, rows_of
 from kernel_world import Build, World
 
 from mainstay import Dto, Event, Events, Module, anyone, field
@@ -69,3 +69,24 @@ async def test_an_event_that_breaks_its_rules_is_not_emitted(build: Build, given
     (call,) = world.ear.calls
     assert str(call.error).startswith(f"shop.Sold is emitted and breaks its own rules: {told}")
     assert "secret" not in str(call.error)
+
+
+class Stamped(Event):
+    number: int = field(read_only=True)
+
+
+async def test_what_no_body_sets_is_there_in_an_event_for_its_consumers(build: Build) -> None:
+    shop, heard = Module("shop"), list[int]()
+
+    @shop.command("POST /stamp", allow=anyone)
+    async def stamp(events: Events) -> None:
+        events.emit(Stamped(number=3))
+
+    @shop.on(Stamped)
+    async def note(event: Stamped) -> None:
+        heard.append(event.number)
+
+    world = await build(shop)
+    assert isinstance(await world.send("stamp"), Reply)
+    await drained(world.worker())
+    assert heard == [3]
