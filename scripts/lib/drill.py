@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -63,6 +64,8 @@ def _run(name: str, path: Path, options: list[str], record: Path | None) -> int:
     command = [sys.executable, "-u", "-c", LAUNCH, str(path.parent), path.stem, *options]
     said = [heading]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for number in (signal.SIGTERM, signal.SIGINT):  # the drill is to end what it has started, and this comes after
+            signal.signal(number, lambda number, _frame: process.send_signal(number))
         for line in process.stdout or ():
             print(line, end="", flush=True)
             said.append(line)

@@ -5,13 +5,16 @@ set up to keep what it confirms: redis, nats, rabbitmq, kafka, database; with ``
 outbox and inbox alone. Their rows are in files, with ``--database postgresql`` on a server of the drill's own. Clients
 write all the time, and ``--what`` is done so many times:
 
-workers     kill -9 of a process that relays or notes, or of all on one side, or of the door; it is started again
+workers     kill -9 of a process that relays or notes, or of all on one side, or of the door; it is started again.
+            ``--whom`` is one of relay, consumer, relays, consumers, door, or any of them
 broker      kill -9 of the broker; it is started again on what it has kept
-stalls      SIGSTOP of a holder of leases for three terms of a lease (``--term`` seconds each), while others take over
+stalls      SIGSTOP of a holder of leases for three terms of a lease (``--term`` seconds each), while others take over;
+            other terms than the product's are put into a copy of it
 duplicates  so many messages, published by the drill itself 1 to 5 times, shuffled in windows of ``--window``
 poison      so many letters, 3 % of them poison, in ``--rounds`` with and without: time, dead letters, and redrive
 
-Every event that was committed has one effect, in the order of its key, and within 30 s nothing waits any more.
+Every event that was committed has one effect, in the order of its key, and within 30 s nothing waits any more. Behind
+what was broken the first effects come within ``--patience`` seconds.
 
     scripts/drill events --count 100 --seed 7 -- --broker nats --what broker
 """
@@ -19,6 +22,7 @@ Every event that was committed has one effect, in the order of its key, and with
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sys
 import time
@@ -27,17 +31,21 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from event_floods import duplicates, poison
+from event_terms import TERM, with_term
 from post_office import BROKERS, DATABASES, STORED, PostOffice, Process, post_office
 from served import Broken, Connection, Lost, parse, verdict
+from told_to_end import ToldToEnd, until_told
 
 CLIENTS = 4
 LANES = 24  # keys
 PAUSE = 0.1  # seconds between the letters of a client, at most
 UNDER_WAY = 1000  # events: beyond that, clients wait
 LAG_SECONDS = 30.0
-STILL = 20.0  # that a message may be in the broker, which gives one again that was not acknowledged after 15
-PATIENCE = 45.0  # for a first effect behind what was broken
+STILL = 17.0  # that a message may be in the broker, which gives one again that was not acknowledged after 15
+PATIENCE = 45.0
+MORE = 5  # effects that are waited for between two strikes
 LOOK_EVERY = 10
+WHOM = ("relay", "relay", "consumer", "consumer", "relays", "consumers", "door")
 
 Drilled = tuple[dict[str, Any], dict[str, Any]]
 
@@ -97,30 +105,31 @@ class Load:
 class Breaker:
     """Breaks things at random moments in which effects come, and sees that they come again."""
 
-    def __init__(self, office: PostOffice, load: Load, chance: random.Random, term: float) -> None:
+    def __init__(self, office: PostOffice, load: Load, chance: random.Random, wanted: Any) -> None:
         self.office = office
         self.done: Counter[str] = Counter()
         self.slowest = 0.0  # seconds until the first effects behind what was broken
         self._load = load
         self._chance = chance
-        self._term = term
+        self._term: float = wanted.term
+        self._whom = WHOM if wanted.whom == "any" else (wanted.whom,)
 
     @property
     def times(self) -> int:
         """How often something was broken."""
         return sum(count for name, count in self.done.items() if not name.startswith("not "))
 
-    async def flowing(self, more: int = 5) -> None:
+    async def flowing(self, patience: float) -> None:
         """Wait until more effects have come, and a moment longer: of events from before too, or of new ones only.
 
         So things are broken while much waits, and it is seen that what comes behind them gets through.
         """
         begun = time.monotonic()
         new = self._chance.random() < 0.5
-        goal = more + await asyncio.to_thread(self.office.sent if new else self.office.noted)
+        goal = MORE + await asyncio.to_thread(self.office.sent if new else self.office.noted)
         while await asyncio.to_thread(self.office.noted) < goal:
-            if time.monotonic() > begun + PATIENCE:
-                raise Broken(f"no effects for {PATIENCE:.0f} s\n{self.office.said()}")
+            if time.monotonic() > begun + patience:
+                raise Broken(f"no effects for {patience:.0f} s\n{self.office.said()}")
             await asyncio.sleep(0.02)
         self.slowest = max(self.slowest, time.monotonic() - begun)
         await asyncio.sleep(self._chance.random() * 0.25)
@@ -129,7 +138,7 @@ class Breaker:
         """Kill processes of the services, and start them again."""
         office, chance = self.office, self._chance
         sides = {"relay": office.relays, "consumer": office.consumers}
-        choice = chance.choice(("relay", "relay", "consumer", "consumer", "relays", "consumers", "door"))
+        choice = chance.choice(self._whom)
         chosen = [office.door]
         if choice != "door":
             side = sides[choice.rstrip("s")] or office.consumers
@@ -177,18 +186,18 @@ async def broken(office: PostOffice, wanted: Any, chance: random.Random) -> Dril
     """Break something so many times under load, or until something is wrong."""
     await asyncio.to_thread(office.open)
     load = Load(office, chance)
-    breaker = Breaker(office, load, chance, wanted.term)
+    breaker = Breaker(office, load, chance, wanted)
     strike: Callable[[], Awaitable[None]] = getattr(breaker, wanted.what)
     load.start()
     faults: dict[str, Any] = {}
-    await breaker.flowing()
+    await breaker.flowing(PATIENCE)
     breaker.slowest, strikes = 0.0, 0
     while breaker.times < wanted.count and not faults:
         await strike()
         try:
-            await breaker.flowing()
+            await breaker.flowing(wanted.patience)
         except Broken:  # what is told at the end says why
-            faults["no_effects"] = f"for {PATIENCE:.0f} s"
+            faults["no_effects"] = f"for {wanted.patience:.0f} s"
         strikes += 1
         if strikes > 3 * wanted.count:
             faults["not_broken"] = dict(breaker.done)
@@ -207,12 +216,13 @@ async def broken(office: PostOffice, wanted: Any, chance: random.Random) -> Dril
 async def settled(office: PostOffice) -> tuple[float, dict[str, Any]]:
     """Wait until nothing waits any more. Returns how long that took, and what is wrong with it."""
     begun = moved = time.monotonic()
-    before = -1
+    before = 0
     while (waiting := await asyncio.to_thread(office.waiting)) and time.monotonic() < begun + LAG_SECONDS + 5:
-        moved = moved if waiting == before else time.monotonic()
-        if time.monotonic() > moved + STILL and not await asyncio.to_thread(office.queued):
-            return round(time.monotonic() - begun, 1), {"nowhere": waiting}  # they are not under way either
-        before = waiting
+        nowhere = await asyncio.to_thread(office.nowhere)
+        moved = moved if nowhere and nowhere == before else time.monotonic()
+        if time.monotonic() > moved + STILL:
+            return round(time.monotonic() - begun, 1), {"nowhere": nowhere}
+        before = nowhere
         await asyncio.sleep(0.1)
     lag = round(time.monotonic() - begun, 1)
     return lag, {"lag": {"seconds": lag, "waiting": waiting}} if lag > LAG_SECONDS else {}
@@ -233,21 +243,40 @@ def main(arguments: Sequence[str]) -> int:
         "broker": "none",
         "database": "sqlite",
         "what": "workers",
-        "term": 10.0,
+        "term": TERM,
+        "whom": "any",
+        "patience": PATIENCE,
         "window": 2000,
         "rounds": 3,
         "keep": 0.8,
     }
     wanted: Any = parse(arguments, __doc__, **own)
     allowed = {"broker": STORED, "duplicates": BROKERS[1:]}.get(wanted.what, BROKERS)
-    if wanted.what not in PARTS or wanted.broker not in allowed or wanted.database not in DATABASES:
-        for name, choices in (("what", PARTS), ("broker", allowed), ("database", DATABASES)):
-            print(f"--{name} is one of {', '.join(choices)}", file=sys.stderr)
+    choices = {"what": PARTS, "broker": allowed, "database": DATABASES, "whom": ("any", *sorted(set(WHOM)))}
+    if any(getattr(wanted, name) not in known for name, known in choices.items()):
+        for name, known in choices.items():
+            print(f"--{name} is one of {', '.join(known)}", file=sys.stderr)
         return 2
+    try:
+        return until_told(lambda: _drilled(wanted))
+    except ToldToEnd as told:
+        print(json.dumps({"ok": False, "seed": wanted.seed, "ended": str(told)}))
+        return told.code
+
+
+async def _drilled(wanted: Any) -> int:
+    """Drill, end all that was started, and tell what was found."""
     chance = random.Random(wanted.seed)
     part, environ = PARTS[wanted.what]
-    with post_office(wanted.broker, wanted.database, wanted.package, **environ) as office:
-        faults, figures = asyncio.run(part(office, wanted, chance))
+    with (
+        with_term(wanted.term, wanted.package) as package,
+        post_office(wanted.broker, wanted.database, package, **environ) as office,
+    ):
+        try:
+            faults, figures = await part(office, wanted, chance)
+        finally:
+            office.closing = True
+            await asyncio.get_running_loop().shutdown_default_executor()  # no thread starts anything from here on
     return verdict(
         faults, seed=wanted.seed, what=wanted.what, broker=wanted.broker, database=wanted.database, **figures
     )

@@ -147,6 +147,7 @@ class PostOffice:
         self.receiver = receiver
         self.broker = broker
         self.url = url
+        self.closing = False
         self.door = Process(sender, "door", ["run", "--workers", "1"])
         self.relays = [] if sender is receiver else [_worker(sender, f"relay {n}") for n in range(2)]
         names = ("worker", 3) if sender is receiver else ("consumer", 2)
@@ -181,7 +182,7 @@ class PostOffice:
 
     def _await(self, done: Any, complaint: str) -> None:
         deadline = time.monotonic() + 2 * PATIENCE
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self.closing:
             with contextlib.suppress(*AWAY):
                 if done():
                     return
@@ -220,6 +221,12 @@ class PostOffice:
     def parked(self) -> int:
         """Return how many messages wait behind dead letters of their key."""
         return self.receiver.number(f"{PENDING} AND place IS NULL AND due_at IS NULL")
+
+    def nowhere(self) -> int:
+        """Return how many events the sender has handed on and the receiver has not got."""
+        got = self.receiver.number("SELECT count(*) FROM mainstay_inbox")
+        left = self.sender.number("SELECT count(*) FROM mainstay_outbox")
+        return 0 if left else max(0, self.sent() - got)
 
     def look(self, acknowledged: set[str]) -> dict[str, Any]:
         """Return what is wrong at any time: effects first, so that what comes meanwhile is no effect of nothing."""

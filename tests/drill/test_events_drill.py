@@ -5,19 +5,22 @@ A fault is put into a copy of the package, and the drill that looks for it must 
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
-from drilling import Patch, changed, drill
+from drilling import DRILLS, Patch, changed, drill
 
 SEED = random.randrange(10**6)
-TERM = "1"
-QUICK: tuple[Patch, ...] = (  # a tenth of the terms, so that three of them end soon
-    ("kernel/flow/shares.py", "TERM = timedelta(seconds=10)", "TERM = timedelta(seconds=1)"),
-    ("kernel/flow/shares.py", "RENEW = 3.0", "RENEW = 0.3"),
-    ("kernel/flow/shares.py", "WAITING = 1.0", "WAITING = 0.2"),
-)
+ALL = 7  # processes: the drill, its broker, the door, and two on each side
+TERM = "1"  # a tenth of the product's
 NO_COMPARE_AND_SET: Patch = (
     "kernel/flow/inbox.py",
     "changes=told, id=row.id, version=row.version, expected=1)",
@@ -31,6 +34,24 @@ DEAD_LETTERS_LOST: Patch = (
     '{"state": State.DEAD, "place": None, "due_at": None, "cause": cause',
     '{"state": State.DROPPED, "place": None, "due_at": None, "cause": cause',
 )
+ACKNOWLEDGED_FIRST: Patch = (
+    "kernel/flow/intake.py",
+    "            await self._keep(read)\n",
+    "            await subscription.acknowledge(kept)\n"
+    "            await self._ports.clock.sleep(3.0)\n"  # so that a kill meets it there
+    "            await self._keep(read)\n",
+)
+REMOVED_FIRST: Patch = (
+    "kernel/flow/relay.py",
+    "            confirmed = set(await line.broker.publish(outgoing)) if outgoing else set()\n",
+    "            await self._remove({one.id for one in outgoing})\n"
+    "            await self._ports.clock.sleep(1.5)\n"
+    "            confirmed = set(await line.broker.publish(outgoing)) if outgoing else set()\n",
+)
+NOT_WAITED_FOR: Patch = ("kernel/flow/judging.py", "if not row.previous:", "if True:")
+NO_PATIENCE: Patch = ("kernel/flow/judging.py", "GAP = timedelta(seconds=30)", "GAP = timedelta(0)")
+KILL = ("--what", "workers", "--broker", "redis", "--count", "2", "--patience", "3", "--whom")  # both at once
+DUPLICATES = ("--what", "duplicates", "--broker", "database", "--count", "300")
 POISON = ("--what", "poison", "--count", "300", "--rounds", "1", "--keep", "0.3")  # too few to measure by
 
 
@@ -72,11 +93,52 @@ def test_poison_ends_in_the_dead_letters_and_is_redriven(seed: int) -> None:
     assert told["dead"] == told["redriven"] > 0
 
 
-def test_a_holder_that_stood_still_doubles_nothing(tmp_path: Path) -> None:
+def test_a_holder_that_stood_still_doubles_nothing() -> None:
     options = ("--what", "stalls", "--count", "3", "--term", TERM, "--seed", str(SEED))
-    code, told = drill("events", *options, package=changed(tmp_path, *QUICK))
+    code, told = drill("events", *options)
     assert code == 0, str(told)
     assert sum(told["broken"].values()) >= 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_end_it_ends_all_that_it_has_started(number: signal.Signals, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        str(DRILLS / "drill_events.py"),
+        "--what",
+        "broker",
+        "--broker",
+        "redis",
+        "--count",
+        "99",
+    ]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    environ |= {"TMPDIR": str(tmp_path), "STARTED_BY": str(tmp_path)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while len(_started_by(tmp_path)) < ALL and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert len(_started_by(tmp_path)) >= ALL
+            process.send_signal(number)
+            said, _ = process.communicate(timeout=60)
+            assert _started_by(tmp_path) == []
+        finally:
+            for pid in _started_by(tmp_path):
+                os.kill(pid, signal.SIGKILL)
+    assert json.loads(said.splitlines()[-1])["ended"] == f"told to end by {number.name}"
+    assert process.returncode == 128 + number
+    assert list(tmp_path.iterdir()) == []
+
+
+def _started_by(mark: Path) -> list[int]:
+    """Return the processes that have a drill's mark in their environment."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"STARTED_BY={mark}\0".encode() in each.read_bytes():
+                found.append(int(each.parent.name))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -84,16 +146,17 @@ def test_a_holder_that_stood_still_doubles_nothing(tmp_path: Path) -> None:
     [
         pytest.param(
             ("--what", "stalls", "--count", "6", "--term", TERM),
-            (*QUICK, NO_COMPARE_AND_SET),
+            (NO_COMPARE_AND_SET,),
             {"effects_twice"},
             id="done without a compare and set",
         ),
         pytest.param(
-            ("--what", "duplicates", "--broker", "database", "--count", "300"),
-            NOT_KNOWN_AGAIN,
-            {"effects_twice"},
-            id="not known again",
+            (*KILL, "consumers"), (ACKNOWLEDGED_FIRST,), {"nowhere"}, id="acknowledged before it is in the inbox"
         ),
+        pytest.param((*KILL, "relays"), (REMOVED_FIRST,), {"nowhere"}, id="removed before the broker has it"),
+        pytest.param(DUPLICATES, NOT_KNOWN_AGAIN, {"effects_twice"}, id="not known again"),
+        pytest.param(DUPLICATES, (NOT_WAITED_FOR,), {"out_of_order", "dead_letters"}, id="order is not waited for"),
+        pytest.param(DUPLICATES, (NO_PATIENCE,), {"dead_letters"}, id="a gap is not waited for"),
         pytest.param(POISON, (DEAD_LETTERS_LOST,), {"not_dead"}, id="dead letters are lost"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ from typing import Any
 import mainstay
 
 DRILLS = Path(__file__).parents[1] / "drill"
+SECONDS = 600  # the machine may be busy with something else
+ENDING_SECONDS = 60
 
 Patch = tuple[str, str, str]  # file of the package, text in it, text in its place
 
@@ -24,22 +27,30 @@ def drill(name: str, *options: str, package: Path | None = None) -> tuple[int, d
     """
     given = () if package is None else ("--package", str(package))
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, str(DRILLS / f"drill_{name}.py"), "--seed", "1", *options, *given],
         env=environ,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=600,  # the machine may be busy with something else
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+    ) as process:
+        try:
+            said, complained = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # it may have something to end itself
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(ENDING_SECONDS)
+            raise
+        finally:
+            process.kill()
+    assert said, complained
+    return process.returncode, json.loads(said.splitlines()[-1])
 
 
-def changed(directory: Path, *patches: Patch) -> Path:
-    """Copy the package with faults put in, and return the folder that holds the copy."""
-    source = Path(mainstay.__file__).parent
-    shutil.copytree(source, directory / "mainstay", ignore=shutil.ignore_patterns("__pycache__"))
+def changed(directory: Path, *patches: Patch, source: Path | None = None) -> Path:
+    """Copy the package, or the one in ``source``, with faults put in, and return the folder that holds the copy."""
+    package = Path(mainstay.__file__).parent if source is None else source / "mainstay"
+    shutil.copytree(package, directory / "mainstay", ignore=shutil.ignore_patterns("__pycache__"))
     for name, old, new in patches:
         file = directory / "mainstay" / name
         text = file.read_text()

@@ -10,6 +10,17 @@ import pytest
 
 DRILL = '"""Break nothing."""\n\ndef main(arguments):\n    print("told", *arguments)\n    return 3\n'
 
+UNTIL_TOLD = '''"""Wait."""
+import signal
+
+def main(arguments):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    print("begun")
+    signal.sigwait([signal.SIGTERM])
+    print("ended")
+    return 5
+'''
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -58,3 +69,15 @@ def test_an_unknown_drill_is_refused(script: Path, folder: Path) -> None:
     ended = drill(script, folder, "other")
     assert ended.returncode == 2
     assert "no drill is called other" in ended.stderr
+
+
+def test_a_drill_that_is_told_to_end_ends_before_it(script: Path, folder: Path) -> None:
+    (folder / "tests/drill/drill_nothing.py").write_text(UNTIL_TOLD)
+    command = [sys.executable, str(script), "nothing", "--save"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "begun" in [process.stdout.readline(), process.stdout.readline()][1]
+        process.terminate()
+        assert process.stdout.read() == "ended\n"
+    assert process.returncode == 5
+    assert (folder / "docs/drills/nothing.txt").read_text().endswith("begun\nended\n")
