@@ -80,7 +80,7 @@ def _ours(name: str, place: Place, data: Data, port: int) -> Part:
 
 
 def _peer(name: str, *consumer: str, plain: bool = False) -> Callable[[Place], list[Part]]:
-    """Return what makes a peer: the application that serves the calls, and ``consumer``, its own command for the other."""
+    """Return what makes a peer: the application that serves calls, and ``consumer``, its own command for the other."""
 
     def make(place: Place) -> list[Part]:
         tools = install.python(f"events_{name}", place.work).parent

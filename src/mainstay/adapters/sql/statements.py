@@ -158,7 +158,7 @@ class Statements:
         return self._cache.get(("update", names, shape, version is not None, bump), make), bound
 
     def update_many(self, names: tuple[str, ...]) -> str | None:
-        """Return the update of rows by lists: of values for each of these fields, of ids, of versions; None: it has none.
+        """Return the update of rows by lists: of values of each field, of ids, of versions; None: there is none.
 
         The version is changed by name, as any other field.
         """
