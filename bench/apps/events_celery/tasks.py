@@ -13,7 +13,7 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
-    task_default_queue="shipping",
+    task_default_queue="celery-shipping",
     worker_prefetch_multiplier=2,
     worker_concurrency=CONNECTIONS,
     worker_hijack_root_logger=False,

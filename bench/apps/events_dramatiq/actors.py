@@ -25,6 +25,6 @@ broker.add_middleware(Database())
 dramatiq.set_broker(broker)
 
 
-@dramatiq.actor(queue_name="shipping")
+@dramatiq.actor(queue_name="dramatiq-shipping")
 def pack(payload: str) -> None:
     effects.pack(payload)
