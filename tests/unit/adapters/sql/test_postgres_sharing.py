@@ -20,10 +20,9 @@ from mainstay.adapters.sql.server_writing import Group, Merged
 from mainstay.adapters.sql.sharing import LANES, MOST_ROWS, Sharing
 from mainstay.adapters.sql.writes import Alteration, Insert, Steps, Write
 from mainstay.kernel.call import Reply
-from mainstay.model.conditions import TRUE, Compare
-from mainstay.model.inputs import Sort
+from mainstay.model.conditions import TRUE
 from mainstay.model.problem import CommitUnknown, DeadlineExceeded, Problem
-from mainstay.ports.rows import Change, Query
+from mainstay.ports.rows import Change
 
 shelf = Module("shelf")
 
@@ -392,43 +391,3 @@ async def test_a_lane_that_came_to_one_who_was_leaving_goes_to_the_next() -> Non
     await asyncio.gather(*tasks[1:])
     await asyncio.gather(*await stage.fill())
     assert stage.sharing._under_way == 0
-
-
-async def changed(here: Replica, jar: Jar, label: str, *, version: int = 1, shared: bool = True) -> str:
-    """Give a jar a label beside an event, and tell what became of it."""
-    told = {"label": label, "version": version + 1, "updated_at": jar.updated_at}
-    by_id = Compare("id", "eq", jar.id)
-    change = Change(where=by_id, changes=told, id=jar.id, version=version, expected=1, shared=shared)
-    transaction = here.store.begin(write=True)
-    transaction.rows(Jar).enqueue(change)
-    try:
-        await transaction.commit()
-    except Problem as problem:
-        await transaction.rollback()
-        return problem.code
-    return "changed"
-
-
-async def test_changes_that_may_be_shared_are_committed_together(world: World) -> None:
-    here = await world.replica()
-    await fill_all(here, [f"jar {n:02}" for n in range(20)])
-    jars = await jars_of(here)
-    before = here.store.statistics()["commits_shared"]
-    calls = (changed(here, jar, f"new {n:02}", version=1 + (n == 7)) for n, jar in enumerate(jars))
-    told = await asyncio.gather(*calls)
-    assert [n for n, one in enumerate(told) if one != "changed"] == [7]
-    assert told[7] == "stale_version"
-    assert here.store.statistics()["commits_shared"] > before + 10
-    found = {jar.id: (jar.label, jar.version) for jar in await jars_of(here)}
-    expected = {jar.id: (f"new {n:02}", 2) for n, jar in enumerate(jars)}
-    assert found == {**expected, jars[7].id: (jars[7].label, 1)}
-    await clean(here.store)
-
-
-async def jars_of(here: Replica) -> list[Jar]:
-    transaction = here.store.begin(write=False)
-    try:
-        found: list[Jar] = await transaction.rows(Jar).fetch(Query(sort=(Sort("id"),)))
-        return found
-    finally:
-        await transaction.rollback()
