@@ -6,7 +6,7 @@ scripts/bench --store postgresql   W4 to W6 on PostgreSQL;  writes bench/results
 scripts/bench --store mariadb      W4 to W6 on MariaDB;  writes bench/results/mariadb.{json,md,svg}
 scripts/bench --gate [--write]     count the instructions of the hot path against bench/baseline.json, or renew that
 scripts/bench --identity           W3 with accounts and sessions of its own against without, on SQLite
-scripts/bench --events             events from commit to effect, against FastStream, Celery and Dramatiq (see its --help)
+scripts/bench --events             events from commit to effect, against FastStream, Celery and Dramatiq; with --help
 scripts/bench --draw               table and picture anew from what bench/results holds of the store
 
 Contenders take turns, so that a noisy machine is noisy to all; figures are medians, ratios are taken round by round.

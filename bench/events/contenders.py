@@ -20,7 +20,7 @@ from bench.stores import Data
 OURS = "mainstay"
 PLAIN = "-plain"
 _WORKER = [TOOL, "worker", "--no-admin"]
-_OWN = {"MAINSTAY_SERVICE": "both:service", "MAINSTAY_WORKER_INSIDE": "false"}
+_APART = {"MAINSTAY_WORKER_INSIDE": "false"}
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class Contender:
 
 
 def _mainstay(place: Place) -> list[Part]:
-    shop = _ours("shop", place, place.shop, place.port)
+    shop = _ours("both" if place.broker.name == NONE else "shop", place, place.shop, place.port)
     if place.broker.name == NONE:
         worker = Part("worker", _WORKER, shop.folder, shop.environment, "working on")
-        return [Part("api", [TOOL, "run"], shop.folder, shop.environment), worker]
+        return [shop, worker]
     shipping = _ours("shipping", place, place.shipping, free_port())
     return [shop, Part("shipping", _WORKER, shipping.folder, shipping.environment, "working on")]
 
@@ -73,14 +73,14 @@ def _ours(name: str, place: Place, data: Data, port: int) -> Part:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(APPS / "events_ours", folder)
     environment = {**production(folder, data, port, free_port()), "MAINSTAY_SERVICE": f"{name}:service"}
-    environment |= {"MAINSTAY_EVENTS": place.broker.url} if place.broker.url else _OWN
+    environment |= {"MAINSTAY_EVENTS": place.broker.url} if place.broker.url else _APART
     for verb in ("plan", "migrate"):
         subprocess.run([TOOL, "db", verb], cwd=folder, env={**os.environ, **environment}, check=True, stdout=2)
     return Part(name, [TOOL, "run"], folder, environment)
 
 
 def _peer(name: str, *consumer: str, plain: bool = False) -> Callable[[Place], list[Part]]:
-    """Return what makes a peer: the application that serves the calls, and ``consumer``, its own command for the other."""
+    """Return what makes a peer: the application that serves calls, and ``consumer``, its own command for the other."""
 
     def make(place: Place) -> list[Part]:
         tools = install.python(f"events_{name}", place.work).parent

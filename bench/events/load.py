@@ -1,7 +1,7 @@
 """The calls that cause events: ``python -m bench.events.load PORT COUNT`` or ``PORT COUNT RATE``; JSON out.
 
-So many calls succeed, over 64 connections: each as soon as one is free, or at moments with ``RATE`` a second on average.
-One that is refused is sent again, and told.
+So many calls succeed, over 64 connections: each as soon as one is free, or at moments with ``RATE`` a second on
+average. One that is refused is sent again, and told.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import sys
 
-from bench.openloop import Run, schedule
+from bench.openloop import SKU_LENGTH, Run, schedule
 
 PATIENCE = 180.0
 _BODY = '{"sku":"{sku}","customer_id":"0199c0de-0000-7000-8000-000000000001","quantity":3,"total":"12.50"}'
-_LENGTH = len(_BODY) - len("{sku}") + 29
-REQUEST = (
-    f"POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {_LENGTH}\r\n\r\n{_BODY}"
-).encode()
+_LENGTH = len(_BODY) - len("{sku}") + SKU_LENGTH
+_HEAD = ("POST /orders HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {_LENGTH}")
+REQUEST = "\r\n".join([*_HEAD, "", _BODY]).encode()
 
 
 def main(port: int, count: int, rate: float = 0.0) -> int:

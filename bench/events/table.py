@@ -41,9 +41,7 @@ Results = dict[str, dict[str, Measured]]
 
 def document(results: Results, about: About) -> str:
     """Return every single round as JSON."""
-    told = {
-        broker: {name: dataclasses.asdict(one) for name, one in found.items()} for broker, found in results.items()
-    }
+    told = {broker: {name: dataclasses.asdict(one) for name, one in found.items()} for broker, found in results.items()}
     return json.dumps({"about": about, "results": told}, indent=1) + "\n"
 
 
@@ -87,8 +85,8 @@ def table(results: Results, about: About) -> str:
         "# Events, from the commit of a row and its event to the effect in another service",
         "",
         f"{about['when']}, {about['processor']}, {about['system']}, Python {about['python']}, {about['commit']}. "
-        f"{about['rounds']} rounds of {about['events']:,} events; latencies at {about['rate']} a second, from the commit "
-        "of the row to that of the effect. Medians; ratios are taken round by round: median (least to greatest). "
+        f"{about['rounds']} rounds of {about['events']:,} events; latencies at {about['rate']} a second, from the "
+        "commit of the row to that of the effect. Medians; ratios round by round: median (least to greatest). "
         "Processor seconds are those of a contender's processes; PostgreSQL and the broker are beside them.",
     ]
     for broker, found in results.items():

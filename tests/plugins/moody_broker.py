@@ -53,7 +53,7 @@ async def subscribed(build: Build, talk: Talk, broker: Moody) -> tuple[World, An
     return world, worker
 
 
-async def emitted(world: World, worker: Any, broker: Moody, *numbers: int, key: str = "k") -> list[bytes]:
+async def emitted(world: World, worker: Any, broker: Moody, *numbers: int, key: str | None = "k") -> list[bytes]:
     """Emit numbers, take what was published out of the broker, and return it."""
     await say(world, *numbers, key=key)
     await worker.shares.step()

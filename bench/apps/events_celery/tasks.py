@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_init, worker_ready
-from shared import CONCURRENCY, URL, log
+from shared import CONNECTIONS, URL, log
 from sync_effects import Effects
 
 effects = Effects()
@@ -13,9 +13,9 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
-    task_default_queue="shipping",
+    task_default_queue="celery-shipping",
     worker_prefetch_multiplier=2,
-    worker_concurrency=CONCURRENCY,
+    worker_concurrency=CONNECTIONS,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
     broker_transport_options={"confirm_publish": True} if URL.startswith("amqp") else {},

@@ -1,4 +1,4 @@
-"""The actor that is the effect of an event, with Dramatiq set up to lose none: confirms; it acknowledges late itself."""
+"""The actor that is the effect of an event, with Dramatiq set up to lose none: confirms, beside its late answers."""
 
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
@@ -25,6 +25,6 @@ broker.add_middleware(Database())
 dramatiq.set_broker(broker)
 
 
-@dramatiq.actor(queue_name="shipping")
+@dramatiq.actor(queue_name="dramatiq-shipping")
 def pack(payload: str) -> None:
     effects.pack(payload)

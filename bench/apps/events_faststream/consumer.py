@@ -1,10 +1,9 @@
 """The consumer: one effect for each event."""
 
 from effects import Effects
+from faststream import FastStream
 from links import link, prepare
 from shared import OrderPlaced, log
-
-from faststream import FastStream
 
 broker, subscriber, _ = link()
 effects = Effects()

@@ -7,9 +7,8 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from shared import BROKER, CONCURRENCY, PLAIN, URL
-
 from faststream import AckPolicy
+from shared import BROKER, CONCURRENCY, PLAIN, URL
 
 NAME = "plain" if PLAIN else "safe"  # both may be on one broker
 TOPIC = f"orders.{NAME}"
@@ -19,9 +18,8 @@ PARTITIONS = 16
 
 
 def _nats() -> tuple[Any, Any, Callable[..., Any]]:
-    from nats.js.api import RetentionPolicy, StorageType
-
     from faststream.nats import JStream, NatsBroker, PullSub
+    from nats.js.api import RetentionPolicy, StorageType
 
     stream = JStream(f"orders-{NAME}", subjects=[TOPIC], storage=StorageType.FILE, retention=RetentionPolicy.INTEREST)
     broker = NatsBroker(URL, logger=None)
@@ -70,7 +68,7 @@ def _redis() -> tuple[Any, Any, Callable[..., Any]]:
     publisher = broker.publisher(stream=TOPIC)
 
     async def send(messages: Sequence[tuple[Any, str]]) -> None:
-        async with broker._connection.pipeline(transaction=False) as pipeline:  # noqa: SLF001 - as its guide has it
+        async with broker._connection.pipeline(transaction=False) as pipeline:
             for _, text in messages:
                 await publisher.publish(text.encode(), pipeline=pipeline)
             await pipeline.execute()
@@ -87,9 +85,7 @@ def _kafka() -> tuple[Any, Any, Callable[..., Any]]:
     )
 
     async def send(messages: Sequence[tuple[Any, str]]) -> None:
-        sent = [
-            await broker.publish(text.encode(), TOPIC, key=id.bytes, no_confirm=True) for id, text in messages
-        ]
+        sent = [await broker.publish(text.encode(), TOPIC, key=id.bytes, no_confirm=True) for id, text in messages]
         await asyncio.gather(*sent)
 
     return broker, sub, send

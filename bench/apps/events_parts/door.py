@@ -99,8 +99,6 @@ class Door:
                     await self._woken.wait()
 
 
-
-
 @contextlib.asynccontextmanager
 async def nothing() -> AsyncIterator[None]:
     """Open nothing."""

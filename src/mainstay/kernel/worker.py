@@ -19,7 +19,7 @@ from mainstay.kernel.flow.records import InboxMessage
 from mainstay.kernel.flow.relay import Relay
 from mainstay.kernel.flow.runner import Runner
 from mainstay.kernel.flow.shares import Shares
-from mainstay.kernel.flow.upkeep import Keeping, Upkeep
+from mainstay.kernel.flow.upkeep import Keeping, Upkeep, fresh_for
 
 POLL = 0.25  # seconds between looks at the outbox when nobody wakes the relay
 IDLE = 5.0  # between looks of what has little to do
@@ -37,6 +37,7 @@ class EventWorker:
         names = [each.name for group in consumers.values() for each in group]
         topics = {*consumers, *bound.blueprint.event_names.values()}
         broker = ports.broker
+        keeping = keeping or Keeping()
         self._store = ports.store
         self.counters: FlowCounters = FlowCounters()
         self.known: Consumers = Consumers(ports, names)
@@ -46,12 +47,12 @@ class EventWorker:
         self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, self.line, schemas)
         self.intake: Intake | None = None
         if self.line is not None:
-            self.intake = Intake(ports, service, consumers, filing, self.line, self.counters)
+            self.intake = Intake(ports, service, consumers, filing, self.line, self.counters, fresh_for(keeping))
             self.intake.listen(self._kept)
         self.runner: Runner = Runner(
             ports, consumers, dispatch, self.shares, self.known, self.counters, shuffled=broker is not None
         )
-        self.upkeep: Upkeep = Upkeep(ports, self.shares, self.counters, keeping or Keeping())
+        self.upkeep: Upkeep = Upkeep(ports, self.shares, self.counters, keeping)
         loops: dict[str, tuple[Callable[[], Awaitable[bool]], Callable[[], float]]] = {
             "shares": (self._share, self.shares.due_in),
             "relay": (self._relay, lambda: POLL),

@@ -128,13 +128,6 @@ class Dialect(ABC):
         """Return what is selected of a column to read its values, by a name that nothing is ordered by."""
         return column
 
-    def update_many(self, source: str, columns: Sequence[tuple[str, str]]) -> str | None:  # noqa: ARG002 - none
-        """Return the update of rows by a list of each column, with its storage, or None.
-
-        The last two columns are the key and the version that the rows must have.
-        """
-        return None
-
     def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:  # noqa: ARG002 - none
         """Return the insertion of any number of rows that takes a list of each column, or None where there is none."""
         return None

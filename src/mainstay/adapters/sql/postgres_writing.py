@@ -99,10 +99,8 @@ class PostgresWriter(Writer[Link]):
             bindings.extend(values)
             return text, ""
         if isinstance(write, Steps):
-            many = write.statements.update_many(write.names)
-            assert many is not None  # else it was not shared
             bindings.extend(zip(*write.rows, strict=True))
-            return many, ALL
+            return _stepping(write.statements, write.names), ALL
         bindings.extend(write.bindings)
         return write.statement, ONE if write.change.expected == 1 else ""
 
@@ -121,6 +119,21 @@ def _insertion(statements: Statements, rows: Sequence[Row]) -> tuple[str, Sequen
     if len(rows) == 1 or statements.insert_many is None:
         return statements.insert, rows[0]
     return statements.insert_many, list(zip(*rows, strict=True))
+
+
+def _stepping(statements: Statements, names: tuple[str, ...]) -> str:
+    """Return the update of rows by lists: of values of each of these fields, of ids and of versions."""
+
+    def make() -> str:
+        columns = [statements.columns[name] for name in (*names, "id", "version")]
+        told = [f"told{number}" for number in range(len(columns))]
+        lists = ", ".join(f"?::{column.storage.partition('(')[0]}[]" for column in columns)
+        *values, met, version = [f"{column.sql} = {name}" for column, name in zip(columns, told, strict=True)]
+        source = f"unnest({lists}) AS told({', '.join(told)})"
+        where = f"there.{met} AND there.{version}"
+        return f"UPDATE {statements.source} AS there SET {', '.join(values)} FROM {source} WHERE {where}"  # noqa: S608
+
+    return statements.own(("steps", *names), make)
 
 
 def may_stand_alone(group: Group) -> bool:

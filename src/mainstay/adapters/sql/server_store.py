@@ -117,7 +117,11 @@ class ServerStore(Store, Server[L]):
         return None if self.engine.replica is None else self.engine.replica.degraded()
 
     def delay(self, *, write: bool) -> float:
-        return max(self.engine.writers.delay, self._sharing.delay, self._stepping.delay) if write else self.engine.readers.delay
+        return (
+            max(self.engine.writers.delay, self._sharing.delay, self._stepping.delay)
+            if write
+            else self.engine.readers.delay
+        )
 
     def statistics(self) -> Mapping[str, float]:
         return {**self.engine.statistics(), "commits_shared": self._sharing.shared + self._stepping.shared}

@@ -70,9 +70,9 @@ class Sharing(Generic[L]):
     """The commands of one process that may share statements.
 
     ``pool`` returns the connections for commands, ``writer`` what carries writes out on one within some seconds, and
-    ``fits`` says which writes may go with others. ``lanes`` statements are under way at a time. A command waits for ``wait_seconds`` at most, beside
-    ``queue_limit`` others. ``doubling``: the commands of a statement are a power of two, for servers whose statements
-    differ by their number of rows.
+    ``fits`` says which writes may go with others. ``lanes`` statements are under way at a time. A command waits for
+    ``wait_seconds`` at most, beside ``queue_limit`` others. ``doubling``: the commands of a statement are a power of
+    two, for servers whose statements differ by their number of rows.
     """
 
     def __init__(

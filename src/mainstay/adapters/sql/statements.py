@@ -158,19 +158,9 @@ class Statements:
 
         return self._cache.get(("update", names, shape, version is not None, bump), make), bound
 
-    def update_many(self, names: tuple[str, ...]) -> str | None:
-        """Return the update of rows by lists: of values for each of these fields, of ids, of versions; None: it has none.
-
-        The version is changed by name, as any other field.
-        """
-        columns = [self.columns[name] for name in names]
-
-        def make() -> str:
-            keys = (self.columns["id"], self.columns["version"])
-            typed = [(column.sql, column.storage) for column in (*columns, *keys)]
-            return self.columns.dialect.update_many(self.source, typed) or ""
-
-        return self._cache.get(("update_many", names), make) or None
+    def own(self, shape: Outline, make: Callable[[], str]) -> str:
+        """Return a statement that one kind of server alone has, written now where it was not."""
+        return self._cache.get(shape, make)
 
     def on_conflict(self, merge: Merge[Any]) -> Bound:
         """Return what follows the insertion of rows that change those that have their values of a unique field.

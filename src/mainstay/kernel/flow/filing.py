@@ -46,13 +46,15 @@ class Filing:
         """Return how many rows one message may become."""
         return max((len(each) for each in self._consumers.values()), default=0)
 
-    async def put(self, transaction: Transaction, envelopes: Iterable[Envelope], *, look: bool) -> list[InboxMessage]:
+    async def put(
+        self, transaction: Transaction, envelopes: Iterable[Envelope], *, look: bool, fresh: bool = False
+    ) -> list[InboxMessage]:
         """Queue events into a transaction, a row for each consumer, and return the rows.
 
         With ``look`` those that are there already are left out; without it they make the transaction fail, with
-        ``UniqueConflict``. Those that are too old for a consumer are dead letters.
+        ``UniqueConflict``. Those that are too old for a consumer are dead letters; ``fresh`` says that none is.
         """
-        floors = await self._known.floors(transaction)
+        floors = {} if fresh else await self._known.floors(transaction)
         rows = [
             self._row(envelope, consumer.name, floors.get(consumer.name, EPOCH))
             for envelope in envelopes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.counters import FlowCounters
@@ -28,6 +29,9 @@ BACKLOG = 100_000
 
 ATTEMPTS = 5
 
+SECONDS = 10.0
+"""In which fresh messages are stored, or not: well within half the time in which nothing of them is forgotten."""
+
 
 class Intake:
     """One member of the service's group."""
@@ -40,6 +44,7 @@ class Intake:
         filing: Filing,
         line: BrokerLine,
         counters: FlowCounters,
+        fresh: timedelta = timedelta(),
     ) -> None:
         self._ports = ports
         self._service = service
@@ -47,6 +52,7 @@ class Intake:
         self._filing = filing
         self._line = line
         self._counters = counters
+        self._fresh = fresh  # so long after its emission nothing of a message is forgotten
         self._subscription: Subscription | None = None
         self._owed: Sequence[Envelope] = ()  # taken, and given back since the store failed
         self._size = _size(ports, filing.most())
@@ -139,18 +145,21 @@ class Intake:
     async def _keep(self, envelopes: Sequence[Envelope]) -> None:
         """Store messages that are not there yet; another member may be about to store the same.
 
-        They are looked for only where some are there: what has read the inbox is in the way of effects.
+        Of fresh ones nothing is read: their marks are kept, so that one that is there already makes the insertion
+        fail, and then they are looked for. One that is carried out late must not meet marks that were taken away.
         """
-        attempt = 0
+        fresh, attempt = self._are_fresh(envelopes), 0
         while True:
             attempt += 1
-            transaction = self._ports.store.begin(write=True)
+            deadline = self._ports.clock.monotonic() + SECONDS if fresh else None
+            transaction = self._ports.store.begin(write=True, deadline=deadline)
             try:
-                filed = await self._filing.put(transaction, envelopes, look=attempt > 1)
+                filed = await self._filing.put(transaction, envelopes, look=not fresh, fresh=fresh)
                 await transaction.commit()
             except (UniqueConflict, SerializationConflict):
                 await transaction.rollback()
                 self._counters.conflicts += 1
+                fresh = False
                 if attempt == ATTEMPTS:
                     raise
                 continue
@@ -160,6 +169,10 @@ class Intake:
             self.working = bool(self._filing.told(filed)) or self.working
             self._tell(filed)
             return
+
+    def _are_fresh(self, envelopes: Sequence[Envelope]) -> bool:
+        now = self._ports.clock.now()
+        return all(now - one.emitted_at < self._fresh for one in envelopes)
 
     async def close(self) -> None:
         """Leave the group: what was taken and not kept goes to another member."""

@@ -37,7 +37,8 @@ LOOK_SECONDS = 1.0
 """How often all consumers' queues are looked at, though nobody said that there is something in them."""
 
 LEAST_SECONDS = 0.1
-"""How soon after such a look the next one is at the earliest."""
+"""How soon after such a look the next one is at the earliest, and one for messages whose pause has ended while others
+are offered."""
 
 REST_SECONDS = 1.0
 """How long a consumer rests whose messages can neither be done nor be put off: the database does not take it."""
@@ -65,6 +66,7 @@ class Runner:
         self._judge = Judge(known, shuffled=shuffled)
         self._queues = {each.name: ConsumerQueue(each) for group in consumers.values() for each in group}
         self._looked = self._look_at = ports.clock.monotonic()
+        self._read_at = self._looked  # for those whose pause has ended, beside what is offered
         self._first = 0  # the partition to begin with
         self._stopping = False
         self._woken: Callable[[], None] = _nobody
@@ -117,11 +119,17 @@ class Runner:
             paused = self._known.paused(queue.name)
             self._counters.of(queue.name).paused = paused
             queue.keep(lambda row, paused=paused: not paused and row.partition in held)  # type: ignore[misc]
-        for queue in self._queues.values() if held else ():
-            self._start(queue)  # what was offered waits for no read
+        offered = [self._start(queue) for queue in self._queues.values()]  # they wait for no read
+        if any(offered) and not self._is_read_due():
+            return False
         read = await self._read([q for q in self._queues.values() if self._is_open(q)], held) if held else 0
         started = [self._start(queue) for queue in self._queues.values()]
         return bool(read) or any(started)
+
+    def _is_read_due(self) -> bool:
+        """Whether messages wait to be read, or it is time to look for those whose pause has ended."""
+        due = self._ports.clock.monotonic() >= self._read_at
+        return due or any(queue.asks for queue in self._queues.values())
 
     def _is_open(self, queue: ConsumerQueue) -> bool:
         return not self._known.paused(queue.name) and self._ports.clock.monotonic() >= queue.rests_until
@@ -131,6 +139,7 @@ class Runner:
         if not queues or self._stopping:
             return 0
         now, blocked, count = self._ports.clock.now(), False, 0
+        self._read_at = self._ports.clock.monotonic() + LEAST_SECONDS
         for queue in queues:
             queue.begin_read()
         transaction = self._ports.store.begin(write=False, latest=True)
@@ -160,6 +169,7 @@ class Runner:
         limit = len(queue) + queue.room
         rows = transaction.rows(InboxMessage)
         found: list[InboxMessage] = []
+        queue.look = False  # what is stored from now on is told of anew
         self._first = (self._first + 1) % PARTITIONS
         for span in turned(inbox_spans(queue.name, held), inbox_spans(queue.name, (self._first,))[0].first):
             within = Compare("place", "ge", span.first) & Compare("place", "lt", span.end)
@@ -168,7 +178,7 @@ class Runner:
             found += await rows.fetch(query)
             if len(found) == limit:
                 break
-        queue.look = len(found) == limit
+        queue.look = queue.look or len(found) == limit
         return found
 
     async def _delayed(

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from mainstay.kernel.bound import Ports
+from mainstay.kernel.flow.consumers import SKEW
 from mainstay.kernel.flow.counters import FlowCounters
 from mainstay.kernel.flow.inbox import stepped
 from mainstay.kernel.flow.places import microseconds
@@ -37,6 +38,7 @@ LEAST_AGE = timedelta(hours=1)
 """So long messages are kept that are done, however many there are."""
 
 _BESIDE = ("payload", "principal")
+_MANY_SKEWS = 12 * SKEW
 
 
 class Keeping(msgspec.Struct, frozen=True):
@@ -44,6 +46,15 @@ class Keeping(msgspec.Struct, frozen=True):
 
     age: timedelta = timedelta(days=7)
     rows: int = 1_000_000
+
+
+def fresh_for(keeping: Keeping) -> timedelta:
+    """Return for how long after its emission it is certain that nothing of a message is forgotten; zero: never.
+
+    It is half of what is kept at least, so that as much is left for who relies on it and is slow, and for clocks.
+    """
+    least = min(keeping.age, LEAST_AGE)
+    return least / 2 if least >= _MANY_SKEWS else timedelta()
 
 
 class Upkeep:

@@ -177,14 +177,6 @@ class PostgresDialect(Dialect):
         form = None if attribute.secret else _FORMS.get(attribute.kind)
         return column if form is None else form.format(column)
 
-    def update_many(self, source: str, columns: Sequence[tuple[str, str]]) -> str | None:
-        lists = ", ".join(f"?::{storage.partition('(')[0]}[]" for _, storage in columns)
-        names = [f"told{number}" for number in range(len(columns))]
-        values = [f"{column} = {name}" for (column, _), name in zip(columns[:-2], names, strict=False)]
-        met = [f"there.{column} = {name}" for (column, _), name in zip(columns[-2:], names[-2:], strict=True)]
-        told = f"unnest({lists}) AS told({', '.join(names)})"
-        return f"UPDATE {source} AS there SET {', '.join(values)} FROM {told} WHERE {' AND '.join(met)}"  # noqa: S608
-
     def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:
         lists = ", ".join(f"?::{storage.partition('(')[0]}[]" for storage in storages)
         return f"INSERT INTO {source} ({columns}) SELECT * FROM unnest({lists})"  # noqa: S608 - names and types only
