@@ -63,6 +63,11 @@ def to_uuids(cells: Sequence[bytes]) -> list[UUID]:
     return convert(cells, _UUIDS)
 
 
+def to_decimals(cells: Sequence[str]) -> list[Decimal]:
+    """Return the decimal numbers of a column of texts."""
+    return list(map(Decimal, cells))
+
+
 def uuid_bytes(value: UUID) -> bytes:
     """Return the 16 bytes of a UUID, whose order is that of its text."""
     return value.bytes

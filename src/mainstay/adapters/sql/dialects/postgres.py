@@ -89,11 +89,16 @@ class PostgresDialect(Dialect):
         FieldKind.UUID: ("convert({0}, UUID)", None),
         FieldKind.DATETIME: ("moment({0})", None),
     }
-    columnwise: ClassVar[Mapping[FieldKind, str]] = {FieldKind.UUID: "uuids", FieldKind.DATETIME: "moments"}
+    columnwise: ClassVar[Mapping[FieldKind, str]] = {
+        FieldKind.UUID: "uuids",
+        FieldKind.DATETIME: "moments",
+        FieldKind.DECIMAL: "decimals",
+    }
     functions: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "moment": moments.read,
         "moments": moments.read_many,
         "uuids": values.to_uuids,
+        "decimals": values.to_decimals,
     }
     converted: ClassVar[Mapping[str, type]] = {}
     listable = frozenset(FieldKind)
