@@ -119,7 +119,7 @@ def _query(plan: Plan) -> Invoke:
             return reply
         if scope.stack is not None:
             await _end(unit, scope)
-        elif unit.begun:
+        else:
             await unit.rollback()
         return reply
 

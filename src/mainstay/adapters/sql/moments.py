@@ -15,6 +15,7 @@ _NUMBER = Struct(">q")
 _SINCE_1970 = 946_684_800_000_000
 _EXACT = (1 << 32) * 1_000_000  # so far from 1970 the nearest float of seconds is less than half a microsecond off
 _BEFORE, _BEHIND = -_EXACT - _SINCE_1970, _EXACT - _SINCE_1970
+_OF_NOW = bytes(range(0x0B))  # the second byte from 2000 to 2098, behind a zero: seen in a tenth of the time of bounds
 _MANY = list[datetime]
 
 
@@ -41,7 +42,9 @@ def read_many(cells: Sequence[bytes]) -> list[datetime]:
 
     From 1833 to 2106 msgspec makes them, of seconds, in less than half the time of ``read``.
     """
-    numbers: tuple[int, ...] = unpack(f">{len(cells)}q", b"".join(cells))
-    if min(numbers) > _BEFORE and max(numbers) < _BEHIND:
+    joined = b"".join(cells)
+    numbers: tuple[int, ...] = unpack(f">{len(cells)}q", joined)
+    of_now = not joined[::8].strip(b"\0") and not joined[1::8].translate(None, _OF_NOW)
+    if of_now or (min(numbers) > _BEFORE and max(numbers) < _BEHIND):
         return msgspec.convert([(number + _SINCE_1970) / 1e6 for number in numbers], _MANY, strict=False)
     return list(map(read, cells))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -26,6 +26,7 @@ _MIDNIGHT = datetime(1, 1, 1, tzinfo=UTC)
 NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - for what a driver gives without a zone
 AWARE = NAIVE.replace(tzinfo=UTC)
 """A value without a zone is read as ``AWARE + (value - NAIVE)``: ``replace`` takes several times as long."""
+_UUIDS = list[UUID]
 _WIDTH = len("2026-11-23T10:20:30.123456Z")
 
 
@@ -55,6 +56,16 @@ def in_utc(value: datetime) -> datetime:
 def to_uuid(stored: str | bytes) -> UUID:
     """Return the UUID of its text, or of its 16 bytes."""
     return convert(stored, UUID)
+
+
+def to_uuids(cells: Sequence[bytes]) -> list[UUID]:
+    """Return the UUIDs of a column of 16 bytes each."""
+    return convert(cells, _UUIDS)
+
+
+def to_decimals(cells: Sequence[str]) -> list[Decimal]:
+    """Return the decimal numbers of a column of texts."""
+    return list(map(Decimal, cells))
 
 
 def uuid_bytes(value: UUID) -> bytes:
@@ -111,6 +122,11 @@ def nearest(value: Any) -> float | None:
 def aware(value: datetime) -> datetime:
     """Return a point in time as it was. The driver stores the first and the last one as infinities, without a zone."""
     return value if value.tzinfo is not None else AWARE + (value - NAIVE)
+
+
+def all_aware(cells: Sequence[datetime]) -> list[datetime]:
+    """Return the points in time of a column that a driver gives without a zone."""
+    return [AWARE + (cell - NAIVE) for cell in cells]
 
 
 def without_zone(value: time) -> time:

@@ -28,6 +28,7 @@ class Parcel(Entity):
     """A row with what PostgreSQL sends as bytes, there or not, and a secret of that kind."""
 
     price: Decimal = field(digits=12, places=2)
+    fee: Decimal | None = field(digits=12, places=2, default=None)
     sent: datetime | None = None
     holder: UUID | None = None
     key: Secret[UUID]
@@ -40,6 +41,7 @@ def _row(number: int, sent: int | None, holder: int | None, updated: int = NUMBE
         "created_at": _cell(NUMBER),
         "updated_at": _cell(updated),
         "price": "12.50",
+        "fee": None if sent is None else f"{number}.25",
         "sent": None if sent is None else _cell(sent),
         "holder": None if holder is None else UUID(int=holder).bytes,
         "key": UUID(int=7),

@@ -67,7 +67,10 @@ def test_a_column_holds_what_its_cells_hold(numbers: list[int]) -> None:
     assert all(moment.tzinfo is UTC for moment in found)
 
 
-@pytest.mark.parametrize("second", [-(1 << 32) + 1, -1, 0, 1, 1 << 31, (1 << 32) - 2])
+LAST_OF_NOW = (11 << 48) // 1_000_000 + 946_684_800
+
+
+@pytest.mark.parametrize("second", [-(1 << 32) + 1, -1, 0, 946_684_799, 1 << 31, LAST_OF_NOW, (1 << 32) - 2])
 def test_no_microsecond_of_a_column_is_lost(second: int) -> None:
     first = IN_1970 + second * 1_000_000
     numbers = [*range(first, first + 1_000_000, 31), *range(first + 999_900, first + 1_000_100)]

@@ -71,6 +71,8 @@ class MysqlDialect(Dialect):
         FieldKind.DATETIME: ("AWARE + ({0} - NAIVE)", None),  # as values.aware, without a call
         FieldKind.BOOLEAN: ("{0} == 1", None),
     }
+    columnwise: ClassVar[Mapping[FieldKind, str]] = {FieldKind.UUID: "uuids", FieldKind.DATETIME: "all_aware"}
+    functions: ClassVar[Mapping[str, Callable[..., Any]]] = {"uuids": values.to_uuids, "all_aware": values.all_aware}
     converted: ClassVar[Mapping[str, type]] = {}
     listable: ClassVar[frozenset[FieldKind]] = frozenset()
     few = 0

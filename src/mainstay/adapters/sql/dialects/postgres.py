@@ -7,8 +7,6 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import UUID
 
-import msgspec
-
 from mainstay.adapters.sql import moments, values
 from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, Take
 from mainstay.adapters.sql.dialects.common import (
@@ -53,10 +51,6 @@ _ENCODERS: Mapping[FieldKind, Callable[[Any], Any]] = MappingProxyType(
 )
 
 
-def _uuids(cells: Sequence[bytes]) -> list[UUID]:
-    return msgspec.convert(cells, list[UUID])
-
-
 def _text(op: str) -> Exact:
     """No text holds U+0000: one that has it lies just above what stands before it, and equals none.
 
@@ -95,11 +89,16 @@ class PostgresDialect(Dialect):
         FieldKind.UUID: ("convert({0}, UUID)", None),
         FieldKind.DATETIME: ("moment({0})", None),
     }
-    columnwise: ClassVar[Mapping[FieldKind, str]] = {FieldKind.UUID: "uuids", FieldKind.DATETIME: "moments"}
+    columnwise: ClassVar[Mapping[FieldKind, str]] = {
+        FieldKind.UUID: "uuids",
+        FieldKind.DATETIME: "moments",
+        FieldKind.DECIMAL: "decimals",
+    }
     functions: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "moment": moments.read,
         "moments": moments.read_many,
-        "uuids": _uuids,
+        "uuids": values.to_uuids,
+        "decimals": values.to_decimals,
     }
     converted: ClassVar[Mapping[str, type]] = {}
     listable = frozenset(FieldKind)
