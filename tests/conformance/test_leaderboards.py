@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from document_stores import document_store
 from mysql_databases import DatabaseStore, drop_databases
 from postgres_schemas import SchemaStore, drop_schemas
 from pymongo import AsyncMongoClient
@@ -80,6 +81,16 @@ class TestMongo(StoredLeaderboardConformance):
     def make_store(self, folder: Path) -> Store:
         host, _, options = server("MAINSTAY_TEST_MONGO").partition("/?")
         return MongoStore(f"{host}/{name_of(folder)}?{options}")
+
+
+class TestDynamo(StoredLeaderboardConformance):
+    @pytest_asyncio.fixture
+    async def place(self, tmp_path: Path) -> AsyncIterator[None]:
+        async with document_store("dynamodb", tmp_path) as self.store:
+            yield
+
+    def make_store(self, folder: Path) -> Store:
+        return self.store
 
 
 class TestRedis(LeaderboardConformance):

@@ -61,6 +61,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             "fields of bytes cannot be sorted or compared by order": not self.ordered_bytes,
             f"a command may write {self.max_writes} items at most": self.max_writes is not None,
             f"a read may look through {self.max_scan} rows at most": self.max_scan is not None,
+            f"messages of events and of webhooks, and scores, may be {self.max_scan} of each on record": (
+                self.max_scan is not None
+            ),
         }
         return tuple(text for text, lacking in found.items() if lacking)
 

@@ -114,6 +114,7 @@ async def create_webhook_endpoint(
     endpoint = await endpoints.rows.add(
         WebhookEndpoint(
             audience=endpoints.audience,
+            person_id=who.id if endpoints.rules.is_told_alone(who) else None,
             owner_id=who.id,
             tenant=who.tenant,
             url=new.url,

@@ -31,10 +31,14 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
-class WebhookEndpoint(Entity):
-    """Where somebody is told of events. Without ``events`` it is told of all that it may be."""
+class WebhookEndpoint(Entity, person="person_id"):
+    """Where somebody is told of events. Without ``events`` it is told of all that it may be.
+
+    One that is told of a tenant's events is the tenant's, and no person's: it stays when who registered it is erased.
+    """
 
     audience: str = field(max_length=240, index=True, secret=True, read_only=True)  # whose events it is told of
+    person_id: UUID | None = field(default=None, index=True, secret=True, read_only=True)  # whose it is, if a person's
     owner_id: UUID = field(read_only=True)
     tenant: str | None = field(default=None, max_length=200, read_only=True)
     url: str = field(max_length=MAX_URL)
@@ -46,7 +50,7 @@ class WebhookEndpoint(Entity):
     failing_status: int | None = field(default=None, read_only=True)
 
 
-class WebhookSecret(Entity):
+class WebhookSecret(Entity, person="endpoint_id"):
     """A secret that messages to an endpoint are signed with, sealed; until its end, where it has been replaced."""
 
     endpoint_id: UUID = field(references=WebhookEndpoint, on_delete="cascade", index=True)
@@ -54,7 +58,7 @@ class WebhookSecret(Entity):
     expires_at: datetime | None = field(default=None)
 
 
-class WebhookDelivery(Entity):
+class WebhookDelivery(Entity, person="endpoint_id"):
     """A message to an endpoint. ``message_id`` is its ``webhook-id``, the same each time that it is sent."""
 
     endpoint_id: UUID = field(references=WebhookEndpoint, on_delete="cascade", index=True)
@@ -70,7 +74,7 @@ class WebhookDelivery(Entity):
     share: int = field(secret=True, read_only=True)  # which part of the sending it belongs to
 
 
-class WebhookAttempt(Entity):
+class WebhookAttempt(Entity, person="delivery_id"):
     """One attempt at a delivery. Nothing of the answer is kept but its status."""
 
     delivery_id: UUID = field(references=WebhookDelivery, on_delete="cascade", index=True)

@@ -26,11 +26,15 @@ class WebhookRules(msgspec.Struct, kw_only=True):
     overlap_seconds: int = 86_400
     events: tuple[str, ...] = ()
 
+    def is_told_alone(self, who: Principal) -> bool:
+        """Whether the endpoints of a caller are that person's: told of what is theirs, and not a tenant's or all's."""
+        return self.to != EVERYBODY and (bool(self.to) or who.tenant is None)
+
     def audience_of(self, who: Principal) -> str:
         """Return whose events the endpoints of a caller are told of."""
         if self.to == EVERYBODY:
             return EVERYBODY
-        if self.to or who.tenant is None:
+        if self.is_told_alone(who):
             return f"owner:{who.id}"
         return f"tenant:{who.tenant}"
 

@@ -98,7 +98,7 @@ class Judge:
         before = case.before.get(_step_before(row))
         if before is None:
             return await self._missing(case, row)
-        changes = _behind(case, before)
+        changes = None if queue.has_ended(before) else _behind(case, before)
         if changes is None and may_be_late(row, latest_only=False, shuffled=self._shuffled):
             return await self._first(case, row)
         return changes

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from bisect import insort
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from uuid import UUID
 
 from mainstay.kernel.bound import BoundOperation
 from mainstay.kernel.flow.records import InboxMessage
 
 BATCH = 128
-"""Messages of a consumer that are in memory at most, but for those whose pause has ended."""
+"""Messages of a consumer that are in memory at most, but for those whose pause has ended and what a sweep brings."""
+
+LANE_BATCH = 96
+"""Messages of one lane that are in memory at most."""
+
+CROWD = 4
+"""So many messages of each key on the average are a crowd."""
+
+TURN = 16
+"""Messages of a lane that run in one go while another lane waits."""
 
 
 class ConsumerQueue:
@@ -28,10 +38,11 @@ class ConsumerQueue:
         self.tasks: dict[str, asyncio.Task[None]] = {}  # by lane
         self.look: bool = True  # for messages that may run
         self.rests_until: float = 0.0  # monotonic; nothing begins before
+        self.crowded: bool = False  # its front is full of the messages of few keys
         self._lanes: dict[str, list[InboxMessage]] = {}
         self._loaded: set[UUID] = set()
         self._steps: set[str] = set()
-        self._ended: set[UUID] = set()
+        self._ended: set[UUID] = set()  # since the look that is under way began: it may see them as they were
 
     def __len__(self) -> int:
         return len(self._loaded)
@@ -51,12 +62,8 @@ class ConsumerQueue:
         """Whether a message waits for the one before it."""
         return row.step is not None and not self.latest_only
 
-    def begin_read(self) -> None:
-        """Say that messages are read from now on: those that end meanwhile may still be among them as they were."""
-        self._ended.clear()
-
     def has(self, id: UUID) -> bool:
-        """Whether a message is in memory, or was and has ended since the last read began."""
+        """Whether a message is in memory, or was and has ended since the last look began."""
         return id in self._loaded or id in self._ended
 
     def has_step(self, step: str) -> bool:
@@ -76,6 +83,40 @@ class ConsumerQueue:
         if row.step is not None:
             self._steps.add(row.step)
 
+    def begin_look(self) -> None:
+        """Say that from now on it is looked for messages: those that end meanwhile are not to be found again."""
+        self._ended.clear()
+
+    def has_ended(self, row: InboxMessage) -> bool:
+        """Whether a message that was just read has been done since, so that what is behind it may run."""
+        return row.id in self._ended
+
+    def fitting(self, rows: Iterable[InboxMessage], passed: set[str]) -> list[InboxMessage]:
+        """Return those messages that may be added, of each lane so many at most; note in ``passed`` which have more.
+
+        Of a lane that is noted there nothing is taken: an earlier message of it was passed over.
+        """
+        counts = Counter({lane: len(held) for lane, held in self._lanes.items()})
+        fit = []
+        for row in rows:
+            lane = lane_name(row)
+            if lane in passed or self.has(row.id):
+                continue
+            if counts[lane] >= LANE_BATCH:
+                passed.add(lane)
+                continue
+            counts[lane] += 1
+            fit.append(row)
+        return fit
+
+    def lanes(self) -> Collection[str]:
+        """Return the lanes that have messages in memory."""
+        return self._lanes.keys()
+
+    def has_had_its_turn(self, done: int) -> bool:
+        """Whether a lane that has done so many messages lets another one that waits go first."""
+        return done >= TURN and len(self._lanes) > len(self.tasks)
+
     def head(self, lane: str) -> InboxMessage | None:
         """Return the first message of a lane."""
         rows = self._lanes.get(lane)
@@ -90,6 +131,10 @@ class ConsumerQueue:
         row = self._lanes[lane].pop(0)
         self._ended.add(row.id)
         self._forget(row)
+
+    def put_last(self, lane: str) -> None:
+        """Let the lanes that wait go before one."""
+        self._lanes[lane] = self._lanes.pop(lane)
 
     def drop(self, lane: str) -> None:
         """Let go of a lane: what is in it can be read again."""

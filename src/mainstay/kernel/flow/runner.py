@@ -23,9 +23,10 @@ from mainstay.kernel.flow.filing import dead_letter
 from mainstay.kernel.flow.inbox import stepped
 from mainstay.kernel.flow.judging import PARKED, Judge, Verdict, dead, put_off
 from mainstay.kernel.flow.places import PARTITIONS, inbox_spans, turned
-from mainstay.kernel.flow.queues import BATCH, ConsumerQueue
+from mainstay.kernel.flow.queues import BATCH, CROWD, ConsumerQueue, lane_name
 from mainstay.kernel.flow.records import InboxMessage, State
 from mainstay.kernel.flow.shares import RACES, LeaseLost, Shares
+from mainstay.kernel.flow.sweeping import Sweep
 from mainstay.model.conditions import Among, Compare, Condition
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import Problem
@@ -65,6 +66,7 @@ class Runner:
         self._counters = counters
         self._judge = Judge(known, shuffled=shuffled)
         self._queues = {each.name: ConsumerQueue(each) for group in consumers.values() for each in group}
+        self._sweeps = {name: Sweep(queue) for name, queue in self._queues.items()}
         self._looked = self._look_at = ports.clock.monotonic()
         self._read_at = self._looked  # for those whose pause has ended, beside what is offered
         self._first = 0  # the partition to begin with
@@ -122,9 +124,9 @@ class Runner:
         offered = [self._start(queue) for queue in self._queues.values()]  # they wait for no read
         if any(offered) and not self._is_read_due():
             return False
-        read = await self._read([q for q in self._queues.values() if self._is_open(q)], held) if held else 0
+        more = bool(held) and await self._read([q for q in self._queues.values() if self._is_open(q)], held)
         started = [self._start(queue) for queue in self._queues.values()]
-        return bool(read) or any(started)
+        return more or any(started)
 
     def _is_read_due(self) -> bool:
         """Whether messages wait to be read, or it is time to look for those whose pause has ended."""
@@ -134,20 +136,21 @@ class Runner:
     def _is_open(self, queue: ConsumerQueue) -> bool:
         return not self._known.paused(queue.name) and self._ports.clock.monotonic() >= queue.rests_until
 
-    async def _read(self, queues: Sequence[ConsumerQueue], held: Mapping[int, int]) -> int:
-        """Read messages in; put those that may not run where they are in nobody's way. Returns how many there were."""
+    async def _read(self, queues: Sequence[ConsumerQueue], held: Mapping[int, int]) -> bool:
+        """Read messages in; put those that may not run where they are in nobody's way. Returns whether to go on."""
         if not queues or self._stopping:
-            return 0
+            return False
         now, blocked, count = self._ports.clock.now(), False, 0
         self._read_at = self._ports.clock.monotonic() + LEAST_SECONDS
         for queue in queues:
-            queue.begin_read()
+            queue.begin_look()
         transaction = self._ports.store.begin(write=False, latest=True)
         try:
             found = await self._delayed(transaction, [queue for queue in queues if queue.room], held)
             for queue in queues:
                 rows = found.get(queue.name, [])
-                if queue.asks:
+                rows += await self._beyond(transaction, queue, held)
+                if queue.asks:  # last: what is behind one in memory is judged before that can end
                     rows += await self._ready(transaction, queue, held)
                 rows = [row for row in {row.id: row for row in rows}.values() if not queue.has(row.id)]
                 found[queue.name] = []
@@ -162,7 +165,7 @@ class Runner:
             await transaction.rollback()
         if blocked:
             await self._decide({self._queues[name]: rows for name, rows in found.items() if rows})
-        return count
+        return bool(count) or any(self._sweeps[queue.name].under_way for queue in queues)
 
     async def _ready(self, transaction: Transaction, queue: ConsumerQueue, held: Collection[int]) -> list[InboxMessage]:
         """Read the messages of a consumer that may run as far as is known, in the order in which they came."""
@@ -178,8 +181,18 @@ class Runner:
             found += await rows.fetch(query)
             if len(found) == limit:
                 break
-        queue.look = queue.look or len(found) == limit
-        return found
+        passed = set[str]()
+        fit = queue.fitting(found, passed)
+        queue.look = queue.look or len(found) == limit or bool(passed)
+        queue.crowded = len(found) == limit and len(set(map(lane_name, found))) * CROWD <= limit
+        return fit
+
+    async def _beyond(
+        self, transaction: Transaction, queue: ConsumerQueue, held: Collection[int]
+    ) -> Sequence[InboxMessage]:
+        """Read messages of a consumer that wait behind the many of one key."""
+        now, sweep = self._ports.clock.monotonic(), self._sweeps[queue.name]
+        return await sweep.stretch(transaction, held, now) if sweep.is_due(now) else ()
 
     async def _delayed(
         self, transaction: Transaction, queues: Sequence[ConsumerQueue], held: Collection[int]
@@ -265,19 +278,25 @@ class Runner:
         return started
 
     async def _run(self, queue: ConsumerQueue, lane: str) -> None:
-        """Run the messages of a lane, one after another."""
+        """Run the messages of a lane, one after another, until it has had its turn."""
+        done, turned = 0, False
         try:
             while (row := queue.head(lane)) is not None and self._may_run(queue, row):
-                if not await self._do(queue, lane, row):
+                turned = queue.has_had_its_turn(done)
+                if turned or not await self._do(queue, lane, row):
                     break
+                done += 1
         except Exception as error:
             queue.rests_until = self._ports.clock.monotonic() + REST_SECONDS
             text = f"what became of a message of {queue.name} cannot be noted now; trying again"
             self._ports.observer.observe(Notice("error", "consumer_waits", text, {"consumer": queue.name}, error))
         finally:
             del queue.tasks[lane]
-            queue.look = queue.look or queue.head(lane) is not None
-            queue.drop(lane)
+            if turned:
+                queue.put_last(lane)
+            else:
+                queue.look = queue.look or queue.head(lane) is not None
+                queue.drop(lane)
             self._start(queue)
             if queue.asks:
                 self._woken()

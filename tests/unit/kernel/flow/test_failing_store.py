@@ -13,6 +13,7 @@ from moody_broker import Moody, emitted, notices, subscribed
 from mainstay.kernel.flow.envelope import Envelope
 from mainstay.kernel.flow.filing import Filing
 from mainstay.model.problem import CommitUnknown, NotCommitted
+from mainstay.ports.broker import BrokerAway
 from mainstay.ports.store import BeyondStore
 
 Talking = tuple[Talk, World, Any, Moody]
@@ -145,3 +146,23 @@ async def test_a_message_that_is_too_large_alone_holds_nothing_up(
     await drained(worker)
     assert talk.heard == [1]
     assert (worker.counters.taken, worker.counters.refused) == (1, 1)
+
+
+async def test_a_broker_that_is_away_when_a_message_is_to_be_refused_keeps_it(
+    talking: Talking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk, world, worker, broker = talking
+    narrow(monkeypatch, 8)
+    broker.hand(await emitted(world, worker, broker, 9))
+    subscription = await worker.intake.join()
+
+    async def refuse(*_: Any) -> None:
+        raise BrokerAway("gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subscription, "refuse", refuse)
+        assert not await worker._take_in()
+    assert notices(world) == ["broker_away"]
+    assert (talk.heard, worker.counters.refused) == ([], 0)
+    await subscription.close()
+    assert [one.times for one in broker.exchange.groups["sample"].waiting] == [2]
