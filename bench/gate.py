@@ -29,6 +29,7 @@ WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W6")
 SAME_BUILD = 0.03  # the same build repeats itself within 1 %
 SAME_VERSION = 0.06  # two builds of one version, with and without profile guidance, differed by 4 %
 OTHER_VERSION = 0.15  # 3.12 and 3.13 were up to 11 % from 3.11
+BY_CHANCE = {"W6": 0.08}  # its writer's thread and the loop take turns as they come: 956,000 to 1,020,000 were counted
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH")  # a coverage or debug variable would be counted, too
 _TIMEOUT = 600
 
@@ -146,7 +147,7 @@ def compare(counted: Count, baseline: Count) -> list[Finding]:
     tolerance = _tolerance(counted.build, baseline.build)
     known: Mapping[str, int] = baseline.costs
     return [
-        Finding(name, counted.ratio(name) / baseline.ratio(name) - 1, tolerance)
+        Finding(name, counted.ratio(name) / baseline.ratio(name) - 1, max(tolerance, BY_CHANCE.get(name, 0.0)))
         for name in counted.costs
         if name in known
     ]

@@ -91,6 +91,15 @@ def test_another_build_of_python_is_given_more_room(build: str, cost: int, faile
     assert found.failed is failed
 
 
+def test_what_threads_do_by_chance_may_cost_more() -> None:
+    build = "3.11.7 aa"
+    found = compare(
+        Count("instructions", build, 1000, {"W5": 1060, "W6": 1060}),
+        Count("instructions", build, 1000, {"W5": 1000, "W6": 1000}),
+    )
+    assert [(one.name, one.failed) for one in found] == [("W5", True), ("W6", False)]
+
+
 def test_a_missing_valgrind_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(GateError, match="apt-get install valgrind"):
