@@ -46,7 +46,7 @@ class Plan:
     rate: int
 
 
-FULL = Plan(rounds=3, events=3000, steady_rounds=1, steady_events=600, rate=100)
+FULL = Plan(rounds=3, events=2500, steady_rounds=1, steady_events=500, rate=100)
 QUICK = Plan(rounds=1, events=1000, steady_rounds=1, steady_events=200, rate=100)
 WARM = 500
 

@@ -56,6 +56,13 @@ async def test_a_ring_is_heard_by_the_others_only(stores: tuple[SchemaStore, Sch
     assert ours.heard == heard
 
 
+async def test_who_listens_to_nobody_can_ring(stores: tuple[SchemaStore, SchemaStore]) -> None:
+    one, other = stores
+    theirs = Ear()
+    other.listen(theirs)
+    await theirs.rung(one)
+
+
 async def test_it_listens_again_after_its_connection_was_lost(stores: tuple[SchemaStore, SchemaStore]) -> None:
     one, other = stores
     ear = Ear()

@@ -32,12 +32,16 @@ class Wire:
     def listen(self, heard: Callable[[], None]) -> None:
         """Have ``heard`` called too at each ring of another process."""
         self._heard.append(heard)
-        if self._running is None:
-            self._running = asyncio.get_running_loop().create_task(self._run())
+        self._begin()
 
     def ring(self) -> None:
-        """Tell the others, soon."""
+        """Tell the others, soon; a process that listens to nobody has its connection from the first time on."""
         self._rung.set()
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._running is None:
+            self._running = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
         """Keep a connection that listens, and ring on it when asked to."""
