@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import aio_pika
@@ -14,13 +16,15 @@ import pytest
 import pytest_asyncio
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from broker_leftovers import clear_rabbitmq
+from certificates import make_pair
 from cut_connections import CuttingProxy
-from own_service import own_service
+from own_service import OwnService, own_service
 from tests.conformance.servers import server
 from yarl import URL
 
 from mainstay.adapters.rabbitmq.broker import RabbitMqBroker
 from mainstay.adapters.rabbitmq.names import Names
+from mainstay.app.rabbitmq import broker_of
 from mainstay.ports.broker import Broker, BrokerAway
 from mainstay.testing.conformance.broker import (
     PAID,
@@ -35,6 +39,36 @@ from mainstay.testing.conformance.broker import (
 )
 
 BILLING = "billing"
+TLS = """
+listeners.ssl.1 = 127.0.0.1:{port.tls}
+ssl_options.certfile = {data}/tls.crt
+ssl_options.keyfile = {data}/tls.key
+ssl_options.verify = verify_none
+"""
+
+
+class Own(NamedTuple):
+    """A server of these tests' own, which listens with TLS as well."""
+
+    server: OwnService
+    certificate: Path
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def tls_url(self) -> str:
+        return str(URL(self.url).with_scheme("amqps").with_port(self.server.port("tls")))
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    folder = tmp_path_factory.mktemp("rabbitmq")
+    pair = make_pair(folder)
+    files = {"rabbitmq.conf": TLS, "tls.crt": pair.certificate.read_text(), "tls.key": pair.key.read_text()}
+    with own_service("rabbitmq", folder, files) as made:
+        yield Own(made, pair.certificate)
 
 
 @pytest_asyncio.fixture
@@ -228,21 +262,41 @@ async def test_a_queue_that_is_deleted_is_made_anew(broker: Broker, prefix: str,
     await member.close()
 
 
-async def test_what_was_confirmed_survives_the_kill_of_the_server(tmp_path: Path) -> None:
-    with own_service("rabbitmq", tmp_path) as own:
-        broker = RabbitMqBroker(own.url)
-        member = await broker.subscribe(BILLING, TOPICS)
-        sent = numbered(100)
-        await published(broker, sent[:50])
-        await member.acknowledge(await taken(member, 20))
-        own.kill()
-        with pytest.raises(BrokerAway):
-            await broker.publish(sent[50:])
-        await asyncio.to_thread(own.start_again)
-        await published(broker, sent[50:])
-        found = await taken(member, 80)
-        assert {int(one.body) for one in found} >= set(range(20, 100))
-        await member.acknowledge(found)
-        await nothing(member)
-        await member.close()
-        await broker.close()
+async def test_what_was_confirmed_survives_the_kill_of_the_server(own: Own) -> None:
+    broker = RabbitMqBroker(own.url)
+    member = await broker.subscribe(BILLING, TOPICS)
+    sent = numbered(100)
+    await published(broker, sent[:50])
+    await member.acknowledge(await taken(member, 20))
+    own.server.kill()
+    with pytest.raises(BrokerAway):
+        await broker.publish(sent[50:])
+    await asyncio.to_thread(own.server.start_again)
+    await published(broker, sent[50:])
+    found = await taken(member, 80)
+    assert {int(one.body) for one in found} >= set(range(20, 100))
+    await member.acknowledge(found)
+    await nothing(member)
+    await member.close()
+    await broker.close()
+
+
+async def test_tls_and_a_password(own: Own, tmp_path: Path) -> None:
+    broker = broker_of(f"{own.tls_url}?ca={own.certificate}&prefix=tls", "here", tmp_path)
+    member = await broker.subscribe(BILLING, TOPICS)
+    await published(broker, numbered(3))
+    found = await taken(member, 3)
+    await member.acknowledge(found)
+    await member.close()
+    await broker.close()
+    trusting = ssl.create_default_context(cafile=own.certificate)
+    wrong = str(URL(own.tls_url).with_password("hunter2"))
+    plain = own.tls_url.replace("amqps:", "amqp:")
+    for url, tls in ((own.tls_url, ssl.create_default_context()), (wrong, trusting), (plain, None)):
+        refused = RabbitMqBroker(url, tls=tls, patience=3.0)
+        with pytest.raises(BrokerAway) as told:
+            await refused.open(TOPICS)
+        assert "hunter2" not in str(told.value)
+        await refused.close()
+    del told
+    gc.collect()

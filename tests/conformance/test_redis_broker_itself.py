@@ -251,6 +251,26 @@ async def test_tls_and_a_password(tmp_path: Path) -> None:
             await refused.close()
 
 
+async def test_a_user_of_an_access_list_and_its_password(tmp_path: Path) -> None:
+    """The user may do what the broker needs, on its own keys, and nothing else."""
+    pair = make_pair(tmp_path)
+    allowed = f"shop on >{SECRET} ~own:* &own:* +@all -@admin -@dangerous +info"
+    with own_redis(tmp_path, "--user", *["default", "off"], "--user", *allowed.split(), tls=pair) as running:
+        broker = own(running.port, user="shop", password=SECRET, tls=True, ca=pair.certificate)
+        await broker.open(TOPICS)
+        member = await broker.subscribe("billing", TOPICS)
+        await published(broker, numbered(3))
+        await member.acknowledge(await taken(member, 3))
+        await member.close()
+        await broker.close()
+        for user, password in (("shop", f"{SECRET}!"), ("nobody", SECRET), (None, SECRET)):
+            refused = own(running.port, user=user, password=password, tls=True, ca=pair.certificate)
+            with pytest.raises(BrokerAway) as told:
+                await refused.open(TOPICS)
+            assert SECRET not in str(told.value)
+            await refused.close()
+
+
 async def test_a_password_that_changed_counts_for_the_next_connection(tmp_path: Path) -> None:
     with own_redis(tmp_path, "--requirepass", SECRET) as running:
         known = [SECRET]

@@ -8,18 +8,20 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 PATIENCE = 60.0
 
 
 class OwnService:
-    """One service of the table, with its state in a folder of the test's."""
+    """One service of the table, with its state in a folder of the test's; ``more`` is added to its files."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, more: Mapping[str, str]) -> None:
         sys.path.insert(0, "scripts/lib")
         try:
             services = importlib.import_module("services")
@@ -27,6 +29,8 @@ class OwnService:
         finally:
             sys.path.remove("scripts/lib")
         (self._service,) = (one for one in services.load(Path("scripts/services.toml"), folder) if one.name == name)
+        files = {**self._service.files, **{file: self._service.files.get(file, "") + more[file] for file in more}}
+        self._service = replace(self._service, files=files)
         self._record: dict[str, Any] = {}
 
     def start(self) -> None:
@@ -41,6 +45,10 @@ class OwnService:
         """What the tests read."""
         (found,) = self._service.variables().values()
         return str(found)
+
+    def port(self, name: str) -> int:
+        """Return the port that a file or the command names as ``{port.NAME}``."""
+        return int(self._program._filled(f"{{port.{name}}}", self._record))
 
     def kill(self) -> None:
         """End it at once, with all that it has started."""
@@ -65,9 +73,9 @@ class OwnService:
 
 
 @contextmanager
-def own_service(name: str, folder: Path) -> Iterator[OwnService]:
-    """Have a server until the block ends."""
-    own = OwnService(name, folder)
+def own_service(name: str, folder: Path, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[OwnService]:
+    """Have a server until the block ends; ``more`` is added to the files that it is set up by."""
+    own = OwnService(name, folder, more)
     try:
         own.start()
         yield own

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from accounts_service import ADMIN, ANN, OTHER_PASSWORD, NotedSessions, Person, shop, signed_up
+from document_stores import DOCUMENT_STORES, document_store
 from mysql_databases import DatabaseStore, database_of
 from mysql_databases import drop_databases as drop_mysql
 from postgres_schemas import SchemaStore, drop_schemas, schema_of
@@ -19,9 +20,16 @@ from mainstay.ports.security_log import SecurityRecord
 from mainstay.testing import Client, FixedClock
 
 
-@pytest_asyncio.fixture(params=["postgresql", "mariadb"])
+@pytest_asyncio.fixture(params=["postgresql", "mariadb", *DOCUMENT_STORES])
 async def client(request: pytest.FixtureRequest, sessions: NotedSessions, tmp_path: Path) -> AsyncIterator[Client]:
     clock, kind = FixedClock(), SchemaStore if request.param == "postgresql" else DatabaseStore
+    if request.param in DOCUMENT_STORES:
+        async with (
+            document_store(request.param, tmp_path) as documents,
+            Client(shop(sessions, default_roles=["customer"]), store=documents, clock=clock) as opened,
+        ):
+            yield opened
+        return
     store: Any = kind(tmp_path, clock=clock.monotonic)
     async with Client(shop(sessions, default_roles=["customer"]), store=store, clock=clock) as opened:
         yield opened

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from accounts_service import ANN, BOB, OTHER_PASSWORD, PASSWORD, Person, signed_up
+from document_stores import DOCUMENT_STORES, document_store
 from logged_in import bearer, cookie_of
 
 from mainstay import Identity, Module, Principal, Service, authenticated, role
@@ -39,9 +40,16 @@ async def books() -> str:
 SERVICE = Service("corner-shop", modules=[shop], identity=Identity())
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", *DOCUMENT_STORES])
 async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
     clock = FixedClock()
+    if request.param in DOCUMENT_STORES:
+        async with (
+            document_store(request.param, tmp_path) as documents,
+            Client(SERVICE, store=documents, clock=clock) as opened,
+        ):
+            yield opened
+        return
     store: Store = MemoryStore()
     if request.param == "sqlite":
         store = SqliteStore(tmp_path / "identity.sqlite", create=True, clock=clock.monotonic)

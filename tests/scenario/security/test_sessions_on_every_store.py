@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from document_stores import DOCUMENT_STORES, document_store
 from logged_in import bearer, cookie_of, logged_in, make_service, refreshed, signed_up
 from mysql_databases import DatabaseStore, drop_databases
 from postgres_schemas import SchemaStore, drop_schemas
@@ -23,9 +24,17 @@ from mainstay.testing import Client, FixedClock
 SAME = {"sec-fetch-site": "same-origin"}
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb", *DOCUMENT_STORES])
 async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
     clock = FixedClock()
+    if request.param in DOCUMENT_STORES:
+        async with (
+            document_store(request.param, tmp_path) as documents,
+            Client(make_service(), store=documents, clock=clock) as opened,
+        ):
+            await signed_up(opened, role="manager")
+            yield opened
+        return
     store: Any = {
         "memory": MemoryStore,
         "sqlite": lambda: SqliteStore(tmp_path / "s.sqlite", create=True, clock=clock.monotonic),

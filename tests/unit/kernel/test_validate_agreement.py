@@ -172,8 +172,8 @@ class Both:
         shapes = Shapes()
         limits = InputLimits()
         self.struct = struct
-        self.read = bind_reader(struct, shapes, prepare=prepare, limits=limits, finish=finish)
-        self.collector = Collector(shapes, limits, prepare)
+        self.read = bind_reader(struct, shapes, prepare=prepare, limits=limits, finish=finish, fixed=True)
+        self.collector = Collector(shapes, limits, prepare, fixed=True)
         self.collector.of(struct)
 
     def refused(self, text: bytes) -> list[Fault] | None:

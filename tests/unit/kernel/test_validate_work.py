@@ -114,7 +114,7 @@ def work(read: Callable[[bytes, Principal], Any], body: bytes) -> tuple[int, Pro
 
 
 def reader(struct: Any) -> Callable[[bytes, Principal], Any]:
-    return bind_reader(struct, Shapes(), prepare=prepare, limits=LIMITS)
+    return bind_reader(struct, Shapes(), prepare=prepare, limits=LIMITS, fixed=True)
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -38,7 +38,7 @@ def step_fault(event: type[Event], before: EventSchema, upcasters: Upcasters, sh
         # A step is the team's own code: whatever it raises is what it would raise for a message.
         return f"it fails on an example of version {before.version}: {type(error).__name__}: {error}"
     try:
-        bind_reader(event, shapes, prepare=prepare, limits=DEFAULTS)(body, Principal.system)
+        bind_reader(event, shapes, prepare=prepare, limits=DEFAULTS, fixed=False)(body, Principal.system)
     except Problem as problem:
         told = "; ".join(f"{fault.pointer or '/'} {fault.detail}" for fault in problem.faults) or problem.detail
         return f"what it makes of an example of version {before.version} is no {event.__name__}: {told}"

@@ -42,7 +42,7 @@ def bind_payloads(blueprint: Blueprint, limits: InputLimits) -> Payloads:
     shapes = blueprint.shapes
     verdicts: Mapping[type[Event], Verdicts] = {event: _verdicts(shapes.of(event)) for event in events}
     readers: Mapping[type[Event], Read] = {
-        event: bind_reader(event, shapes, prepare=prepare, limits=limits) for event in events
+        event: bind_reader(event, shapes, prepare=prepare, limits=limits, fixed=False) for event in events
     }
 
     def payload(event: Event, name: str) -> bytes:

@@ -6,6 +6,7 @@ in a transaction of their own before the caller is told; those of attempts that 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from mainstay.kernel.bound import Invoke, Ports
@@ -102,9 +103,12 @@ def note_refusals(ports: Ports) -> NoteRefusal:
     """Return what keeps that a known caller was refused by a policy, so many times an hour at most."""
 
     async def refused(call: Call, problem: Problem) -> None:
+        if call.principal.authenticated:
+            # In a Task of its own: a call that was to touch nothing may have been begun without one.
+            await asyncio.ensure_future(note(call, problem))
+
+    async def note(call: Call, problem: Problem) -> None:
         who, now = call.principal, ports.clock.now()
-        if not who.authenticated:
-            return
         verdicts = ports.limiter.charge([(REFUSALS, f"{REFUSALS.name}:{who.tenant or ''}/{who.id}")])
         told = await verdicts if isinstance(verdicts, Awaitable) else verdicts
         if not told[0].allowed:

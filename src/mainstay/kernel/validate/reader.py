@@ -57,13 +57,7 @@ def has_decimals(shapes: Shapes, struct: Any, above: tuple[Any, ...] = ()) -> bo
 
 
 def bind_reader(
-    struct: Any,
-    shapes: Shapes,
-    *,
-    prepare: Prepare,
-    limits: InputLimits,
-    finish: Finish | None = None,
-    fixed: bool = False,
+    struct: Any, shapes: Shapes, *, prepare: Prepare, limits: InputLimits, finish: Finish | None = None, fixed: bool
 ) -> Read:
     """Return the function that reads a body of one struct.
 
@@ -73,12 +67,11 @@ def bind_reader(
     faults.
     """
     decode = msgspec.json.Decoder(struct, dec_hook=decode_custom).decode
-    count = Counters(shapes).of(struct)
-    fine = Extras(shapes).of(struct)
+    count, fine = Counters(shapes).of(struct), Extras(shapes).of(struct)
     may = Guards(shapes, prepare, fixed=fixed).of(struct)
     refuse = _Refusal(struct, Collector(shapes, limits, prepare, fixed=fixed), limits)
-    decimals = has_decimals(shapes, struct)
-    closed, size, depth, containers = is_closed(shapes, struct), limits.body, limits.depth, limits.containers
+    decimals, closed = has_decimals(shapes, struct), is_closed(shapes, struct)
+    size, depth, containers = limits.body, limits.depth, limits.containers
 
     def read(body: bytes, who: Principal) -> Any:
         if len(body) > size:

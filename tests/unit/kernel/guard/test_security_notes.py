@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from kernel_world import ANN, Build, World
 
 from mainstay import Conflict, Entity, Forbidden, Module, Repository, Service, anyone, authenticated, field, role
+from mainstay.inbound.http.drive import drive
 from mainstay.kernel.call import Reply
+from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.guard.notes import REFUSALS
 from mainstay.model.conditions import TRUE
 from mainstay.model.problem import CommitUnknown, SerializationConflict, Unavailable
@@ -237,6 +241,43 @@ async def test_a_stranger_that_is_refused_is_not(build: Build) -> None:
     await world.send("walk_on_lawn")
     await world.send("look_into_safe", credentials=b"max")
     assert await kept(world) == []
+
+
+async def test_a_refusal_of_a_call_that_was_begun_without_a_task_is_kept_in_one(build: Build) -> None:
+    """Drivers of databases bind what they do to the Task, and to the context, that they are begun in."""
+    world, steps = await build(guarded()), list[bool]()
+    whole = world.store.begin
+
+    def begin(**given: Any) -> Any:
+        transaction: Any = whole(**given)
+        commit = transaction.commit
+
+        async def wait_and_commit() -> None:
+            context.set("of the call")
+            steps.append(asyncio.current_task() is not None)
+            await asyncio.sleep(0)
+            steps.append(context.get() == "of the call")
+            await commit()
+
+        transaction.commit = wait_and_commit
+        return transaction
+
+    context: ContextVar[str] = ContextVar("context", default="of nobody")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.store, "begin", begin)
+        call, loop = world.call("look_into_safe", credentials=b"ann"), asyncio.get_running_loop()
+        assert call.operation.inline
+        outcome: Any = None
+
+        def begun() -> None:
+            nonlocal outcome
+            outcome = drive(dispatch, call, world.clock.monotonic(), loop, lambda *_: None)
+
+        loop.call_soon(begun)
+        await asyncio.sleep(0)
+        assert isinstance(await outcome, Forbidden)
+    assert steps == [True, True]
+    assert len(await kept(world)) == 1
 
 
 @pytest.mark.parametrize("later", [False, True])
