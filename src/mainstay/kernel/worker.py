@@ -81,7 +81,12 @@ class EventWorker:
         self._loops["relay"].wake()
 
     def heard(self) -> None:
-        """Say that another process has stored events, or messages."""
+        """Say that another process has stored events, or messages, or has come or gone."""
+        if self.shares.hear():
+            self._loops["shares"].wake()
+        self._look()
+
+    def _look(self) -> None:
         self.runner.look()
         self._loops["relay"].wake()
         self._loops["runner"].wake()
@@ -89,7 +94,7 @@ class EventWorker:
     async def _share(self) -> bool:
         if await self.shares.step():
             self.runner.look_everywhere()
-            self.heard()
+            self._look()
         return False
 
     async def _relay(self) -> bool:

@@ -4,6 +4,8 @@ Every replica that works on events has a row that says so, and those that are th
 order of their names. A partition is a lease with a number, its fence, which rises with each new holder: whatever is
 done for a partition looks at it in the same transaction, so that a holder that was passed over changes nothing more.
 
+Who comes, gives something away or goes rings, so that the others need not wait for their next look.
+
 A replica that lives holds a claim of its own name too. Claims end with their process, so that who finds that one free
 knows that the replica is dead, and need not wait for the end of its leases. One that is stuck loses them by their term.
 """
@@ -26,7 +28,7 @@ from mainstay.ports.store import Transaction
 TERM = timedelta(seconds=10)
 RENEW = 3.0  # seconds
 SOON = 0.2  # seconds until the next look after another was quicker, or while something still runs
-WAITING = 1.0  # seconds until the next look for what another is to give
+WAITING = 1.0  # seconds until the next look for what another is to give, or while others ring
 
 _GIVING = 5  # attempts to give everything back
 
@@ -50,6 +52,8 @@ class Shares:
         self._lacking = True
         self._until = 0.0  # monotonic: what is held then may be another's
         self._due = 0.0
+        self._looked = 0.0  # monotonic
+        self._heard = False  # since then, that another rang
         self._turn = asyncio.Lock()
         self._lost: Callable[[], None] = _nobody
         self._busy: Callable[[int], bool] = lambda _partition: False
@@ -79,7 +83,15 @@ class Shares:
 
     def due_in(self) -> float:
         """Return the seconds until a step finds something to do."""
-        return max(0.0, self._due - self._ports.clock.monotonic())
+        return max(0.0, self._next() - self._ports.clock.monotonic())
+
+    def hear(self) -> bool:
+        """Say that another rang. Returns whether that is news: then the next step may be due sooner."""
+        heard, self._heard = self._heard, True
+        return not heard
+
+    def _next(self) -> float:
+        return min(self._due, self._looked + WAITING) if self._heard else self._due
 
     async def check(self, transaction: Transaction, partitions: Iterable[int]) -> None:
         """See in a transaction that partitions are still held, and have them so until its end. Raises ``LeaseLost``.
@@ -102,9 +114,10 @@ class Shares:
         """Renew, take and give away what is due. Returns whether other partitions are held than before."""
         async with self._turn:
             now = self._ports.clock.monotonic()
-            if now < self._due:
+            if now < self._next():
                 return False
             before = dict(self._held)
+            self._looked, self._heard = now, False
             self._due = now + SOON  # should it fail
             # Anew: who looked for us may have had it just then.
             await self._ports.store.claims.take(_mark(self._holder))
@@ -169,6 +182,8 @@ class Shares:
         self._leaving = leaving - given
         self._lacking = len(self._held) < len(share)
         self._until = began + TERM.total_seconds()
+        if given or self._member not in found:
+            self._ports.store.ring()
         return True
 
     def _share(self, rows: Iterable[Lease], dead: Collection[str], now: datetime) -> range:
@@ -254,6 +269,7 @@ class Shares:
         except BaseException:
             await transaction.rollback()
             raise
+        self._ports.store.ring()
         return True
 
 

@@ -181,6 +181,55 @@ async def test_a_partition_is_given_away_once_nothing_runs_for_it(world: World) 
     assert 9 in second.held
 
 
+async def test_who_hears_others_looks_sooner_but_not_all_the_time(world: World) -> None:
+    first, second = shares(world, "a"), shares(world, "b")
+    await first.step()
+    await second.step()
+    assert first.due_in() == RENEW
+    assert first.hear() is True
+    assert first.hear() is False  # it is no news any more
+    assert first.due_in() == WAITING
+    assert await first.step() is False
+    world.clock.advance(WAITING)
+    await first.step()
+    assert set(first.held) == set(range(8))
+    assert first.due_in() == RENEW
+
+
+async def test_what_is_heard_in_the_middle_of_a_look_is_not_forgotten(world: World) -> None:
+    one = shares(world, "a")
+    looked = one._look
+
+    async def look_and_hear() -> Any:
+        rows = await looked()
+        one.hear()
+        return rows
+
+    one._look = look_and_hear  # type: ignore[method-assign]
+    await one.step()
+    assert one.due_in() == WAITING
+
+
+async def test_who_comes_gives_or_goes_rings_and_nobody_else(world: World) -> None:
+    rings: list[str] = []
+    world.store.ring = lambda: rings.append("rung")  # type: ignore[method-assign]
+    first, second = shares(world, "a"), shares(world, "b")
+    await first.step()
+    await second.step()
+    assert len(rings) == 2  # they have come
+    world.clock.advance(RENEW)
+    await first.step()
+    assert len(rings) == 3  # the half is given
+    world.clock.advance(WAITING)
+    await second.step()
+    world.clock.advance(RENEW)
+    await first.step()
+    await second.step()
+    assert len(rings) == 3
+    await second.release()
+    assert len(rings) == 4
+
+
 @pytest.mark.parametrize("lost", [UniqueConflict, StaleVersion, NotFound, SerializationConflict])
 async def test_who_was_slower_looks_again_soon(world: World, monkeypatch: pytest.MonkeyPatch, lost: Any) -> None:
     one = shares(world, "a")
