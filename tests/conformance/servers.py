@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymongo import MongoClient
@@ -37,5 +38,6 @@ def mongo_database(folder: Path) -> Iterator[str]:
     try:
         yield base.replace("/?", f"/{name}?")
     finally:
-        with MongoClient(base) as client:
+        client: MongoClient[Any] = MongoClient(base)
+        with client:
             client.drop_database(name)
