@@ -276,6 +276,8 @@ async def _drilled(wanted: Any) -> int:
             faults, figures = await part(office, wanted, chance)
         finally:
             office.closing = True
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:  # clients, where it was cut short
+                task.cancel()
             await asyncio.get_running_loop().shutdown_default_executor()  # no thread starts anything from here on
     return verdict(
         faults, seed=wanted.seed, what=wanted.what, broker=wanted.broker, database=wanted.database, **figures

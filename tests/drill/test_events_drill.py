@@ -114,12 +114,12 @@ def test_told_to_end_it_ends_all_that_it_has_started(number: signal.Signals, tmp
     ]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     environ |= {"TMPDIR": str(tmp_path), "STARTED_BY": str(tmp_path)}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             deadline = time.monotonic() + 60
-            while len(_started_by(tmp_path)) < ALL and time.monotonic() < deadline:
+            while len(seen := _started_by(tmp_path)) < ALL and time.monotonic() < deadline:
                 time.sleep(0.1)
-            assert len(_started_by(tmp_path)) >= ALL
+            assert len(seen) >= ALL
             process.send_signal(number)
             said, _ = process.communicate(timeout=60)
             assert _started_by(tmp_path) == []
