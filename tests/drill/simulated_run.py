@@ -12,9 +12,9 @@ from uuid import UUID
 import msgspec
 from simulated_replica import Shop
 from simulated_shop import CONSUMERS, Luck
-from simulated_truth import Party, Truth
+from simulated_truth import GAP, Party, Truth
 
-from mainstay.kernel.flow import upkeep
+from mainstay.kernel.flow import judging, upkeep
 from mainstay.kernel.flow.upkeep import Keeping
 from mainstay.model.principal import Principal
 from mainstay.model.problem import CommitUnknown, Problem
@@ -122,6 +122,7 @@ class _Run:
             self.climate.habits.again = 0.3
         keeping = Keeping(timedelta(seconds=self.chance.uniform(8.0, 14.0))) if self.forgets else Keeping()
         upkeep.CLEAN_SECONDS = 3.0 if self.forgets else 60.0
+        judging.GAP = GAP
         parties = [Party("shop", self.servers.database, CONSUMERS)]
         self.truth = Truth(parties, loop.time, exchange, forgets=self.forgets)
         count = self.chance.randint(1, 3)

@@ -23,7 +23,8 @@ from mainstay.testing.simulation.broker import Group, SimulatedExchange
 from mainstay.testing.simulation.database import Database, RowChange
 
 MOST_FAULTS = 5
-HELD = timedelta(seconds=24)  # a gap is held for 30, by clocks that are off by up to 3
+GAP = timedelta(seconds=30)  # a tenth and more of a run, else none would be seen to end
+HELD = GAP - timedelta(seconds=6)  # by clocks that are off by up to 3
 Order = Literal["parks", "continues", "latest"]
 _UNMET = ("gap", "late", "too_old")  # causes that have nothing to do with the message itself
 _PASSED_OVER: Mapping[Order, frozenset[State]] = {

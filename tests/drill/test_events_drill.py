@@ -49,7 +49,7 @@ REMOVED_FIRST: Patch = (
     "            confirmed = set(await line.broker.publish(outgoing)) if outgoing else set()\n",
 )
 NOT_WAITED_FOR: Patch = ("kernel/flow/judging.py", "if not row.previous:", "if True:")
-NO_PATIENCE: Patch = ("kernel/flow/judging.py", "GAP = timedelta(seconds=30)", "GAP = timedelta(0)")
+NO_PATIENCE: Patch = ("kernel/flow/judging.py", "end = row.created_at + GAP", "end = row.created_at")
 KILL = ("--what", "workers", "--broker", "redis", "--count", "2", "--patience", "3", "--whom")  # both at once
 DUPLICATES = ("--what", "duplicates", "--broker", "database", "--count", "300")
 POISON = ("--what", "poison", "--count", "300", "--rounds", "1", "--keep", "0.3")  # too few to measure by

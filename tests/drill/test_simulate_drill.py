@@ -54,7 +54,7 @@ NOT_FILED: Patch = (
 )
 PREVIOUS_IGNORED: Patch = ("kernel/flow/judging.py", "if not row.previous:", "if True:")
 NO_PARKING: Patch = ("kernel/flow/judging.py", "return PARKED if case.queue.parks else None", "return None")
-NO_PATIENCE: Patch = ("kernel/flow/judging.py", "GAP = timedelta(seconds=30)", "GAP = timedelta(0)")
+NO_PATIENCE: Patch = ("kernel/flow/judging.py", "end = row.created_at + GAP", "end = row.created_at")
 LATE_ONES_RUN: Patch = (
     "kernel/flow/lateness.py",
     'Compare("state", "eq", State.DONE)',

@@ -19,8 +19,12 @@ from mainstay.model.conditions import Among, Compare
 from mainstay.ports.rows import Query
 from mainstay.ports.store import Transaction
 
-GAP = timedelta(seconds=30)
-"""How long a message waits for one before it that has not come."""
+GAP = timedelta(minutes=3)
+"""How long a message waits for one before it that has not come.
+
+What a process had taken when it was killed comes again after 15 seconds from most brokers, after a minute from SQS; and
+who has it then may be killed, too.
+"""
 
 LOOK = timedelta(seconds=1)
 """How often it is looked whether that has come."""
