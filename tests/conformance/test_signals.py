@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
+from redis.asyncio.connection import Connection
 from tests.conformance.redis_servers import OwnRedis, link_to
 
 from mainstay.adapters.memory.signals import MemorySignals
+from mainstay.adapters.redis.hearing import PATIENCE
 from mainstay.adapters.redis.signals import RedisSignals
 from mainstay.ports.signals import Signals
 from mainstay.testing.conformance.signals import SignalsConformance, heard
@@ -31,6 +34,25 @@ class TestRedisSignals(SignalsConformance):
         signals = RedisSignals(link_to(service="signals-of-tests", part="signals"))
         async with signals.running():
             yield signals
+
+
+async def test_who_subscribes_while_the_first_connection_is_made_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = Connection.connect
+
+    async def slow(self: Connection) -> None:
+        await asyncio.sleep(0.1)
+        await connect(self)
+
+    monkeypatch.setattr(Connection, "connect", slow)
+    signals = RedisSignals(link_to(part="signals"))
+    async with signals.running(), asyncio.timeout(PATIENCE):  # behind that, channels are asked for anew
+        await asyncio.sleep(0.05)
+        async with signals.subscribe("passing"):
+            pass
+        async with signals.subscribe("a") as one, signals.subscribe("b") as two:
+            await signals.publish("a", 1)
+            await signals.publish("b", 2)
+            assert [await heard(one, 1), await heard(two, 1)] == [[1], [2]]
 
 
 async def test_what_is_told_is_counted() -> None:

@@ -23,7 +23,7 @@ ALL = 7  # processes: the drill, its broker, the door, and two on each side
 TERM = "1"  # a tenth of the product's
 NO_COMPARE_AND_SET: Patch = (
     "kernel/flow/inbox.py",
-    "changes=told, id=row.id, version=row.version, expected=1)",
+    "changes=told, id=row.id, version=row.version, expected=1, shared=shared)",
     "changes=told, id=row.id)",
 )
 NOT_KNOWN_AGAIN: tuple[Patch, ...] = (
@@ -36,10 +36,10 @@ DEAD_LETTERS_LOST: Patch = (
 )
 ACKNOWLEDGED_FIRST: Patch = (
     "kernel/flow/intake.py",
-    "            await self._keep(read)\n",
-    "            await subscription.acknowledge(kept)\n"
+    "            kept = await self._kept(subscription, read)\n",
+    "            await subscription.acknowledge([message for message, _ in read])\n"
     "            await self._ports.clock.sleep(3.0)\n"  # so that a kill meets it there
-    "            await self._keep(read)\n",
+    "            kept = await self._kept(subscription, read) and []\n",
 )
 REMOVED_FIRST: Patch = (
     "kernel/flow/relay.py",

@@ -24,12 +24,13 @@ FOUND = tomllib.loads((DRILLS / "simulate" / "found.toml").read_text(encoding="u
 
 ACKNOWLEDGED_FIRST: Patch = (
     "kernel/flow/intake.py",
-    "            await self._keep(read)\n",
-    "            await subscription.acknowledge(kept)\n            await self._keep(read)\n",
+    "            kept = await self._kept(subscription, read)\n",
+    "            await subscription.acknowledge([message for message, _ in read])\n"
+    "            kept = await self._kept(subscription, read) and []\n",
 )
 NO_COMPARE_AND_SET: Patch = (
     "kernel/flow/inbox.py",
-    "id=row.id, version=row.version, expected=1)",
+    "id=row.id, version=row.version, expected=1, shared=shared)",
     "id=row.id)",
 )
 NO_MARK: Patch = (

@@ -30,7 +30,8 @@ class RedisHearing:
         self._turned = turned
         self._channels: dict[str, asyncio.Event] = {first: asyncio.Event()}
         self._client = link.connect(2, health_check_interval=PATIENCE)
-        self._pubsub: PubSub | None = None
+        self._pubsub: PubSub | None = None  # once it has a connection: two that ask before that get one each
+        self._trying = False
 
     async def add(self, channel: str) -> None:
         """Hear one more channel: from now on where Redis is there, else once it is."""
@@ -39,7 +40,7 @@ class RedisHearing:
             with suppress(*FAILURES):  # the connection is lost: it is found out below
                 await self._pubsub.subscribe(channel)
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE if self._pubsub is not None else REST):
+            async with asyncio.timeout(PATIENCE if self._trying else REST):
                 await confirmed.wait()
 
     async def remove(self, channel: str) -> None:
@@ -70,9 +71,10 @@ class RedisHearing:
 
     async def _connected(self) -> None:
         """Hear until the connection is lost."""
-        self._pubsub = pubsub = self._client.pubsub()
+        self._trying, pubsub = True, self._client.pubsub()
         try:
-            await pubsub.subscribe(*self._channels)
+            await self._subscribed(pubsub)
+            self._pubsub = pubsub
             standing = False
             while True:
                 message = await pubsub.get_message(timeout=PATIENCE)
@@ -87,9 +89,20 @@ class RedisHearing:
                     standing = True
                     self._turned(True)
         finally:
-            self._pubsub = None
+            self._pubsub, self._trying = None, False
             for confirmed in self._channels.values():
                 confirmed.clear()
             self._turned(False)
             with suppress(*FAILURES):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py gives it no types
+
+    async def _subscribed(self, pubsub: PubSub) -> None:
+        """Ask for all channels; some may come and go meanwhile."""
+        asked = set[str]()
+        while asked != self._channels.keys():
+            wanted = set(self._channels)
+            if wanted - asked:
+                await pubsub.subscribe(*wanted - asked)
+            if asked - wanted:
+                await pubsub.unsubscribe(*asked - wanted)
+            asked = wanted
