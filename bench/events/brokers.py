@@ -62,7 +62,7 @@ def _service(name: str, state: Path) -> tuple[Any, type[Exception]]:
     if folder not in sys.path:
         sys.path.append(folder)
     from services_program import Service  # type: ignore[import-not-found]  # modules of the scripts
-    from services_run import ServiceError  # type: ignore[import-not-found]
+    from services_run import ServiceError  # type: ignore[import-not-found]  # as above
 
     state.mkdir(parents=True, exist_ok=True)
     entry = tomllib.loads((ROOT / "scripts" / "services.toml").read_text(encoding="utf-8"))[name]

@@ -189,11 +189,11 @@ def test_a_peer_that_cannot_be_set_up_is_absent(monkeypatch: pytest.MonkeyPatch,
     absent: dict[str, str] = {}
     peer = SimpleNamespace(name="celery", make=missing)
     server: Any = None
-    with command._started([peer], brokers.Broker("redis", ""), server, absent) as running:  # type: ignore[list-item]
+    with command._started([peer], brokers.Broker("redis", ""), server, absent) as running:  # type: ignore[list-item]  # doubles
         assert running == []
     assert absent == {"celery on redis": "no such package"}
     ours = SimpleNamespace(name=OURS, make=missing)
-    with pytest.raises(Absent), command._started([ours], brokers.Broker("redis", ""), server, absent):  # type: ignore[list-item]
+    with pytest.raises(Absent), command._started([ours], brokers.Broker("redis", ""), server, absent):  # type: ignore[list-item]  # doubles
         pass
 
 

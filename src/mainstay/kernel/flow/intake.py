@@ -115,7 +115,7 @@ class Intake:
             kept = await self._kept(subscription, read)
         except BrokerAway:
             raise
-        except Exception:
+        except Exception:  # told by the loop; what was taken is stored first when the store is back
             self._owed = [envelope for _, envelope in read]
             await self.close()
             raise

@@ -299,7 +299,7 @@ async def test_one_that_spoils_a_statement_is_found_by_halves() -> None:
         stage.line.carried.append(group)
         return ("bad",) not in insert.rows
 
-    stage.line.carry_out_merged = carry_out_merged  # type: ignore[method-assign]
+    stage.line.carry_out_merged = carry_out_merged  # type: ignore[method-assign]  # a double
     tasks = [*await stage.fill(), *(stage.send(stage.insert(1, "bad" if n == 21 else "good")) for n in range(32))]
     await asyncio.sleep(0)
     stage.gate.set()

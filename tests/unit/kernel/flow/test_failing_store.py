@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from flow_world import Talk, drained, inbox, number_of
+from flow_world import Talk, drained, failing, inbox, number_of
 from kernel_world import Build, World
 from moody_broker import Moody, emitted, notices, subscribed
 
@@ -26,29 +26,13 @@ async def talking(build: Build) -> Talking:
     return talk, world, worker, broker
 
 
-def failing(patch: pytest.MonkeyPatch, world: World, error: BaseException) -> None:
-    """Have each commit of the store fail from now on."""
-    whole = world.store.begin
-
-    def begin(**given: Any) -> Any:
-        transaction: Any = whole(**given)
-
-        async def commit() -> None:
-            raise error
-
-        transaction.commit = commit
-        return transaction
-
-    patch.setattr(world.store, "begin", begin)
-
-
 @pytest.mark.parametrize("error", [NotCommitted(), CommitUnknown(), OSError("disk")], ids=repr)
 async def test_what_it_took_is_given_back_at_once_and_another_member_has_it(talking: Talking, error: Exception) -> None:
     _, world, worker, broker = talking
     broker.hand(await emitted(world, worker, broker, 1, 2))
     group = broker.exchange.groups["sample"]
     with pytest.MonkeyPatch.context() as patch:
-        failing(patch, world, error)
+        patch.setattr(world.store, "begin", failing(world, error))
         for _ in range(3):  # it takes nothing more meanwhile
             with pytest.raises(type(error)):
                 await worker._take_in()
@@ -66,7 +50,7 @@ async def test_they_are_stored_as_soon_as_the_store_is_back_though_the_broker_is
     talk, world, worker, broker = talking
     broker.hand(await emitted(world, worker, broker, 1, 2))
     with pytest.MonkeyPatch.context() as patch:
-        failing(patch, world, NotCommitted())
+        patch.setattr(world.store, "begin", failing(world, NotCommitted()))
         with pytest.raises(NotCommitted):
             await worker._take_in()
     group = broker.exchange.groups["sample"]
@@ -83,7 +67,7 @@ async def test_a_broker_that_is_away_as_well_is_waited_for(talking: Talking) -> 
     talk, world, worker, broker = talking
     broker.hand(await emitted(world, worker, broker, 1))
     with pytest.MonkeyPatch.context() as patch:
-        failing(patch, world, NotCommitted())
+        patch.setattr(world.store, "begin", failing(world, NotCommitted()))
         with pytest.raises(NotCommitted):
             await worker._take_in()
     broker.away = True
@@ -99,7 +83,7 @@ def narrow(patch: pytest.MonkeyPatch, most: int) -> None:
     whole = Filing.put
 
     async def put(filing: Filing, transaction: Any, envelopes: Sequence[Envelope], **given: Any) -> Any:
-        if sum(number_of(envelope) for envelope in envelopes) > most:  # type: ignore[arg-type]
+        if sum(number_of(envelope) for envelope in envelopes) > most:  # type: ignore[arg-type]  # an envelope has a payload as a row has
             raise BeyondStore("a row, or the whole command, is larger than this store takes")
         return await whole(filing, transaction, envelopes, **given)
 
@@ -127,7 +111,7 @@ async def test_what_was_owed_and_is_too_much_together_comes_again_and_is_stored_
     talk, world, worker, broker = talking
     broker.hand(await emitted(world, worker, broker, 5, 6, key="k"))
     with pytest.MonkeyPatch.context() as patch:
-        failing(patch, world, NotCommitted())
+        patch.setattr(world.store, "begin", failing(world, NotCommitted()))
         with pytest.raises(NotCommitted):
             await worker._take_in()
     narrow(monkeypatch, 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flow_world import rows_of
+from flow_world import failing, rows_of
 from kernel_world import Build, World
 
 from mainstay import Module
@@ -205,14 +205,14 @@ async def test_what_is_heard_in_the_middle_of_a_look_is_not_forgotten(world: Wor
         one.hear()
         return rows
 
-    one._look = look_and_hear  # type: ignore[method-assign]
+    one._look = look_and_hear  # type: ignore[method-assign]  # a double
     await one.step()
     assert one.due_in() == WAITING
 
 
 async def test_who_comes_gives_or_goes_rings_and_nobody_else(world: World) -> None:
     rings: list[str] = []
-    world.store.ring = lambda: rings.append("rung")  # type: ignore[method-assign]
+    world.store.ring = lambda: rings.append("rung")  # type: ignore[method-assign]  # a double
     first, second = shares(world, "a"), shares(world, "b")
     await first.step()
     await second.step()
@@ -234,7 +234,7 @@ async def test_who_comes_gives_or_goes_rings_and_nobody_else(world: World) -> No
 async def test_who_was_slower_looks_again_soon(world: World, monkeypatch: pytest.MonkeyPatch, lost: Any) -> None:
     one = shares(world, "a")
     with monkeypatch.context() as broken:
-        broken.setattr(world.store, "begin", _failing(world, lost()))
+        broken.setattr(world.store, "begin", failing(world, lost()))
         assert await one.step() is False
     assert one.held == {}
     world.clock.advance(SOON)
@@ -245,13 +245,13 @@ async def test_who_was_slower_looks_again_soon(world: World, monkeypatch: pytest
 async def test_a_store_that_fails_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     one = shares(world, "a")
     with monkeypatch.context() as broken:
-        broken.setattr(world.store, "begin", _failing(world, OSError("disk")))
+        broken.setattr(world.store, "begin", failing(world, OSError("disk")))
         with pytest.raises(OSError, match="disk"):
             await one.step()
     world.clock.advance(SOON)
     assert await one.step()
     with monkeypatch.context() as broken:
-        broken.setattr(world.store, "begin", _failing(world, OSError("disk")))
+        broken.setattr(world.store, "begin", failing(world, OSError("disk")))
         with pytest.raises(OSError, match="disk"):
             await one.release()
     world.clock.advance(TERM)
@@ -277,21 +277,6 @@ async def test_a_lease_that_another_took_meanwhile_is_not_renewed(world: World) 
     assert set(second.held) == ALL
     with pytest.raises(LeaseLost):
         await checked(world, first, 0)
-
-
-def _failing(world: World, error: Exception) -> Any:
-    whole = world.store.begin
-
-    def begin(**given: Any) -> Any:
-        transaction: Any = whole(**given)
-
-        async def commit() -> None:
-            raise error
-
-        transaction.commit = commit
-        return transaction
-
-    return begin
 
 
 @pytest.mark.parametrize("times", [1, 99])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from flow_world import Talk, drained, inbox, records, rows_of, say
+from flow_world import Talk, drained, failing, inbox, records, rows_of, say
 from kernel_world import Build
 
 from mainstay.kernel.flow import upkeep as upkeep_module
@@ -136,18 +135,7 @@ async def test_what_cannot_be_purged_stays(build: Build, monkeypatch: pytest.Mon
     worker = world.worker()
     await world.send("say", body=b'{"numbers": []}', idempotency_key="k")
     world.clock.advance(WEEK)
-    whole = world.store.begin
-
-    def begin(**given: Any) -> Any:
-        transaction: Any = whole(**given)
-
-        async def commit() -> None:
-            raise error
-
-        transaction.commit = commit
-        return transaction
-
-    monkeypatch.setattr(world.store, "begin", begin)
+    monkeypatch.setattr(world.store, "begin", failing(world, error))
     if isinstance(error, OSError):
         with pytest.raises(OSError, match="disk"):
             await worker.upkeep.clean()
