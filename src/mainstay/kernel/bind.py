@@ -206,6 +206,7 @@ class _Binder:
                 in_time=self._in_time(operation),
             )
         )
+        bound.direct = operation.kind is OperationKind.CONSUMER and after is None
         bound.refused = self._refused
         if any(r.notes for r in resolvers.values()):
             bound.invoke = keeping_notes(bound.invoke)

@@ -82,5 +82,6 @@ class BoundOperation(msgspec.Struct, kw_only=True, eq=False):
     judging: tuple[Stage, ...] = ()  # those that find out who calls and whether it may: again and again in a stream
     authorise: Stage | None = None  # the last of them, for who asks within this process; None: anyone may
     invoke: Invoke = _unbound
+    direct: bool = False  # a consumer that reaches nothing but the database: its message need not be stored before
     refused: Callable[[Call, Problem], Awaitable[None]] | None = None  # told of calls that a policy has refused
     running: int = 0  # calls under way, read at scrape time

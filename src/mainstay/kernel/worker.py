@@ -45,13 +45,15 @@ class EventWorker:
         self.line: BrokerLine | None = None if broker is None else BrokerLine(ports, broker, topics, self.counters)
         filing = Filing(ports, consumers, self.known, self.counters)
         self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, self.line, schemas)
+        fresh = fresh_for(keeping)
+        self.runner: Runner = Runner(
+            ports, consumers, dispatch, self.shares, self.known, self.counters, shuffled=broker is not None, fresh=fresh
+        )
         self.intake: Intake | None = None
         if self.line is not None:
-            self.intake = Intake(ports, service, consumers, filing, self.line, self.counters, fresh_for(keeping))
+            direct = self.runner.direct
+            self.intake = Intake(ports, service, consumers, filing, self.line, self.counters, direct, fresh)
             self.intake.listen(self._kept)
-        self.runner: Runner = Runner(
-            ports, consumers, dispatch, self.shares, self.known, self.counters, shuffled=broker is not None
-        )
         self.upkeep: Upkeep = Upkeep(ports, self.shares, self.counters, keeping)
         loops: dict[str, tuple[Callable[[], Awaitable[bool]], Callable[[], float]]] = {
             "shares": (self._share, self.shares.due_in),
@@ -132,6 +134,8 @@ class EventWorker:
             more = await self._take_in() or more
         more = await self.runner.step() or more
         await self.runner.settled()
+        if self.intake is not None:
+            await self.intake.settled()
         await self.upkeep.step()
         return more
 

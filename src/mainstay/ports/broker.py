@@ -49,7 +49,9 @@ class BrokerTraits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subscription(ABC):
-    """One member of a group: members share the group's messages. Its methods are called by one task at a time.
+    """One member of a group: members share the group's messages.
+
+    Its methods are called by one task at a time, but for ``acknowledge``, which may be called while ``take`` waits.
 
     It reconnects by itself: while the broker is away ``take`` raises ``BrokerAway``, and works again once it is back.
     """

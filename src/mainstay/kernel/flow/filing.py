@@ -10,7 +10,7 @@ from mainstay.kernel.flow.consumers import Consumers
 from mainstay.kernel.flow.counters import FlowCounters
 from mainstay.kernel.flow.envelope import Envelope
 from mainstay.kernel.flow.places import inbox_place, lane_of, partition_of, step_of
-from mainstay.kernel.flow.records import InboxMessage, State, mark_of
+from mainstay.kernel.flow.records import UNSTORED, InboxMessage, State, mark_of
 from mainstay.model.conditions import Among
 from mainstay.model.structs import EPOCH
 from mainstay.ports.observer import Notice
@@ -69,6 +69,10 @@ class Filing:
             stored.insert(rows)
         return rows
 
+    def unstored(self, envelope: Envelope) -> list[InboxMessage]:
+        """Return the rows of an event that are not stored yet. It is fresh, so that none is too old."""
+        return [self._row(envelope, one.name, EPOCH, UNSTORED) for one in self._consumers.get(envelope.event, ())]
+
     def told(self, rows: Iterable[InboxMessage]) -> set[str]:
         """Tell of the dead letters among rows that were committed; return the consumers that there is work for."""
         working = set()
@@ -80,7 +84,7 @@ class Filing:
                 working.add(row.consumer)
         return working
 
-    def _row(self, envelope: Envelope, consumer: str, floor: datetime) -> InboxMessage:
+    def _row(self, envelope: Envelope, consumer: str, floor: datetime, version: int = 1) -> InboxMessage:
         now = self._ports.clock.now()
         partition = partition_of(envelope.key, envelope.id)
         old = envelope.emitted_at < floor
@@ -88,7 +92,7 @@ class Filing:
         step = step_of(lane_of(consumer, envelope.source, key), sequence) if key is not None and sequence else None
         return InboxMessage(
             id=self._ports.ids.next(),
-            version=1,
+            version=version,
             created_at=now,
             updated_at=now,
             mark=mark_of(consumer, envelope.id),

@@ -1,30 +1,39 @@
 """The inbox: a consumer's message is done in the transaction of what the consumer changed.
 
 The step from pending to done is a compare and set on the row as it was when the consumer was called. Whoever comes
-second, in this process or another, finds it changed and is undone with all that it did. A message that may come late
-is undone too where a later one of its key has become done by then.
+second, in this process or another, finds it changed and is undone with all that it did; so is who adds the row of a
+message that was not stored before, and finds its mark. A message that may come late is undone too where a later one of
+its key has become done by then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
+
+from msgspec.structs import replace
 
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.call import Call
 from mainstay.kernel.flow.lateness import is_late, may_be_late
-from mainstay.kernel.flow.records import InboxMessage, State
+from mainstay.kernel.flow.records import UNSTORED, InboxMessage, State
 from mainstay.model.conditions import Compare
 from mainstay.model.structs import Entity
 from mainstay.ports.rows import Change
 from mainstay.ports.unit_of_work import UnitOfWork
+
+_DONE: Mapping[str, Any] = MappingProxyType({"state": State.DONE, "place": None, "due_at": None})
 
 Before = Callable[[Call, UnitOfWork], Awaitable[bool]]
 After = Callable[[Call, UnitOfWork], None]
 
 
 def bind_inbox(ports: Ports) -> Before:
-    """Return the function that takes a message from pending to done, as the first write of its consumer."""
+    """Return the function that takes a message from pending to done, as the first write of its consumer.
+
+    One that is not stored yet becomes a row that is done.
+    """
 
     async def step(call: Call, unit: UnitOfWork) -> bool:
         if call.message is not None:
@@ -76,8 +85,11 @@ def bind_lateness(ports: Ports, *, latest_only: bool) -> Before | None:
 
 
 def _step(row: InboxMessage, unit: UnitOfWork, ports: Ports) -> None:
-    done = {"state": State.DONE, "place": None, "due_at": None}
-    unit.transaction().rows(InboxMessage).enqueue(stepped(row, done, ports, shared=True))
+    rows = unit.transaction().rows(InboxMessage)
+    if row.version == UNSTORED:
+        rows.insert([replace(row, version=1, updated_at=ports.clock.now(), **_DONE)])
+    else:
+        rows.enqueue(stepped(row, _DONE, ports, shared=True))
 
 
 def stepped(row: Entity, changes: Mapping[str, Any], ports: Ports, *, shared: bool = False) -> Change:

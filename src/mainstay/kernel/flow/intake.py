@@ -1,18 +1,22 @@
 """The intake: what a broker hands to this service becomes rows of its inbox, and is acknowledged once they are kept.
 
-Every replica that works on events is a member of the group that has the service's name. A message that comes again
+What may run at once runs first, and its rows are added with its effect; all else is stored and run from there. Every
+replica that works on events is a member of the group that has the service's name. A message that comes again
 finds its rows and changes nothing. A member whose store fails leaves its group, so that no broker waits for it, and
 joins again once what it had taken is stored: by then another may have it, or it comes again.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from uuid import UUID
 
 from mainstay.kernel.bound import Ports
 from mainstay.kernel.flow.counters import FlowCounters
+from mainstay.kernel.flow.direct import DirectRuns
 from mainstay.kernel.flow.envelope import Envelope, Unreadable, decode
 from mainstay.kernel.flow.filing import Filing
 from mainstay.kernel.flow.line import BrokerLine
@@ -33,6 +37,18 @@ SECONDS = 10.0
 """In which fresh messages are stored, or not: well within half the time in which nothing of them is forgotten."""
 
 
+class _Running:
+    """A message that runs before it is stored: as it was taken, and taken again meanwhile, by which membership."""
+
+    __slots__ = ("envelope", "kept", "left", "taken")
+
+    def __init__(self, envelope: Envelope, left: int) -> None:
+        self.envelope = envelope
+        self.left = left  # rows that have not ended
+        self.kept = True
+        self.taken: list[tuple[Subscription, Incoming]] = []
+
+
 class Intake:
     """One member of the service's group."""
 
@@ -44,6 +60,7 @@ class Intake:
         filing: Filing,
         line: BrokerLine,
         counters: FlowCounters,
+        direct: DirectRuns,
         fresh: timedelta = timedelta(),
     ) -> None:
         self._ports = ports
@@ -52,8 +69,13 @@ class Intake:
         self._filing = filing
         self._line = line
         self._counters = counters
+        self._direct = direct
         self._fresh = fresh  # so long after its emission nothing of a message is forgotten
         self._subscription: Subscription | None = None
+        self._running: dict[UUID, _Running] = {}
+        self._ended: list[Incoming] = []  # that ran, and are to be acknowledged
+        self._acknowledging: asyncio.Task[None] | None = None
+        self._unkept: list[Envelope] = []  # that ran, and could not be stored
         self._owed: Sequence[Envelope] = ()  # taken, and given back since the store failed
         self._size = _size(ports, filing.most())
         self._tell: Callable[[Sequence[InboxMessage]], None] = _nobody
@@ -82,6 +104,9 @@ class Intake:
 
     async def step(self) -> bool:
         """Take one batch in. Returns whether there may be more at once."""
+        if self._unkept:
+            self._owed, self._unkept = [*self._owed, *self._unkept], []
+            await self.close()
         if self._owed:
             with suppress(BeyondStore):  # together they are too much for it: they come again, and are parted
                 await self._keep(self._owed)
@@ -109,6 +134,7 @@ class Intake:
                 read.append((message, decode(message.body, now)))
             except Unreadable as unreadable:
                 await self._refuse(subscription, message, str(unreadable))
+        read = [one for one in read if not self._begin(subscription, *one)]
         if not read:
             return
         try:
@@ -122,6 +148,52 @@ class Intake:
         if kept:
             await subscription.acknowledge(kept)
         self._counters.taken += len(kept)
+
+    def _begin(self, subscription: Subscription, message: Incoming, envelope: Envelope) -> bool:
+        """Have a message run before it is stored. Returns False where it is to be stored first."""
+        running = self._running.get(envelope.id)
+        if running is None:
+            first = message.times == 1 and self._are_fresh((envelope,))  # else it is done already, perhaps
+            rows = self._filing.unstored(envelope) if first else []
+            if not rows or not self._direct.may_begin(rows):
+                return False
+            running = self._running[envelope.id] = _Running(envelope, len(rows))
+            self._direct.begin(rows, self._has_run)
+        running.taken.append((subscription, message))
+        return True
+
+    def _has_run(self, row: InboxMessage, kept: bool) -> None:
+        running = self._running[row.message]
+        running.left -= 1
+        running.kept = running.kept and kept
+        if running.left:
+            return
+        del self._running[row.message]
+        if not running.kept:
+            self._unkept.append(running.envelope)
+            return
+        # By another membership the same handle may be that of another message.
+        self._ended += [message for subscription, message in running.taken if subscription is self._subscription]
+        if self._acknowledging is None:
+            self._acknowledging = asyncio.create_task(self._acknowledge(), name="mainstay-acknowledge")
+
+    async def _acknowledge(self) -> None:
+        """Acknowledge what has run, in one go what ended meanwhile."""
+        try:
+            while self._ended and self._subscription is not None:
+                ended, self._ended = self._ended, []
+                await self._subscription.acknowledge(ended)
+                self._counters.taken += len(ended)
+        except BrokerAway as error:  # it comes again, and is there
+            self._ended = []
+            self._line.away(error)
+        finally:
+            self._acknowledging = None
+
+    async def settled(self) -> None:
+        """Wait until what has run is acknowledged."""
+        if self._acknowledging is not None:
+            await asyncio.wait((self._acknowledging,))
 
     async def _refuse(self, subscription: Subscription, message: Incoming, cause: str) -> None:
         await subscription.refuse(message, cause)
@@ -176,7 +248,8 @@ class Intake:
 
     async def close(self) -> None:
         """Leave the group: what was taken and not kept goes to another member."""
-        subscription, self._subscription = self._subscription, None
+        await self.settled()
+        subscription, self._subscription, self._ended = self._subscription, None, []
         if subscription is not None:
             await subscription.close()
 

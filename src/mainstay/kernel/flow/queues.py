@@ -58,6 +58,12 @@ class ConsumerQueue:
         few = self.room * 2 < BATCH and len(self.tasks) >= self.consumer.operation.concurrency
         return self.look and self.room > 0 and not few
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, as far as is known, and another message may run beside those that do."""
+        few = len(self.tasks) < self.consumer.operation.concurrency
+        return few and not self.look and len(self._lanes) == len(self.tasks)
+
     def ordered(self, row: InboxMessage) -> bool:
         """Whether a message waits for the one before it."""
         return row.step is not None and not self.latest_only

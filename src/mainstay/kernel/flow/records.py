@@ -72,6 +72,10 @@ class InboxMessage(Entity):
     detail: str | None = field(default=None)
 
 
+UNSTORED = 0
+"""The version of a message of the inbox that is in memory only: it is stored with its effect, or when that fails."""
+
+
 class KeySequence(Entity):
     """The sequence that was given last for events of a kind and key. Its id is made of both: it is locked by that."""
 

@@ -13,15 +13,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from mainstay.kernel.bound import BoundOperation, Ports
-from mainstay.kernel.flow.calling import Dispatch, deliver, detail_of, pause_after
+from mainstay.kernel.flow.calling import Dispatch, deliver
 from mainstay.kernel.flow.consumers import Consumers
 from mainstay.kernel.flow.counters import FlowCounters
-from mainstay.kernel.flow.filing import dead_letter
+from mainstay.kernel.flow.direct import DirectRuns
+from mainstay.kernel.flow.fates import after_failure, rest, tell
 from mainstay.kernel.flow.inbox import stepped
-from mainstay.kernel.flow.judging import PARKED, Judge, Verdict, dead, put_off
+from mainstay.kernel.flow.judging import PARKED, Judge, Verdict, put_off
 from mainstay.kernel.flow.places import PARTITIONS, inbox_spans, turned
 from mainstay.kernel.flow.queues import BATCH, CROWD, ConsumerQueue, lane_name
 from mainstay.kernel.flow.records import InboxMessage, State
@@ -30,7 +29,6 @@ from mainstay.kernel.flow.sweeping import Sweep
 from mainstay.model.conditions import Among, Compare, Condition
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import Problem
-from mainstay.ports.observer import Notice
 from mainstay.ports.rows import Change, Query
 from mainstay.ports.store import Transaction
 
@@ -40,9 +38,6 @@ LOOK_SECONDS = 1.0
 LEAST_SECONDS = 0.1
 """How soon after such a look the next one is at the earliest, and one for messages whose pause has ended while others
 are offered."""
-
-REST_SECONDS = 1.0
-"""How long a consumer rests whose messages can neither be done nor be put off: the database does not take it."""
 
 
 class Runner:
@@ -58,6 +53,7 @@ class Runner:
         counters: FlowCounters,
         *,
         shuffled: bool,
+        fresh: timedelta = timedelta(),
     ) -> None:
         self._ports = ports
         self._dispatch = dispatch
@@ -73,6 +69,7 @@ class Runner:
         self._stopping = False
         self._woken: Callable[[], None] = _nobody
         shares.drained_by(self.is_busy)
+        self.direct: DirectRuns = DirectRuns(ports, self._queues, dispatch, counters, fresh, self._is_open, self._freed)
 
     def listen(self, woken: Callable[[], None]) -> None:
         """Be told when there is room for more."""
@@ -134,7 +131,9 @@ class Runner:
         return due or any(queue.asks for queue in self._queues.values())
 
     def _is_open(self, queue: ConsumerQueue) -> bool:
-        return not self._known.paused(queue.name) and self._ports.clock.monotonic() >= queue.rests_until
+        """Whether messages of a consumer may be begun."""
+        closed = self._stopping or self._known.paused(queue.name)
+        return not closed and self._ports.clock.monotonic() >= queue.rests_until
 
     async def _read(self, queues: Sequence[ConsumerQueue], held: Mapping[int, int]) -> bool:
         """Read messages in; put those that may not run where they are in nobody's way. Returns whether to go on."""
@@ -222,7 +221,7 @@ class Runner:
         partitions = {row.partition for rows in blocked.values() for row in rows}
         if await self._fenced(partitions, write):
             for row, changes, _ in decided:
-                self._tell(row, changes or {})
+                tell(row, changes or {}, self._counters, self._ports)
         for queue in blocked:
             queue.look = True  # what may run by now has not been added
 
@@ -253,19 +252,10 @@ class Runner:
             raise
         return True
 
-    def _tell(self, row: InboxMessage, changes: Mapping[str, Any]) -> None:
-        counters = self._counters.of(row.consumer)
-        state = changes.get("state")
-        if state is State.DROPPED:
-            counters.dropped += 1
-        elif state is State.DEAD:
-            counters.dead += 1
-            self._ports.observer.observe(dead_letter(replace(row, **changes)))
-
     def _start(self, queue: ConsumerQueue) -> bool:
         """Start lanes that wait, as far as the consumer's concurrency goes."""
         started = False
-        if self._stopping or not self._is_open(queue):
+        if not self._is_open(queue):
             return started
         most = queue.consumer.operation.concurrency
         for lane in queue.waiting() if len(queue.tasks) < most else ():
@@ -287,9 +277,7 @@ class Runner:
                     break
                 done += 1
         except Exception as error:
-            queue.rests_until = self._ports.clock.monotonic() + REST_SECONDS
-            text = f"what became of a message of {queue.name} cannot be noted now; trying again"
-            self._ports.observer.observe(Notice("error", "consumer_waits", text, {"consumer": queue.name}, error))
+            rest(queue, error, self._ports)
         finally:
             del queue.tasks[lane]
             if turned:
@@ -297,9 +285,13 @@ class Runner:
             else:
                 queue.look = queue.look or queue.head(lane) is not None
                 queue.drop(lane)
-            self._start(queue)
-            if queue.asks:
-                self._woken()
+            self._freed(queue)
+
+    def _freed(self, queue: ConsumerQueue) -> None:
+        """Go on with what waits for a place of a consumer."""
+        self._start(queue)
+        if queue.asks:
+            self._woken()
 
     def _may_run(self, queue: ConsumerQueue, row: InboxMessage) -> bool:
         return not self._stopping and not self._known.paused(queue.name) and self._shares.holds(row.partition)
@@ -323,28 +315,21 @@ class Runner:
         self, queue: ConsumerQueue, row: InboxMessage, behind: Sequence[InboxMessage], problem: Problem
     ) -> bool:
         """Put a message off, or give it up, with those behind it that wait for it. Returns whether its lane goes on."""
-        attempts = row.attempts + 1
-        if attempts >= queue.consumer.operation.attempts:
-            changes = dead(problem.code, detail_of(problem, row))
-        else:
-            pause = timedelta(seconds=pause_after(attempts, problem, self._ports))
-            due = self._ports.clock.now() + pause
-            changes = {**put_off(due), "cause": problem.code, "detail": detail_of(problem, row)}
-        changes = {**changes, "attempts": attempts}
+        changes = after_failure(row, problem, queue.consumer, self._ports)
         given_up = changes.get("state") is State.DEAD
         waits = queue.ordered(row) and (queue.parks or not given_up)
         put = PARKED if given_up else put_off(changes["due_at"])
 
         async def write(transaction: Transaction) -> None:
             rows = transaction.rows(InboxMessage)
-            rows.enqueue(stepped(row, dict(changes), self._ports))
+            rows.enqueue(stepped(row, changes, self._ports))
             if waits and behind:
                 pending = _still_pending([each.id for each in behind])
                 await rows.apply(Change(where=pending, changes=dict(put)))
 
         if not await self._fenced((row.partition,), write):
             return False
-        self._tell(row, changes)
+        tell(row, changes, self._counters, self._ports)
         return not waits
 
     def stop(self) -> None:

@@ -253,6 +253,20 @@ class BrokerConformance(ABC):
                 left -= len(got)
         await member.close()
 
+    async def test_what_is_acknowledged_while_a_take_waits_comes_no_more(self, broker: Broker) -> None:
+        member = await broker.subscribe("billing", TOPICS)
+        await published(broker, numbered(4))
+        found = await taken(member, 4)
+        waiting = asyncio.ensure_future(member.take(10, 1.0))
+        await asyncio.sleep(0.1)
+        for part in (found[1::2], found[::2]):
+            await member.acknowledge(part)
+        assert not await waiting
+        await member.close()
+        again = await broker.subscribe("billing", TOPICS)
+        await nothing(again)
+        await again.close()
+
     async def test_it_goes_on_after_its_connections_were_cut(self, broker: Broker) -> None:
         member = await broker.subscribe("billing", TOPICS)
         await published(broker, numbered(3))

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from mainstay.kernel.flow import queues, runner, upkeep
 from mainstay.kernel.flow.consumers import Consumers
+from mainstay.kernel.flow.direct import DirectRuns
 from mainstay.kernel.flow.filing import Filing
 from mainstay.kernel.flow.records import State
 from mainstay.kernel.flow.upkeep import LEAST_AGE, Keeping, fresh_for
@@ -22,6 +23,12 @@ from mainstay.kernel.flow.upkeep import LEAST_AGE, Keeping, fresh_for
 @pytest.fixture
 def broker() -> Moody:
     return Moody()
+
+
+@pytest.fixture
+def stored_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no message run before it is stored."""
+    monkeypatch.setattr(DirectRuns, "may_begin", lambda *_: False)
 
 
 @pytest.fixture
@@ -48,6 +55,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
+@pytest.mark.usefixtures("stored_first")
 async def test_a_fresh_message_is_stored_and_run_without_a_read(build: Build, broker: Moody, read: list[str]) -> None:
     talk = Talk()
     world, worker = await subscribed(build, talk, broker)
@@ -61,6 +69,7 @@ async def test_a_fresh_message_is_stored_and_run_without_a_read(build: Build, br
     assert [row.state for row in await inbox(world)] == [State.DONE]
 
 
+@pytest.mark.usefixtures("stored_first")
 async def test_one_that_comes_again_is_looked_for_and_done_once(build: Build, broker: Moody, read: list[str]) -> None:
     talk = Talk()
     world, worker = await subscribed(build, talk, broker)
@@ -85,6 +94,7 @@ async def test_one_that_may_be_forgotten_is_looked_for(build: Build, broker: Moo
     assert read == ["look", "floors"]
 
 
+@pytest.mark.usefixtures("stored_first")
 async def test_what_is_carried_out_late_is_not_begun(build: Build, broker: Moody, monkeypatch: Any) -> None:
     world, worker = await subscribed(build, Talk(), broker)
     begun: list[Any] = []
@@ -125,6 +135,7 @@ async def test_those_that_have_no_room_are_read_later(
     assert "ready" in read
 
 
+@pytest.mark.usefixtures("stored_first")
 async def test_one_that_was_read_before_it_was_offered_runs_once(build: Build, broker: Moody) -> None:
     talk, go = Talk(), asyncio.Event()
     talk.waits = lambda _: go.wait()

@@ -11,7 +11,8 @@ from kernel_world import Build
 
 from mainstay.kernel import worker as worker_module
 from mainstay.kernel.dispatch import dispatch
-from mainstay.kernel.flow import calling, judging, queues, runner
+from mainstay.kernel.flow import calling, judging, queues
+from mainstay.kernel.flow.fates import REST_SECONDS
 from mainstay.kernel.flow.records import InboxMessage, OutboxMessage, State
 from mainstay.model.problem import TooMany
 
@@ -216,7 +217,7 @@ async def test_what_a_failed_delivery_cannot_note_is_told_and_its_consumer_rests
     assert [notice.event for notice in world.ear.notices] == ["consumer_waits"]
     await drained(worker)
     assert talk.heard == [1]  # it rests
-    world.clock.advance(runner.REST_SECONDS)
+    world.clock.advance(REST_SECONDS)
     await drained(worker)
     assert talk.heard == [1, 1]
     assert [row.state for row in await inbox(world)] == [State.DONE]
