@@ -28,6 +28,16 @@ ACKNOWLEDGED_FIRST: Patch = (
     "            await subscription.acknowledge([message for message, _ in read])\n"
     "            kept = await self._kept(subscription, read) and []\n",
 )
+FAILED_AND_NOT_KEPT: Patch = (
+    "kernel/flow/direct.py",
+    "        if await self._store(replace(row, version=1, **changes)):\n",
+    "        if changes:\n",
+)
+RUN_WITHOUT_MARK: Patch = (
+    "kernel/flow/inbox.py",
+    "        rows.insert([replace(row, version=1, updated_at=ports.clock.now(), **_DONE)])\n",
+    "        pass\n",
+)
 NO_COMPARE_AND_SET: Patch = (
     "kernel/flow/inbox.py",
     "id=row.id, version=row.version, expected=1, shared=shared)",
@@ -100,6 +110,8 @@ def test_what_was_found_once_is_found_no_more(found: dict[str, Any], monkeypatch
     "patches",
     [
         pytest.param((ACKNOWLEDGED_FIRST,), id="messages are acknowledged before they are kept"),
+        pytest.param((FAILED_AND_NOT_KEPT,), id="what failed before it was stored is not stored"),
+        pytest.param((RUN_WITHOUT_MARK,), id="what runs before it is stored leaves no mark"),
         pytest.param((NO_COMPARE_AND_SET,), id="a message is done whatever has become of it"),
         pytest.param((NO_MARK,), id="a message is not done with its effect"),
         pytest.param((DELETED_UNCONFIRMED,), id="what the broker has not confirmed is deleted"),
