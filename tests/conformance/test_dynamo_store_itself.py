@@ -15,7 +15,7 @@ from mainstay.adapters.dynamo import store as dynamo_store
 from mainstay.adapters.dynamo.codec import RowUnreadable
 from mainstay.adapters.dynamo.store import DynamoStore, place_of
 from mainstay.model.conditions import all_of, gt, in_
-from mainstay.model.problem import NotFound
+from mainstay.model.problem import NotFound, SerializationConflict
 from mainstay.ports.store import BeyondStore, StoreUnusable
 from mainstay.testing.conformance.model import TABLES, Book, Everything, Reader, Shelf
 from mainstay.testing.conformance.world import World, opened
@@ -112,6 +112,28 @@ async def test_two_stores_on_one_table_keep_each_other_s_rules(make: Make) -> No
         await asyncio.gather(*(join(world) for world in (here, there) * 3))
         assert len(await here.all(Reader)) == 3
         assert here.store.statistics()["conflicts"] + there.store.statistics()["conflicts"] > 0
+
+
+async def test_a_command_does_not_go_on_with_reads_that_do_not_fit_each_other(make: Make) -> None:
+    async with opened(make(), (Reader,)) as world:
+        (reader,) = await world.add(Reader(name="r"))
+        new = world.ids.next()
+        with pytest.raises(SerializationConflict):  # behind what it had read as absent nothing can be changed
+            async with world.command() as hands:
+                with pytest.raises(NotFound):
+                    await hands.rows(Reader).get(new)
+                await world.add(Reader(id=new, name="new"))
+                await hands.rows(Reader).count()
+        with pytest.raises(SerializationConflict):
+            async with world.command() as hands:
+                await hands.rows(Reader).get(reader.id)
+                async with world.command() as others:
+                    await others.rows(Reader).update(reader, name="other")
+                await hands.rows(Reader).one(name="other")
+        async with world.command() as hands:
+            found = await hands.rows(Reader).get(new)
+            assert await hands.rows(Reader).count() == 2
+            await hands.rows(Reader).update(found, name="changed")
 
 
 async def test_what_a_command_adds_and_takes_away_leaves_nothing(make: Make) -> None:

@@ -15,6 +15,7 @@ from mainstay.adapters.dynamo.codec import Item, Value
 from mainstay.adapters.dynamo.layout import NUMBER, OWNER, PARTITION, SHARDS, STAMP, Key, Layout, key_of
 from mainstay.adapters.dynamo.reading import Stored
 from mainstay.adapters.dynamo.wire import MAX_ITEMS, Wire
+from mainstay.model.problem import SerializationConflict
 from mainstay.ports.rows import unique_conflict
 from mainstay.ports.store import BeyondStore
 
@@ -89,11 +90,16 @@ class View:
         return list(found)
 
     async def everything(self, layout: Layout) -> list[Item]:
-        """Return all rows of a table."""
+        """Return all rows of a table. Raises ``SerializationConflict`` where one is not as it was read before."""
+        partitions = {layout.partition(shard) for shard in range(SHARDS)}
         if layout not in self._tables:
             await self._guard(layout)
-            self._tables[layout] = {key_of(item): item for item in await self._stored.everything(layout)}
-        partitions = {layout.partition(shard) for shard in range(SHARDS)}
+            table = {key_of(item): item for item in await self._stored.everything(layout)}
+            for key, item in self._seen.items():
+                if key.partition in partitions and _stamp_of(item) != _stamp_of(table.get(key)):
+                    # The commit would be refused for it, and until then this command would see what never was.
+                    raise SerializationConflict("the command met a concurrent one")
+            self._tables[layout] = table
         over = {key: item for key, item in self._written.items() if key.partition in partitions}
         merged: dict[Key, Item | None] = {**self._tables[layout], **over}
         return [item for item in merged.values() if item is not None]
@@ -188,6 +194,10 @@ def _check_bound(number: int) -> None:
             f"this command needs {number} items of the store or more, rules and reads included: "
             f"it takes {MAX_ITEMS} at a time"
         )
+
+
+def _stamp_of(item: Item | None) -> Value | None:
+    return None if item is None else item[STAMP]
 
 
 def _condition(item: Item | None) -> dict[str, Any]:
