@@ -115,7 +115,8 @@ async def test_a_flood_for_one_endpoint_is_bounded_and_arrives_whole(tmp_path: P
         await shop_.order(150)
         await shop_.register(other.port)
         await shop_.order()
-        await until(lambda: len(other.asked) == 1)
+        # Of earlier orders too, where their telling came behind its registration.
+        await until(lambda: bool(other.asked))
         assert flooded.most <= lanes.WIDTH
         flooded.hold.set()
         await until(lambda: len({asked.headers["webhook-id"] for asked in flooded.asked}) == 151)
