@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.consumers import Consumers
 from mainstay.kernel.flow.counters import FlowCounters
+from mainstay.kernel.flow.courier import FLIGHTS, Courier
 from mainstay.kernel.flow.filing import Filing
+from mainstay.kernel.flow.hand import Hand
 from mainstay.kernel.flow.intake import Intake
 from mainstay.kernel.flow.line import BrokerLine
 from mainstay.kernel.flow.loop import Loop
 from mainstay.kernel.flow.places import PARTITIONS
-from mainstay.kernel.flow.records import InboxMessage
+from mainstay.kernel.flow.publisher import Publisher
+from mainstay.kernel.flow.records import InboxMessage, OutboxMessage
 from mainstay.kernel.flow.relay import Relay
 from mainstay.kernel.flow.runner import Runner
 from mainstay.kernel.flow.shares import Shares
@@ -44,7 +48,13 @@ class EventWorker:
         self.shares: Shares = Shares(ports, holder)
         self.line: BrokerLine | None = None if broker is None else BrokerLine(ports, broker, topics, self.counters)
         filing = Filing(ports, consumers, self.known, self.counters)
-        self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, self.line, schemas)
+        self.hand: Hand = Hand(ports, self.counters)
+        publisher: Publisher | None = None
+        self.courier: Courier | None = None
+        if self.line is not None:
+            publisher = Publisher(ports, service, self.line, self.hand, self.counters, schemas)
+            self.courier = Courier(publisher, self.shares)
+        self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, publisher, self.courier)
         self.intake: Intake | None = None
         if self.line is not None:
             self.intake = Intake(ports, service, consumers, filing, self.line, self.counters, fresh_for(keeping))
@@ -61,14 +71,23 @@ class EventWorker:
         }
         if self.intake is not None:
             loops["intake"] = (self._take_in, lambda: POLL)
+            loops["removal"] = (self.hand.gathered, lambda: POLL)
         self._loops = {name: Loop(name, step, ports.observer, pause) for name, (step, pause) in loops.items()}
+        self._flights: list[Loop] = []
+        if self.courier is not None:
+            steps = [partial(self.courier.step, number) for number in range(FLIGHTS)]
+            self._flights = [Loop("courier", step, ports.observer, lambda: IDLE) for step in steps]
+            self.courier.listen([flight.wake for flight in self._flights])
+            self.hand.listen(self._loops["removal"].wake, self.wake)
         self.runner.listen(self._loops["runner"].wake)
         self.shares.listen(self._loops["shares"].wake)
 
     def listen(self, bound: Bound) -> None:
         """Be woken by the commits of this process and, through the store, by those of others."""
 
-        def rung() -> None:
+        def rung(stored: Sequence[OutboxMessage]) -> None:
+            if self.courier is not None and not self.courier.offer(stored):
+                return
             self.wake()
             if len(self.shares.held) < PARTITIONS:  # another replica may have what was stored
                 self._store.ring()
@@ -127,6 +146,9 @@ class EventWorker:
         if self.intake is not None:
             await self.intake.join()
         more = await self._relay()
+        if self.courier is not None:
+            more = await self.courier.step() or more
+            more = await self.hand.step() or more
         if self.intake is not None:
             self.intake.wait = wait
             more = await self._take_in() or more
@@ -141,12 +163,15 @@ class EventWorker:
             async with asyncio.TaskGroup() as group:
                 for name, loop in self._loops.items():
                     group.create_task(loop.run(), name=f"mainstay-{name}")
+                for flight in self._flights:
+                    group.create_task(flight.run(), name="mainstay-courier")
         finally:
             await self._leave()
 
     async def _leave(self) -> None:
         self.runner.stop()
         try:
+            await self.hand.emptied(DRAIN)
             await self.runner.settled(DRAIN)
         finally:
             try:
@@ -164,7 +189,9 @@ class EventWorker:
     def stop(self) -> None:
         """Ask the worker to end: nothing is begun any more."""
         self.runner.stop()
-        for loop in self._loops.values():
+        if self.courier is not None:
+            self.courier.stop()
+        for loop in (*self._loops.values(), *self._flights):
             loop.stop()
 
     @asynccontextmanager
