@@ -42,11 +42,11 @@ ACKNOWLEDGED_FIRST: Patch = (
     "            kept = await self._kept(subscription, read) and []\n",
 )
 REMOVED_FIRST: Patch = (
-    "kernel/flow/relay.py",
-    "            confirmed = set(await line.broker.publish(outgoing)) if outgoing else set()\n",
-    "            await self._remove({one.id for one in outgoing})\n"
+    "kernel/flow/publisher.py",
+    "            confirmed = set(await self.line.broker.publish(outgoing)) if outgoing else set()\n",
+    "            self.hand.owe(ids)\n"
     "            await self._ports.clock.sleep(1.5)\n"
-    "            confirmed = set(await line.broker.publish(outgoing)) if outgoing else set()\n",
+    "            confirmed = set(await self.line.broker.publish(outgoing)) if outgoing else set()\n",
 )
 NOT_WAITED_FOR: Patch = ("kernel/flow/judging.py", "if not row.previous:", "if True:")
 NO_PATIENCE: Patch = ("kernel/flow/judging.py", "end = row.created_at + GAP", "end = row.created_at")

@@ -48,10 +48,18 @@ NO_MARK: Patch = (
     "        if call.message is not None:\n            _step(call.message, unit, ports)\n        return True\n",
     "        return True\n",
 )
-DELETED_UNCONFIRMED: Patch = (
-    "kernel/flow/relay.py",
-    "await self._remove(confirmed)",
-    "await self._remove({one.id for one in outgoing})",
+DELETED_UNCONFIRMED: Patch = ("kernel/flow/publisher.py", "self.hand.owe(confirmed)", "self.hand.owe(ids)")
+REMOVED_BEFORE_IT_IS_CONFIRMED: Patch = (
+    "kernel/flow/courier.py",
+    "                await self._publisher.publish(ours)\n",
+    "                self._publisher.hand.owe([one.id for one in ours])\n"
+    "                await self._publisher.publish(ours)\n",
+)
+KEPT_IN_HAND: Patch = ("kernel/flow/publisher.py", "            self.hand.let_go(ids - confirmed)\n", "")
+RUNG_BEFORE_THE_COMMIT: Patch = (
+    "kernel/invoke.py",
+    "            call.committing = True\n",
+    "            ring(scope.stored)\n            call.committing = True\n",
 )
 LEASES_NOT_LET_GO: Patch = (
     "kernel/flow/shares.py",
@@ -115,6 +123,9 @@ def test_what_was_found_once_is_found_no_more(found: dict[str, Any], monkeypatch
         pytest.param((NO_COMPARE_AND_SET,), id="a message is done whatever has become of it"),
         pytest.param((NO_MARK,), id="a message is not done with its effect"),
         pytest.param((DELETED_UNCONFIRMED,), id="what the broker has not confirmed is deleted"),
+        pytest.param((REMOVED_BEFORE_IT_IS_CONFIRMED,), id="what was just committed is removed before it is confirmed"),
+        pytest.param((KEPT_IN_HAND,), id="what could not be published is kept in hand"),
+        pytest.param((RUNG_BEFORE_THE_COMMIT,), id="what is not committed is published"),
         pytest.param((NOT_FILED,), id="what is relayed is not filed"),
         pytest.param((PREVIOUS_IGNORED,), id="nobody waits for the message before"),
         pytest.param((NO_PARKING,), id="a dead letter does not park its key"),

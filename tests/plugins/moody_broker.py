@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
@@ -14,12 +15,13 @@ from mainstay.ports.broker import BrokerAway, Incoming, Outgoing, Subscription
 
 
 class Moody(MemoryBroker):
-    """A broker that is away while it is told to be, keeps what was published, and confirms what it is told to."""
+    """A broker that is away while it is told to be, and keeps and confirms what and when it is told to."""
 
     def __init__(self) -> None:
         super().__init__(MemoryExchange())
         self.away = False
         self.confirms: int | None = None
+        self.confirming: asyncio.Event | None = None  # what it waits for before it confirms
         self.opened = 0
         self.published: list[Outgoing] = []
 
@@ -33,7 +35,10 @@ class Moody(MemoryBroker):
             raise BrokerAway("gone")
         kept = messages[: self.confirms]
         self.published += kept
-        return await super().publish(kept)
+        confirmed = await super().publish(kept)
+        if self.confirming is not None:
+            await self.confirming.wait()
+        return confirmed
 
     async def subscribe(self, group: str, topics: Collection[str]) -> Subscription:
         if self.away:

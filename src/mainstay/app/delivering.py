@@ -36,7 +36,7 @@ def make_desk(application: Application) -> EventDesk:
 
 def ring_others(application: Application) -> None:
     """Have the commits of a process that does not work on events wake those that do."""
-    application.bound.bell.listen(application.ports.store.ring)
+    application.bound.bell.listen(lambda _stored: application.ports.store.ring())
 
 
 @asynccontextmanager

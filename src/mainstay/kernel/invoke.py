@@ -288,8 +288,8 @@ def _attempt(plan: Plan) -> Callable[[Call, dict[str, Any]], Awaitable[Reply]]:
         finally:
             if scope.stack is not None:
                 await _clean(scope)
-        if scope.emitted:
-            ring()
+        if scope.stored:
+            ring(scope.stored)
         return reply
 
     return attempt

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from mainstay.kernel.bind import Bound
 from mainstay.kernel.dispatch import dispatch
 from mainstay.kernel.flow.consumers import Consumers
 from mainstay.kernel.flow.counters import FlowCounters
+from mainstay.kernel.flow.courier import FLIGHTS, Courier
 from mainstay.kernel.flow.filing import Filing
+from mainstay.kernel.flow.hand import Hand
 from mainstay.kernel.flow.intake import Intake
 from mainstay.kernel.flow.line import BrokerLine
 from mainstay.kernel.flow.loop import Loop
 from mainstay.kernel.flow.places import PARTITIONS
-from mainstay.kernel.flow.records import InboxMessage
+from mainstay.kernel.flow.publisher import Publisher
+from mainstay.kernel.flow.records import InboxMessage, OutboxMessage
 from mainstay.kernel.flow.relay import Relay
 from mainstay.kernel.flow.runner import Runner
 from mainstay.kernel.flow.shares import Shares
 from mainstay.kernel.flow.upkeep import Keeping, Upkeep, fresh_for
+from mainstay.ports.observer import Observer
 
 POLL = 0.25  # seconds between looks at the outbox when nobody wakes the relay
 IDLE = 5.0  # between looks of what has little to do
@@ -44,33 +49,54 @@ class EventWorker:
         self.shares: Shares = Shares(ports, holder)
         self.line: BrokerLine | None = None if broker is None else BrokerLine(ports, broker, topics, self.counters)
         filing = Filing(ports, consumers, self.known, self.counters)
-        self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, self.line, schemas)
+        self.hand: Hand = Hand(ports, self.counters)
         fresh = fresh_for(keeping)
         self.runner: Runner = Runner(
             ports, consumers, dispatch, self.shares, self.known, self.counters, shuffled=broker is not None, fresh=fresh
         )
+        publisher: Publisher | None = None
+        self.courier: Courier | None = None
         self.intake: Intake | None = None
         if self.line is not None:
+            publisher = Publisher(ports, service, self.line, self.hand, self.counters, schemas)
+            self.courier = Courier(publisher, self.shares)
             direct = self.runner.direct
             self.intake = Intake(ports, service, consumers, filing, self.line, self.counters, direct, fresh)
             self.intake.listen(self._kept)
+        self.relay: Relay = Relay(ports, service, filing, self.shares, self.counters, publisher, self.courier)
         self.upkeep: Upkeep = Upkeep(ports, self.shares, self.counters, keeping)
+        self._loops: dict[str, Loop] = self._make_loops(ports.observer, POLL if names else IDLE)
+        self._flights: list[Loop] = self._make_flights(ports.observer)
+        self.runner.listen(self._loops["runner"].wake)
+        self.shares.listen(self._loops["shares"].wake)
+
+    def _make_loops(self, observer: Observer, pause: float) -> dict[str, Loop]:
         loops: dict[str, tuple[Callable[[], Awaitable[bool]], Callable[[], float]]] = {
             "shares": (self._share, self.shares.due_in),
             "relay": (self._relay, lambda: POLL),
-            "runner": (self.runner.step, lambda: POLL if names else IDLE),
+            "runner": (self.runner.step, lambda: pause),
             "upkeep": (self.upkeep.step, lambda: IDLE),
         }
         if self.intake is not None:
             loops["intake"] = (self._take_in, lambda: POLL)
-        self._loops = {name: Loop(name, step, ports.observer, pause) for name, (step, pause) in loops.items()}
-        self.runner.listen(self._loops["runner"].wake)
-        self.shares.listen(self._loops["shares"].wake)
+            loops["removal"] = (self.hand.gathered, lambda: POLL)
+        return {name: Loop(name, step, observer, pause) for name, (step, pause) in loops.items()}
+
+    def _make_flights(self, observer: Observer) -> list[Loop]:
+        if self.courier is None:
+            return []
+        steps = [partial(self.courier.step, number) for number in range(FLIGHTS)]
+        flights = [Loop("courier", step, observer, lambda: IDLE) for step in steps]
+        self.courier.listen([flight.wake for flight in flights])
+        self.hand.listen(self._loops["removal"].wake, self.wake)
+        return flights
 
     def listen(self, bound: Bound) -> None:
         """Be woken by the commits of this process and, through the store, by those of others."""
 
-        def rung() -> None:
+        def rung(stored: Sequence[OutboxMessage]) -> None:
+            if self.courier is not None and not self.courier.offer(stored):
+                return
             self.wake()
             if len(self.shares.held) < PARTITIONS:  # another replica may have what was stored
                 self._store.ring()
@@ -129,6 +155,9 @@ class EventWorker:
         if self.intake is not None:
             await self.intake.join()
         more = await self._relay()
+        if self.courier is not None:
+            more = await self.courier.step() or more
+            more = await self.hand.step() or more
         if self.intake is not None:
             self.intake.wait = wait
             more = await self._take_in() or more
@@ -145,12 +174,15 @@ class EventWorker:
             async with asyncio.TaskGroup() as group:
                 for name, loop in self._loops.items():
                     group.create_task(loop.run(), name=f"mainstay-{name}")
+                for flight in self._flights:
+                    group.create_task(flight.run(), name="mainstay-courier")
         finally:
             await self._leave()
 
     async def _leave(self) -> None:
         self.runner.stop()
         try:
+            await self.hand.emptied(DRAIN)
             await self.runner.settled(DRAIN)
         finally:
             try:
@@ -168,7 +200,9 @@ class EventWorker:
     def stop(self) -> None:
         """Ask the worker to end: nothing is begun any more."""
         self.runner.stop()
-        for loop in self._loops.values():
+        if self.courier is not None:
+            self.courier.stop()
+        for loop in (*self._loops.values(), *self._flights):
             loop.stop()
 
     @asynccontextmanager

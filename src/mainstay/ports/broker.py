@@ -91,6 +91,9 @@ class Broker(ABC):
 
         Raises ``BrokerAway`` where none was. Messages of one key are published in order: where one was not confirmed,
         none of its key behind it is.
+
+        A few calls may be under way at once. Each returns what was confirmed of its own, and nothing is promised of the
+        order between them: who wants one has the call before come back first.
         """
 
     @abstractmethod

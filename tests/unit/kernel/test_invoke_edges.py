@@ -184,7 +184,7 @@ async def test_a_clean_up_that_fails_takes_back_nothing_that_was_committed(build
 
     world = await build(module, provide=lambda s: s.provide(Tool, tool, scope="call", outside=False))
     rung: list[int] = []
-    world.bound.bell.listen(lambda: rung.append(1))
+    world.bound.bell.listen(lambda _: rung.append(1))
     assert told(await world.send("write", body=b'{"how": "well"}')) == 1
     assert (runs, rung) == ([1], [1])
     assert told(await world.send("count")) == 1

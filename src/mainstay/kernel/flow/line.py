@@ -28,6 +28,11 @@ class BrokerLine:
         self._failures = 0
         self._again = 0.0  # monotonic: nothing is tried before
 
+    @property
+    def up(self) -> bool:
+        """Whether what is published now arrives, as far as is known: nothing is opened or tried for it."""
+        return self._open and self.joined and not self._counters.broker_away
+
     async def ready(self) -> bool:
         """Whether the broker may be asked for something now. It is opened where it was not."""
         if self._ports.clock.monotonic() < self._again:

@@ -77,7 +77,7 @@ class _Writer:
         lines = {Line(self._name_of(one), one.key) for one in scope.emitted if one.key is not None}
         if lines:
             return self._write_in_order(scope, sorted(lines), principal, now)
-        rows = [self._row(one, scope, principal, now, UNORDERED) for one in scope.emitted]
+        scope.stored = rows = [self._row(one, scope, principal, now, UNORDERED) for one in scope.emitted]
         scope.unit.transaction().rows(OutboxMessage).insert(rows)
         return NOTHING
 
@@ -86,7 +86,7 @@ class _Writer:
             _check_key(line.key)
         transaction = scope.unit.transaction()
         sequences = await Sequences.locked(transaction, lines, now)
-        rows = [
+        scope.stored = rows = [
             self._row(one, scope, principal, now, sequences.next(self._name_of(one), one.key)) for one in scope.emitted
         ]
         sequences.write(transaction)

@@ -28,6 +28,7 @@ PATIENCE = 30.0  # seconds: the machine may be busy
 NOTHING = 0.5  # seconds without a message after which none is expected
 PLACED, PAID = "orders.OrderPlaced", "orders.OrderPaid"
 TOPICS = (PLACED, PAID)
+_BESIDE = ((0, ""), (100, ""), (200, ""), (1000, "a"))  # batches, each by its first number and its key
 
 
 def outgoing(body: bytes, topic: str = PLACED, key: str = "") -> Outgoing:
@@ -123,6 +124,17 @@ class BrokerConformance(ABC):
         assert set(await broker.publish(batch)) == {one.id for one in batch}
         assert await broker.publish([]) == frozenset()
         assert sorted(map(int, await bodies(member, 300))) == list(range(300))
+        await member.close()
+
+    async def test_batches_are_published_beside_each_other(self, broker: Broker) -> None:
+        member = await broker.subscribe("billing", TOPICS)
+        batches = [[outgoing(b"%d" % n, key=key) for n in range(start, start + 20)] for start, key in _BESIDE]
+        confirmed = await asyncio.gather(*map(broker.publish, batches))
+        assert [set(ids) for ids in confirmed] == [{one.id for one in batch} for batch in batches]
+        found = list(map(int, await bodies(member, 20 * len(batches))))
+        assert sorted(found) == sorted(n for start, _ in _BESIDE for n in range(start, start + 20))
+        if broker.traits.ordered:
+            assert [n for n in found if n >= 1000] == list(range(1000, 1020))
         await member.close()
 
     async def test_what_nobody_has_subscribed_to_is_confirmed_as_well(self, broker: Broker) -> None:

@@ -263,33 +263,6 @@ async def test_what_comes_behind_one_that_has_begun_without_it_is_late(build: Bu
     assert [(number_of(row), row.cause) for row in await inbox(world, State.DEAD)] == [(2, "late")]
 
 
-async def test_what_was_published_and_cannot_be_removed_is_published_again(
-    build: Build, broker: Moody, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    talk = Talk()
-    world, worker = await subscribed(build, talk, broker)
-    await say(world, 1)
-    await worker.shares.step()
-    whole = world.store.begin
-
-    def begin(**given: Any) -> Any:
-        transaction: Any = whole(**given)
-
-        async def commit() -> None:
-            raise OSError("disk")
-
-        transaction.commit = commit
-        return transaction
-
-    with monkeypatch.context() as broken:
-        broken.setattr(world.store, "begin", begin)
-        with pytest.raises(OSError, match="disk"):
-            await worker.relay.step()
-    await drained(worker)
-    assert len(broker.published) == 2
-    assert talk.heard == [1]
-
-
 async def test_a_line_is_opened_once_and_closed_where_it_was_open(build: Build, broker: Moody) -> None:
     world = await build(Talk().module, broker=broker)
     own = world.worker().line
