@@ -17,6 +17,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from itertools import product
 from uuid import UUID, uuid4
 
 import pytest
@@ -125,6 +126,18 @@ class BrokerConformance(ABC):
         assert sorted(map(int, await bodies(member, 300))) == list(range(300))
         await member.close()
 
+    async def test_calls_at_once_are_each_confirmed_in_its_own_order(self, broker: Broker) -> None:
+        member = await broker.subscribe("billing", TOPICS)
+        calls = [[outgoing(b"%d %d" % (call, n), key=f"{call} {n % 3}") for n in range(60)] for call in range(4)]
+        confirmed = await asyncio.gather(*(broker.publish(batch) for batch in calls))
+        assert [set(ids) for ids in confirmed] == [{one.id for one in batch} for batch in calls]
+        found = [tuple(map(int, body.split())) for body in await bodies(member, 240)]
+        assert sorted(found) == [(call, n) for call in range(4) for n in range(60)]
+        if broker.traits.ordered:
+            for call, key in product(range(4), range(3)):
+                assert [n for of, n in found if (of, n % 3) == (call, key)] == list(range(key, 60, 3))
+        await member.close()
+
     async def test_what_nobody_has_subscribed_to_is_confirmed_as_well(self, broker: Broker) -> None:
         await published(broker, numbered(3))
 
@@ -200,6 +213,17 @@ class BrokerConformance(ABC):
         assert sorted(await bodies(second, 4)) == sorted(one.body for one in found[2:])
         await nothing(second)
         await second.close()
+
+    async def test_what_was_acknowledged_comes_no_more_however_soon_the_member_leaves(self, broker: Broker) -> None:
+        member = await broker.subscribe("billing", TOPICS)
+        await published(broker, numbered(50))
+        found = await taken(member, 50)
+        for one in reversed(found):
+            await member.acknowledge([one])
+        await member.close()
+        again = await broker.subscribe("billing", TOPICS)
+        await nothing(again)
+        await again.close()
 
     async def test_what_a_member_took_is_no_other_members(self, broker: Broker) -> None:
         first, second = [await broker.subscribe("billing", TOPICS) for _ in range(2)]
