@@ -138,6 +138,14 @@ class BrokerConformance(ABC):
                 assert [n for of, n in found if (of, n % 3) == (call, key)] == list(range(key, 60, 3))
         await member.close()
 
+    async def test_a_call_that_is_cancelled_leaves_the_next(self, broker: Broker) -> None:
+        for moment in (0.0, 0.001, 0.01):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(moment):
+                    await broker.publish(numbered(20))
+        batch = numbered(20)
+        assert set(await broker.publish(batch)) == {one.id for one in batch}
+
     async def test_what_nobody_has_subscribed_to_is_confirmed_as_well(self, broker: Broker) -> None:
         await published(broker, numbered(3))
 
