@@ -63,7 +63,11 @@ class Subscription(ABC):
 
     @abstractmethod
     async def acknowledge(self, taken: Sequence[Incoming]) -> None:
-        """Have messages come no more. Raises ``BrokerAway``: then they may come again."""
+        """Have messages come no more. Raises ``BrokerAway``: then they may come again.
+
+        So may they where the process is killed, or the broker, before the broker has heard of it: nobody waits for
+        that. After ``close``, and where another member takes over what this one had, it has.
+        """
 
     @abstractmethod
     async def refuse(self, taken: Incoming, cause: str) -> None:
@@ -88,7 +92,7 @@ class Broker(ABC):
         """Publish in order; return the ids of those that the broker has confirmed to keep, once all were tried.
 
         Raises ``BrokerAway`` where none was. Messages of one key are published in order: where one was not confirmed,
-        none of its key behind it is.
+        none of its key behind it is. Any number of calls may be under way, each with keys of its own.
         """
 
     @abstractmethod

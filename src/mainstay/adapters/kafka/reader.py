@@ -32,7 +32,7 @@ _SETTLING = frozenset(  # what is answered for a moment after topics were made, 
 )
 _REBALANCE_SECONDS = 3.0
 _FAREWELL = 2.0
-_UNHEARD = 5.0
+_UNHEARD = 5.0  # seconds after which what was sent to the record without an answer is sent again
 _GROUP: Mapping[str, Any] = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,

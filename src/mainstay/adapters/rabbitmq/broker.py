@@ -73,8 +73,9 @@ class RabbitMqBroker(Broker):
         if not fitting:
             return self._none_fits(messages)
         await self._link.channel()
-        faults = await self._sent(self._sender, fitting)
-        if SILENCE in faults:  # what comes of them now is of no use to anyone
+        sender = self._sender
+        faults = await self._sent(sender, fitting)
+        if SILENCE in faults and sender is self._sender:  # what comes of them now is of no use to anyone
             await self._link.drop()
         confirmed = [one.id for one, fault in zip(fitting, faults, strict=True) if fault is None]
         if not confirmed:
