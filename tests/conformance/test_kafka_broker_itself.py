@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +23,7 @@ from mainstay.adapters.kafka.producer import Record
 from mainstay.ports.broker import BrokerAway, Incoming
 from mainstay.testing.conformance.broker import (
     PAID,
+    PATIENCE,
     PLACED,
     TOPICS,
     bodies,
@@ -76,6 +79,24 @@ def offsets(prefix: str, topic: str = PLACED, partitions: Sequence[int] = (0, 1)
         consumer.close()
 
 
+async def recorded(prefix: str, partition: int, offset: int) -> None:
+    """Wait until an offset is on record."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := (await asyncio.to_thread(offsets, prefix))[partition]) != offset:
+        assert time.monotonic() < deadline, f"{found} is on record, not {offset}"
+
+
+async def test_what_was_acknowledged_is_on_record_at_the_end(
+    broker: KafkaBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mainstay.adapters.kafka.member._RECORD", 1000.0)  # by nothing but the end
+    member = await broker.subscribe(BILLING, TOPICS)
+    await published(broker, numbered(6, key="a"))
+    await member.acknowledge(await taken(member, 6))
+    await member.close()
+    assert sorted(await asyncio.to_thread(offsets, prefix)) == [0, 6]
+
+
 async def test_the_lowest_offset_that_is_not_acknowledged_is_on_record(broker: KafkaBroker, prefix: str) -> None:
     member = await broker.subscribe(BILLING, TOPICS)
     assert await asyncio.to_thread(offsets, prefix) == [0, 0]
@@ -83,12 +104,33 @@ async def test_the_lowest_offset_that_is_not_acknowledged_is_on_record(broker: K
     found = await taken(member, 6)
     partition = found[0].handle.partition
     await member.acknowledge([found[0], found[1], found[4], found[5]])
-    assert (await asyncio.to_thread(offsets, prefix))[partition] == 2
+    await recorded(prefix, partition, 2)
     await member.close()
     again = await broker.subscribe(BILLING, TOPICS)
     assert await bodies(again, 4) == [b"2", b"3", b"4", b"5"]  # 4 and 5 once more: they stood above
-    assert (await asyncio.to_thread(offsets, prefix))[partition] == 6
+    await recorded(prefix, partition, 6)
     await again.close()
+
+
+async def test_what_was_acknowledged_is_on_record_before_its_partition_goes(
+    broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mainstay.adapters.kafka.member._RECORD", 1000.0)  # by nothing but the going
+    one = await broker.subscribe(BILLING, [PLACED])
+    await published(broker, [outgoing(b"before", key=f"key {n}") for n in range(40)])
+    await one.acknowledge(await taken(one, 40))
+    joining = asyncio.ensure_future(broker.subscribe(BILLING, [PLACED]))
+    while not joining.done():
+        await one.take(10, 0.1)
+    two = await joining
+    await published(broker, [outgoing(b"after", key=f"key {n}") for n in range(40)])
+    found: list[bytes] = []
+    async with asyncio.timeout(PATIENCE):
+        while len(found) < 40:
+            found += [each.body for member in (one, two) for each in await member.take(40, 0.1)]
+    assert found == [b"after"] * 40
+    await one.close()
+    await two.close()
 
 
 async def test_a_group_begins_where_a_topic_ended_when_it_joined(broker: KafkaBroker) -> None:
@@ -225,13 +267,13 @@ async def test_a_member_can_be_closed_while_the_server_is_away(prefix: str, monk
         held = await taken(member, 5)
         proxy.refusing = True
         proxy.cut()
-        with pytest.raises(BrokerAway):
-            await member.acknowledge(held)
+        await member.acknowledge(held)  # it is noted, and cannot be put on record
+        (thread,) = (each for each in threading.enumerate() if each.name == f"kafka-{BILLING}")
         begun = asyncio.get_running_loop().time()
         await member.close()
         assert asyncio.get_running_loop().time() - begun < 10
         proxy.refusing = False  # its thread ends now
-        await asyncio.to_thread(member._thread._thread.join, 60)  # type: ignore[attr-defined]
+        await asyncio.to_thread(thread.join, 60)
         await broker.close()
 
 

@@ -65,7 +65,11 @@ class Subscription(ABC):
 
     @abstractmethod
     async def acknowledge(self, taken: Sequence[Incoming]) -> None:
-        """Have messages come no more. Raises ``BrokerAway``: then they may come again."""
+        """Have messages come no more. Raises ``BrokerAway``: then they may come again.
+
+        So may they where the process is killed, or the broker, before the broker has heard of it: nobody waits for
+        that. After ``close``, and where another member takes over what this one had, it has.
+        """
 
     @abstractmethod
     async def refuse(self, taken: Incoming, cause: str) -> None:

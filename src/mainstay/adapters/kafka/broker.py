@@ -10,9 +10,10 @@ from uuid import UUID
 
 from mainstay.adapters.kafka.member import KafkaSubscription
 from mainstay.adapters.kafka.names import Names
-from mainstay.adapters.kafka.producer import Record, RecordProducer, first_fault
+from mainstay.adapters.kafka.producer import PlainProducer, Record, RecordProducer, first_fault, settings
 from mainstay.adapters.kafka.thread import ClientThread
 from mainstay.adapters.kafka.topics import TopicShape, make_topics
+from mainstay.adapters.kafka.transactions import TransactionalProducer
 from mainstay.ports.broker import Broker, BrokerTraits, Outgoing, Subscription
 from mainstay.ports.confirmed import unbroken
 
@@ -30,6 +31,7 @@ _TIMING: Mapping[str, str | int] = MappingProxyType(
         "reconnect.backoff.ms": 100,
         "reconnect.backoff.max.ms": 1000,
         "socket.keepalive.enable": "true",
+        "socket.nagle.disable": "true",  # what is sent waits for no acknowledgement of what was sent before
         "socket.timeout.ms": 10_000,
     }
 )
@@ -60,15 +62,10 @@ class KafkaBroker(Broker):
         self._base: Mapping[str, str | int] = {**_TIMING, "bootstrap.servers": servers, **security}
         self._shape = TopicShape(partitions=partitions, replication=replication, max_bytes=max_bytes)
         self._patience = patience
-        self._producer = RecordProducer(
-            self._base, patience=patience, max_bytes=max_bytes + _OVERHEAD, transactions=transactions
-        )
-        self._thread: ClientThread | None = None
-
-    def _own_thread(self) -> ClientThread:
-        if self._thread is None:
-            self._thread = ClientThread("producer")
-        return self._thread
+        self._topics = ClientThread("topics")
+        made = TransactionalProducer if transactions else PlainProducer
+        config = settings(self._base, patience, max_bytes + _OVERHEAD)
+        self._producer: RecordProducer = made(ClientThread("producer"), config, patience)
 
     async def open(self, topics: Collection[str]) -> None:
         await self._make({self._names.of(topic): self._shape for topic in topics})
@@ -76,7 +73,7 @@ class KafkaBroker(Broker):
     async def _make(self, topics: Mapping[str, TopicShape]) -> None:
         for shape in set(topics.values()):
             names = [name for name, one in topics.items() if one == shape]
-            await self._own_thread().call(partial(make_topics, self._base, names, shape, self._patience))
+            await self._topics.call(partial(make_topics, self._base, names, shape, self._patience))
 
     async def publish(self, messages: Sequence[Outgoing]) -> Collection[UUID]:
         if not messages:
@@ -86,7 +83,7 @@ class KafkaBroker(Broker):
         return unbroken(messages, [one.id for one, fault in zip(messages, faults, strict=True) if fault is None])
 
     async def _send(self, records: Sequence[Record]) -> list[str | None]:
-        faults = await self._own_thread().call(partial(self._producer.send, records))
+        faults = await self._producer.send(records)
         if fault := first_fault(faults):
             raise fault
         return faults
@@ -110,6 +107,9 @@ class KafkaBroker(Broker):
         await self._send([Record(topic, body, "", headers)])
 
     async def close(self) -> None:
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            await thread.close(self._producer.close, self._patience)
+        await self._topics.close(_nothing, self._patience)
+        await self._producer.close()
+
+
+def _nothing() -> None:
+    """Do nothing."""

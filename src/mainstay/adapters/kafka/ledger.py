@@ -1,6 +1,22 @@
-"""What of a partition was handed out, and up to where all of it was acknowledged."""
+"""What of each partition was handed out, and up to where all of it was acknowledged."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
+from typing import NamedTuple
+
+Partition = tuple[str, int]
+"""A topic, and a number."""
+
+
+class Place(NamedTuple):
+    """Where a message is from, and by which assignment of its partition it came."""
+
+    topic: str
+    partition: int
+    offset: int
+    epoch: int
 
 
 class Ledger:
@@ -25,9 +41,7 @@ class Ledger:
         if offset not in self._taken:
             return
         self._taken[offset] = True
-        for first, acknowledged in list(self._taken.items()):
-            if not acknowledged:
-                break
+        while self._taken and self._taken[first := next(iter(self._taken))]:
             del self._taken[first]
             self.position = first + 1
 
@@ -39,3 +53,83 @@ class Ledger:
     def committed(self, offset: int) -> None:
         """Note what is on record."""
         self._committed = offset
+
+
+class Ledgers:
+    """Those of one member. Messages are acknowledged in the loop, and all else is noted in the client's thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # nothing is waited for while it is held
+        self._ledgers: dict[Partition, Ledger] = {}
+        self._due: set[Partition] = set()
+        self._epoch = 0
+
+    def next_epoch(self) -> int:
+        """Return what tells an assignment from those before."""
+        self._epoch += 1
+        return self._epoch
+
+    def begin(self, place: Partition, offset: int, *, on_record: bool, epoch: int) -> None:
+        """Note that a partition is this member's."""
+        with self._lock:
+            self._ledgers[place] = Ledger(offset, on_record=on_record, epoch=epoch)
+            self._look(place)
+
+    def _look(self, place: Partition) -> None:
+        if self._ledgers[place].due is None:
+            self._due.discard(place)
+        else:
+            self._due.add(place)
+
+    def take(self, topic: str, partition: int, offset: int) -> Place | None:
+        """Note that a message is handed out; None where its partition has gone to another member since."""
+        with self._lock:
+            ledger = self._ledgers.get((topic, partition))
+            if ledger is None:
+                return None
+            ledger.take(offset)
+            return Place(topic, partition, offset, ledger.epoch)
+
+    def acknowledge(self, places: Sequence[Place]) -> bool:
+        """Note that messages are to come no more; return whether all of them were this member's to acknowledge."""
+        with self._lock:
+            return sum([self._acknowledged(place) for place in places]) == len(places)
+
+    def _acknowledged(self, place: Place) -> bool:
+        ledger = self._ledgers.get((place.topic, place.partition))
+        if ledger is None or ledger.epoch != place.epoch:
+            return False
+        ledger.acknowledge(place.offset)
+        self._look((place.topic, place.partition))
+        return True
+
+    @property
+    def due(self) -> Mapping[Partition, int]:
+        """The offsets that are to be put on record."""
+        with self._lock:
+            return {place: self._ledgers[place].position for place in self._due}
+
+    def committed(self, offsets: Mapping[Partition, int]) -> None:
+        """Note what is on record."""
+        with self._lock:
+            for place, offset in offsets.items():
+                if place in self._ledgers:
+                    self._ledgers[place].committed(offset)
+                    self._look(place)
+
+    def give_up(self, places: Iterable[Partition], *, though_due: bool) -> bool:
+        """Let partitions go; not one of them where something is still to be put on record."""
+        with self._lock:
+            gone = set(places)
+            if not though_due and not gone.isdisjoint(self._due):
+                return False
+            for place in gone:
+                self._ledgers.pop(place, None)
+            self._due -= gone
+            return True
+
+    def clear(self) -> None:
+        """Let all partitions go."""
+        with self._lock:
+            self._ledgers.clear()
+            self._due.clear()

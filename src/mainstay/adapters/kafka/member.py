@@ -10,12 +10,16 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
+from mainstay.adapters.kafka.ledger import Ledgers, Place
 from mainstay.adapters.kafka.names import Names
-from mainstay.adapters.kafka.reader import Place, Reader
+from mainstay.adapters.kafka.reader import Reader
 from mainstay.adapters.kafka.thread import ClientThread, away, heard
 from mainstay.ports.broker import BrokerAway, Incoming, Subscription
 
 _SLICE = 0.2  # seconds: how long a wait for messages keeps the thread from anything else
+_RECORD = 0.1
+"""Seconds from an acknowledgement until it is put on record, with all that come meanwhile."""
+
 _FAREWELL = 10.0
 _CAUSE_CHARACTERS = 8000
 
@@ -24,7 +28,11 @@ Keep = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
 
 
 class KafkaSubscription(Subscription):
-    """Partitions come and go while it takes: those that went take with them what was not acknowledged."""
+    """Partitions come and go while it takes: those that went take with them what was not acknowledged.
+
+    What is acknowledged is noted, and put on record beside: no message waits for it. What was noted and is not on
+    record when a process is killed comes again. Before a partition goes, and at the end, all is put on record.
+    """
 
     def __init__(
         self,
@@ -39,15 +47,19 @@ class KafkaSubscription(Subscription):
         self._names = names
         self._group = group
         self._keep = keep
-        self._make = partial(Reader, base, names.of(group), sorted(map(names.of, topics)), patience)
+        self._ledgers = Ledgers()
+        self._make = partial(Reader, base, names.of(group), sorted(map(names.of, topics)), patience, self._ledgers)
         self._reader: Reader | None = None
         self._thread = ClientThread(group)
         self._fetching: asyncio.Future[list[tuple[Place, bytes]]] | None = None
         self._fetched: deque[Incoming] = deque()
+        self._recording: asyncio.TimerHandle | None = None
+        self._closed = False
 
     async def join(self) -> None:
         """Become a member. Raises ``BrokerAway``."""
         await self._thread.call(self._joined)
+        self._record_soon()
 
     def _joined(self) -> None:
         if self._reader is None:
@@ -84,6 +96,7 @@ class KafkaSubscription(Subscription):
             except KafkaException as error:
                 raise away(error) from error
             self._fetched.extend(self._incoming(place, body) for place, body in places)
+            self._record_soon()  # partitions that have come begin somewhere
             if left == 0.0:
                 break
         return [self._fetched.popleft() for _ in range(min(limit, len(self._fetched)))]
@@ -92,10 +105,27 @@ class KafkaSubscription(Subscription):
         return Incoming(topic=self._names.topic(place.topic), body=body, handle=place)
 
     async def acknowledge(self, taken: Sequence[Incoming]) -> None:
-        reader = self._reader
-        places = [one.handle for one in taken]
-        if places and (reader is None or not await self._thread.call(partial(reader.acknowledge, places))):
+        held = self._ledgers.acknowledge([one.handle for one in taken])
+        self._record_soon()
+        if not held:
             raise BrokerAway("partitions of these messages have gone to another member")
+
+    def _record_soon(self) -> None:
+        """See that what is due is put on record, again and again until it is."""
+        if self._recording is None and not self._closed and self._ledgers.due:
+            self._recording = asyncio.get_running_loop().call_later(_RECORD, self._record)
+
+    def _record(self) -> None:
+        self._thread.begin(self._recorded).add_done_callback(self._was_recorded)
+
+    def _recorded(self) -> None:
+        if self._reader is not None:
+            self._reader.record()
+
+    def _was_recorded(self, recording: asyncio.Future[None]) -> None:
+        heard(recording)
+        self._recording = None
+        self._record_soon()
 
     async def refuse(self, taken: Incoming, cause: str) -> None:
         place: Place = taken.handle
@@ -110,6 +140,9 @@ class KafkaSubscription(Subscription):
         await self.acknowledge((taken,))
 
     async def close(self) -> None:
+        self._closed = True
+        if self._recording is not None:
+            self._recording.cancel()
         fetching, self._fetching = self._fetching, None
         await self._thread.close(self._leave, _FAREWELL)
         if fetching is not None:

@@ -1,4 +1,4 @@
-"""The reading side: what a member of a consumer group is handed, and what it may commit."""
+"""The reading side: what a member of a consumer group is handed, and how what it acknowledges gets on record."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from mainstay.adapters.kafka.ledger import Ledger
+from mainstay.adapters.kafka.ledger import Ledgers, Partition, Place
 from mainstay.adapters.kafka.thread import LOGGER
 from mainstay.ports.broker import BrokerAway
 
@@ -32,6 +32,7 @@ _SETTLING = frozenset(  # what is answered for a moment after topics were made, 
 )
 _REBALANCE_SECONDS = 3.0
 _FAREWELL = 2.0
+_UNHEARD = 5.0  # seconds after which what was sent to the record without an answer is sent again
 _GROUP: Mapping[str, Any] = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -44,26 +45,21 @@ _GROUP: Mapping[str, Any] = {
 }
 
 
-class Place(NamedTuple):
-    """Where a message is from, and by which assignment of its partition it came."""
-
-    topic: str
-    partition: int
-    offset: int
-    epoch: int
-
-
 class Reader:
     """Blocks: all of it is called in one thread, and so are its callbacks."""
 
-    def __init__(self, base: Mapping[str, Any], group: str, topics: Sequence[str], patience: float) -> None:
-        config = {**base, **_GROUP, "group.id": group, "logger": LOGGER, "error_cb": self._on_error}
-        self._consumer = Consumer(config)
+    def __init__(
+        self, base: Mapping[str, Any], group: str, topics: Sequence[str], patience: float, ledgers: Ledgers
+    ) -> None:
+        calls = {"logger": LOGGER, "error_cb": self._on_error, "on_commit": self._on_commit}
+        self._consumer = Consumer({**base, **_GROUP, "group.id": group, **calls})
         self._topics = topics
         self._patience = patience
-        self._ledgers: dict[tuple[str, int], Ledger] = {}
-        self._ends: dict[tuple[str, int], int] = {}
-        self._epoch = 0
+        self._ledgers = ledgers
+        self._sent: Mapping[Partition, int] = {}  # offsets on their way to the record
+        self._again = 0.0  # monotonic: what is on its way is waited for until then
+        self._ends: dict[Partition, int] = {}
+        self._assigned = False
         self._early: list[Message] = []
         self._silent = ""
         self.broken = False
@@ -82,11 +78,11 @@ class Reader:
         self._consumer.subscribe(
             list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
-        while not self._epoch:
+        while not self._assigned:
             if time.monotonic() > deadline:
                 raise BrokerAway(self._silent or f"Kafka has not let the group be joined within {self._patience:g} s")
             self._early += self._polled(1, _STEP)
-        self.commit()
+        self._settle(_FAREWELL)
 
     @staticmethod
     def _settled(ask: Callable[[], None], deadline: float) -> None:
@@ -116,25 +112,31 @@ class Reader:
         except KafkaException:
             self.broken = True  # a member that holds nothing, and that the group counts
             raise
-        self._epoch += 1
+        self._assigned = True
+        epoch = self._ledgers.next_epoch()
         begun = []
         for one in found:
             place = one.topic, one.partition
-            begin = one.offset if one.offset >= 0 else self._ends.get(place, 0)
-            self._ledgers[place] = Ledger(begin, on_record=one.offset >= 0, epoch=self._epoch)
-            begun.append(_at(*place, begin))
+            offset = one.offset if one.offset >= 0 else self._ends.get(place, 0)
+            self._ledgers.begin(place, offset, on_record=one.offset >= 0, epoch=epoch)
+            begun.append(_at(*place, offset))
         consumer.incremental_assign(begun)
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        places = [(one.topic, one.partition) for one in partitions]
         deadline = time.monotonic() + _REBALANCE_SECONDS
         with suppress(KafkaException):  # what is not on record comes again, to another
-            while not self.commit() and time.monotonic() < deadline:
-                time.sleep(_STEP)
-        self._on_lost(_, partitions)
+            while self._settle(deadline - time.monotonic()) and not self._ledgers.give_up(places, though_due=False):
+                """More was acknowledged just now."""
+        self._ledgers.give_up(places, though_due=True)
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        for one in partitions:
-            self._ledgers.pop((one.topic, one.partition), None)
+        self._ledgers.give_up([(one.topic, one.partition) for one in partitions], though_due=True)
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        self._sent = {}
+        if error is None:
+            self._ledgers.committed({(one.topic, one.partition): one.offset for one in partitions if not one.error})
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _SILENT:
@@ -144,7 +146,6 @@ class Reader:
         """Return what is there, or the first to come in time. Raises ``KafkaException``, ``BrokerAway``."""
         messages = self._early or self._polled(limit, wait)
         self._early = []
-        self.commit(_PROBE)
         if not messages and self._silent:
             self._consumer.list_topics(timeout=_PROBE)  # it is away while this fails
             self._silent = ""
@@ -163,46 +164,39 @@ class Reader:
         return [message for message in messages if message.error() is None]
 
     def _taken(self, message: Message) -> Place | None:
-        topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-        ledger = self._ledgers.get((topic, partition))
-        if ledger is None:  # it has gone to another member since
-            return None
-        ledger.take(offset)
-        return Place(topic, partition, offset, ledger.epoch)
+        return self._ledgers.take(message.topic() or "", message.partition() or 0, message.offset() or 0)
 
-    def holds(self, place: Place) -> bool:
-        """Whether a message is still this member's."""
-        ledger = self._ledgers.get((place.topic, place.partition))
-        return ledger is not None and ledger.epoch == place.epoch
+    def record(self) -> None:
+        """Have what is due put on record, and wait for nothing: it is told while messages are waited for."""
+        due = self._ledgers.due
+        if due and not (self._sent and time.monotonic() < self._again):
+            self._send(due)
 
-    def acknowledge(self, places: Sequence[Place]) -> bool:
-        """Commit what may be; return whether all of it was this member's to acknowledge. Raises ``KafkaException``."""
-        held = [place for place in places if self.holds(place)]
-        for place in held:
-            self._ledgers[place.topic, place.partition].acknowledge(place.offset)
-        self.commit()
-        return len(held) == len(places)
+    def _send(self, due: Mapping[Partition, int]) -> None:
+        self._sent, self._again = due, time.monotonic() + _UNHEARD
+        self._consumer.commit(offsets=[_at(*place, offset) for place, offset in due.items()], asynchronous=True)
 
-    def commit(self, seconds: float | None = None) -> bool:
-        """Put on record what is due; False where it is to be tried again, as in the midst of a rebalance.
+    def _settle(self, seconds: float) -> bool:
+        """Wait until all is on record; return whether it is. Raises ``KafkaException`` where that cannot be seen.
 
-        A commit that is waited for has no bound in time, so what is on record is looked at instead. Raises
-        ``KafkaException`` where that cannot be seen.
+        A commit that is waited for has no bound in time, so what is on record is looked at instead.
         """
-        due = {place: ledger.due for place, ledger in self._ledgers.items()}
-        offsets = [_at(*place, offset) for place, offset in due.items() if offset is not None]
-        if not offsets:
-            return True
-        self._consumer.commit(offsets=offsets, asynchronous=True)
-        for one in self._consumer.committed(offsets, timeout=seconds or self._patience):
-            if one.offset >= 0:
-                self._ledgers[one.topic, one.partition].committed(one.offset)
-        return all(self._ledgers[one.topic, one.partition].due is None for one in offsets)
+        deadline = time.monotonic() + seconds
+        while due := self._ledgers.due:
+            if time.monotonic() > deadline:
+                return False
+            self._send(due)
+            places = [_at(*place, offset) for place, offset in due.items()]
+            found = self._consumer.committed(places, timeout=max(deadline - time.monotonic(), _STEP))
+            self._ledgers.committed({(one.topic, one.partition): one.offset for one in found if one.offset >= 0})
+            if self._ledgers.due:  # as in the midst of a rebalance
+                time.sleep(_STEP)
+        return True
 
     def close(self) -> None:
         """Leave the group. What cannot be put on record comes again, to whoever has the partition then."""
         with suppress(KafkaException):
-            self.commit(_FAREWELL)
+            self._settle(_FAREWELL)
         self._ledgers.clear()
         self._consumer.close()
 

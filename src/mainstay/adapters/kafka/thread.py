@@ -32,35 +32,35 @@ def away(error: BaseException) -> BrokerAway:
 
 
 class ClientThread:
-    """Runs calls one after the other, off the loop.
+    """Runs calls one after the other, off the loop. It starts with the first, and again with the first after its end.
 
     Some calls of the client end only when the server is back, closing a consumer among them. So the thread is a daemon:
     the process ends without it.
     """
 
     def __init__(self, name: str) -> None:
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._ended: Future[None] = Future()
-        self._thread = Thread(target=self._run, name=f"kafka-{name}", daemon=True)
-        self._thread.start()
+        self._name = name
+        self._running: _Running | None = None
 
-    def _run(self) -> None:
-        while call := self._calls.get():
-            call()
-        self._ended.set_result(None)
+    def put(self, call: Callable[[], bool]) -> None:
+        """Run something that raises nothing, again and again while it returns True: each time behind what waits."""
+        if self._running is None:
+            self._running = _Running(self._name)
+        self._running.calls.put(call)
 
     def begin(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         """Run something. It is run whatever becomes of who waits for it."""
         future: Future[_T] = Future()
 
-        def call() -> None:
+        def call() -> bool:
             try:
                 future.set_result(work())
             except BaseException as error:
                 future.set_exception(error)
+            return False
 
         future.set_running_or_notify_cancel()
-        self._calls.put(call)
+        self.put(call)
         return asyncio.wrap_future(future)
 
     async def call(self, work: Callable[[], _T]) -> _T:
@@ -75,10 +75,32 @@ class ClientThread:
             raise away(error) from error
 
     async def close(self, last: Callable[[], Any], seconds: float) -> None:
-        """Do one last thing and end. What has not ended in time is left to itself."""
-        leaving = self.begin(last)
-        leaving.add_done_callback(heard)  # the caller has no use for its fault
-        self._calls.put(None)
+        """Do one last thing and end, where there is a thread. What has not ended in time is left to itself."""
+        running = self._running
+        if running is not None:
+            self.begin(last).add_done_callback(heard)  # the caller has no use for its fault
+            self._running = None
+            await running.end(seconds)
+
+
+class _Running:
+    """The thread itself, from its start to its end."""
+
+    def __init__(self, name: str) -> None:
+        self.calls: SimpleQueue[Callable[[], bool] | None] = SimpleQueue()
+        self._ended: Future[None] = Future()
+        self._thread = Thread(target=self._run, name=f"kafka-{name}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while call := self.calls.get():
+            if call():
+                self.calls.put(call)
+        self._ended.set_result(None)
+
+    async def end(self, seconds: float) -> None:
+        """End once the calls before are done."""
+        self.calls.put(None)
         ended, _ = await asyncio.wait({asyncio.wrap_future(self._ended)}, timeout=seconds)
         if ended:
             self._thread.join()

@@ -7,17 +7,16 @@ from collections.abc import Collection, Sequence
 from ssl import SSLContext
 from uuid import UUID
 
-from aio_pika import DeliveryMode, ExchangeType, Message
-from aio_pika.abc import AbstractChannel, AbstractExchange
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
-from mainstay.adapters.rabbitmq.link import LOST, Link, reason
+from mainstay.adapters.rabbitmq.link import LOST, SILENCE, Link, reason, underlay
 from mainstay.adapters.rabbitmq.member import RabbitMqSubscription
 from mainstay.adapters.rabbitmq.names import Names
+from mainstay.adapters.rabbitmq.sender import Confirm, Sender
 from mainstay.ports.broker import Broker, BrokerAway, BrokerTraits, Outgoing, Subscription
 from mainstay.ports.confirmed import unbroken
-
-CONTENT_TYPE = "application/cloudevents+json"
-"""The structured mode of the AMQP binding of CloudEvents."""
 
 MAX_BYTES = 1 << 24
 """``max_message_size`` of RabbitMQ 4, where its configuration says nothing else."""
@@ -55,17 +54,18 @@ class RabbitMqBroker(Broker):
         self._delivery_limit = delivery_limit
         self._patience = patience
         self._link = Link(url, tls, patience, f"{prefix} publisher", self._prepare)
-        self._exchange: AbstractExchange | None = None
+        self._sender: Sender  # of the link's channel
 
     async def _prepare(self, channel: AbstractChannel) -> None:
         name = Names(self._prefix).exchange
-        self._exchange = await channel.declare_exchange(name, ExchangeType.TOPIC, durable=True)
+        await channel.declare_exchange(name, ExchangeType.TOPIC, durable=True)
+        self._sender = Sender(await underlay(channel), name)
 
     async def open(self, topics: Collection[str]) -> None:  # noqa: ARG002 - the exchange takes any
         await self._link.channel()
 
     async def publish(self, messages: Sequence[Outgoing]) -> Collection[UUID]:
-        """Send all at once, in order, and wait for the confirms.
+        """Send all at once, in order, and wait for the confirms. Other calls may be under way.
 
         A message larger than ``max_bytes`` is not sent: the server would end the channel, and all that is under way.
         """
@@ -73,45 +73,39 @@ class RabbitMqBroker(Broker):
         if not fitting:
             return self._none_fits(messages)
         await self._link.channel()
-        sending = {one.id: asyncio.ensure_future(self._send(one)) for one in fitting}
-        try:
-            _, late = await asyncio.wait(sending.values(), timeout=self._patience)
-        finally:
-            for task in sending.values():
-                task.cancel()
-        faults = {id: self._fault(task) for id, task in sending.items()}
-        if late:  # what comes of them now is of no use to anyone
+        sender = self._sender
+        faults = await self._sent(sender, fitting)
+        if SILENCE in faults and sender is self._sender:  # what comes of them now is of no use to anyone
             await self._link.drop()
-        confirmed = unbroken(messages, [id for id, fault in faults.items() if fault is None])
+        confirmed = [one.id for one, fault in zip(fitting, faults, strict=True) if fault is None]
         if not confirmed:
-            raise BrokerAway(next(fault for fault in faults.values() if fault is not None))
-        return confirmed
+            raise BrokerAway(faults[0] or LOST)
+        return unbroken(messages, confirmed)
+
+    async def _sent(self, sender: Sender, messages: Sequence[Outgoing]) -> Sequence[str | None]:
+        """Return for each why it is not confirmed, None where it is."""
+        confirms: list[Confirm] = []
+        unsent = SILENCE
+        try:
+            async with asyncio.timeout(self._patience):
+                try:
+                    await sender.send(messages, confirms)
+                except CONNECTION_EXCEPTIONS:
+                    unsent = LOST
+                if confirms:
+                    await asyncio.wait(confirms)
+        except TimeoutError:
+            """What is not confirmed by now is told below."""
+        finally:
+            faults = [_fault(confirm) for confirm in confirms]
+            for confirm in confirms:
+                confirm.cancel()
+        return [*faults, *[unsent] * (len(messages) - len(faults))]
 
     def _none_fits(self, messages: Sequence[Outgoing]) -> Collection[UUID]:
         if messages:
             raise BrokerAway(f"no message is sent that is larger than {self.traits.max_bytes} bytes")
         return frozenset()
-
-    async def _send(self, message: Outgoing) -> None:
-        assert self._exchange is not None
-        sent = Message(
-            message.body,
-            message_id=str(message.id),
-            type=message.topic,
-            content_type=CONTENT_TYPE,
-            delivery_mode=DeliveryMode.PERSISTENT,
-        )
-        # Not mandatory: where nobody has subscribed there is nobody to lose it.
-        await self._exchange.publish(sent, message.topic, mandatory=False)
-
-    @staticmethod
-    def _fault(task: asyncio.Future[None]) -> str | None:
-        if not task.done():
-            return "RabbitMQ does not confirm: it may be short of memory or disk, or have no majority"
-        if task.cancelled():
-            return LOST
-        error = task.exception()
-        return None if error is None else reason(error)
 
     async def subscribe(self, group: str, topics: Collection[str]) -> Subscription:
         member = RabbitMqSubscription(
@@ -125,3 +119,12 @@ class RabbitMqBroker(Broker):
 
     async def close(self) -> None:
         await self._link.drop()
+
+
+def _fault(confirm: Confirm) -> str | None:
+    if not confirm.done():
+        return SILENCE
+    if confirm.cancelled():
+        return LOST
+    error = confirm.exception()
+    return None if error is None else reason(error)

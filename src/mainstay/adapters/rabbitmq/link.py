@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, DeliveryError
+from aiormq.channel import Channel
 
 from mainstay.ports.broker import BrokerAway
 
@@ -22,6 +23,7 @@ _T = TypeVar("_T")
 _HEARTBEAT = 15  # seconds; a peer that is silent for three of them is gone
 _FAREWELL = 5.0  # seconds for an orderly end
 LOST = "the connection to RabbitMQ was lost"
+SILENCE = "RabbitMQ does not confirm: it may be short of memory or disk, or have no majority"
 
 
 async def within(seconds: float, call: Coroutine[Any, Any, _T]) -> _T:
@@ -50,11 +52,18 @@ async def within(seconds: float, call: Coroutine[Any, Any, _T]) -> _T:
 
 def reason(error: BaseException) -> str:
     """Return why the server did not do what it was asked for, without the URL that some of the client's errors show."""
-    if isinstance(error, RuntimeError) or type(error) is Exception:
+    if isinstance(error, RuntimeError | asyncio.CancelledError) or type(error) is Exception:
         return LOST
     if isinstance(error, DeliveryError):
         return "RabbitMQ does not keep a message: a queue refuses it, or has no majority of its members"
     return f"RabbitMQ: {str(error) or type(error).__name__}"
+
+
+async def underlay(channel: AbstractChannel) -> Channel:
+    """Return what a channel stands on: the frames themselves."""
+    found = await channel.get_underlay_channel()
+    assert isinstance(found, Channel)
+    return found
 
 
 class Link:
@@ -115,6 +124,12 @@ class Link:
             return await call(channel)
 
         return await within(self.patience, asked())
+
+    async def leave(self) -> None:
+        """Let the connection go once the server has had all that was handed over: the channel's end goes behind it."""
+        with suppress(BrokerAway):  # then it comes again
+            await self.ask(lambda channel: channel.close())
+        await self.drop()
 
     async def drop(self) -> None:
         """Let the connection go, if there is one."""

@@ -6,16 +6,18 @@ import asyncio
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import takewhile
 from ssl import SSLContext
 from typing import Any
 
 import msgspec
 from aio_pika import DeliveryMode, ExchangeType, Message
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractQueue
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
 
-from mainstay.adapters.rabbitmq.link import Link
+from mainstay.adapters.rabbitmq.link import LOST, Link, reason, underlay
 from mainstay.adapters.rabbitmq.names import Names
 from mainstay.ports.broker import BrokerAway, Incoming, Subscription
 
@@ -34,6 +36,7 @@ class RabbitMqSubscription(Subscription):
         self._delivery_limit = delivery_limit
         self._link: Link
         self._queue: AbstractQueue
+        self._frames: Channel
         self._joined = False
         self._moved = False
         self._epoch = 0  # raised with each channel: what came by one cannot be acknowledged by another
@@ -53,12 +56,13 @@ class RabbitMqSubscription(Subscription):
         self._held.clear()
         self._arrived.clear()
         channel.close_callbacks.add(self._wake)
-        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(self._cancelled)
+        self._frames = await underlay(channel)
+        self._frames.on_consumer_cancel_callbacks.add(self._cancelled)
         await channel.set_qos(prefetch_count=self._prefetch)
         await self._declare(channel)
         if not self._joined:
             await self._forget_topics(channel)
-        await self._queue.consume(self._arrive)
+        await self._frames.basic_consume(self._queue.name, self._arrive)
 
     async def _declare(self, channel: AbstractChannel) -> None:
         names = self._names
@@ -107,32 +111,32 @@ class RabbitMqSubscription(Subscription):
         self._moved = True
         self._wake()
 
-    async def _arrive(self, message: AbstractIncomingMessage) -> None:
+    async def _arrive(self, message: DeliveredMessage) -> None:
         tag, topic = message.delivery_tag, message.routing_key or ""
         assert tag is not None
         self._held[tag] = None
         if topic not in self._topics:
-            await self._pass_over(message, topic)
+            await self._pass_over(tag, topic)
             del self._held[tag]
             return
-        earlier = message.headers.get("x-delivery-count", 0)
+        earlier = (message.header.properties.headers or {}).get("x-delivery-count", 0)
         times = 1 + (earlier if isinstance(earlier, int) else 0)
         self._arrived.append(Incoming(topic=topic, body=message.body, times=times, handle=(self._epoch, tag)))
         self._wake()
 
-    async def _pass_over(self, message: AbstractIncomingMessage, topic: str) -> None:
+    async def _pass_over(self, tag: int, topic: str) -> None:
         """Leave a message of a topic that this member did not ask for.
 
         While versions are replaced, another member may have asked for it. Where none has, it is from before.
         """
-        channel = await self._link.channel()
-        recorded = await self._recorded(channel)
+        frames = self._frames  # of the channel that it came by
+        recorded = await self._recorded(await self._link.channel())
         if not recorded or topic in recorded:
             await asyncio.sleep(_PAUSE)
-            await message.nack(requeue=True)
+            await frames.basic_nack(tag)
             return
         await self._queue.unbind(self._names.exchange, topic)
-        await message.ack()
+        await frames.basic_ack(tag)
 
     async def take(self, limit: int, wait: float) -> Sequence[Incoming]:
         await self._link.channel()
@@ -153,17 +157,24 @@ class RabbitMqSubscription(Subscription):
             last = max(tags)
             until = list(takewhile(lambda tag: tag <= last, self._held))
             together = tags.issuperset(until)
-            await self._link.ask(partial(self._acknowledge, [last] if together else sorted(tags), together))
+            await self._acknowledge([last] if together else sorted(tags), together)
             for tag in tags:
                 self._held.pop(tag, None)
         if len(tags) < len(taken):
             raise BrokerAway("the connection to RabbitMQ was lost since these messages were handed out")
 
-    @staticmethod
-    async def _acknowledge(tags: Sequence[int], together: bool, channel: AbstractChannel) -> None:
-        sender = await channel.get_underlay_channel()
-        for tag in tags:
-            await sender.basic_ack(tag, multiple=together, wait=tag == tags[-1])
+    async def _acknowledge(self, tags: Sequence[int], together: bool) -> None:
+        """Hand the words over. Nobody answers them, so that nothing is waited for but room among what is to be sent."""
+        if self._link.open_channel is None:
+            raise BrokerAway(LOST)
+        try:
+            async with asyncio.timeout(self._link.patience):
+                for tag in tags:
+                    await self._frames.basic_ack(tag, multiple=together, wait=False)
+        except TimeoutError as late:
+            raise BrokerAway(f"RabbitMQ has taken nothing within {self._link.patience:g} s") from late
+        except CONNECTION_EXCEPTIONS as error:
+            raise BrokerAway(reason(error)) from error
 
     async def refuse(self, taken: Incoming, cause: str) -> None:
         """Leave a copy with the cause among the refused ones, and acknowledge: a rejection could not say why."""
@@ -178,4 +189,4 @@ class RabbitMqSubscription(Subscription):
         await self.acknowledge((taken,))
 
     async def close(self) -> None:
-        await self._link.drop()
+        await self._link.leave()

@@ -17,6 +17,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from itertools import product
 from uuid import UUID, uuid4
 
 import pytest
@@ -28,7 +29,6 @@ PATIENCE = 30.0  # seconds: the machine may be busy
 NOTHING = 0.5  # seconds without a message after which none is expected
 PLACED, PAID = "orders.OrderPlaced", "orders.OrderPaid"
 TOPICS = (PLACED, PAID)
-_BESIDE = ((0, ""), (100, ""), (200, ""), (1000, "a"))  # batches, each by its first number and its key
 
 
 def outgoing(body: bytes, topic: str = PLACED, key: str = "") -> Outgoing:
@@ -126,16 +126,25 @@ class BrokerConformance(ABC):
         assert sorted(map(int, await bodies(member, 300))) == list(range(300))
         await member.close()
 
-    async def test_batches_are_published_beside_each_other(self, broker: Broker) -> None:
+    async def test_calls_at_once_are_each_confirmed_in_its_own_order(self, broker: Broker) -> None:
         member = await broker.subscribe("billing", TOPICS)
-        batches = [[outgoing(b"%d" % n, key=key) for n in range(start, start + 20)] for start, key in _BESIDE]
-        confirmed = await asyncio.gather(*map(broker.publish, batches))
-        assert [set(ids) for ids in confirmed] == [{one.id for one in batch} for batch in batches]
-        found = list(map(int, await bodies(member, 20 * len(batches))))
-        assert sorted(found) == sorted(n for start, _ in _BESIDE for n in range(start, start + 20))
+        calls = [[outgoing(b"%d %d" % (call, n), key=f"{call} {n % 3}") for n in range(60)] for call in range(4)]
+        confirmed = await asyncio.gather(*(broker.publish(batch) for batch in calls))
+        assert [set(ids) for ids in confirmed] == [{one.id for one in batch} for batch in calls]
+        found = [tuple(map(int, body.split())) for body in await bodies(member, 240)]
+        assert sorted(found) == [(call, n) for call in range(4) for n in range(60)]
         if broker.traits.ordered:
-            assert [n for n in found if n >= 1000] == list(range(1000, 1020))
+            for call, key in product(range(4), range(3)):
+                assert [n for of, n in found if (of, n % 3) == (call, key)] == list(range(key, 60, 3))
         await member.close()
+
+    async def test_a_call_that_is_cancelled_leaves_the_next(self, broker: Broker) -> None:
+        for moment in (0.0, 0.001, 0.01):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(moment):
+                    await broker.publish(numbered(20))
+        batch = numbered(20)
+        assert set(await broker.publish(batch)) == {one.id for one in batch}
 
     async def test_what_nobody_has_subscribed_to_is_confirmed_as_well(self, broker: Broker) -> None:
         await published(broker, numbered(3))
@@ -212,6 +221,17 @@ class BrokerConformance(ABC):
         assert sorted(await bodies(second, 4)) == sorted(one.body for one in found[2:])
         await nothing(second)
         await second.close()
+
+    async def test_what_was_acknowledged_comes_no_more_however_soon_the_member_leaves(self, broker: Broker) -> None:
+        member = await broker.subscribe("billing", TOPICS)
+        await published(broker, numbered(50))
+        found = await taken(member, 50)
+        for one in reversed(found):
+            await member.acknowledge([one])
+        await member.close()
+        again = await broker.subscribe("billing", TOPICS)
+        await nothing(again)
+        await again.close()
 
     async def test_what_a_member_took_is_no_other_members(self, broker: Broker) -> None:
         first, second = [await broker.subscribe("billing", TOPICS) for _ in range(2)]
