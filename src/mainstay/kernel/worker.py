@@ -24,6 +24,7 @@ from mainstay.kernel.flow.relay import Relay
 from mainstay.kernel.flow.runner import Runner
 from mainstay.kernel.flow.shares import Shares
 from mainstay.kernel.flow.upkeep import Keeping, Upkeep, fresh_for
+from mainstay.ports.observer import Observer
 
 POLL = 0.25  # seconds between looks at the outbox when nobody wakes the relay
 IDLE = 5.0  # between looks of what has little to do
@@ -73,14 +74,17 @@ class EventWorker:
             loops["intake"] = (self._take_in, lambda: POLL)
             loops["removal"] = (self.hand.gathered, lambda: POLL)
         self._loops = {name: Loop(name, step, ports.observer, pause) for name, (step, pause) in loops.items()}
-        self._flights: list[Loop] = []
-        if self.courier is not None:
-            steps = [partial(self.courier.step, number) for number in range(FLIGHTS)]
-            self._flights = [Loop("courier", step, ports.observer, lambda: IDLE) for step in steps]
-            self.courier.listen([flight.wake for flight in self._flights])
-            self.hand.listen(self._loops["removal"].wake, self.wake)
+        self._flights: list[Loop] = [] if self.courier is None else self._flying(self.courier, ports.observer)
         self.runner.listen(self._loops["runner"].wake)
         self.shares.listen(self._loops["shares"].wake)
+
+    def _flying(self, courier: Courier, observer: Observer) -> list[Loop]:
+        """Return the loops in which the courier publishes, and have all that they wait for wake them."""
+        steps = [partial(courier.step, number) for number in range(FLIGHTS)]
+        flights = [Loop("courier", step, observer, lambda: IDLE) for step in steps]
+        courier.listen([flight.wake for flight in flights])
+        self.hand.listen(self._loops["removal"].wake, self.wake)
+        return flights
 
     def listen(self, bound: Bound) -> None:
         """Be woken by the commits of this process and, through the store, by those of others."""
