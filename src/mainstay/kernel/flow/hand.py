@@ -23,7 +23,7 @@ MOST_OWED = 1024
 """Messages that wait for their removal before no more are published."""
 
 ENOUGH = 64  # of them, to be removed at once
-GATHER = 0.01  # seconds in which fewer may become more
+GATHER = 0.02  # seconds in which fewer may become more
 
 
 class Hand:
