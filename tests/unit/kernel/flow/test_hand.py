@@ -101,9 +101,9 @@ async def test_no_more_is_removed_at_once_than_the_store_takes(
 
 async def test_what_is_too_much_for_one_removal_takes_several(build: Build, broker: Moody) -> None:
     _, world, worker = await published(build, broker, 1, 2, 3)
-    worker.hand._size = 2
+    worker.hand._size = 1
     assert await worker.hand.step() is True
-    assert len(worker.hand) == 1
+    assert len(worker.hand) == 2
     await worker.hand.emptied(30)
     assert await rows_of(world, OutboxMessage) == []
 
