@@ -46,9 +46,9 @@ class KeptPage(Generic[E]):
     __slots__ = ("count", "items", "next")
 
     def __init__(self, *, items: Kept[E], next: str | None, count: int | None) -> None:
-        self.items = items
-        self.next = next
-        self.count = count
+        self.items: Kept[E] = items
+        self.next: str | None = next
+        self.count: int | None = count
 
     def page(self) -> Page[E]:
         """Return the page that a use case would have been given."""

@@ -118,8 +118,7 @@ class Repository(Generic[E]):
         wanted = (*include, *find.include)
         if wanted or count or find.count:
             unit.several()
-        rows = self._rows()
-        query = Query(where=beyond, sort=order, limit=size + 1, unread=find.unread)
+        rows, query = self._rows(), Query(where=beyond, sort=order, limit=size + 1, unread=find.unread)
         items: Any = await (rows.keep(query) if self._keeps and not wanted else rows.fetch(query))
         following = None
         if len(items) > size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -76,7 +76,7 @@ def keeper(monkeypatch: pytest.MonkeyPatch) -> Keeper:
 
 
 @pytest.fixture
-async def world(build: Build, keeper: Keeper) -> AsyncIterator[World]:
+async def world(build: Build, keeper: Keeper) -> World:
     module, other = Module("kitchen"), Module("hall")
 
     @module.command("POST /cups", allow=anyone)
@@ -110,7 +110,7 @@ async def world(build: Build, keeper: Keeper) -> AsyncIterator[World]:
 
     made = await build(module, other)
     assert isinstance(await made.send("add_cups"), Reply)
-    yield made
+    return made
 
 
 async def asked(world: World, name: str, *query: tuple[str, str], who: Any = None) -> Any:
