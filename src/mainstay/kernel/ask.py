@@ -13,6 +13,7 @@ from mainstay.model.operation import OperationKind
 from mainstay.model.problem import Problem
 from mainstay.model.signature import Source
 from mainstay.ports.ask import Ask
+from mainstay.ports.kept import plain
 
 MAX_DEPTH = 8
 
@@ -73,7 +74,7 @@ class LocalAsk(Ask):
         if bound.authorise is not None:
             bound.authorise(call)
         await bound.invoke(call)
-        return call.result
+        return plain(call.result)
 
 
 def _complete(bound: BoundOperation, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -23,7 +23,7 @@ from mainstay.kernel.invoke import Plan, bind_invoke
 from mainstay.kernel.plans import plan_entities
 from mainstay.kernel.protect import protected
 from mainstay.kernel.providers import Providers, Resolver, Unresolved, port_resolvers
-from mainstay.kernel.reach import reaches_loop, reads_once
+from mainstay.kernel.reach import hands_out, reaches_loop, reads_once
 from mainstay.kernel.render import bind_render
 from mainstay.kernel.render.cached import with_facts
 from mainstay.kernel.render.naming import in_camel_case
@@ -43,6 +43,7 @@ from mainstay.model.structs import Entity
 from mainstay.model.versions import labels
 from mainstay.ports.ask import Ask
 from mainstay.ports.encryption import tables_of
+from mainstay.ports.repository import Repository
 from mainstay.ports.security_log import SecurityRecord
 from mainstay.ports.store import Table
 from mainstay.ports.unit_of_work import EntityPlan
@@ -177,6 +178,7 @@ class _Binder:
     def bind(self, planned: Planned, index: int, name: str) -> BoundOperation:
         operation, signature = planned.operation, planned.signature
         resolvers = self._resolvers(planned)
+        self._keep(planned, resolvers)
         bound = BoundOperation(
             operation=operation,
             signature=signature,
@@ -249,6 +251,17 @@ class _Binder:
                 self._blueprint.fault(operation.source, operation.name, message)
         self._check_reach(operation, resolvers)
         return resolvers
+
+    def _keep(self, planned: Planned, resolvers: dict[str, Resolver]) -> None:
+        """Have the rows of a page kept as the store gives them, where nobody looks at them before the answer does."""
+        operation = planned.operation
+        kind, shown = planned.signature.answer
+        if kind != "page" or operation.kind is not OperationKind.QUERY or operation.cache is not None:
+            return
+        name, plan = hands_out(operation.function), self._plans.get(shown)
+        target = next((p.target for p in planned.signature.of(Source.DEPENDENCY) if p.name == name), None)
+        if name in resolvers and plan is not None and get_origin(target) is Repository and get_args(target) == (shown,):
+            resolvers[name] = Resolver(make=lambda scope: Repository(scope.unit, plan, keeps=True))
 
     def _check_reach(self, operation: Operation, resolvers: Mapping[str, Resolver]) -> None:
         for name, resolver in resolvers.items():

@@ -1,12 +1,13 @@
-"""What a use case's code can reach: decides at start-up how its calls may be driven.
+"""What a use case's code can reach: decides at start-up how its calls may be driven, and what its rows are made of.
 
-Both answers err on the safe side: a wrong one costs a little speed, never correctness.
+All answers err on the safe side: a wrong one costs a little speed, never correctness.
 """
 
 from __future__ import annotations
 
 import dis
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from datetime import date, time, timedelta, tzinfo
@@ -31,6 +32,13 @@ _MANY_READS = frozenset(
 )
 _LOOPS = frozenset(
     {"FOR_ITER", "JUMP_BACKWARD", "POP_JUMP_BACKWARD_IF_TRUE", "POP_JUMP_BACKWARD_IF_FALSE", "GET_AITER"}
+)
+_SEES_ALL = frozenset({"locals", "vars", "eval", "exec"})
+_BEGINS = frozenset({"RETURN_GENERATOR", "POP_TOP", "RESUME", "COPY_FREE_VARS", "NOP"})
+_CALLS = frozenset({"PUSH_NULL", "PRECALL", "KW_NAMES", "CALL", "CALL_KW"})
+"""What calls are made of, beside what loads values: nothing of it keeps a value, or joins two."""
+_WAITS = frozenset(
+    {"LOAD_CONST", "SEND", "YIELD_VALUE", "RESUME", "JUMP_BACKWARD_NO_INTERRUPT", "CLEANUP_THROW", "END_SEND", "NOP"}
 )
 
 
@@ -104,6 +112,36 @@ def reads_once(function: Callable[..., Any]) -> bool:
     operations = [i.opname for i in instructions]
     reads = sum(i.argval in _SINGLE_READS for i in instructions if isinstance(i.argval, str))
     return reads == 1 and operations.count("GET_AWAITABLE") == 1 and not _LOOPS.intersection(operations)
+
+
+def hands_out(function: Callable[..., Any]) -> str | None:
+    """Return the parameter of which a use case returns the page that it asks for, and does nothing else with either.
+
+    Then nobody sees the rows before the answer is written: ``return await orders.page(find)``. What is loaded first
+    lies below all else, so that nothing is called with it, and what is awaited and returned is its page.
+    """
+    code: CodeType | None = getattr(function, "__code__", None)
+    if code is None or _SEES_ALL.intersection(code.co_names):
+        return None
+    whole = list(dis.get_instructions(code))
+    begun = itertools.dropwhile(lambda i: i.opname in _BEGINS, whole)
+    name, *steps = ((i.opname, i.argval) for i in itertools.takewhile(lambda i: i.opname != "RETURN_VALUE", begun))
+    operations = [operation for operation, _ in steps]
+    asking = list(itertools.takewhile(lambda operation: operation != "GET_AWAITABLE", operations))
+    plain = (
+        name[0] in ("LOAD_FAST", "LOAD_FAST_BORROW")
+        and steps[:1] in ([("LOAD_METHOD", "page")], [("LOAD_ATTR", "page")])
+        and all(each in _CALLS or each.startswith("LOAD_") for each in asking)
+        and operations[len(asking) :][:1] == ["GET_AWAITABLE"]
+        and _WAITS.issuperset(operations[len(asking) + 1 :])
+        and [name[1] for i in whole for each in _operands(i) if each == name[1]] == [name[1]]
+    )
+    return name[1] if plain else None
+
+
+def _operands(instruction: dis.Instruction) -> tuple[Any, ...]:
+    """Return what an instruction is about: some load two values at once."""
+    return instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
 
 
 def _keywords(code: CodeType) -> Iterator[str]:

@@ -65,9 +65,8 @@ def _context(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort]
     return f"({frame.operation!r}, {plan.shape.name!r}, {asked_for}, {key(given)!r}, {keys}, {whose!r})".encode()
 
 
-def seal_cursor(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort], last: Any) -> str:
-    """Return the cursor behind a row."""
-    values = [getattr(last, by.field) for by in order]
+def seal_cursor(frame: Frame, plan: EntityPlan, asked: Asked, order: Sequence[Sort], values: list[Any]) -> str:
+    """Return the cursor behind a row that has these values, in the order of its keys."""
     return frame.sealer.seal(msgspec.json.encode(values), _context(frame, plan, asked, order))
 
 

@@ -10,13 +10,14 @@ from uuid import UUID
 import msgspec
 
 from mainstay.model.conditions import TRUE, Compare, Condition, holds
-from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT, Find, Page, Patch
+from mainstay.model.inputs import DEFAULT_LIMIT, MAX_LIMIT, Find, Page, Patch, Sort
 from mainstay.model.merging import applied
 from mainstay.model.problem import Conflict, Forbidden, NotFound, PreconditionFailed, StaleVersion
 from mainstay.model.structs import Entity
 from mainstay.ports.asking import narrowed, order_of
 from mainstay.ports.cursor import after, open_cursor, seal_cursor
 from mainstay.ports.indexing import insert, replace_words
+from mainstay.ports.kept import Kept, KeptPage
 from mainstay.ports.relations import attach, with_related
 from mainstay.ports.rows import Change, Query, Rows, reference_conflict
 from mainstay.ports.soft_deletion import deleted_now, follow_deletion
@@ -40,11 +41,12 @@ class Repository(Generic[E]):
     is not found, not listed, not counted and not changed.
     """
 
-    __slots__ = ("_plan", "_unit")
+    __slots__ = ("_keeps", "_plan", "_unit")
 
-    def __init__(self, unit: UnitOfWork, plan: EntityPlan) -> None:
+    def __init__(self, unit: UnitOfWork, plan: EntityPlan, *, keeps: bool = False) -> None:
         self._unit = unit
         self._plan = plan
+        self._keeps = keeps  # its one page goes out as it is: nobody sees whether it is a ``KeptPage``
 
     def _rows(self) -> Rows[Any]:
         return self._unit.transaction().rows(self._plan.shape.type)
@@ -116,16 +118,16 @@ class Repository(Generic[E]):
         wanted = (*include, *find.include)
         if wanted or count or find.count:
             unit.several()
-        rows = self._rows()
-        items: list[Any] = await rows.fetch(Query(where=beyond, sort=order, limit=size + 1, unread=find.unread))
+        rows, query = self._rows(), Query(where=beyond, sort=order, limit=size + 1, unread=find.unread)
+        items: Any = await (rows.keep(query) if self._keeps and not wanted else rows.fetch(query))
         following = None
         if len(items) > size:
-            del items[size:]
-            following = seal_cursor(unit.frame, plan, asked, order, items[-1])
+            following = seal_cursor(unit.frame, plan, asked, order, _ends(items, size, order))
         total = await rows.count(where) if count or find.count else None
         if wanted and items:
             items = await attach(unit, plan, items, wanted)
-        return Page(items=items, next=following, count=total)
+        kind: Any = Page if type(items) is list else KeptPage
+        return kind(items=items, next=following, count=total)  # type: ignore[no-any-return]  # as its user sees it
 
     async def stream(self, *conditions: Condition, sort: str | None = None, **fields: Any) -> AsyncGenerator[E, None]:
         """Give all matching rows in order, in constant memory."""
@@ -243,6 +245,15 @@ class Repository(Generic[E]):
 
     def _missing(self) -> NotFound:
         return NotFound(f"there is no such {self._plan.shape.name}")
+
+
+def _ends(items: Any, size: int, order: Sequence[Sort]) -> list[Any]:
+    """Let go of the row behind a page, and return the values of the last one that its order is told by."""
+    if isinstance(items, Kept):
+        items.cut(size)
+        return items.ends_with([by.field for by in order])
+    del items[size:]
+    return [getattr(items[-1], by.field) for by in order]
 
 
 __all__ = ["DEFAULT_LIMIT", "MoreThanOne", "Repository", "reference_conflict"]

@@ -17,6 +17,7 @@ from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.inputs import Sort
 from mainstay.model.problem import Fault, ReferenceConflict, UniqueConflict
 from mainstay.model.structs import Entity
+from mainstay.ports.kept import Kept
 
 E = TypeVar("E", bound=Entity)
 
@@ -100,6 +101,13 @@ class Rows(ABC, Generic[E]):
     @abstractmethod
     async def fetch(self, query: Query) -> list[E]:
         """Return rows in order."""
+
+    async def keep(self, query: Query) -> list[E] | Kept[E]:
+        """Return rows in order for an answer that nobody looks at: as the store has them, where it can tell them.
+
+        Not asked for ``per`` a value, nor with ``lock``.
+        """
+        return await self.fetch(query)
 
     @abstractmethod
     def stream(self, query: Query) -> AsyncGenerator[E, None]:

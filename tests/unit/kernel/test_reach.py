@@ -14,7 +14,7 @@ from kernel_world import Build
 
 from mainstay import Dto, Entity, Find, Module, Page, Repository, anyone
 from mainstay.kernel.call import Reply
-from mainstay.kernel.reach import reaches_loop, reads_once
+from mainstay.kernel.reach import hands_out, reaches_loop, reads_once
 from mainstay.model.problem import Conflict
 
 
@@ -244,6 +244,106 @@ def test_one_read_needs_no_snapshot(function: Any) -> None:
 )
 def test_more_than_one_read_needs_one(function: Any) -> None:
     assert not reads_once(function)
+
+
+async def narrowed(find: Find[Row], rows: Repository[Row], who: Any) -> Page[Row]:
+    """Return a page of those that may be seen."""
+    return await rows.page(find, LIMIT.compare(who), sort="-name", limit=plain(3))
+
+
+async def or_nothing(find: Find[Row], rows: Repository[Row]) -> Page[Row] | None:
+    try:
+        return await rows.page(find)
+    except Conflict:
+        return None
+
+
+def of_a_policy(policy: Any) -> Any:
+    async def pages(find: Find[Row], rows: Repository[Row], who: Any) -> Page[Row]:
+        return await rows.page(find, policy.reduce(who))
+
+    return pages
+
+
+@pytest.mark.parametrize("function", [paged, counted, narrowed, or_nothing, of_a_policy(LIMIT)])
+def test_a_page_that_is_returned_at_once_is_handed_out(function: Any) -> None:
+    assert hands_out(function) == "rows"
+
+
+async def kept(rows: Repository[Row]) -> Page[Row]:
+    page = await rows.page()
+    return page  # noqa: RET504 - what is tested
+
+
+async def looked_at(rows: Repository[Row]) -> Any:
+    return (await rows.page()).items
+
+
+async def listed(rows: Repository[Row]) -> Any:
+    return [await rows.page()]
+
+
+async def wrapped(rows: Repository[Row]) -> Any:
+    return await asyncio.wait_for(rows.page(), 1)
+
+
+async def passed_on(rows: Repository[Row]) -> Any:
+    asked = rows.page()
+    return await asyncio.wait_for(asked, 1)
+
+
+async def let_go(rows: Repository[Row], other: Any) -> Any:
+    rows.page()
+    return await other.page()
+
+
+async def lent(rows: Repository[Row]) -> Any:
+    return await rows.page(plain(rows))  # type: ignore[arg-type]  # what is tested
+
+
+async def seen_by_name(rows: Repository[Row]) -> Any:
+    return await rows.page(sort=plain(locals()))  # type: ignore[arg-type]  # what is tested
+
+
+async def cleaned_up(rows: Repository[Row]) -> Any:
+    try:
+        return await rows.page()
+    finally:
+        plain(1)
+
+
+async def again(rows: Repository[Row]) -> Any:
+    try:
+        return await rows.page()
+    except Conflict:
+        return await rows.page(limit=1)
+
+
+async def chosen(rows: Repository[Row], other: Any) -> Any:
+    return await (rows or other).page()
+
+
+async def of_another() -> Any:
+    return await HELPER.page()  # type: ignore[attr-defined]  # what is tested
+
+
+async def in_a_closure(rows: Repository[Row]) -> Any:
+    return await rows.page(sort=plain(lambda: rows))  # type: ignore[arg-type]  # what is tested
+
+
+def at_once(rows: Repository[Row]) -> Any:
+    return rows.page()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(kept, looked_at, listed, wrapped, passed_on, let_go, lent, seen_by_name, cleaned_up, again, chosen),
+        *(of_another, in_a_closure, at_once, one_get, nothing, gathered, comprehended, partial(paged), HELPER),
+    ],
+)
+def test_a_page_that_somebody_may_look_at_is_not(function: Any) -> None:
+    assert hands_out(function) is None
 
 
 @pytest.mark.parametrize(("asked", "single"), [([], True), ([("count", "exact")], False), ([("limit", "5")], True)])

@@ -36,9 +36,19 @@ class Codec(NamedTuple):
 def codec(columns: Columns, unread: Collection[str] = ()) -> Codec:
     """Generate the functions of one entity; of rows that were read without some fields, which then hold None."""
     bound, dialect = [column for column in columns.by_name.values() if column.name not in unread], columns.dialect
+    scope = scope_of(columns, bound)
+    scope.update(_making(columns))
+    scope["ROWS"] = _rows_type(bound, dialect)
+    exec(compile(_source(bound, dialect), f"<codec of {columns.shape.name}>", "exec"), scope)  # noqa: S102 - our own text
+    return Codec(scope["one"], scope["many"], scope["encode"])
+
+
+def scope_of(columns: Columns, bound: Sequence[BoundColumn]) -> dict[str, Any]:
+    """Return what the expressions of columns name."""
+    dialect = columns.dialect
     scope: dict[str, Any] = {
         "Entity": columns.shape.type,
-        **_making(columns),
+        "unreadable": _unreadable,
         "convert": msgspec.convert,
         "multiply": values.EXACT.multiply,
         "UUID": UUID,
@@ -49,16 +59,13 @@ def codec(columns: Columns, unread: Collection[str] = ()) -> Codec:
         "text": values.text_of,
         "AWARE": values.AWARE,
         "NAIVE": values.NAIVE,
-        "unreadable": _unreadable,
-        "ROWS": _rows_type(bound, dialect),
+        **dialect.functions,
     }
-    scope.update(dialect.functions)
     for index, column in enumerate(bound):
         scope[f"decode_{index}"] = column.decode
         scope[f"encode_{index}"] = column.encode
         scope[f"step_{index}"] = values.step_of(column.attribute.places)
-    exec(compile(_source(bound, dialect), f"<codec of {columns.shape.name}>", "exec"), scope)  # noqa: S102 - our own text
-    return Codec(scope["one"], scope["many"], scope["encode"])
+    return scope
 
 
 def _making(columns: Columns) -> dict[str, Any]:
@@ -119,7 +126,7 @@ def encode(row):
 """
 
 
-def _twin(bound: list[BoundColumn], index: int) -> int | None:
+def twin(bound: Sequence[BoundColumn], index: int) -> int | None:
     """Return the place of ``created_at`` before ``updated_at``: of a row that was never changed they are the same."""
     places = [place for place, column in enumerate(bound[:index]) if column.name == "created_at"]
     return places[0] if places and bound[index].name == "updated_at" else None
@@ -127,13 +134,13 @@ def _twin(bound: list[BoundColumn], index: int) -> int | None:
 
 def _read_one(bound: list[BoundColumn], index: int, dialect: Dialect) -> str:
     """Return the expression of a value; a point in time that a row has twice is made once."""
-    column, expression = bound[index], _read(bound[index], index, dialect, False)
+    column, expression = bound[index], one_cell(bound[index], index, dialect)
     if column.name == "created_at" and expression != f"c{index}":
         return f"(made := {expression})"
-    twin = _twin(bound, index)
-    if twin is None or expression == f"c{index}":
+    first = twin(bound, index)
+    if first is None or expression == f"c{index}":
         return expression
-    return f"(made if c{index} == c{twin} else {expression})"
+    return f"(made if c{index} == c{first} else {expression})"
 
 
 def _read_columns(bound: list[BoundColumn], names: str, dialect: Dialect) -> Iterator[str]:
@@ -142,15 +149,26 @@ def _read_columns(bound: list[BoundColumn], names: str, dialect: Dialect) -> Ite
     if whole:
         yield f"\n        if not rows:\n            return []\n        {names}, = zip(*rows)"
     for index in whole:
-        column, twin, cell = bound[index], _twin(bound, index), f"c{index}"
-        made = f"{dialect.columnwise[column.attribute.kind]}({cell})"
-        if column.attribute.optional:
-            made = f"{made} if None not in {cell} else [{_read(column, index, dialect, False)} for {cell} in {cell}]"
-        if twin is not None:
-            made = f"m{twin} if {cell} == c{twin} else {made}"
+        first, made = twin(bound, index), in_whole(bound[index], index, dialect)
+        if first is not None:
+            made = f"m{first} if c{index} == c{first} else {made}"
         yield f"        m{index} = {made}"
     if whole:
         yield "        " + "; ".join(f"c{index} = m{index}" for index in whole)
+
+
+def in_whole(column: BoundColumn, index: int, dialect: Dialect) -> str:
+    """Return the expression of the values of a column, of its cells."""
+    cell, each = f"c{index}", one_cell(column, index, dialect)
+    if _is_whole(column, dialect):
+        made = f"{dialect.columnwise[column.attribute.kind]}({cell})"
+        return f"{made} if None not in {cell} else [{each} for {cell} in {cell}]" if column.attribute.optional else made
+    return cell if each == cell else f"[{each} for {cell} in {cell}]"
+
+
+def one_cell(column: BoundColumn, index: int, dialect: Dialect) -> str:
+    """Return the expression of a value by itself, of its cell."""
+    return _read(column, index, dialect, False)
 
 
 def _is_whole(column: BoundColumn, dialect: Dialect) -> bool:

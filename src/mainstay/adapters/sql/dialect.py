@@ -17,6 +17,8 @@ Reading = tuple[str, Any]
 """An expression that reads a cell (``{0}``; ``{1}`` is the number of its column), and the type that msgspec converts it
 to where whole lists are converted, or None."""
 
+Telling = tuple[str, str]
+"""An expression that turns a column of cells (``{0}``) into texts, and what stands behind each before the end quote."""
 
 MAX_DIGITS = 18
 """The digits that fit an integer of 64 bits whatever they are: SQLite stores decimals so, and a service may move."""
@@ -50,6 +52,8 @@ class Dialect(ABC):
     """What readings and whole columns name that codecs do not have by themselves."""
     converted: ClassVar[Mapping[str, type]]
     """The Python types of the columns' types, where msgspec converts lists of rows; empty where nothing is gained."""
+    tells: ClassVar[bool] = False
+    """Whether rows of a page are told in JSON without entities, where nobody looks: where that is less work."""
     listable: ClassVar[frozenset[FieldKind]]
     """The kinds whose values can be bound as one list."""
     locking: ClassVar[str] = ""
@@ -127,6 +131,14 @@ class Dialect(ABC):
     def selected(self, column: str, attribute: Attribute) -> str:  # noqa: ARG002 - as it is
         """Return what is selected of a column to read its values, by a name that nothing is ordered by."""
         return column
+
+    def kept(self, column: str, attribute: Attribute) -> str:
+        """Return what is selected of a column where values may be told in JSON without a look at them."""
+        return self.selected(column, attribute)
+
+    def told(self, attribute: Attribute) -> Telling | None:  # noqa: ARG002 - by msgspec, of the values
+        """Return how a column of cells without null is told in JSON; None where values must be made of them first."""
+        return None
 
     def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:  # noqa: ARG002 - none
         """Return the insertion of any number of rows that takes a list of each column, or None where there is none."""

@@ -9,9 +9,11 @@ from uuid import UUID
 
 from mainstay.adapters.sql.codec import Row
 from mainstay.adapters.sql.statements import Statements
+from mainstay.adapters.sql.told import SqlKept
 from mainstay.adapters.sql.upserts import Upsert, matched, upsert
 from mainstay.model.conditions import FALSE, Condition
 from mainstay.model.structs import Entity
+from mainstay.ports.kept import Kept
 from mainstay.ports.paging import in_pages
 from mainstay.ports.rows import Aggregate, Change, Merge, Query, Rows
 
@@ -73,6 +75,14 @@ class SqlRows(Rows[Any]):
         if len(rows) == 1:
             return [codec.one(rows[0])]
         return codec.many(rows) if rows else []
+
+    async def keep(self, query: Query) -> list[Any] | Kept[Any]:
+        statements = self._statements
+        teller = statements.teller
+        if teller is None or query.unread:
+            return await self.fetch(query)
+        found = self._session.read(*statements.select(query, kept=True))
+        return SqlKept(found if isinstance(found, list) else await found, teller, statements.codec)
 
     async def stream(self, query: Query) -> AsyncGenerator[Any, None]:
         statement, bindings = self._statements.select(query)

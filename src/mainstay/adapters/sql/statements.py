@@ -14,6 +14,7 @@ from mainstay.adapters.sql.dialect import Dialect
 from mainstay.adapters.sql.figures import figures
 from mainstay.adapters.sql.layout import references_of
 from mainstay.adapters.sql.outline import Outline, outline
+from mainstay.adapters.sql.told import Teller, teller
 from mainstay.model.conditions import TRUE, Condition
 from mainstay.model.inputs import Sort
 from mainstay.ports.rows import Aggregate, Merge, Query
@@ -50,6 +51,7 @@ class Statements:
         self.selectable: Any = None  # of the language that `Sql` is asked in, made by it
         self._cache = StatementCache()
         self._partial: dict[tuple[str, ...], Codec] = {}
+        self._teller: tuple[Teller | None] | None = None
         self.source = dialect.quoted(table.name)
         self._all = ", ".join(column.sql for column in self.columns.by_name.values())
         self._read = _listed(self.columns)
@@ -86,8 +88,15 @@ class Statements:
         bound: list[Any] = [self._encode_key(id_)]
         return self._get(outline(where, self.columns, bound)), bound
 
-    def select(self, query: Query) -> Bound:
-        """Return the read of rows in order."""
+    @property
+    def teller(self) -> Teller | None:
+        """What tells rows without entities, made at its first use, or None where they cannot be told so."""
+        if self._teller is None:
+            self._teller = (teller(self.columns),)
+        return self._teller[0]
+
+    def select(self, query: Query, *, kept: bool = False) -> Bound:
+        """Return the read of rows in order; with ``kept`` of rows that may be told without entities."""
         bound: list[Any] = []
         shape = outline(query.where, self.columns, bound)
         limited = query.limit is not None
@@ -98,9 +107,10 @@ class Statements:
         def make() -> str:
             if per is not None:
                 return self._select_per(shape, sort, limited, per)
-            return f"{self._from(_listed(self.columns, unread), shape)}{self._order(sort)}{_limit(limited)}"
+            listed = _listed(self.columns, unread, kept=kept)
+            return f"{self._from(listed, shape)}{self._order(sort)}{_limit(limited)}"
 
-        return self._cache.get(("select", shape, sort, limited, per, unread), make), bound
+        return self._cache.get(("select", shape, sort, limited, per, unread, kept), make), bound
 
     def codec_of(self, query: Query) -> Codec:
         """Return what builds the rows of a read."""
@@ -245,10 +255,11 @@ class Statements:
         return where_clause(predicate(shape, self.columns), f"{self._version} = ?" if versioned else ALL)
 
 
-def _listed(columns: Columns, unread: tuple[str, ...] = ()) -> str:
+def _listed(columns: Columns, unread: tuple[str, ...] = (), *, kept: bool = False) -> str:
     """Return what is selected of columns to read their values."""
     read = (column for column in columns.by_name.values() if column.name not in unread)
-    return ", ".join(columns.dialect.selected(column.sql, column.attribute) for column in read)
+    form = columns.dialect.kept if kept else columns.dialect.selected
+    return ", ".join(form(column.sql, column.attribute) for column in read)
 
 
 def _limit(limited: bool) -> str:

@@ -23,6 +23,7 @@ from mainstay.model.schema import attribute_of
 from mainstay.model.signature import Source
 from mainstay.model.structs import Entity
 from mainstay.model.values import Secret
+from mainstay.ports.kept import KeptPage
 from mainstay.ports.unit_of_work import EntityPlan
 
 Only = tuple[str, ...] | None
@@ -159,6 +160,11 @@ class _Binder:
         view = None if struct is None else self._views.of(struct)
 
         def render(call: Call, value: Any) -> Reply:
+            if type(value) is KeptPage:
+                body = self._kept(call, value, view)
+                if body is not None:
+                    return Reply(body=body, status=status, next=value.next)
+                value = value.page()
             if type(value) is not container:
                 raise self._wrong(value)
             items = value.items if page else value
@@ -172,6 +178,17 @@ class _Binder:
             return Reply(body=self._bytes(value), status=status, next=value.next if page else None)
 
         return render if struct is not None else self._checked_many(target, render, page=page)
+
+    def _kept(self, call: Call, value: KeptPage[Any], view: View | None) -> bytes | None:
+        """Return a page of which nobody has looked at a row, where the caller is shown all of it."""
+        if view is None or self._only(call) is not None or not view.open(call.principal):
+            return None
+        told = value.items.told()
+        if told is None:
+            return None
+        following = b"" if value.next is None else b',"next":' + self._encode(value.next)
+        counted = b"" if value.count is None else b',"count":%d' % value.count
+        return b'{"items":%b%b%b}' % (told, following, counted)
 
     def _item(self, item: Any, view: View | None, look: Look, only: Only) -> Any:
         return self._views.any(item, look) if view is None else view.show(item, look, only)

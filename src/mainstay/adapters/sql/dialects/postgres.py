@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from mainstay.adapters.sql import moments, values
-from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, Take
+from mainstay.adapters.sql.dialect import MAX_DIGITS, Dialect, Reading, Storing, Take, Telling
 from mainstay.adapters.sql.dialects.common import (
     DOCUMENTS,
     TYPED,
@@ -97,10 +97,12 @@ class PostgresDialect(Dialect):
     functions: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "moment": moments.read,
         "moments": moments.read_many,
+        "moments_told": moments.told,
         "uuids": values.to_uuids,
         "decimals": values.to_decimals,
     }
     converted: ClassVar[Mapping[str, type]] = {}
+    tells = True
     listable = frozenset(FieldKind)
     few = 0
     nulls_placed = True
@@ -175,6 +177,21 @@ class PostgresDialect(Dialect):
         """
         form = None if attribute.secret else _FORMS.get(attribute.kind)
         return column if form is None else form.format(column)
+
+    def kept(self, column: str, attribute: Attribute) -> str:
+        """What JSON has as text comes as text, by another name than what rows are ordered by.
+
+        That takes PostgreSQL 0.08 microseconds a value more than bytes, and us 0.5 less.
+        """
+        texts = self.told(attribute) is not None and not (attribute.optional or attribute.secret)
+        return f"{column}::text AS mainstay_text" if texts else self.selected(column, attribute)
+
+    def told(self, attribute: Attribute) -> Telling | None:
+        """A decimal number with more than 6 places may be written with an exponent by Python."""
+        if attribute.kind is FieldKind.DATETIME:
+            return "moments_told({0})", "Z"
+        as_it_is = attribute.kind is FieldKind.UUID or (attribute.kind is FieldKind.DECIMAL and attribute.places <= 6)
+        return ("{0}", "") if as_it_is else None
 
     def insert_many(self, source: str, columns: str, storages: Sequence[str]) -> str | None:
         lists = ", ".join(f"?::{storage.partition('(')[0]}[]" for storage in storages)

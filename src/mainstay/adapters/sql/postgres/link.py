@@ -178,6 +178,7 @@ def session(options: Options, *, write: bool) -> dict[str, str]:
         "statement_timeout": str(int(options.statement_seconds * 1000)),
         "idle_in_transaction_session_timeout": str(int(options.idle_seconds * 1000)),
         "timezone": "UTC",
+        "datestyle": "ISO",
     }
 
 
