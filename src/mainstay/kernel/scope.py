@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from mainstay.kernel.call import Call, Reply
-from mainstay.kernel.flow.records import OutboxMessage
 from mainstay.model.structs import Event
 from mainstay.ports.answering import Answering, Keep
 from mainstay.ports.unit_of_work import UnitOfWork
@@ -28,7 +27,7 @@ class Scope(Answering):
     """One run: the call, its unit of work, the events emitted, what is said of the answer, what to clean up at its end.
 
     ``stack`` unwinds when the run's outcome stands: after its commit, or after it was undone. ``stored`` are the rows
-    that were made of the events.
+    of the outbox that were made of the events.
     """
 
     __slots__ = ("call", "emitted", "made", "said", "stack", "stored", "unit")
@@ -37,7 +36,7 @@ class Scope(Answering):
         self.call = call
         self.unit = unit
         self.emitted: list[Emitted] = []
-        self.stored: Sequence[OutboxMessage] = ()
+        self.stored: Sequence[Any] = ()
         self.made: dict[Any, Any] = {}
         self.stack: AsyncExitStack | None = None
         self.said: Keep | None = None

@@ -68,8 +68,8 @@ class Subscription(ABC):
         """Have messages come no more. Raises ``BrokerAway``: then they may come again.
 
         So may they where the process is killed, or the broker, before the broker has heard of it: nobody waits for
-        that. After ``close``, and where another member takes over what this one had, it has, but for what a broker drops
-        of many that were under way.
+        that. After ``close``, and where another member takes over what this one had, it has, but for what a broker
+        drops of many that were under way.
         """
 
     @abstractmethod
