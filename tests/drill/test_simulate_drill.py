@@ -68,8 +68,8 @@ LEASES_NOT_LET_GO: Patch = (
 )
 NOT_FILED: Patch = (
     "kernel/flow/relay.py",
-    "wanted = [self._envelope(message) for message in found if self._filing.wanted(message.event)]",
-    "wanted = [self._envelope(message) for message in found[:1] if self._filing.wanted(message.event)]",
+    "wanted = [envelope_of(message, self._service) for message in found if self._filing.wanted(message.event)]",
+    "wanted = [envelope_of(message, self._service) for message in found[:1] if self._filing.wanted(message.event)]",
 )
 PREVIOUS_IGNORED: Patch = ("kernel/flow/judging.py", "if not row.previous:", "if True:")
 NO_PARKING: Patch = ("kernel/flow/judging.py", "return PARKED if case.queue.parks else None", "return None")

@@ -178,7 +178,8 @@ def test_the_store_in_front_says_what_the_one_behind_says() -> None:
 def test_all_that_can_be_asked_is_passed_on(face: type[Any], own: type[Any]) -> None:
     asked = {name for name, value in vars(face).items() if callable(value) and not name.startswith("_")}
     between = own.__mro__[: own.__mro__.index(face)]
-    assert asked - {name for each in between for name in vars(each)} <= {"merge"}  # upserts look first
+    passed_on = {name for each in between for name in vars(each)}
+    assert asked - passed_on <= {"merge", "keep"}  # upserts look first, and what is kept has to be opened
 
 
 async def test_what_a_transaction_has_of_its_own_is_found_behind() -> None:
