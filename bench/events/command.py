@@ -1,6 +1,6 @@
 """Measure events from commit to effect: ``scripts/bench --events``.
 
-scripts/bench --events                    all brokers and peers, eight minutes; writes bench/results/events.{json,md}
+scripts/bench --events                    all brokers and peers, ten minutes; writes bench/results/events.{json,md}
 scripts/bench --events --quick            a look; writes to .mainstay/bench/results, as any choice does
 scripts/bench --events --broker nats      one broker: nats, rabbitmq, redis, kafka or none
 scripts/bench --events --peers mainstay,faststream
@@ -46,7 +46,7 @@ class Plan:
     rate: int
 
 
-FULL = Plan(rounds=3, events=2500, steady_rounds=1, steady_events=500, rate=100)
+FULL = Plan(rounds=3, events=2500, steady_rounds=3, steady_events=500, rate=100)
 QUICK = Plan(rounds=1, events=1000, steady_rounds=1, steady_events=200, rate=100)
 WARM = 500
 
