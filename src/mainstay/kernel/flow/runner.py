@@ -141,15 +141,18 @@ class Runner:
             return False
         now, blocked, count = self._ports.clock.now(), False, 0
         self._read_at = self._ports.clock.monotonic() + LEAST_SECONDS
+        asking = [queue for queue in queues if queue.asks]
         for queue in queues:
             queue.begin_look()
+        for queue in asking:  # before the snapshot: what is stored from now on is told of anew
+            queue.look = False
         transaction = self._ports.store.begin(write=False, latest=True)
         try:
             found = await self._delayed(transaction, [queue for queue in queues if queue.room], held)
             for queue in queues:
                 rows = found.get(queue.name, [])
                 rows += await self._beyond(transaction, queue, held)
-                if queue.asks:  # last: what is behind one in memory is judged before that can end
+                if queue in asking:  # last: what is behind one in memory is judged before that can end
                     rows += await self._ready(transaction, queue, held)
                 rows = [row for row in {row.id: row for row in rows}.values() if not queue.has(row.id)]
                 found[queue.name] = []
@@ -171,7 +174,6 @@ class Runner:
         limit = len(queue) + queue.room
         rows = transaction.rows(InboxMessage)
         found: list[InboxMessage] = []
-        queue.look = False  # what is stored from now on is told of anew
         self._first = (self._first + 1) % PARTITIONS
         for span in turned(inbox_spans(queue.name, held), inbox_spans(queue.name, (self._first,))[0].first):
             within = Compare("place", "ge", span.first) & Compare("place", "lt", span.end)

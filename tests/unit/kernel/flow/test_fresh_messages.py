@@ -191,6 +191,24 @@ async def test_a_word_that_comes_while_messages_are_read_is_heeded(build: Build,
     assert queue.look
 
 
+async def test_a_word_that_comes_before_the_messages_of_a_read_is_heeded(
+    build: Build, broker: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, worker = await subscribed(build, Talk(), broker)
+    await drained(worker)
+    queue, delayed = worker.runner._queues["first"], worker.runner._delayed
+
+    async def told(*given: Any) -> Any:
+        found = await delayed(*given)  # of which moment all that is read is, and behind it something is stored
+        worker.runner.look(["first"])
+        return found
+
+    monkeypatch.setattr(worker.runner, "_delayed", told)
+    worker.runner.look_everywhere()
+    await worker.runner.step()
+    assert queue.look
+
+
 async def test_what_is_paused_is_not_begun_though_it_is_offered(build: Build, broker: Moody) -> None:
     talk = Talk()
     world, worker = await subscribed(build, talk, broker)
