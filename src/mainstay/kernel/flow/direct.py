@@ -8,7 +8,7 @@ one can add the mark; the other is undone with all that it did.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -57,14 +57,14 @@ class DirectRuns:
         least = {name: timedelta(seconds=one.consumer.deadline) + SPARE for name, one in queues.items()}
         self._fit = {name for name, one in queues.items() if spares and one.consumer.direct and least[name] <= fresh}
 
-    def may_begin(self, rows: Sequence[InboxMessage]) -> bool:
-        """Whether all of these rows of one message may run now, each with nothing of its consumer's before it."""
-        return all(self._may_begin(row) for row in rows)
+    def may_begin(self, consumers: Collection[str]) -> bool:
+        """Whether a message without a key may run now at all of these, with nothing of a consumer's before it."""
+        return all(map(self._may_begin, consumers))
 
-    def _may_begin(self, row: InboxMessage) -> bool:
-        if row.key is not None or row.consumer not in self._fit:  # a key's messages have an order
+    def _may_begin(self, consumer: str) -> bool:
+        if consumer not in self._fit:
             return False
-        queue = self._queues[row.consumer]
+        queue = self._queues[consumer]
         return queue.is_idle and self._is_open(queue)
 
     def begin(self, rows: Sequence[InboxMessage], ended: Ended) -> None:

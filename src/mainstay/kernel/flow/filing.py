@@ -42,6 +42,10 @@ class Filing:
         """Whether a consumer of this service is there for an event."""
         return event in self._consumers
 
+    def consumers(self, event: str) -> list[str]:
+        """Return the names of the consumers of this service that an event is for."""
+        return [one.name for one in self._consumers.get(event, ())]
+
     def most(self) -> int:
         """Return how many rows one message may become."""
         return max((len(each) for each in self._consumers.values()), default=0)

@@ -154,13 +154,17 @@ class Intake:
         running = self._running.get(envelope.id)
         if running is None:
             first = message.times == 1 and self._are_fresh((envelope,))  # else it is done already, perhaps
-            rows = self._filing.unstored(envelope) if first else []
-            if not rows or not self._direct.may_begin(rows):
+            if envelope.key is not None or not first or not self._may_run(envelope.event):  # a key's have an order
                 return False
+            rows = self._filing.unstored(envelope)
             running = self._running[envelope.id] = _Running(envelope, len(rows))
             self._direct.begin(rows, self._has_run)
         running.taken.append((subscription, message))
         return True
+
+    def _may_run(self, event: str) -> bool:
+        consumers = self._filing.consumers(event)
+        return bool(consumers) and self._direct.may_begin(consumers)
 
     def _has_run(self, row: InboxMessage, kept: bool) -> None:
         running = self._running[row.message]

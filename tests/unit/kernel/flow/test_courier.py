@@ -90,13 +90,13 @@ async def test_while_the_broker_is_away_or_was_not_joined_all_is_left_to_the_rel
     worker.listen(world.bound)
     await worker.shares.step()
     await say(world, 1)
-    await worker.line.ready()  # type: ignore[union-attr]
+    await worker.line.ready()  # type: ignore[union-attr]  # there is a broker
     await say(world, 2)
     assert len(worker.hand) == 0
     await drained(worker)
     broker.away = True
     await say(world, 3)
-    await worker.courier.step()  # type: ignore[union-attr]
+    await worker.courier.step()  # type: ignore[union-attr]  # there is a broker
     assert notices(world) == ["broker_away"]
     await say(world, 4)
     assert len(worker.hand) == 0

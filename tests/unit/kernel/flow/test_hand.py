@@ -115,7 +115,7 @@ async def test_few_wait_for_more_and_many_do_not(build: Build, broker: Moody) ->
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    world.clock.sleep = sleep  # type: ignore[method-assign]
+    world.clock.sleep = sleep  # type: ignore[method-assign]  # of this test's clock only
     await worker.hand.gathered()
     worker.hand.owe([UUID(int=number) for number in range(hand.ENOUGH)])
     await worker.hand.gathered()
